@@ -1,0 +1,131 @@
+package role
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// System is the real world: an actor system of protoactor, goroutines, the wall clock and a network.
+type System struct {
+	actors  *actor.ActorSystem
+	own     bool
+	network Network
+	log     *slog.Logger
+	mail    *pool
+	work    *pool
+	clock   coarse
+	bugs    atomic.Int64
+}
+
+// NewSystem makes the real world on the embedder's actor system, or on one of its own when actors is nil. log gets reports of bugs;
+// nil discards them. End it with Close.
+func NewSystem(actors *actor.ActorSystem, network Network, log *slog.Logger) *System {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	s := &System{actors: actors, network: network, log: log, mail: newPool(0), work: newPool(0)}
+	if actors == nil {
+		s.own = true
+		s.actors = NewActorSystem(log)
+	}
+	return s
+}
+
+// NewActorSystem makes an actor system whose log goes to log, with protoactor's metrics switched off.
+func NewActorSystem(log *slog.Logger) *ActorSystem {
+	return actor.NewActorSystem(
+		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return log }),
+		actor.WithDeadLetterRequestLogging(false))
+}
+
+// Close ends the workers, and the actor system if it is our own. Actors must be stopped by then.
+func (s *System) Close() {
+	s.mail.close()
+	s.work.close()
+	if s.own && !s.actors.IsStopped() {
+		s.actors.Shutdown()
+	}
+}
+
+// Now is the wall clock with Go's monotonic reading.
+func (s *System) Now() time.Time { return time.Now() }
+
+// NowMs is the Unix time in milliseconds, as of the last millisecond or so.
+func (s *System) NowMs() int64 { return s.clock.nowMs() }
+
+// Rand makes a source seeded by the runtime.
+func (s *System) Rand() *rand.Rand { return rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())) }
+
+// NewTimer makes a timer that fires on a goroutine of its own.
+func (s *System) NewTimer(f func()) Timer {
+	t := time.AfterFunc(time.Hour, f)
+	t.Stop()
+	return wallTimer{t}
+}
+
+type wallTimer struct{ t *time.Timer }
+
+func (t wallTimer) Set(at time.Time) { t.t.Reset(time.Until(at)) }
+func (t wallTimer) Stop()            { t.t.Stop() }
+
+// WithTimeout is context.WithTimeout.
+func (s *System) WithTimeout(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, d)
+}
+
+// Go is a go statement.
+func (s *System) Go(_ string, f func()) { go f() }
+
+// Offload runs f on one of a few workers.
+func (s *System) Offload(f func()) { s.work.Schedule(f) }
+
+// Park waits on the waiter's channel.
+func (s *System) Park(ctx context.Context, w *Waiter) error {
+	select {
+	case <-w.ch:
+		return nil
+	default:
+	}
+	select {
+	case <-w.ch:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Wake releases the waiter.
+func (s *System) Wake(w *Waiter) {
+	select {
+	case w.ch <- struct{}{}:
+	default:
+	}
+}
+
+// Network gives the network.
+func (s *System) Network() Network { return s.network }
+
+// Report logs a bug as an error and counts it.
+func (s *System) Report(bug error) {
+	s.bugs.Add(1)
+	s.log.Error("kactor: a bug; please report it", "err", bug)
+}
+
+// Bugs is how many bugs were reported.
+func (s *System) Bugs() int64 { return s.bugs.Load() }
+
+// Post sends at once.
+func (s *System) Post(a *Address, m any) { a.Deliver(m) }
+
+// ActorSystem gives the actor system.
+func (s *System) ActorSystem() *actor.ActorSystem { return s.actors }
+
+// Dispatcher gives the pool on which mailboxes run.
+func (s *System) Dispatcher() Dispatcher { return s.mail }
+
+var _ World = (*System)(nil)
