@@ -1,0 +1,147 @@
+package broker
+
+import (
+	"time"
+
+	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/cluster"
+
+	"github.com/kactor-go/kactor/actors/role"
+)
+
+// Message is what the cluster actor takes.
+type Message interface{ cluster() }
+
+// Ref is the address of the cluster actor.
+type Ref = role.Ref[Message]
+
+// TargetKind says how the broker of a request is chosen.
+type TargetKind uint8
+
+// The kinds of targets.
+const (
+	Any           TargetKind = iota // the least busy connected broker
+	ToController                    // the controller
+	ToNode                          // the node Target.Node
+	ToLeader                        // the leader of Target.Topic/Partition when the request is sent
+	ToCoordinator                   // the coordinator of Target.Key: of a group, a transactional id or a share partition (Target.KeyType)
+)
+
+// Coordinator key types, as in FindCoordinator.
+const (
+	KeyGroup int8 = iota
+	KeyTransaction
+	KeyShare
+)
+
+// Target is where a request goes.
+type Target struct {
+	Kind      TargetKind
+	Node      int32
+	Topic     string
+	Partition int32
+	Key       string
+	KeyType   int8
+}
+
+// Purpose keeps connections apart, so that a long poll delays nobody.
+type Purpose uint8
+
+// The purposes: one connection for each that is used, per broker.
+const (
+	Calls Purpose = iota // produce, metadata, everything that is answered at once
+	Fetch                // fetches, which the broker holds back
+	Group                // joins, syncs and heartbeats
+	purposes
+)
+
+// Route asks for one request to be sent and answered. Any role -> cluster; bounded by the sender's own window.
+type Route struct {
+	Req protocol.Request
+	To  Target
+	// MaxVersion caps the version that is used; zero: no cap beyond what both sides know. A version of 0 only is asked with MaxVersion -1.
+	MaxVersion int16
+	// MinVersion is the lowest version that can carry what Req says; a broker below it is answered with ErrUnsupported.
+	MinVersion int16
+	Purpose    Purpose
+	// Deadline is when the request counts as lost. The connection it was on is closed then, because its answer may still come.
+	Deadline time.Time
+	// Wait is how long the broker may hold the answer back by the request's own wish (max wait of a fetch): it is not late before.
+	Wait time.Duration
+	// Partitions, with the leader epochs known when the request was made, let the cluster actor move the request: when the broker is
+	// suspect and one of them has a leader of a higher epoch elsewhere, the call ends early with ErrMoved (reliability rule R1). Only for
+	// requests whose replay is harmless. Empty: the request stays until its deadline.
+	Partitions []Led
+	// OneWay requests have no answer (produce with acks=0): Reply is called when the bytes are written.
+	OneWay bool
+	// Fit, if not nil, is called with the version chosen, just before the request is encoded: it may adapt Req, or refuse.
+	Fit func(version int16, req protocol.Request) error
+	// Reply is called exactly once, on an actor: it must only tell.
+	Reply func(Reply)
+}
+
+// Led is a partition and the leader epoch under which it was asked for.
+type Led struct {
+	cluster.TopicPartition
+	Epoch int32
+}
+
+// Reply is the end of a call: Resp, or Err.
+type Reply struct {
+	Resp    protocol.Response
+	Version int16 // of request and response
+	Node    int32 // who answered
+	Err     error // a *CallError
+	// Frame is the size of the answer in bytes, for read budgets.
+	Frame int
+}
+
+// Refresh asks for new metadata. Any role -> cluster; refreshes coalesce, at most one metadata request is in flight.
+type Refresh struct {
+	// Topics to add to those that are kept up to date; may be empty.
+	Topics []string
+	// Why, for logs.
+	Why string
+	// Suspect is a node whose answers led to this; metadata is asked elsewhere. cluster.NoNode: none. (The zero value is node 0: set it.)
+	Suspect int32
+	// Reply, if not nil, is called with the first snapshot that came from a request sent after this message, or with the error.
+	Reply func(*cluster.Snapshot, error)
+}
+
+// Watch adds a listener for snapshots: Changed is called on the cluster actor with each new one (at once with the present one, if any);
+// it must only tell. A nil Changed removes the listener of that id. Role -> cluster.
+type Watch struct {
+	ID      uint64
+	Changed func(*cluster.Snapshot)
+}
+
+// Hint is a leader learnt from an error answer (KIP-951). Role -> cluster; the snapshot changes at once if the epoch is higher.
+type Hint struct {
+	cluster.TopicPartition
+	Leader, Epoch int32
+	Node          *cluster.Node // endpoint, where the answer had one
+}
+
+// Forget drops what is known of a coordinator after it said NOT_COORDINATOR. Role -> cluster.
+type Forget struct {
+	Key     string
+	KeyType int8
+}
+
+// Drop ends the interest in topics. Role -> cluster.
+type Drop struct{ Topics []string }
+
+// Close ends the client's connections: calls in flight are waited for until Deadline, then everything is refused with ErrClosed.
+// The parent -> cluster; once.
+type Close struct {
+	Deadline time.Time
+	Done     func()
+}
+
+func (*Route) cluster()   {}
+func (*Refresh) cluster() {}
+func (*Watch) cluster()   {}
+func (*Hint) cluster()    {}
+func (*Forget) cluster()  {}
+func (*Drop) cluster()    {}
+func (*Close) cluster()   {}

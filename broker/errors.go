@@ -1,0 +1,59 @@
+package broker
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Reasons why a call ended without an answer; they are found inside a CallError with errors.Is.
+var (
+	ErrClosed      = errors.New("client closed")
+	ErrTimeout     = errors.New("no answer in time")
+	ErrMoved       = errors.New("broker is suspect and its partitions have moved")
+	ErrUnsupported = errors.New("the broker does not support this request")
+	ErrNoBroker    = errors.New("no broker is reachable")
+	ErrNoLeader    = errors.New("the partition has no leader")
+	ErrAuth        = errors.New("authentication failed")
+	ErrThrottled   = errors.New("the broker asked to wait past the deadline")
+)
+
+// CallError is a call that ended without an answer.
+type CallError struct {
+	API     string        // "Produce"
+	Version int16         // -1 before one was chosen
+	Node    int32         // -1 before one was chosen, or a bootstrap address
+	Addr    string        // "host:port", where one was tried
+	Phase   string        // what was being done: route, dns, dial, tls, api-versions, sasl, request
+	Sent    bool          // the broker may have seen the request: part of it has been written, or all of it
+	Elapsed time.Duration // since the call was accepted
+	Err     error
+}
+
+// Error says what was tried, on what, and why it failed.
+func (e *CallError) Error() string {
+	where := ""
+	switch {
+	case e.Node >= 0 && e.Addr != "":
+		where = fmt.Sprintf(" on node %d (%s)", e.Node, e.Addr)
+	case e.Addr != "":
+		where = " on " + e.Addr
+	case e.Node >= 0:
+		where = fmt.Sprintf(" on node %d", e.Node)
+	}
+	phase := ""
+	if e.Phase != "" && e.Phase != "request" {
+		phase = " (" + e.Phase + ")"
+	}
+	return fmt.Sprintf("%s%s%s: %v after %s", e.API, where, phase, e.Err, e.Elapsed.Round(time.Millisecond))
+}
+
+// Unwrap gives the reason.
+func (e *CallError) Unwrap() error { return e.Err }
+
+// Sent reports whether a broker may have seen the request that ended with err. Only a false answer makes a repetition harmless for
+// every kind of request.
+func Sent(err error) bool {
+	var e *CallError
+	return errors.As(err, &e) && e.Sent
+}

@@ -1,0 +1,182 @@
+// Package wire has the one codec that all generated messages share: a walk over a message's fields that writes them, reads them,
+// or does either in JSON.
+//
+//	Codec                 the walk's state: mode, version, bytes, the first error
+//	fields.go arrays.go   a method for each kind of field
+//	tags.go               tagged fields, known and unknown
+//	json.go               the JSON half, in the conventions of Kafka's own JSON converter
+//	varint.go uuid.go     primitives
+//
+// Reading never trusts a length: it is held against the bytes that are left before anything is allocated, and slices of structs begin
+// small and grow with the data. Fields of bytes alias the input; strings are copied.
+package wire
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Message is any generated message.
+type Message interface {
+	// MessageName is the schema's name: "ProduceRequest".
+	MessageName() string
+	// Versions are the lowest and the highest version there is.
+	Versions() (lowest, highest int16)
+	// Flexible tells whether the version has compact encodings and tagged fields (KIP-482).
+	Flexible(version int16) bool
+	// SetDefaults sets every field to its default.
+	SetDefaults()
+	// Walk visits the fields in the order of the wire.
+	Walk(c *Codec)
+}
+
+// Request is a message from client to broker.
+type Request interface {
+	Message
+	// APIKey is the API key.
+	APIKey() int16
+	// HeaderVersion is the version of the request header that goes with a version of the request.
+	HeaderVersion(version int16) int16
+	// NewResponse makes an empty response of the same API.
+	NewResponse() Response
+}
+
+// Response is a message from broker to client.
+type Response interface {
+	Message
+	// APIKey is the API key.
+	APIKey() int16
+	// HeaderVersion is the version of the response header that goes with a version of the response.
+	HeaderVersion(version int16) int16
+}
+
+// Reasons why a message cannot be read.
+var (
+	ErrShort    = errors.New("message ends too early")
+	ErrLength   = errors.New("length out of bounds")
+	ErrNull     = errors.New("null where null is not allowed")
+	ErrVarint   = errors.New("varint too long")
+	ErrTags     = errors.New("tagged fields out of order")
+	ErrTrailing = errors.New("bytes left over behind the message")
+	ErrVersion  = errors.New("unknown version")
+)
+
+type mode uint8
+
+const (
+	writing mode = iota
+	reading
+	printing // to JSON
+	parsing  // from JSON
+)
+
+// Codec is the state of one walk.
+type Codec struct {
+	// Version of the message.
+	Version int16
+	// Flex is set when the version is flexible.
+	Flex bool
+
+	mode   mode
+	b      []byte // writing, printing: what was written; reading: the input
+	off    int    // reading
+	err    error
+	tag    tagState
+	splice bool
+	parts  []Splice
+	json   jsonState
+}
+
+// Splice is a run of bytes that belongs behind the first At written bytes but was not copied there.
+type Splice struct {
+	At   int
+	Data []byte
+}
+
+// spliceFrom is the size from which bytes are worth a segment of their own.
+const spliceFrom = 1024
+
+// Append writes a message behind dst.
+func Append(dst []byte, m Message, version int16) ([]byte, error) {
+	c := Codec{mode: writing, b: dst}
+	if err := c.walk(m, version); err != nil {
+		return dst, err
+	}
+	return c.b, nil
+}
+
+// AppendSpliced is Append, but long records fields are not copied: they come back as splices, in order.
+func AppendSpliced(dst []byte, m Message, version int16, parts []Splice) ([]byte, []Splice, error) {
+	c := Codec{mode: writing, b: dst, splice: true, parts: parts}
+	if err := c.walk(m, version); err != nil {
+		return dst, parts, err
+	}
+	return c.b, c.parts, nil
+}
+
+// Read reads a message from the whole of body, and gives the number of bytes it took. Bytes and records of m alias body.
+func Read(m Message, body []byte, version int16) (n int, err error) {
+	c := Codec{mode: reading, b: body}
+	if err := c.walk(m, version); err != nil {
+		return c.off, err
+	}
+	return c.off, nil
+}
+
+func (c *Codec) walk(m Message, version int16) error {
+	if low, high := m.Versions(); version < low || version > high {
+		return fmt.Errorf("%s v%d: %w: there are v%d to v%d", m.MessageName(), version, ErrVersion, low, high)
+	}
+	c.Version, c.Flex = version, m.Flexible(version)
+	m.Walk(c)
+	if c.err != nil {
+		return fmt.Errorf("%s v%d: %w", m.MessageName(), version, c.err)
+	}
+	return nil
+}
+
+// Reads tells that the walk reads bytes.
+func (c *Codec) Reads() bool { return c.mode == reading }
+
+// Fills tells that the walk fills the message, from bytes or from JSON: absent fields need their defaults.
+func (c *Codec) Fills() bool { return c.mode == reading || c.mode == parsing }
+
+// Parses tells that the walk reads JSON.
+func (c *Codec) Parses() bool { return c.mode == parsing }
+
+// Writes tells that the walk writes bytes.
+func (c *Codec) Writes() bool { return c.mode == writing }
+
+// Refuse notes that a field is set which the version cannot carry, and whose loss would change the meaning.
+func (c *Codec) Refuse(name string) {
+	c.fail(fmt.Errorf("field %s is set, but this version has none", name))
+}
+
+func (c *Codec) fail(err error) {
+	if c.err == nil {
+		c.err = err
+	}
+}
+
+func (c *Codec) failAt(name string, err error) {
+	if c.err == nil {
+		c.err = fmt.Errorf("%s at byte %d: %w", name, c.off, err)
+	}
+}
+
+// left is how many bytes are left to read.
+func (c *Codec) left() int { return len(c.b) - c.off }
+
+// take gives the next n bytes, or nil and an error.
+func (c *Codec) take(name string, n int) []byte {
+	if c.err != nil {
+		return nil
+	}
+	if n < 0 || n > c.left() {
+		c.failAt(name, ErrShort)
+		return nil
+	}
+	p := c.b[c.off : c.off+n : c.off+n]
+	c.off += n
+	return p
+}
