@@ -11,13 +11,12 @@ import (
 // FuzzRead reads any bytes as any message. It must not panic, and what it can read it can write and read again.
 func FuzzRead(f *testing.F) {
 	for _, name := range []string{"requests", "responses"} {
-		file := &testing.T{}
 		n := 0
-		eachVector(file, name, func(line []byte) {
+		eachVector(f, name, func(line []byte) {
 			if n++; n%40 != 0 {
 				return
 			}
-			v, _, _ := parseVector(file, line)
+			v, _, _ := parseVector(f, line)
 			b, _ := hex.DecodeString(v.Hex)
 			f.Add(*v.APIKey, v.Version, v.Kind == "request", b)
 		})

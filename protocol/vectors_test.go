@@ -21,7 +21,7 @@ import (
 // Golden bytes made by the official Java client, version by version (schemas/vectors).
 
 // eachVector calls f with every line of a file of vectors, and fails if there is none.
-func eachVector(t *testing.T, name string, f func(line []byte)) {
+func eachVector(t testing.TB, name string, f func(line []byte)) {
 	t.Helper()
 	file, err := os.Open(filepath.Join("..", "schemas", "vectors", name+".jsonl.gz"))
 	if err != nil {
@@ -60,7 +60,7 @@ type vector struct {
 	Hex           string
 }
 
-func parseVector(t *testing.T, line []byte) (v vector, m protocol.Message, body []byte) {
+func parseVector(t testing.TB, line []byte) (v vector, m protocol.Message, body []byte) {
 	t.Helper()
 	if err := json.Unmarshal(line, &v); err != nil {
 		t.Fatal(err)

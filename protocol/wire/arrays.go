@@ -101,12 +101,12 @@ func Plain[T any](c *Codec, name string, v *[]T, walk func(*Codec, string, *T), 
 		}
 		a := make([]T, 0, startCap[T](n, c.left()))
 		for range n {
-			var e T
-			walk(c, name, &e)
+			var zero T
+			a = append(a, zero)
+			walk(c, name, &a[len(a)-1])
 			if c.err != nil {
 				return
 			}
-			a = append(a, e)
 		}
 		*v = a
 	case printing:
