@@ -110,6 +110,9 @@ func (*AddRaftVoterResponse) APIKey() int16 { return 80 }
 // HeaderVersion is the version of the header that goes with a version of the message.
 func (*AddRaftVoterResponse) HeaderVersion(int16) int16 { return 1 }
 
+// Throttled is how long the broker wants the client to hold back, in milliseconds (KIP-219).
+func (m *AddRaftVoterResponse) Throttled() int32 { return m.ThrottleTimeMs }
+
 // SetDefaults sets every field to its default.
 func (m *AddRaftVoterResponse) SetDefaults() {
 	*m = AddRaftVoterResponse{}

@@ -72,6 +72,9 @@ func (*AllocateProducerIdsResponse) APIKey() int16 { return 67 }
 // HeaderVersion is the version of the header that goes with a version of the message.
 func (*AllocateProducerIdsResponse) HeaderVersion(int16) int16 { return 1 }
 
+// Throttled is how long the broker wants the client to hold back, in milliseconds (KIP-219).
+func (m *AllocateProducerIdsResponse) Throttled() int32 { return m.ThrottleTimeMs }
+
 // SetDefaults sets every field to its default.
 func (m *AllocateProducerIdsResponse) SetDefaults() {
 	*m = AllocateProducerIdsResponse{}

@@ -179,6 +179,9 @@ func (*AlterPartitionResponse) APIKey() int16 { return 56 }
 // HeaderVersion is the version of the header that goes with a version of the message.
 func (*AlterPartitionResponse) HeaderVersion(int16) int16 { return 1 }
 
+// Throttled is how long the broker wants the client to hold back, in milliseconds (KIP-219).
+func (m *AlterPartitionResponse) Throttled() int32 { return m.ThrottleTimeMs }
+
 // SetDefaults sets every field to its default.
 func (m *AlterPartitionResponse) SetDefaults() {
 	*m = AlterPartitionResponse{}

@@ -132,6 +132,9 @@ func (*AlterPartitionReassignmentsResponse) APIKey() int16 { return 45 }
 // HeaderVersion is the version of the header that goes with a version of the message.
 func (*AlterPartitionReassignmentsResponse) HeaderVersion(int16) int16 { return 1 }
 
+// Throttled is how long the broker wants the client to hold back, in milliseconds (KIP-219).
+func (m *AlterPartitionReassignmentsResponse) Throttled() int32 { return m.ThrottleTimeMs }
+
 // SetDefaults sets every field to its default.
 func (m *AlterPartitionReassignmentsResponse) SetDefaults() {
 	*m = AlterPartitionReassignmentsResponse{}

@@ -114,6 +114,9 @@ func (*AlterShareGroupOffsetsResponse) APIKey() int16 { return 91 }
 // HeaderVersion is the version of the header that goes with a version of the message.
 func (*AlterShareGroupOffsetsResponse) HeaderVersion(int16) int16 { return 1 }
 
+// Throttled is how long the broker wants the client to hold back, in milliseconds (KIP-219).
+func (m *AlterShareGroupOffsetsResponse) Throttled() int32 { return m.ThrottleTimeMs }
+
 // SetDefaults sets every field to its default.
 func (m *AlterShareGroupOffsetsResponse) SetDefaults() {
 	*m = AlterShareGroupOffsetsResponse{}

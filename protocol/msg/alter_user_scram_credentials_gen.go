@@ -122,6 +122,9 @@ func (*AlterUserScramCredentialsResponse) APIKey() int16 { return 51 }
 // HeaderVersion is the version of the header that goes with a version of the message.
 func (*AlterUserScramCredentialsResponse) HeaderVersion(int16) int16 { return 1 }
 
+// Throttled is how long the broker wants the client to hold back, in milliseconds (KIP-219).
+func (m *AlterUserScramCredentialsResponse) Throttled() int32 { return m.ThrottleTimeMs }
+
 // SetDefaults sets every field to its default.
 func (m *AlterUserScramCredentialsResponse) SetDefaults() {
 	*m = AlterUserScramCredentialsResponse{}

@@ -81,6 +81,9 @@ func (*ApiVersionsResponse) APIKey() int16 { return 18 }
 // HeaderVersion is the version of the header that goes with a version of the message.
 func (*ApiVersionsResponse) HeaderVersion(int16) int16 { return 0 }
 
+// Throttled is how long the broker wants the client to hold back, in milliseconds (KIP-219).
+func (m *ApiVersionsResponse) Throttled() int32 { return m.ThrottleTimeMs }
+
 // SetDefaults sets every field to its default.
 func (m *ApiVersionsResponse) SetDefaults() {
 	*m = ApiVersionsResponse{}

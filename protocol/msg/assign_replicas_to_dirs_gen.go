@@ -139,6 +139,9 @@ func (*AssignReplicasToDirsResponse) APIKey() int16 { return 73 }
 // HeaderVersion is the version of the header that goes with a version of the message.
 func (*AssignReplicasToDirsResponse) HeaderVersion(int16) int16 { return 1 }
 
+// Throttled is how long the broker wants the client to hold back, in milliseconds (KIP-219).
+func (m *AssignReplicasToDirsResponse) Throttled() int32 { return m.ThrottleTimeMs }
+
 // SetDefaults sets every field to its default.
 func (m *AssignReplicasToDirsResponse) SetDefaults() {
 	*m = AssignReplicasToDirsResponse{}

@@ -118,6 +118,9 @@ func (*BrokerHeartbeatResponse) APIKey() int16 { return 63 }
 // HeaderVersion is the version of the header that goes with a version of the message.
 func (*BrokerHeartbeatResponse) HeaderVersion(int16) int16 { return 1 }
 
+// Throttled is how long the broker wants the client to hold back, in milliseconds (KIP-219).
+func (m *BrokerHeartbeatResponse) Throttled() int32 { return m.ThrottleTimeMs }
+
 // SetDefaults sets every field to its default.
 func (m *BrokerHeartbeatResponse) SetDefaults() {
 	*m = BrokerHeartbeatResponse{}

@@ -146,6 +146,9 @@ func (*BrokerRegistrationResponse) APIKey() int16 { return 62 }
 // HeaderVersion is the version of the header that goes with a version of the message.
 func (*BrokerRegistrationResponse) HeaderVersion(int16) int16 { return 1 }
 
+// Throttled is how long the broker wants the client to hold back, in milliseconds (KIP-219).
+func (m *BrokerRegistrationResponse) Throttled() int32 { return m.ThrottleTimeMs }
+
 // SetDefaults sets every field to its default.
 func (m *BrokerRegistrationResponse) SetDefaults() {
 	*m = BrokerRegistrationResponse{}

@@ -68,6 +68,9 @@ func (*ConsumerGroupDescribeResponse) APIKey() int16 { return 69 }
 // HeaderVersion is the version of the header that goes with a version of the message.
 func (*ConsumerGroupDescribeResponse) HeaderVersion(int16) int16 { return 1 }
 
+// Throttled is how long the broker wants the client to hold back, in milliseconds (KIP-219).
+func (m *ConsumerGroupDescribeResponse) Throttled() int32 { return m.ThrottleTimeMs }
+
 // SetDefaults sets every field to its default.
 func (m *ConsumerGroupDescribeResponse) SetDefaults() {
 	*m = ConsumerGroupDescribeResponse{}

@@ -119,6 +119,9 @@ func (*ConsumerGroupHeartbeatResponse) APIKey() int16 { return 68 }
 // HeaderVersion is the version of the header that goes with a version of the message.
 func (*ConsumerGroupHeartbeatResponse) HeaderVersion(int16) int16 { return 1 }
 
+// Throttled is how long the broker wants the client to hold back, in milliseconds (KIP-219).
+func (m *ConsumerGroupHeartbeatResponse) Throttled() int32 { return m.ThrottleTimeMs }
+
 // SetDefaults sets every field to its default.
 func (m *ConsumerGroupHeartbeatResponse) SetDefaults() {
 	*m = ConsumerGroupHeartbeatResponse{}

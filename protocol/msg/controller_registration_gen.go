@@ -125,6 +125,9 @@ func (*ControllerRegistrationResponse) APIKey() int16 { return 70 }
 // HeaderVersion is the version of the header that goes with a version of the message.
 func (*ControllerRegistrationResponse) HeaderVersion(int16) int16 { return 1 }
 
+// Throttled is how long the broker wants the client to hold back, in milliseconds (KIP-219).
+func (m *ControllerRegistrationResponse) Throttled() int32 { return m.ThrottleTimeMs }
+
 // SetDefaults sets every field to its default.
 func (m *ControllerRegistrationResponse) SetDefaults() {
 	*m = ControllerRegistrationResponse{}

@@ -92,6 +92,9 @@ func (*DeleteShareGroupOffsetsResponse) APIKey() int16 { return 92 }
 // HeaderVersion is the version of the header that goes with a version of the message.
 func (*DeleteShareGroupOffsetsResponse) HeaderVersion(int16) int16 { return 1 }
 
+// Throttled is how long the broker wants the client to hold back, in milliseconds (KIP-219).
+func (m *DeleteShareGroupOffsetsResponse) Throttled() int32 { return m.ThrottleTimeMs }
+
 // SetDefaults sets every field to its default.
 func (m *DeleteShareGroupOffsetsResponse) SetDefaults() {
 	*m = DeleteShareGroupOffsetsResponse{}

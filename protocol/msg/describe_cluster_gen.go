@@ -88,6 +88,9 @@ func (*DescribeClusterResponse) APIKey() int16 { return 60 }
 // HeaderVersion is the version of the header that goes with a version of the message.
 func (*DescribeClusterResponse) HeaderVersion(int16) int16 { return 1 }
 
+// Throttled is how long the broker wants the client to hold back, in milliseconds (KIP-219).
+func (m *DescribeClusterResponse) Throttled() int32 { return m.ThrottleTimeMs }
+
 // SetDefaults sets every field to its default.
 func (m *DescribeClusterResponse) SetDefaults() {
 	*m = DescribeClusterResponse{}

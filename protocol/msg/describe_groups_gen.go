@@ -82,6 +82,9 @@ func (*DescribeGroupsResponse) HeaderVersion(version int16) int16 {
 	return 1
 }
 
+// Throttled is how long the broker wants the client to hold back, in milliseconds (KIP-219).
+func (m *DescribeGroupsResponse) Throttled() int32 { return m.ThrottleTimeMs }
+
 // SetDefaults sets every field to its default.
 func (m *DescribeGroupsResponse) SetDefaults() {
 	*m = DescribeGroupsResponse{}

@@ -103,6 +103,9 @@ func (*DescribeLogDirsResponse) HeaderVersion(version int16) int16 {
 	return 1
 }
 
+// Throttled is how long the broker wants the client to hold back, in milliseconds (KIP-219).
+func (m *DescribeLogDirsResponse) Throttled() int32 { return m.ThrottleTimeMs }
+
 // SetDefaults sets every field to its default.
 func (m *DescribeLogDirsResponse) SetDefaults() {
 	*m = DescribeLogDirsResponse{}

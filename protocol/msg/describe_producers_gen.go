@@ -86,6 +86,9 @@ func (*DescribeProducersResponse) APIKey() int16 { return 61 }
 // HeaderVersion is the version of the header that goes with a version of the message.
 func (*DescribeProducersResponse) HeaderVersion(int16) int16 { return 1 }
 
+// Throttled is how long the broker wants the client to hold back, in milliseconds (KIP-219).
+func (m *DescribeProducersResponse) Throttled() int32 { return m.ThrottleTimeMs }
+
 // SetDefaults sets every field to its default.
 func (m *DescribeProducersResponse) SetDefaults() {
 	*m = DescribeProducersResponse{}

@@ -66,6 +66,9 @@ func (*DescribeTransactionsResponse) APIKey() int16 { return 65 }
 // HeaderVersion is the version of the header that goes with a version of the message.
 func (*DescribeTransactionsResponse) HeaderVersion(int16) int16 { return 1 }
 
+// Throttled is how long the broker wants the client to hold back, in milliseconds (KIP-219).
+func (m *DescribeTransactionsResponse) Throttled() int32 { return m.ThrottleTimeMs }
+
 // SetDefaults sets every field to its default.
 func (m *DescribeTransactionsResponse) SetDefaults() {
 	*m = DescribeTransactionsResponse{}

@@ -96,6 +96,9 @@ func (*DescribeUserScramCredentialsResponse) APIKey() int16 { return 50 }
 // HeaderVersion is the version of the header that goes with a version of the message.
 func (*DescribeUserScramCredentialsResponse) HeaderVersion(int16) int16 { return 1 }
 
+// Throttled is how long the broker wants the client to hold back, in milliseconds (KIP-219).
+func (m *DescribeUserScramCredentialsResponse) Throttled() int32 { return m.ThrottleTimeMs }
+
 // SetDefaults sets every field to its default.
 func (m *DescribeUserScramCredentialsResponse) SetDefaults() {
 	*m = DescribeUserScramCredentialsResponse{}

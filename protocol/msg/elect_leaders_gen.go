@@ -112,6 +112,9 @@ func (*ElectLeadersResponse) HeaderVersion(version int16) int16 {
 	return 1
 }
 
+// Throttled is how long the broker wants the client to hold back, in milliseconds (KIP-219).
+func (m *ElectLeadersResponse) Throttled() int32 { return m.ThrottleTimeMs }
+
 // SetDefaults sets every field to its default.
 func (m *ElectLeadersResponse) SetDefaults() {
 	*m = ElectLeadersResponse{}

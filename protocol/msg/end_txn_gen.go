@@ -84,6 +84,9 @@ func (*EndTxnResponse) HeaderVersion(version int16) int16 {
 	return 1
 }
 
+// Throttled is how long the broker wants the client to hold back, in milliseconds (KIP-219).
+func (m *EndTxnResponse) Throttled() int32 { return m.ThrottleTimeMs }
+
 // SetDefaults sets every field to its default.
 func (m *EndTxnResponse) SetDefaults() {
 	*m = EndTxnResponse{}

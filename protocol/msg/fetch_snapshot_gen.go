@@ -201,6 +201,9 @@ func (*FetchSnapshotResponse) APIKey() int16 { return 59 }
 // HeaderVersion is the version of the header that goes with a version of the message.
 func (*FetchSnapshotResponse) HeaderVersion(int16) int16 { return 1 }
 
+// Throttled is how long the broker wants the client to hold back, in milliseconds (KIP-219).
+func (m *FetchSnapshotResponse) Throttled() int32 { return m.ThrottleTimeMs }
+
 // SetDefaults sets every field to its default.
 func (m *FetchSnapshotResponse) SetDefaults() {
 	*m = FetchSnapshotResponse{}

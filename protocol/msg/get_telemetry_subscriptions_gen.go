@@ -77,6 +77,9 @@ func (*GetTelemetrySubscriptionsResponse) APIKey() int16 { return 71 }
 // HeaderVersion is the version of the header that goes with a version of the message.
 func (*GetTelemetrySubscriptionsResponse) HeaderVersion(int16) int16 { return 1 }
 
+// Throttled is how long the broker wants the client to hold back, in milliseconds (KIP-219).
+func (m *GetTelemetrySubscriptionsResponse) Throttled() int32 { return m.ThrottleTimeMs }
+
 // SetDefaults sets every field to its default.
 func (m *GetTelemetrySubscriptionsResponse) SetDefaults() {
 	*m = GetTelemetrySubscriptionsResponse{}

@@ -134,6 +134,9 @@ func (*IncrementalAlterConfigsResponse) HeaderVersion(version int16) int16 {
 	return 1
 }
 
+// Throttled is how long the broker wants the client to hold back, in milliseconds (KIP-219).
+func (m *IncrementalAlterConfigsResponse) Throttled() int32 { return m.ThrottleTimeMs }
+
 // SetDefaults sets every field to its default.
 func (m *IncrementalAlterConfigsResponse) SetDefaults() {
 	*m = IncrementalAlterConfigsResponse{}

@@ -133,6 +133,9 @@ func (*JoinGroupResponse) HeaderVersion(version int16) int16 {
 	return 1
 }
 
+// Throttled is how long the broker wants the client to hold back, in milliseconds (KIP-219).
+func (m *JoinGroupResponse) Throttled() int32 { return m.ThrottleTimeMs }
+
 // SetDefaults sets every field to its default.
 func (m *JoinGroupResponse) SetDefaults() {
 	*m = JoinGroupResponse{}

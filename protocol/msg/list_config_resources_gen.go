@@ -69,6 +69,9 @@ func (*ListConfigResourcesResponse) APIKey() int16 { return 74 }
 // HeaderVersion is the version of the header that goes with a version of the message.
 func (*ListConfigResourcesResponse) HeaderVersion(int16) int16 { return 1 }
 
+// Throttled is how long the broker wants the client to hold back, in milliseconds (KIP-219).
+func (m *ListConfigResourcesResponse) Throttled() int32 { return m.ThrottleTimeMs }
+
 // SetDefaults sets every field to its default.
 func (m *ListConfigResourcesResponse) SetDefaults() {
 	*m = ListConfigResourcesResponse{}

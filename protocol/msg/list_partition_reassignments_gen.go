@@ -100,6 +100,9 @@ func (*ListPartitionReassignmentsResponse) APIKey() int16 { return 46 }
 // HeaderVersion is the version of the header that goes with a version of the message.
 func (*ListPartitionReassignmentsResponse) HeaderVersion(int16) int16 { return 1 }
 
+// Throttled is how long the broker wants the client to hold back, in milliseconds (KIP-219).
+func (m *ListPartitionReassignmentsResponse) Throttled() int32 { return m.ThrottleTimeMs }
+
 // SetDefaults sets every field to its default.
 func (m *ListPartitionReassignmentsResponse) SetDefaults() {
 	*m = ListPartitionReassignmentsResponse{}

@@ -86,6 +86,9 @@ func (*ListTransactionsResponse) APIKey() int16 { return 66 }
 // HeaderVersion is the version of the header that goes with a version of the message.
 func (*ListTransactionsResponse) HeaderVersion(int16) int16 { return 1 }
 
+// Throttled is how long the broker wants the client to hold back, in milliseconds (KIP-219).
+func (m *ListTransactionsResponse) Throttled() int32 { return m.ThrottleTimeMs }
+
 // SetDefaults sets every field to its default.
 func (m *ListTransactionsResponse) SetDefaults() {
 	*m = ListTransactionsResponse{}

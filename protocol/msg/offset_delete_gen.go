@@ -93,6 +93,9 @@ func (*OffsetDeleteResponse) APIKey() int16 { return 47 }
 // HeaderVersion is the version of the header that goes with a version of the message.
 func (*OffsetDeleteResponse) HeaderVersion(int16) int16 { return 0 }
 
+// Throttled is how long the broker wants the client to hold back, in milliseconds (KIP-219).
+func (m *OffsetDeleteResponse) Throttled() int32 { return m.ThrottleTimeMs }
+
 // SetDefaults sets every field to its default.
 func (m *OffsetDeleteResponse) SetDefaults() {
 	*m = OffsetDeleteResponse{}

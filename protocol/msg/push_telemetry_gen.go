@@ -72,6 +72,9 @@ func (*PushTelemetryResponse) APIKey() int16 { return 72 }
 // HeaderVersion is the version of the header that goes with a version of the message.
 func (*PushTelemetryResponse) HeaderVersion(int16) int16 { return 1 }
 
+// Throttled is how long the broker wants the client to hold back, in milliseconds (KIP-219).
+func (m *PushTelemetryResponse) Throttled() int32 { return m.ThrottleTimeMs }
+
 // SetDefaults sets every field to its default.
 func (m *PushTelemetryResponse) SetDefaults() {
 	*m = PushTelemetryResponse{}

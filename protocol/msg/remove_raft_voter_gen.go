@@ -73,6 +73,9 @@ func (*RemoveRaftVoterResponse) APIKey() int16 { return 81 }
 // HeaderVersion is the version of the header that goes with a version of the message.
 func (*RemoveRaftVoterResponse) HeaderVersion(int16) int16 { return 1 }
 
+// Throttled is how long the broker wants the client to hold back, in milliseconds (KIP-219).
+func (m *RemoveRaftVoterResponse) Throttled() int32 { return m.ThrottleTimeMs }
+
 // SetDefaults sets every field to its default.
 func (m *RemoveRaftVoterResponse) SetDefaults() {
 	*m = RemoveRaftVoterResponse{}

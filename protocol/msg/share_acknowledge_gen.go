@@ -152,6 +152,9 @@ func (*ShareAcknowledgeResponse) APIKey() int16 { return 79 }
 // HeaderVersion is the version of the header that goes with a version of the message.
 func (*ShareAcknowledgeResponse) HeaderVersion(int16) int16 { return 1 }
 
+// Throttled is how long the broker wants the client to hold back, in milliseconds (KIP-219).
+func (m *ShareAcknowledgeResponse) Throttled() int32 { return m.ThrottleTimeMs }
+
 // SetDefaults sets every field to its default.
 func (m *ShareAcknowledgeResponse) SetDefaults() {
 	*m = ShareAcknowledgeResponse{}

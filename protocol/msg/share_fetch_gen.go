@@ -205,6 +205,9 @@ func (*ShareFetchResponse) APIKey() int16 { return 78 }
 // HeaderVersion is the version of the header that goes with a version of the message.
 func (*ShareFetchResponse) HeaderVersion(int16) int16 { return 1 }
 
+// Throttled is how long the broker wants the client to hold back, in milliseconds (KIP-219).
+func (m *ShareFetchResponse) Throttled() int32 { return m.ThrottleTimeMs }
+
 // SetDefaults sets every field to its default.
 func (m *ShareFetchResponse) SetDefaults() {
 	*m = ShareFetchResponse{}

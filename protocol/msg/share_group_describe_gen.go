@@ -66,6 +66,9 @@ func (*ShareGroupDescribeResponse) APIKey() int16 { return 77 }
 // HeaderVersion is the version of the header that goes with a version of the message.
 func (*ShareGroupDescribeResponse) HeaderVersion(int16) int16 { return 1 }
 
+// Throttled is how long the broker wants the client to hold back, in milliseconds (KIP-219).
+func (m *ShareGroupDescribeResponse) Throttled() int32 { return m.ThrottleTimeMs }
+
 // SetDefaults sets every field to its default.
 func (m *ShareGroupDescribeResponse) SetDefaults() {
 	*m = ShareGroupDescribeResponse{}

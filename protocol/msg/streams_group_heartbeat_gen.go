@@ -308,6 +308,9 @@ func (*StreamsGroupHeartbeatResponse) APIKey() int16 { return 88 }
 // HeaderVersion is the version of the header that goes with a version of the message.
 func (*StreamsGroupHeartbeatResponse) HeaderVersion(int16) int16 { return 1 }
 
+// Throttled is how long the broker wants the client to hold back, in milliseconds (KIP-219).
+func (m *StreamsGroupHeartbeatResponse) Throttled() int32 { return m.ThrottleTimeMs }
+
 // SetDefaults sets every field to its default.
 func (m *StreamsGroupHeartbeatResponse) SetDefaults() {
 	*m = StreamsGroupHeartbeatResponse{}

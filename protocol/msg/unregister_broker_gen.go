@@ -65,6 +65,9 @@ func (*UnregisterBrokerResponse) APIKey() int16 { return 64 }
 // HeaderVersion is the version of the header that goes with a version of the message.
 func (*UnregisterBrokerResponse) HeaderVersion(int16) int16 { return 1 }
 
+// Throttled is how long the broker wants the client to hold back, in milliseconds (KIP-219).
+func (m *UnregisterBrokerResponse) Throttled() int32 { return m.ThrottleTimeMs }
+
 // SetDefaults sets every field to its default.
 func (m *UnregisterBrokerResponse) SetDefaults() {
 	*m = UnregisterBrokerResponse{}

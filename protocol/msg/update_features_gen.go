@@ -118,6 +118,9 @@ func (*UpdateFeaturesResponse) APIKey() int16 { return 57 }
 // HeaderVersion is the version of the header that goes with a version of the message.
 func (*UpdateFeaturesResponse) HeaderVersion(int16) int16 { return 1 }
 
+// Throttled is how long the broker wants the client to hold back, in milliseconds (KIP-219).
+func (m *UpdateFeaturesResponse) Throttled() int32 { return m.ThrottleTimeMs }
+
 // SetDefaults sets every field to its default.
 func (m *UpdateFeaturesResponse) SetDefaults() {
 	*m = UpdateFeaturesResponse{}

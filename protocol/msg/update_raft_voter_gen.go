@@ -130,6 +130,9 @@ func (*UpdateRaftVoterResponse) APIKey() int16 { return 82 }
 // HeaderVersion is the version of the header that goes with a version of the message.
 func (*UpdateRaftVoterResponse) HeaderVersion(int16) int16 { return 1 }
 
+// Throttled is how long the broker wants the client to hold back, in milliseconds (KIP-219).
+func (m *UpdateRaftVoterResponse) Throttled() int32 { return m.ThrottleTimeMs }
+
 // SetDefaults sets every field to its default.
 func (m *UpdateRaftVoterResponse) SetDefaults() {
 	*m = UpdateRaftVoterResponse{}

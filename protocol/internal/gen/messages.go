@@ -82,6 +82,11 @@ func (w *writer) api(a *API) {
 		}
 		w.pf("}\nreturn %d\n}\n", steps[len(steps)-1].header)
 	}
+	for _, f := range w.m.Fields {
+		if f.Name == "ThrottleTimeMs" {
+			w.pf("\n// Throttled is how long the broker wants the client to hold back, in milliseconds (KIP-219).\nfunc (m *%s) Throttled() int32 { return m.ThrottleTimeMs }\n", n)
+		}
+	}
 	if w.m == a.Request {
 		w.pf("\n// NewResponse makes an empty response.\nfunc (*%s) NewResponse() wire.Response { return &%s{} }\n", n, a.Response.Name)
 	}

@@ -1,0 +1,149 @@
+package record
+
+import (
+	"encoding/binary"
+
+	"github.com/kactor-go/kactor/protocol/compress"
+	"github.com/kactor-go/kactor/protocol/wire"
+)
+
+// Header is a header of a record (KIP-82). A nil Value is null.
+type Header struct {
+	Key   string
+	Value []byte
+}
+
+// Overhead is the size of a batch's fixed header.
+const Overhead = 61
+
+// Bits of a batch's attributes.
+const (
+	attrCodec         = 0x07
+	attrLogAppendTime = 0x08
+	attrTransactional = 0x10
+	attrControl       = 0x20
+	attrDeleteHorizon = 0x40
+)
+
+// None of a producer's fields.
+const (
+	NoProducerID    int64 = -1
+	NoProducerEpoch int16 = -1
+	NoSequence      int32 = -1
+	NoTimestamp     int64 = -1
+)
+
+// Size is the number of bytes that AppendRecord appends.
+func Size(offsetDelta int32, timestampDelta int64, key, value []byte, headers []Header) int {
+	n := bodySize(offsetDelta, timestampDelta, key, value, headers)
+	return wire.VarintLen(int64(n)) + n
+}
+
+func bodySize(offsetDelta int32, timestampDelta int64, key, value []byte, headers []Header) int {
+	n := 1 + wire.VarintLen(timestampDelta) + wire.VarintLen(int64(offsetDelta)) +
+		fieldSize(key) + fieldSize(value) + wire.VarintLen(int64(len(headers)))
+	for i := range headers {
+		n += wire.VarintLen(int64(len(headers[i].Key))) + len(headers[i].Key) + fieldSize(headers[i].Value)
+	}
+	return n
+}
+
+func fieldSize(b []byte) int {
+	if b == nil {
+		return 1
+	}
+	return wire.VarintLen(int64(len(b))) + len(b)
+}
+
+// AppendRecord encodes a record of a batch of magic 2 behind dst. A nil key or value is null. The deltas are to the base offset (so the record's
+// number in the batch, from 0) and to the base timestamp, in milliseconds.
+func AppendRecord(dst []byte, offsetDelta int32, timestampDelta int64, key, value []byte, headers []Header) []byte {
+	dst = wire.AppendVarint(dst, int64(bodySize(offsetDelta, timestampDelta, key, value, headers)))
+	dst = append(dst, 0) // attributes: none are defined
+	dst = wire.AppendVarint(dst, timestampDelta)
+	dst = wire.AppendVarint(dst, int64(offsetDelta))
+	dst = appendField(dst, key)
+	dst = appendField(dst, value)
+	dst = wire.AppendVarint(dst, int64(len(headers)))
+	for i := range headers {
+		dst = wire.AppendVarint(dst, int64(len(headers[i].Key)))
+		dst = append(dst, headers[i].Key...)
+		dst = appendField(dst, headers[i].Value)
+	}
+	return dst
+}
+
+func appendField(dst, b []byte) []byte {
+	if b == nil {
+		return append(dst, 1) // -1
+	}
+	dst = wire.AppendVarint(dst, int64(len(b)))
+	return append(dst, b...)
+}
+
+// Info is the fixed header of a batch of magic 2. Of the older formats only what they have is set.
+type Info struct {
+	BaseOffset      int64
+	LeaderEpoch     int32 // of the partition when the broker wrote the batch; -1 in what a producer sends
+	Magic           int8
+	Codec           compress.Codec
+	LogAppendTime   bool // the broker set the time: MaxTimestamp is that of every record
+	Transactional   bool
+	Control         bool
+	DeleteHorizon   bool  // BaseTimestamp is the time from which on markers may be cleaned (KIP-534)
+	LastOffsetDelta int32 // of the last offset; the last record may have been compacted away
+	BaseTimestamp   int64 // milliseconds since 1970
+	MaxTimestamp    int64
+	ProducerID      int64
+	ProducerEpoch   int16
+	BaseSequence    int32
+	Count           int32
+}
+
+func (h *Info) attributes() (a uint16) {
+	a = uint16(h.Codec) & attrCodec
+	for _, f := range [...]struct {
+		is  bool
+		bit uint16
+	}{{h.LogAppendTime, attrLogAppendTime}, {h.Transactional, attrTransactional}, {h.Control, attrControl}, {h.DeleteHorizon, attrDeleteHorizon}} {
+		if f.is {
+			a |= f.bit
+		}
+	}
+	return a
+}
+
+// Seal writes the fixed header into the first Overhead bytes of b, behind which the encoded, perhaps compressed, records already stand, and
+// computes the checksum. h.Magic must be 2.
+func Seal(b []byte, h *Info) {
+	be := binary.BigEndian
+	_ = b[Overhead-1]
+	be.PutUint64(b, uint64(h.BaseOffset))
+	be.PutUint32(b[8:], uint32(len(b)-12))
+	be.PutUint32(b[12:], uint32(h.LeaderEpoch))
+	b[16] = 2
+	be.PutUint16(b[21:], h.attributes())
+	be.PutUint32(b[23:], uint32(h.LastOffsetDelta))
+	be.PutUint64(b[27:], uint64(h.BaseTimestamp))
+	be.PutUint64(b[35:], uint64(h.MaxTimestamp))
+	be.PutUint64(b[43:], uint64(h.ProducerID))
+	be.PutUint16(b[51:], uint16(h.ProducerEpoch))
+	be.PutUint32(b[53:], uint32(h.BaseSequence))
+	be.PutUint32(b[57:], uint32(h.Count))
+	be.PutUint32(b[17:], CRC32C(b[21:]))
+}
+
+// Assign changes the producer's fields of a sealed batch and its checksum; the records stay as they are.
+func Assign(b []byte, producerID int64, producerEpoch int16, baseSequence int32) {
+	be := binary.BigEndian
+	be.PutUint64(b[43:], uint64(producerID))
+	be.PutUint16(b[51:], uint16(producerEpoch))
+	be.PutUint32(b[53:], uint32(baseSequence))
+	be.PutUint32(b[17:], CRC32C(b[21:]))
+}
+
+// SetOffset is what a broker writes into a batch it appends: neither field is under the checksum.
+func SetOffset(b []byte, baseOffset int64, leaderEpoch int32) {
+	binary.BigEndian.PutUint64(b, uint64(baseOffset))
+	binary.BigEndian.PutUint32(b[12:], uint32(leaderEpoch))
+}
