@@ -1,3 +1,15 @@
+// Package broker reaches the brokers: one actor for each connection, and the cluster actor, which owns metadata and routes requests.
+//
+//	roles --Route--> cluster --Call--> connection --frames--> broker
+//	      <--------------Reply--------------------
+//
+//	broker.go   what the cluster actor takes       cluster.go  the cluster actor     internal/meta  its pure core
+//	config.go   settings, Kafka's defaults         conn.go     the connection actor  internal/conn  its pure core
+//	errors.go   CallError, and why calls end       socket.go   TCP and TLS: dialling, a reader and a writer for each connection
+//
+// A connection never repeats a request; who asked decides, with the help of Sent. Connections are kept apart by purpose, so that a fetch which the
+// broker holds back delays nobody. An answer that is late makes its broker suspect: metadata is asked elsewhere, and calls whose partitions have moved end
+// with ErrMoved.
 package broker
 
 import (
@@ -52,8 +64,10 @@ const (
 	Calls Purpose = iota // produce, metadata, everything that is answered at once
 	Fetch                // fetches, which the broker holds back
 	Group                // joins, syncs and heartbeats
-	purposes
 )
+
+// String names the purpose.
+func (p Purpose) String() string { return [...]string{"calls", "fetch", "group"}[p] }
 
 // Route asks for one request to be sent and answered. Any role -> cluster; bounded by the sender's own window.
 type Route struct {
@@ -76,6 +90,9 @@ type Route struct {
 	OneWay bool
 	// Fit, if not nil, is called with the version chosen, just before the request is encoded: it may adapt Req, or refuse.
 	Fit func(version int16, req protocol.Request) error
+	// Released, if not nil, is called once when nobody reads the request's bytes any more: before or after Reply. Only then may buffers that Req
+	// leads to be used again.
+	Released func()
 	// Reply is called exactly once, on an actor: it must only tell.
 	Reply func(Reply)
 }

@@ -1,0 +1,431 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/kactor-go/kactor/actors/role"
+	"github.com/kactor-go/kactor/broker/internal/conn"
+	"github.com/kactor-go/kactor/broker/internal/meta"
+	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/cluster"
+	"github.com/kactor-go/kactor/protocol/msg"
+)
+
+// Hooks are told what happens, on actors: they must only note or tell. Any may be nil.
+type Hooks struct {
+	Changed   func(*cluster.Snapshot)
+	Suspect   func(node int32)
+	Throttled func(node int32, d time.Duration)
+	Slow      func(step string, took time.Duration)
+}
+
+// Client is the cluster actor seen from outside: what other roles route their requests through.
+type Client struct {
+	cfg      Config
+	hooks    Hooks
+	world    role.World
+	self     role.Ref[Message]
+	stop     func(func())
+	assumed  protocol.Ranges
+	snapshot atomic.Pointer[cluster.Snapshot]
+	versions atomic.Pointer[map[int32]protocol.Ranges]
+	// suspected is how many brokers are suspect; connections tell of answers only while there are any.
+	suspected atomic.Int32
+
+	// What follows belongs to the actor.
+	core        *meta.Core
+	connections []*connection
+	watchers    []*Watch
+	closing     *Close
+	failed      func(error)
+}
+
+// Start starts the cluster actor. It connects when something is asked of it. failed is told if a role fails by a bug; it must only tell.
+func Start(under role.Spawner, cfg Config, hooks Hooks, failed func(error)) (*Client, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	nodes, err := bootstrapNodes(cfg.Bootstrap)
+	if err != nil {
+		return nil, err
+	}
+	w := under.World()
+	c := &Client{cfg: cfg, hooks: hooks, world: w, failed: failed}
+	if cfg.Release != "" {
+		ranges, err := protocol.Release(cfg.Release)
+		if err != nil {
+			return nil, fmt.Errorf("broker.version: %w", err)
+		}
+		if _, asks := ranges.Get(msg.ApiVersionsAPI); !asks {
+			c.assumed = ranges
+		}
+	}
+	c.core = meta.New(meta.Config{Bootstrap: nodes, MaxAge: cfg.MetadataMaxAge, TopicIdle: cfg.TopicIdle, BackoffFirst: cfg.RetryFirst, BackoffMax: cfg.RetryMax,
+		Timeout: cfg.RequestTimeout, Rebootstrap: cfg.RebootstrapAfter, AutoCreate: cfg.AutoCreateTopics, Rand: w.Rand()})
+	c.snapshot.Store(c.core.Snapshot())
+	c.versions.Store(&map[int32]protocol.Ranges{})
+	c.self, c.stop = role.Spawn[Message, meta.Effects](under, c, c.perform, (*meta.Effects).Reset, role.Options{Name: "cluster", Failed: failed, Slow: c.slow})
+	return c, nil
+}
+
+func (c *Client) slow(step string, took time.Duration) {
+	if c.hooks.Slow != nil {
+		c.hooks.Slow(step, took)
+	}
+}
+
+// Ref is the address of the cluster actor.
+func (c *Client) Ref() Ref { return c.self }
+
+// World is the world the client lives in.
+func (c *Client) World() role.World { return c.world }
+
+// Snapshot is the present picture of the cluster; never nil.
+func (c *Client) Snapshot() *cluster.Snapshot { return c.snapshot.Load() }
+
+// Versions are the versions that a node speaks; ok is false before a connection to it was made.
+func (c *Client) Versions(node int32) (r protocol.Ranges, ok bool) {
+	r, ok = (*c.versions.Load())[node]
+	return r, ok
+}
+
+func (c *Client) remember(node int32, r protocol.Ranges) {
+	for {
+		old := c.versions.Load()
+		next := make(map[int32]protocol.Ranges, len(*old)+1)
+		for k, v := range *old {
+			next[k] = v
+		}
+		next[node] = r
+		if c.versions.CompareAndSwap(old, &next) {
+			return
+		}
+	}
+}
+
+// Messages from connections to the cluster actor.
+type (
+	up         struct{ peer int32 }
+	late       struct{ peer int32 }
+	ended      struct{ peer int32 }
+	connClosed struct{ k *connection }
+	down       struct {
+		peer int32
+		err  error
+	}
+	connFailed struct {
+		k   *connection
+		err error
+	}
+	metadataAnswer    struct{ m meta.Metadata }
+	coordinatorAnswer struct{ m meta.Coordinator }
+)
+
+func (*up) cluster()                {}
+func (*late) cluster()              {}
+func (*ended) cluster()             {}
+func (*connClosed) cluster()        {}
+func (*down) cluster()              {}
+func (*connFailed) cluster()        {}
+func (*metadataAnswer) cluster()    {}
+func (*coordinatorAnswer) cluster() {}
+
+// Step translates a message for the core; what is not about metadata is done here. The method makes Client a role.Core; only its host calls it.
+func (c *Client) Step(now time.Time, m Message, out *meta.Effects) {
+	switch m := m.(type) {
+	case *Route:
+		t := meta.Target{Kind: uint8(m.To.Kind), Node: m.To.Node, Topic: m.To.Topic, Partition: m.To.Partition, Key: m.To.Key, KeyType: m.To.KeyType}
+		c.core.Step(now, &meta.Route{Target: t, Deadline: m.Deadline, Owner: m}, out)
+	case *Refresh:
+		r := &meta.Refresh{Topics: m.Topics, Suspect: m.Suspect}
+		if m.Reply != nil {
+			r.Owner = m
+		}
+		c.core.Step(now, r, out)
+	case *Watch:
+		c.watch(m)
+	case *Hint:
+		c.core.Step(now, &meta.Hint{TopicPartition: m.TopicPartition, Leader: m.Leader, Epoch: m.Epoch, Node: m.Node}, out)
+	case *Forget:
+		c.core.Step(now, &meta.Forget{Key: m.Key, KeyType: m.KeyType}, out)
+	case *Drop:
+		c.core.Step(now, &meta.Drop{Topics: m.Topics}, out)
+	case *Close:
+		c.closing = m
+		c.core.Step(now, &meta.Close{}, out)
+	case *up:
+		c.core.Step(now, &meta.Up{Peer: m.peer}, out)
+	case *down:
+		c.core.Step(now, &meta.Down{Peer: m.peer, Err: m.err}, out)
+	case *late:
+		if c.hooks.Suspect != nil {
+			c.hooks.Suspect(m.peer)
+		}
+		c.core.Step(now, &meta.Late{Peer: m.peer}, out)
+	case *ended:
+		c.core.Step(now, &meta.Ended{Peer: m.peer}, out)
+	case *metadataAnswer:
+		c.core.Step(now, &m.m, out)
+	case *coordinatorAnswer:
+		c.core.Step(now, &m.m, out)
+	case *connClosed:
+		c.drop(m.k)
+	case *connFailed:
+		c.drop(m.k)
+		if c.failed != nil {
+			c.failed(m.err)
+		}
+	}
+}
+
+// Tick implements role.Core.
+func (c *Client) Tick(now time.Time, out *meta.Effects) { c.core.Tick(now, out) }
+
+// Next implements role.Core.
+func (c *Client) Next() time.Time { return c.core.Next() }
+
+// Abort implements role.Core.
+func (c *Client) Abort(err error, out *meta.Effects) {
+	c.core.Abort(err, out)
+	for _, k := range c.connections {
+		k.self.Tell(&conn.Close{})
+	}
+}
+
+// Refuse implements role.Core.
+func (c *Client) Refuse(m Message, err error, out *meta.Effects) {
+	switch m := m.(type) {
+	case *Route:
+		out.Refuse = append(out.Refuse, meta.Refusal{Owner: m, Err: err})
+	case *Refresh:
+		if m.Reply != nil {
+			out.Refuse = append(out.Refuse, meta.Refusal{Owner: m, Err: err})
+		}
+	case *connClosed:
+		c.drop(m.k)
+	case *Close:
+		c.closing = m
+	}
+}
+
+func (c *Client) watch(m *Watch) {
+	for i, w := range c.watchers {
+		if w.ID == m.ID {
+			c.watchers = append(c.watchers[:i:i], c.watchers[i+1:]...)
+			break
+		}
+	}
+	if m.Changed != nil {
+		c.watchers = append(c.watchers, m)
+		m.Changed(c.core.Snapshot())
+	}
+}
+
+// drop stops a connection that is closed for good.
+func (c *Client) drop(k *connection) {
+	for i, o := range c.connections {
+		if o == k {
+			c.connections = append(c.connections[:i:i], c.connections[i+1:]...)
+			k.stop(func() {})
+			return
+		}
+	}
+}
+
+// perform carries out the effects in the order that meta.Effects documents.
+func (c *Client) perform(h *role.Handle, out *meta.Effects) {
+	if out.Publish != nil {
+		c.snapshot.Store(out.Publish)
+		for _, w := range c.watchers {
+			w.Changed(out.Publish)
+		}
+		if c.hooks.Changed != nil {
+			c.hooks.Changed(out.Publish)
+		}
+	}
+	c.suspected.Store(int32(c.core.Suspects()))
+	for _, id := range out.Moved {
+		for _, k := range c.connections {
+			if k.peer.ID == id {
+				k.self.Tell(&conn.Moved{})
+			}
+		}
+	}
+	if out.Metadata != nil {
+		c.askMetadata(h, out)
+	}
+	for _, a := range out.Ask {
+		c.askCoordinator(h, a)
+	}
+	for _, p := range out.Place {
+		c.place(h, p.Peer, p.Owner.(*Route))
+	}
+	for _, r := range out.Refuse {
+		c.refuse(r)
+	}
+	for _, o := range out.Fresh {
+		o.(*Refresh).Reply(c.core.Snapshot(), nil)
+	}
+	for _, id := range out.Gone {
+		for _, k := range c.connections {
+			if k.peer.ID == id {
+				k.self.Tell(&conn.Close{Deadline: h.World().Now().Add(c.cfg.RequestTimeout)})
+			}
+		}
+	}
+	c.driveClose()
+}
+
+// driveClose closes the connections, and tells when the last is gone.
+func (c *Client) driveClose() {
+	if c.closing == nil {
+		return
+	}
+	if c.closing.Deadline != (time.Time{}) {
+		for _, k := range c.connections {
+			k.self.Tell(&conn.Close{Deadline: c.closing.Deadline})
+		}
+		c.closing.Deadline = time.Time{}
+	}
+	if len(c.connections) == 0 && c.closing.Done != nil {
+		c.closing.Done()
+		c.closing.Done = nil
+	}
+}
+
+func (c *Client) connection(h *role.Handle, peer cluster.Node, purpose Purpose) *connection {
+	for _, k := range c.connections {
+		if k.peer.ID == peer.ID && k.purpose == purpose && k.peer.Host == peer.Host && k.peer.Port == peer.Port {
+			return k
+		}
+	}
+	k := c.spawnConnection(h, peer, purpose)
+	c.connections = append(c.connections, k)
+	return k
+}
+
+func (c *Client) place(h *role.Handle, peer cluster.Node, r *Route) {
+	call := &conn.Call{Req: r.Req, MinVersion: r.MinVersion, MaxVersion: r.MaxVersion, Deadline: r.Deadline, Wait: r.Wait, OneWay: r.OneWay, Fit: r.Fit, Owner: r}
+	if len(r.Partitions) > 0 {
+		call.Moved = func() bool { return c.moved(peer.ID, r.Partitions) }
+	}
+	c.connection(h, peer, r.Purpose).self.Tell(call)
+}
+
+// moved tells whether one of the partitions has a leader of a higher epoch elsewhere: then the old leader is fenced.
+func (c *Client) moved(node int32, partitions []Led) bool {
+	s := c.Snapshot()
+	for _, p := range partitions {
+		if leader, epoch := s.Leader(p.Topic, p.Partition); epoch > p.Epoch && leader != node && leader >= 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *Client) askMetadata(h *role.Handle, out *meta.Effects) {
+	c.place(h, out.Peer, &Route{Req: out.Metadata, Deadline: h.World().Now().Add(c.cfg.RequestTimeout), Fit: fitMetadata, Reply: func(r Reply) {
+		m := meta.Metadata{Version: r.Version, Err: r.Err}
+		if r.Err == nil {
+			m.Resp = r.Resp.(*msg.MetadataResponse)
+		}
+		c.self.Tell(&metadataAnswer{m})
+	}})
+}
+
+// fitMetadata makes the request one that the version can carry: whether topics may be created cannot be said before version 4.
+func fitMetadata(version int16, req protocol.Request) error {
+	if m := req.(*msg.MetadataRequest); version < 4 {
+		m.AllowAutoTopicCreation = true
+	}
+	return nil
+}
+
+func (c *Client) askCoordinator(h *role.Handle, a meta.AskCoordinator) {
+	req := &msg.FindCoordinatorRequest{KeyType: a.KeyType}
+	c.place(h, a.Peer, &Route{Req: req, Deadline: h.World().Now().Add(c.cfg.RequestTimeout),
+		Fit: func(version int16, _ protocol.Request) error {
+			if version >= 4 {
+				req.CoordinatorKeys = []string{a.Key}
+			} else {
+				req.Key = a.Key
+			}
+			return nil
+		},
+		Reply: func(r Reply) {
+			m := meta.Coordinator{Key: a.Key, KeyType: a.KeyType, Version: r.Version, Err: r.Err}
+			if r.Err == nil {
+				m.Resp = r.Resp.(*msg.FindCoordinatorResponse)
+			}
+			c.self.Tell(&coordinatorAnswer{m})
+		}})
+}
+
+func (c *Client) refuse(r meta.Refusal) {
+	err := r.Err
+	for _, p := range [...]struct{ inner, outer error }{{meta.ErrClosed, ErrClosed}, {meta.ErrNoBroker, ErrNoBroker}, {meta.ErrNoLeader, ErrNoLeader}} {
+		if errors.Is(err, p.inner) {
+			err = &reason{p.outer, err}
+			break
+		}
+	}
+	switch o := r.Owner.(type) {
+	case *Route:
+		if o.Released != nil {
+			o.Released()
+		}
+		o.Reply(Reply{Node: cluster.NoNode, Err: &CallError{API: apiName(o), Version: -1, Node: cluster.NoNode, Phase: "route", Err: err}})
+	case *Refresh:
+		o.Reply(nil, &CallError{API: "Metadata", Version: -1, Node: cluster.NoNode, Phase: "route", Err: err})
+	}
+}
+
+func apiName(r *Route) string { return protocol.APIName(r.Req.APIKey()) }
+
+// Stop closes all connections: calls in flight are waited for until ctx ends, then everything is refused with ErrClosed, and the actor is gone.
+func (c *Client) Stop(ctx context.Context) error {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		deadline = c.world.Now().Add(c.cfg.RequestTimeout)
+	}
+	err := c.close(ctx, deadline)
+	if err != nil { // calls are still in flight: no longer wait for them
+		_ = c.close(context.WithoutCancel(ctx), c.world.Now())
+	}
+	gone := role.NewPromise[struct{}](c.world)
+	c.stop(func() { gone.Settle(struct{}{}, nil) })
+	_, _ = gone.Get(context.WithoutCancel(ctx))
+	return err
+}
+
+func (c *Client) close(ctx context.Context, deadline time.Time) error {
+	closed := role.NewPromise[struct{}](c.world)
+	c.self.Tell(&Close{Deadline: deadline, Done: func() { closed.Settle(struct{}{}, nil) }})
+	_, err := closed.Get(ctx)
+	return err
+}
+
+// Call sends one request and waits for its answer.
+func Call(ctx context.Context, c *Client, r Route) (Reply, error) {
+	p := role.NewPromise[Reply](c.world)
+	r.Reply = func(reply Reply) { p.Settle(reply, reply.Err) }
+	if r.Deadline.IsZero() {
+		r.Deadline = c.world.Now().Add(c.cfg.RequestTimeout)
+		if d, ok := ctx.Deadline(); ok && d.Before(r.Deadline) {
+			r.Deadline = d
+		}
+	}
+	c.self.Tell(&r)
+	return p.Get(ctx)
+}
+
+// Metadata asks for the metadata of topics and waits for an answer that was asked for after the call.
+func Metadata(ctx context.Context, c *Client, topics ...string) (*cluster.Snapshot, error) {
+	p := role.NewPromise[*cluster.Snapshot](c.world)
+	c.self.Tell(&Refresh{Topics: topics, Suspect: cluster.NoNode, Why: "a caller asks", Reply: func(s *cluster.Snapshot, err error) { p.Settle(s, err) }})
+	return p.Get(ctx)
+}

@@ -1,0 +1,136 @@
+package broker
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/kactor-go/kactor/actors/role"
+	"github.com/kactor-go/kactor/broker/internal/conn"
+	"github.com/kactor-go/kactor/protocol/cluster"
+)
+
+// connection is the actor around conn.Core: it performs the core's effects.
+type connection struct {
+	client  *Client
+	peer    cluster.Node
+	purpose Purpose
+	core    *conn.Core
+	self    role.Ref[conn.Message]
+	stop    func(func())
+	link    role.Link
+	done    func() // told when the connection is closed for good; nil: nobody asked
+	over    bool
+}
+
+func (c *Client) spawnConnection(h *role.Handle, peer cluster.Node, purpose Purpose) *connection {
+	w := h.World()
+	k := &connection{client: c, peer: peer, purpose: purpose}
+	id := c.cfg.ClientID
+	k.core = conn.New(conn.Config{
+		Host: peer.Host, Port: peer.Port, ClientID: &id, SetupTimeout: c.cfg.SetupTimeout, MaxIdle: c.cfg.MaxIdle, Window: c.cfg.MaxInFlight,
+		BackoffFirst: c.cfg.ReconnectFirst, BackoffMax: c.cfg.ReconnectMax, LateFloor: c.cfg.LateAfter, Versions: c.assumed, Rand: w.Rand(),
+	})
+	k.self, k.stop = role.Spawn[conn.Message, conn.Effects](h, k.core, k.perform, (*conn.Effects).Reset, role.Options{
+		Name:   fmt.Sprintf("connection %s (%s)", peer.Addr(), purpose),
+		Failed: func(err error) { c.self.Tell(&connFailed{k, err}) },
+		Slow:   c.slow,
+	})
+	return k
+}
+
+// perform carries out the effects in the order that Effects documents.
+func (k *connection) perform(h *role.Handle, out *conn.Effects) {
+	w := h.World()
+	if out.CloseLink && k.link != nil {
+		k.link.Close()
+		k.link = nil
+	}
+	if out.Resolve {
+		gen := out.Gen
+		w.Network().Resolve(k.peer.Host, func(addrs []string, err error) {
+			k.self.Tell(&conn.Resolved{Gen: gen, Addrs: addrs, Err: err})
+		})
+	}
+	if out.Dial != "" {
+		k.link = w.Network().Dial(out.Dial, k.peer.Host, &sink{k.self, out.Gen})
+	}
+	for _, segments := range out.Send {
+		k.link.Send(segments)
+	}
+	if out.Consumed > 0 && k.link != nil {
+		k.link.Consumed(out.Consumed)
+	}
+	for i := range out.Ends {
+		k.end(&out.Ends[i])
+	}
+	for _, c := range out.Released {
+		if r := c.Owner.(*Route); r.Released != nil {
+			r.Released()
+		}
+	}
+	switch {
+	case out.Down != nil:
+		k.client.self.Tell(&down{k.peer.ID, out.Down})
+	case out.Up:
+		k.client.remember(k.peer.ID, k.core.Versions())
+		k.client.self.Tell(&up{k.peer.ID})
+	case out.Late:
+		k.client.self.Tell(&late{k.peer.ID})
+	}
+	if out.Alive && k.client.suspected.Load() > 0 {
+		k.client.self.Tell(&up{k.peer.ID})
+	}
+	if out.Throttle > 0 && k.client.hooks.Throttled != nil {
+		k.client.hooks.Throttled(k.peer.ID, out.Throttle)
+	}
+	if out.Finished && !k.over {
+		k.over = true
+		k.client.self.Tell(&connClosed{k})
+	}
+}
+
+// end answers the owner of a call.
+func (k *connection) end(e *conn.End) {
+	r := e.Call.Owner.(*Route)
+	reply := Reply{Resp: e.Resp, Version: e.Version, Node: k.peer.ID, Frame: e.Frame}
+	if e.Err != nil {
+		reply.Err = &CallError{API: apiName(r), Version: e.Version, Node: k.peer.ID, Addr: k.peer.Addr(), Phase: e.Phase, Sent: e.Sent, Elapsed: e.Elapsed, Err: public(e.Err)}
+	}
+	k.client.self.Tell(&ended{k.peer.ID})
+	r.Reply(reply)
+}
+
+// public gives the cores' reasons the names that users see.
+func public(err error) error {
+	for _, p := range [...]struct{ inner, outer error }{
+		{conn.ErrMoved, ErrMoved}, {conn.ErrClosed, ErrClosed},
+	} {
+		if err == p.inner {
+			return p.outer
+		}
+	}
+	switch {
+	case errors.Is(err, conn.ErrTimeout):
+		return &reason{ErrTimeout, err}
+	case errors.Is(err, conn.ErrUnsupported):
+		return &reason{ErrUnsupported, err}
+	}
+	return err
+}
+
+// reason is an error that is also one of ours.
+type reason struct{ is, err error }
+
+func (r *reason) Error() string   { return r.err.Error() }
+func (r *reason) Unwrap() []error { return []error{r.is, r.err} }
+
+// sink turns the events of a link into messages of its generation.
+type sink struct {
+	to  role.Ref[conn.Message]
+	gen uint64
+}
+
+func (s *sink) Opened()               { s.to.Tell(&conn.Opened{Gen: s.gen}) }
+func (s *sink) Received(frame []byte) { s.to.Tell(&conn.Received{Gen: s.gen, Frame: frame}) }
+func (s *sink) Flushed()              { s.to.Tell(&conn.Flushed{Gen: s.gen}) }
+func (s *sink) Broken(err error)      { s.to.Tell(&conn.Broken{Gen: s.gen, Err: err}) }

@@ -1,0 +1,739 @@
+// Package conn is the pure core of a connection: what one link to one broker is doing, and what became of each call on it.
+//
+//	Idle --call--> Resolving --> Dialling --> Negotiating --> Ready
+//	  ^                |             |             |            |
+//	  +--- back-off ---+-------------+-------------+------------+   (and Closed, from everywhere)
+//
+// It owns: the addresses of the broker, negotiated versions, correlation ids, the window, deadlines, throttling, the idle clock, and
+// whether a call that failed may have been seen. It does not repeat calls, and it does not know about metadata.
+// Tests: conn_test.go has a table for every rule.
+package conn
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/msg"
+)
+
+// State of a connection.
+type State uint8
+
+// The states.
+const (
+	Idle State = iota
+	Resolving
+	Dialling
+	Negotiating
+	Ready
+	Closed
+)
+
+var stateNames = [...]string{"idle", "dns", "dial", "api-versions", "request", "closed"}
+
+// String is the phase as errors name it.
+func (s State) String() string { return stateNames[s] }
+
+var legal = [...][]State{
+	Idle:        {Resolving, Negotiating, Closed},
+	Resolving:   {Dialling, Idle, Closed},
+	Dialling:    {Dialling, Negotiating, Ready, Idle, Closed},
+	Negotiating: {Ready, Dialling, Idle, Closed},
+	Ready:       {Idle, Closed},
+	Closed:      {},
+}
+
+// Reasons why calls end; the owner of the package gives them names users see.
+var (
+	ErrTimeout     = errors.New("no answer in time")
+	ErrMoved       = errors.New("broker is suspect and its partitions have moved")
+	ErrUnsupported = errors.New("the broker does not support this request")
+	ErrClosed      = errors.New("client closed")
+)
+
+// Config of a connection.
+type Config struct {
+	Host         string
+	Port         int32
+	ClientID     *string
+	SetupTimeout time.Duration // socket.connection.setup.timeout.ms
+	MaxIdle      time.Duration // connections.max.idle.ms; zero: never
+	Window       int           // calls in flight at once
+	BackoffFirst time.Duration // reconnect.backoff.ms
+	BackoffMax   time.Duration // reconnect.backoff.max.ms
+	LateFloor    time.Duration // an answer is not late before this
+	// Versions, if known, are used instead of asking: for brokers before 0.10, which do not answer ApiVersions.
+	Versions protocol.Ranges
+	Rand     *rand.Rand
+}
+
+// Call is a request to be sent.
+type Call struct {
+	Req        protocol.Request
+	MinVersion int16
+	MaxVersion int16 // zero: no cap; -1: version 0
+	Deadline   time.Time
+	Wait       time.Duration
+	OneWay     bool
+	Fit        func(version int16, req protocol.Request) error
+	// Moved tells whether the work of the call has moved elsewhere; nil: it cannot be moved.
+	Moved func() bool
+	Owner any
+
+	accepted, sent, late time.Time
+	id                   int32
+	version              int16
+	transmitted          bool
+	ghost                bool // it was ended, but its answer may still come
+}
+
+// End is what became of a call.
+type End struct {
+	Call    *Call
+	Resp    protocol.Response
+	Version int16
+	Frame   int
+	Err     error
+	Sent    bool
+	Phase   string
+	Elapsed time.Duration
+}
+
+// Effects of a step, to be performed in this order.
+type Effects struct {
+	CloseLink bool   // end the link, if there is one; its later events carry an old Gen
+	Resolve   bool   // look Host up and answer with Resolved
+	Dial      string // open a link to "ip:port" and answer with Opened or Broken, of generation Gen
+	Gen       uint64
+	Send      [][][]byte // frames in segments
+	Released  []*Call    // calls whose bytes nobody reads any more
+	Consumed  int        // bytes of received frames that are done with
+	Ends      []End
+	Up        bool  // the versions are known and the connection is ready
+	Down      error // the connection failed, or could not be made
+	Late      bool  // an answer is late: the broker is suspect
+	Alive     bool  // an answer came
+	Throttle  time.Duration
+	Finished  bool // closed, and nothing is left
+}
+
+// Reset empties the effects for the next step.
+func (e *Effects) Reset() {
+	clear(e.Send)
+	clear(e.Ends)
+	clear(e.Released)
+	*e = Effects{Send: e.Send[:0], Ends: e.Ends[:0], Released: e.Released[:0], Gen: e.Gen}
+}
+
+// Messages of the connection.
+type (
+	// Message is what a connection takes.
+	Message interface{ conn() }
+	// Resolved answers Resolve.
+	Resolved struct {
+		Gen   uint64
+		Addrs []string
+		Err   error
+	}
+	// Opened says that the link is open.
+	Opened struct{ Gen uint64 }
+	// Received is one frame without its size.
+	Received struct {
+		Gen   uint64
+		Frame []byte
+	}
+	// Flushed says that the oldest frame that was sent has been written.
+	Flushed struct{ Gen uint64 }
+	// Broken says that the link is gone. It comes once for every link, also for one that was closed.
+	Broken struct {
+		Gen uint64
+		Err error
+	}
+	// Moved asks each call whether its work has moved. Cluster -> connection.
+	Moved struct{}
+	// Close ends the connection: calls in flight are waited for until Deadline.
+	Close struct{ Deadline time.Time }
+)
+
+func (*Call) conn()     {}
+func (*Resolved) conn() {}
+func (*Opened) conn()   {}
+func (*Received) conn() {}
+func (*Flushed) conn()  {}
+func (*Broken) conn()   {}
+func (*Moved) conn()    {}
+func (*Close) conn()    {}
+
+// Core is the state of one connection.
+type Core struct {
+	cfg   Config
+	state State
+	gen   uint64
+	ask   int16 // ApiVersions version being tried
+
+	addrs    []string
+	next     int // which address comes next
+	setupBy  time.Time
+	retryAt  time.Time
+	failures int
+	lastErr  error
+
+	versions  protocol.Ranges
+	waiting   []*Call
+	flight    []*Call // in the order they were sent
+	unflushed []unflushed
+	nextID    int32
+	rtt       time.Duration
+	holdUntil time.Time
+	lastUse   time.Time
+	suspect   bool
+	closing   bool
+	closeBy   time.Time
+}
+
+// unflushed is a frame that a link may still be reading from.
+type unflushed struct {
+	gen  uint64
+	call *Call
+}
+
+// New makes a connection that opens with its first call.
+func New(cfg Config) *Core { return &Core{cfg: cfg} }
+
+// Versions gives what was negotiated last.
+func (c *Core) Versions() protocol.Ranges { return c.versions }
+
+// State gives the state.
+func (c *Core) State() State { return c.state }
+
+// Pending is how many calls wait or are in flight.
+func (c *Core) Pending() int { return len(c.waiting) + len(c.flight) }
+
+func (c *Core) become(s State) {
+	for _, l := range legal[c.state] {
+		if l == s {
+			c.state = s
+			return
+		}
+	}
+	panic(fmt.Sprintf("connection: %s cannot become %s", c.state, s))
+}
+
+// Step takes one message.
+func (c *Core) Step(now time.Time, m Message, out *Effects) {
+	switch m := m.(type) {
+	case *Call:
+		c.call(now, m, out)
+	case *Resolved:
+		if m.Gen == c.gen && c.state == Resolving {
+			c.resolved(now, m, out)
+		}
+	case *Opened:
+		if m.Gen == c.gen && c.state == Dialling {
+			c.opened(now, out)
+		}
+	case *Received:
+		out.Consumed += len(m.Frame)
+		if m.Gen == c.gen && (c.state == Ready || c.state == Negotiating) {
+			c.received(now, m.Frame, out)
+		}
+	case *Flushed:
+		if len(c.unflushed) > 0 && c.unflushed[0].gen == m.Gen {
+			c.release(c.unflushed[0].call, out)
+			c.unflushed = c.unflushed[1:]
+		}
+	case *Broken:
+		c.releaseLink(m.Gen, out)
+		if m.Gen == c.gen && c.state != Idle && c.state != Closed {
+			c.broken(now, m.Err, out)
+		}
+	case *Moved:
+		c.moved(now, out)
+	case *Close:
+		c.closing, c.closeBy = true, m.Deadline
+	}
+	c.drive(now, out)
+}
+
+// Tick looks at the deadlines.
+func (c *Core) Tick(now time.Time, out *Effects) {
+	c.expire(now, out)
+	c.drive(now, out)
+}
+
+// release tells that the link does not read the bytes of a call any more: only then may its buffers be used again.
+func (c *Core) release(m *Call, out *Effects) {
+	if m.Owner != nil {
+		out.Released = append(out.Released, m)
+	}
+}
+
+// releaseLink releases what a link that is gone had not written. The links before it are gone, too.
+func (c *Core) releaseLink(gen uint64, out *Effects) {
+	for len(c.unflushed) > 0 && c.unflushed[0].gen <= gen {
+		c.release(c.unflushed[0].call, out)
+		c.unflushed = c.unflushed[1:]
+	}
+}
+
+// drive does what can be done now.
+func (c *Core) drive(now time.Time, out *Effects) {
+	if c.closing && c.state != Closed {
+		if c.live() == 0 || !now.Before(c.closeBy) {
+			c.shut(now, ErrClosed, out)
+		}
+	}
+	if c.state == Idle && len(c.waiting) > 0 && !now.Before(c.retryAt) {
+		c.gen++
+		out.Gen = c.gen
+		c.setupBy = now.Add(c.cfg.SetupTimeout)
+		if addr, err := netip.ParseAddr(c.cfg.Host); err == nil { // nothing to look up
+			c.become(Resolving)
+			c.resolved(now, &Resolved{Gen: c.gen, Addrs: []string{addr.String()}}, out)
+		} else {
+			c.become(Resolving)
+			out.Resolve = true
+		}
+	}
+	if c.state == Ready {
+		c.send(now, out)
+	}
+}
+
+// live is how many calls somebody still waits for.
+func (c *Core) live() int {
+	n := len(c.waiting)
+	for _, f := range c.flight {
+		if !f.ghost {
+			n++
+		}
+	}
+	return n
+}
+
+func (c *Core) call(now time.Time, m *Call, out *Effects) {
+	m.accepted = now
+	if c.closing || c.state == Closed {
+		c.end(now, m, End{Err: ErrClosed}, out)
+		return
+	}
+	c.lastUse = now
+	c.waiting = append(c.waiting, m)
+}
+
+func (c *Core) resolved(now time.Time, m *Resolved, out *Effects) {
+	if m.Err != nil || len(m.Addrs) == 0 {
+		err := m.Err
+		if err == nil {
+			err = fmt.Errorf("%s has no address", c.cfg.Host)
+		}
+		c.failSetup(now, err, out)
+		return
+	}
+	c.addrs, c.next = m.Addrs, 0
+	c.dial(now, out)
+}
+
+func (c *Core) dial(now time.Time, out *Effects) {
+	c.become(Dialling)
+	c.gen++
+	out.Gen = c.gen
+	out.Dial = c.addr()
+	c.next++
+	c.setupBy = now.Add(c.cfg.SetupTimeout)
+}
+
+func (c *Core) addr() string {
+	host := c.addrs[c.next]
+	if a, err := netip.ParseAddr(host); err == nil {
+		return netip.AddrPortFrom(a, uint16(c.cfg.Port)).String()
+	}
+	return host + ":" + strconv.Itoa(int(c.cfg.Port))
+}
+
+func (c *Core) opened(now time.Time, out *Effects) {
+	if c.cfg.Versions.Known() {
+		c.versions = c.cfg.Versions
+		c.ready(now, out)
+		return
+	}
+	c.become(Negotiating)
+	own, _ := protocol.Own(msg.ApiVersionsAPI)
+	c.askVersions(now, own.Max, out)
+}
+
+// software is what the client says of itself (KIP-511).
+const software, softwareVersion = "kactor", "0.1.0"
+
+func (c *Core) askVersions(now time.Time, version int16, out *Effects) {
+	c.ask = version
+	m := protocol.NewRequest(msg.ApiVersionsAPI).(*msg.ApiVersionsRequest)
+	m.ClientSoftwareName, m.ClientSoftwareVersion = software, softwareVersion
+	call := &Call{Req: m, MaxVersion: version, Deadline: c.setupBy, accepted: now}
+	if version == 0 {
+		call.MaxVersion = -1
+	}
+	c.transmit(now, call, version, out)
+}
+
+func (c *Core) ready(now time.Time, out *Effects) {
+	c.become(Ready)
+	c.failures, c.lastErr, c.retryAt = 0, nil, time.Time{}
+	c.lastUse = now
+	out.Up = true
+}
+
+// send moves calls from waiting into flight.
+func (c *Core) send(now time.Time, out *Effects) {
+	if !now.Before(c.holdUntil) {
+		c.holdUntil = time.Time{}
+	}
+	for len(c.waiting) > 0 && len(c.flight) < c.cfg.Window && !now.Before(c.holdUntil) && c.state == Ready {
+		m := c.waiting[0]
+		c.waiting[0] = nil
+		c.waiting = c.waiting[1:]
+		version, err := c.version(m)
+		if err == nil && m.Fit != nil {
+			err = m.Fit(version, m.Req)
+		}
+		if err != nil {
+			c.end(now, m, End{Err: err}, out)
+			continue
+		}
+		c.transmit(now, m, version, out)
+	}
+}
+
+func (c *Core) version(m *Call) (int16, error) {
+	key := m.Req.APIKey()
+	version, ok := protocol.Negotiate(key, c.versions)
+	if !ok {
+		return -1, fmt.Errorf("%w: %s is not among its APIs", ErrUnsupported, protocol.APIName(key))
+	}
+	switch {
+	case m.MaxVersion < 0:
+		version = 0
+	case m.MaxVersion > 0:
+		version = min(version, m.MaxVersion)
+	}
+	theirs, _ := c.versions.Get(key)
+	if version < m.MinVersion || version < theirs.Min {
+		return -1, fmt.Errorf("%w: %s v%d or newer is needed, it has v%d to v%d", ErrUnsupported, protocol.APIName(key), m.MinVersion, theirs.Min, theirs.Max)
+	}
+	return version, nil
+}
+
+// transmit encodes a call and puts it into flight. Records fields are not copied.
+func (c *Core) transmit(now time.Time, m *Call, version int16, out *Effects) {
+	id := c.nextID
+	c.nextID = (c.nextID + 1) & 0x7fffffff
+	_, segments, err := protocol.AppendRequestSpliced(nil, m.Req, version, id, c.cfg.ClientID, nil)
+	if err != nil {
+		c.end(now, m, End{Err: err}, out)
+		return
+	}
+	out.Send = append(out.Send, segments)
+	c.unflushed = append(c.unflushed, unflushed{c.gen, m})
+	m.id, m.version, m.sent, m.transmitted = id, version, now, true
+	m.late = now.Add(m.Wait + max(c.cfg.LateFloor, 4*c.rtt))
+	c.lastUse = now
+	if m.OneWay {
+		c.end(now, m, End{Version: version, Sent: true}, out)
+		return
+	}
+	c.flight = append(c.flight, m)
+}
+
+// received takes an answer. Brokers answer in order, so it must be that of the oldest call.
+func (c *Core) received(now time.Time, frame []byte, out *Effects) {
+	id, err := protocol.CorrelationID(frame)
+	if err == nil && (len(c.flight) == 0 || c.flight[0].id != id) {
+		err = fmt.Errorf("%w: %d", protocol.ErrCorrelation, id)
+	}
+	if err != nil {
+		c.broken(now, err, out)
+		return
+	}
+	m := c.flight[0]
+	c.flight[0] = nil
+	c.flight = c.flight[1:]
+	c.lastUse = now
+	out.Alive, c.suspect = true, false
+	if m.Wait == 0 {
+		took := now.Sub(m.sent)
+		if c.rtt == 0 {
+			c.rtt = took
+		}
+		c.rtt += (took - c.rtt) / 8
+	}
+	if c.state == Negotiating {
+		c.negotiated(now, frame, out)
+		return
+	}
+	if m.ghost {
+		return
+	}
+	resp := m.Req.NewResponse()
+	if err := protocol.ReadResponse(resp, frame, m.version); err != nil {
+		c.end(now, m, End{Err: err, Sent: true}, out)
+		c.broken(now, err, out)
+		return
+	}
+	if t, ok := resp.(interface{ Throttled() int32 }); ok && t.Throttled() > 0 {
+		out.Throttle = time.Duration(t.Throttled()) * time.Millisecond
+		if until := now.Add(out.Throttle); until.After(c.holdUntil) {
+			c.holdUntil = until
+		}
+	}
+	c.end(now, m, End{Resp: resp, Version: m.version, Frame: len(frame), Sent: true}, out)
+}
+
+// negotiated reads the answer to ApiVersions. A broker that does not know the version asked for answers in version 0 with an error, and
+// from 2.4 on says which it knows (KIP-511).
+func (c *Core) negotiated(now time.Time, frame []byte, out *Effects) {
+	var m msg.ApiVersionsResponse
+	err := protocol.ReadResponse(&m, frame, c.ask)
+	if err != nil || protocol.Code(m.ErrorCode) == protocol.UnsupportedVersion {
+		m = msg.ApiVersionsResponse{}
+		if err0 := protocol.ReadResponse(&m, frame, 0); err0 == nil && protocol.Code(m.ErrorCode) == protocol.UnsupportedVersion && c.ask > 0 {
+			version := int16(0)
+			if r, ok := protocol.RangesOf(&m).Get(msg.ApiVersionsAPI); ok {
+				version = min(r.Max, c.ask-1)
+			}
+			c.askVersions(now, version, out)
+			return
+		}
+	}
+	if err == nil && m.ErrorCode != 0 {
+		err = protocol.Code(m.ErrorCode)
+	}
+	if err != nil {
+		c.broken(now, fmt.Errorf("api versions: %w", err), out)
+		return
+	}
+	c.versions = protocol.RangesOf(&m)
+	c.ready(now, out)
+}
+
+// broken deals with the loss of the link.
+func (c *Core) broken(now time.Time, err error, out *Effects) {
+	out.CloseLink = true
+	switch c.state {
+	case Dialling:
+		if c.next < len(c.addrs) {
+			c.lastErr = err
+			c.dial(now, out)
+			return
+		}
+		c.failSetup(now, err, out)
+	case Negotiating:
+		c.flight = nil
+		c.failSetup(now, err, out)
+	case Resolving:
+		c.failSetup(now, err, out)
+	case Ready:
+		c.become(Idle)
+		c.gen++
+		c.failures++
+		c.retryAt = now.Add(c.backoff())
+		c.failFlight(now, err, out)
+		out.Down = err
+	}
+}
+
+func (c *Core) failFlight(now time.Time, err error, out *Effects) {
+	flight := c.flight
+	c.flight = nil
+	for _, m := range flight {
+		if !m.ghost {
+			c.end(now, m, End{Err: err, Sent: true}, out)
+		}
+	}
+}
+
+// failSetup ends an attempt to connect. Who waits is told: another broker may do.
+func (c *Core) failSetup(now time.Time, err error, out *Effects) {
+	phase := c.state.String()
+	out.CloseLink = true
+	c.become(Idle)
+	c.gen++
+	c.failures++
+	c.lastErr = err
+	c.retryAt = now.Add(c.backoff())
+	waiting := c.waiting
+	c.waiting = nil
+	for _, m := range waiting {
+		c.end(now, m, End{Err: err, Phase: phase}, out)
+	}
+	out.Down = err
+}
+
+// backoff doubles with each failure in a row, with 20 % of jitter.
+func (c *Core) backoff() time.Duration {
+	d := c.cfg.BackoffFirst
+	for i := 1; i < c.failures && d < c.cfg.BackoffMax; i++ {
+		d *= 2
+	}
+	d = min(d, c.cfg.BackoffMax)
+	return d + time.Duration(float64(d)*0.2*(2*c.cfg.Rand.Float64()-1))
+}
+
+// moved ends the calls whose work is elsewhere; their answers, if they come, are thrown away.
+func (c *Core) moved(now time.Time, out *Effects) {
+	for _, m := range c.flight {
+		if !m.ghost && m.Moved != nil && m.Moved() {
+			m.ghost = true
+			c.end(now, m, End{Err: ErrMoved, Sent: true}, out)
+		}
+	}
+	kept := c.waiting[:0]
+	for _, m := range c.waiting {
+		if m.Moved != nil && m.Moved() {
+			c.end(now, m, End{Err: ErrMoved}, out)
+		} else {
+			kept = append(kept, m)
+		}
+	}
+	clear(c.waiting[len(kept):])
+	c.waiting = kept
+}
+
+// expire deals with everything whose time has come.
+func (c *Core) expire(now time.Time, out *Effects) {
+	switch c.state {
+	case Resolving, Dialling, Negotiating:
+		if !now.Before(c.setupBy) {
+			c.broken(now, fmt.Errorf("%w: connection set-up took more than %s", ErrTimeout, c.cfg.SetupTimeout), out)
+		}
+	case Ready:
+		c.expireFlight(now, out)
+		if c.state == Ready && len(c.flight) == 0 && len(c.waiting) == 0 && c.cfg.MaxIdle > 0 && now.Sub(c.lastUse) >= c.cfg.MaxIdle {
+			out.CloseLink = true
+			c.become(Idle)
+			c.gen++
+			c.retryAt = time.Time{}
+		}
+	}
+	kept := c.waiting[:0]
+	for _, m := range c.waiting {
+		if now.Before(m.Deadline) {
+			kept = append(kept, m)
+			continue
+		}
+		err := ErrTimeout
+		if c.lastErr != nil {
+			err = fmt.Errorf("%w: %w", ErrTimeout, c.lastErr)
+		}
+		c.end(now, m, End{Err: err, Phase: c.state.String()}, out)
+	}
+	clear(c.waiting[len(kept):])
+	c.waiting = kept
+}
+
+func (c *Core) expireFlight(now time.Time, out *Effects) {
+	lost := false
+	for _, m := range c.flight {
+		if !now.Before(m.Deadline) {
+			lost = true
+			if !m.ghost {
+				m.ghost = true
+				c.end(now, m, End{Err: ErrTimeout, Sent: true}, out)
+			}
+		}
+	}
+	if lost { // its answer would be taken for that of the next call
+		c.broken(now, fmt.Errorf("%w to an earlier request", ErrTimeout), out)
+		return
+	}
+	if len(c.flight) > 0 && !c.suspect && !now.Before(c.flight[0].late) {
+		c.suspect = true
+		out.Late = true
+	}
+}
+
+// shut ends everything.
+func (c *Core) shut(now time.Time, err error, out *Effects) {
+	phase := c.state.String()
+	c.become(Closed)
+	c.gen++
+	out.CloseLink, out.Finished = true, true
+	c.failFlight(now, err, out)
+	waiting := c.waiting
+	c.waiting = nil
+	for _, m := range waiting {
+		c.end(now, m, End{Err: err, Phase: phase}, out)
+	}
+}
+
+func (c *Core) end(now time.Time, m *Call, e End, out *Effects) {
+	e.Call, e.Elapsed = m, now.Sub(m.accepted)
+	if e.Phase == "" {
+		e.Phase = Ready.String()
+	}
+	if m.Owner == nil {
+		return
+	}
+	out.Ends = append(out.Ends, e)
+	if !m.transmitted {
+		c.release(m, out)
+	}
+}
+
+// Next is the earliest deadline.
+func (c *Core) Next() time.Time {
+	var t time.Time
+	add := func(d time.Time) {
+		if !d.IsZero() && (t.IsZero() || d.Before(t)) {
+			t = d
+		}
+	}
+	for _, m := range c.waiting {
+		add(m.Deadline)
+	}
+	switch c.state {
+	case Idle:
+		if len(c.waiting) > 0 {
+			add(c.retryAt)
+		}
+	case Resolving, Dialling, Negotiating:
+		add(c.setupBy)
+	case Ready:
+		for i, m := range c.flight {
+			add(m.Deadline)
+			if i == 0 && !c.suspect {
+				add(m.late)
+			}
+		}
+		if len(c.waiting) > 0 {
+			add(c.holdUntil)
+		} else if len(c.flight) == 0 && c.cfg.MaxIdle > 0 {
+			add(c.lastUse.Add(c.cfg.MaxIdle))
+		}
+	}
+	if c.closing && c.state != Closed {
+		add(c.closeBy)
+	}
+	return t
+}
+
+// Abort ends every call with err.
+func (c *Core) Abort(err error, out *Effects) {
+	if c.state != Closed {
+		c.shut(c.lastUse, err, out)
+	}
+}
+
+// Refuse ends a call that comes after Abort.
+func (c *Core) Refuse(m Message, err error, out *Effects) {
+	switch m := m.(type) {
+	case *Call:
+		c.end(m.accepted, m, End{Err: err}, out)
+	case *Close:
+		out.Finished = true
+	}
+}

@@ -1,0 +1,176 @@
+package meta
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/cluster"
+	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/wire"
+)
+
+// interest is a topic that is kept up to date.
+type interest struct {
+	name string
+	used time.Time
+}
+
+// refresh is the state of asking for metadata: at most one request is in flight, wishes that come meanwhile are one more.
+type refresh struct {
+	next        time.Time // when to ask next
+	inFlight    bool
+	again       bool // somebody wished for it while one was in flight
+	failures    int
+	failedSince time.Time
+	last        time.Time // when an answer came last
+	waiters     []any     // of the request in flight, or of the next if there is none
+	nextWaiters []any     // of the one after
+}
+
+// want asks for metadata as soon as it is allowed.
+func (r *refresh) want(now time.Time) {
+	if r.inFlight {
+		r.again = true
+		return
+	}
+	if r.next.IsZero() || now.Before(r.next) {
+		r.next = now
+	}
+}
+
+// want notes the interest in a topic.
+func (c *Core) want(now time.Time, topic string) {
+	i, found := slices.BinarySearchFunc(c.topics, topic, func(t interest, name string) int { return strings.Compare(t.name, name) })
+	if !found {
+		c.topics = slices.Insert(c.topics, i, interest{name: topic})
+	}
+	c.topics[i].used = now
+}
+
+func (c *Core) wish(now time.Time, m *Refresh, out *Effects) {
+	if c.closed {
+		if m.Owner != nil {
+			out.Refuse = append(out.Refuse, Refusal{m.Owner, ErrClosed})
+		}
+		return
+	}
+	for _, t := range m.Topics {
+		c.want(now, t)
+	}
+	if p := c.peer(m.Suspect); p != nil && m.Suspect >= 0 {
+		p.suspect = true
+	}
+	if m.Owner != nil {
+		if c.refresh.inFlight {
+			c.refresh.nextWaiters = append(c.refresh.nextWaiters, m.Owner)
+		} else {
+			c.refresh.waiters = append(c.refresh.waiters, m.Owner)
+		}
+	}
+	c.refresh.want(now)
+}
+
+// driveRefresh asks when it is time: not more often than the back-off allows.
+func (c *Core) driveRefresh(now time.Time, out *Effects) {
+	r := &c.refresh
+	if r.inFlight || r.next.IsZero() || now.Before(r.next) {
+		return
+	}
+	if earliest := r.last.Add(c.cfg.BackoffFirst / 2); !r.last.IsZero() && now.Before(earliest) {
+		r.next = earliest
+		return
+	}
+	p := c.anyPeer(now)
+	if p == nil {
+		r.next = now.Add(c.cfg.BackoffFirst)
+		c.giveUpOnNodes(now)
+		return
+	}
+	c.topics = slices.DeleteFunc(c.topics, func(t interest) bool { return c.cfg.TopicIdle > 0 && now.Sub(t.used) > c.cfg.TopicIdle })
+	m := &msg.MetadataRequest{AllowAutoTopicCreation: c.cfg.AutoCreate, Topics: []msg.MetadataRequestMetadataRequestTopic{}}
+	for _, t := range c.topics {
+		m.Topics = append(m.Topics, msg.MetadataRequestMetadataRequestTopic{Name: wire.Ptr(t.name)})
+	}
+	out.Metadata, out.Peer = m, p.Node
+	p.placed++
+	r.inFlight, r.again, r.next = true, false, time.Time{}
+}
+
+// giveUpOnNodes goes back to the bootstrap addresses when no known broker has answered for long (KIP-899, KIP-1102).
+func (c *Core) giveUpOnNodes(now time.Time) {
+	r := &c.refresh
+	if r.failedSince.IsZero() {
+		r.failedSince = now
+	}
+	if c.cfg.Rebootstrap > 0 && now.Sub(r.failedSince) >= c.cfg.Rebootstrap && len(c.cfg.Bootstrap) > 0 {
+		c.bootstrap()
+		r.failedSince = time.Time{}
+	}
+}
+
+func (c *Core) metadata(now time.Time, m *Metadata, out *Effects) {
+	r := &c.refresh
+	r.inFlight = false
+	if c.closed {
+		return
+	}
+	if m.Err == nil && protocol.Code(m.Resp.ErrorCode) == protocol.RebootstrapRequired {
+		c.bootstrap()
+		m.Err = protocol.RebootstrapRequired
+	}
+	if m.Err == nil && len(m.Resp.Brokers) == 0 { // a broker that has only just started knows nobody
+		m.Err = protocol.BrokerNotAvailable
+	}
+	if m.Err != nil {
+		r.failures++
+		d := min(c.cfg.BackoffFirst<<min(r.failures-1, 10), c.cfg.BackoffMax)
+		r.next = now.Add(d + time.Duration(float64(d)*0.2*(2*c.cfg.Rand.Float64()-1)))
+		c.giveUpOnNodes(now)
+		return
+	}
+	r.failures, r.failedSince, r.last = 0, time.Time{}, now
+	again := r.again
+	c.merge(m.Resp, m.Version, out)
+	out.Fresh = append(out.Fresh, r.waiters...)
+	r.waiters, r.nextWaiters = r.nextWaiters, nil
+	r.next = now.Add(c.cfg.MaxAge)
+	if again {
+		r.next = now.Add(c.cfg.BackoffFirst / 2)
+	}
+	c.unpark(now, out)
+	for _, p := range c.parked { // what they wait for is still not known
+		if p.Target.Kind != ToCoordinator {
+			r.next = now.Add(c.cfg.BackoffFirst)
+			break
+		}
+	}
+}
+
+// hint takes over a leader learnt from an answer (KIP-951), if it is newer than what is known.
+func (c *Core) hint(m *Hint, out *Effects) {
+	old := c.snap.Partition(m.Topic, m.Partition)
+	if old == nil || m.Epoch <= old.LeaderEpoch || m.Leader < 0 {
+		return
+	}
+	s := *c.snap
+	if m.Node != nil {
+		if _, known := s.Node(m.Node.ID); !known {
+			s.Nodes = append(slices.Clone(s.Nodes), *m.Node)
+		}
+	}
+	if _, known := cluster.New(s).Node(m.Leader); !known {
+		return
+	}
+	s.Topics = slices.Clone(s.Topics)
+	for i, t := range s.Topics {
+		if t.Name == m.Topic {
+			changed := *t
+			changed.Partitions = slices.Clone(t.Partitions)
+			changed.Partitions[m.Partition].Leader, changed.Partitions[m.Partition].LeaderEpoch = m.Leader, m.Epoch
+			s.Topics[i] = &changed
+		}
+	}
+	c.publish(s, out)
+}

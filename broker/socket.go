@@ -1,0 +1,283 @@
+package broker
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/kactor-go/kactor/actors/role"
+	"github.com/kactor-go/kactor/protocol"
+)
+
+// NetworkConfig says how brokers are reached.
+type NetworkConfig struct {
+	// Dial opens a connection; nil is net.Dialer. It may lead through a proxy, or to an embedded cluster.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// TLS, if not nil, is spoken on every connection. ServerName is the broker's host unless set.
+	TLS *tls.Config
+	// SetupTimeout bounds dialling and the TLS handshake (10 s).
+	SetupTimeout time.Duration
+	// MaxFrame is the largest frame that is read (100 MiB).
+	MaxFrame int
+	// ReadBudget is how many bytes of frames may be read and not yet dealt with, per connection; one frame more is always read (64 MiB).
+	ReadBudget int
+}
+
+// NewNetwork makes the network of the real world: a goroutine that reads and one that writes for each connection.
+func NewNetwork(cfg NetworkConfig) role.Network {
+	custom := cfg.Dial != nil
+	if !custom {
+		cfg.Dial = (&net.Dialer{}).DialContext
+	}
+	if cfg.SetupTimeout == 0 {
+		cfg.SetupTimeout = 10 * time.Second
+	}
+	if cfg.MaxFrame == 0 {
+		cfg.MaxFrame = protocol.MaxFrame
+	}
+	if cfg.ReadBudget == 0 {
+		cfg.ReadBudget = 64 << 20
+	}
+	return &network{cfg: cfg, custom: custom}
+}
+
+type network struct {
+	cfg    NetworkConfig
+	custom bool
+}
+
+// Resolve looks a host up. All its addresses are tried in turn (client.dns.lookup=use_all_dns_ips).
+func (n *network) Resolve(host string, done func([]string, error)) {
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), n.cfg.SetupTimeout)
+		defer cancel()
+		addrs, err := net.DefaultResolver.LookupHost(ctx, host)
+		if err != nil { // a dialler of the user's own may know better
+			addrs, err = n.unresolved(host, err)
+		}
+		done(addrs, err)
+	}()
+}
+
+func (n *network) unresolved(host string, err error) ([]string, error) {
+	if n.custom {
+		return []string{host}, nil
+	}
+	return nil, err
+}
+
+func (n *network) Dial(address, host string, sink role.Sink) role.Link {
+	ctx, cancel := context.WithCancel(context.Background())
+	l := &link{net: n, sink: sink, cancel: cancel}
+	l.cond.L = &l.mu
+	go l.run(ctx, address, host)
+	return l
+}
+
+// link is one connection.
+type link struct {
+	net    *network
+	sink   role.Sink
+	cancel context.CancelFunc
+
+	mu      sync.Mutex
+	cond    sync.Cond
+	conn    net.Conn
+	queue   [][]byte // segments to be written
+	frames  int      // whole frames in the queue
+	unread  int      // bytes handed over and not yet consumed
+	closed  bool
+	closing error // why, if not by Close
+}
+
+var errLinkClosed = errors.New("connection closed by this client")
+
+// run is the life of a connection: dial, then write while another goroutine reads.
+func (l *link) run(ctx context.Context, address, host string) {
+	defer l.cancel()
+	conn, err := l.dial(ctx, address, host)
+	if err != nil {
+		l.mu.Lock()
+		if l.closed {
+			err = errLinkClosed
+		}
+		l.mu.Unlock()
+		l.sink.Broken(err)
+		return
+	}
+	l.mu.Lock()
+	l.conn = conn
+	closed := l.closed
+	l.mu.Unlock()
+	if closed {
+		conn.Close()
+		l.sink.Broken(errLinkClosed)
+		return
+	}
+	l.sink.Opened()
+	var reader sync.WaitGroup
+	reader.Go(func() { l.fail(l.read(conn)) })
+	l.write(conn)
+	reader.Wait()
+	l.mu.Lock()
+	err = l.closing
+	l.mu.Unlock()
+	if err == nil {
+		err = errLinkClosed
+	}
+	l.sink.Broken(err)
+}
+
+func (l *link) dial(ctx context.Context, address, host string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, l.net.cfg.SetupTimeout)
+	defer cancel()
+	conn, err := l.net.cfg.Dial(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	if l.net.cfg.TLS == nil {
+		return conn, nil
+	}
+	cfg := l.net.cfg.TLS.Clone()
+	if cfg.ServerName == "" {
+		cfg.ServerName = host
+	}
+	t := tls.Client(conn, cfg)
+	if err := t.HandshakeContext(ctx); err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("tls: %w", err)
+	}
+	return t, nil
+}
+
+// fail ends the connection with the first reason.
+func (l *link) fail(err error) {
+	l.mu.Lock()
+	if !l.closed {
+		l.closed, l.closing = true, err
+	}
+	conn := l.conn
+	l.cond.Broadcast()
+	l.mu.Unlock()
+	if conn != nil {
+		conn.Close()
+	}
+}
+
+// Close ends the connection; Broken follows.
+func (l *link) Close() {
+	l.cancel()
+	l.fail(errLinkClosed)
+}
+
+// Send queues one frame.
+func (l *link) Send(segments [][]byte) {
+	l.mu.Lock()
+	l.queue = append(l.queue, segments...)
+	l.frames++
+	l.cond.Broadcast()
+	l.mu.Unlock()
+}
+
+// Consumed gives bytes back to the read budget.
+func (l *link) Consumed(n int) {
+	l.mu.Lock()
+	before := l.unread
+	l.unread -= n
+	if before > l.net.cfg.ReadBudget && l.unread <= l.net.cfg.ReadBudget {
+		l.cond.Broadcast()
+	}
+	l.mu.Unlock()
+}
+
+// write writes what is queued, all of it with one call, until the connection ends.
+func (l *link) write(conn net.Conn) {
+	var spare [][]byte
+	for {
+		l.mu.Lock()
+		for len(l.queue) == 0 && !l.closed {
+			l.cond.Wait()
+		}
+		if l.closed {
+			l.mu.Unlock()
+			return
+		}
+		queue, frames := l.queue, l.frames
+		l.queue, l.frames = spare[:0], 0
+		l.mu.Unlock()
+		b := net.Buffers(queue)
+		if _, err := b.WriteTo(conn); err != nil {
+			l.fail(err)
+			return
+		}
+		clear(queue)
+		spare = queue
+		for range frames {
+			l.sink.Flushed()
+		}
+	}
+}
+
+// read hands over frame after frame until the connection ends.
+func (l *link) read(conn net.Conn) error {
+	r := bufio.NewReaderSize(conn, 64<<10)
+	limit := protocol.MaxFrameBeforeReady
+	for first := true; ; first = false {
+		var prefix [protocol.SizeLen]byte
+		if _, err := io.ReadFull(r, prefix[:]); err != nil {
+			return err
+		}
+		n, err := protocol.FrameSize(prefix, limit)
+		if err != nil {
+			return err
+		}
+		frame, err := readFrame(r, n)
+		if err != nil {
+			return err
+		}
+		if first { // the answer to ApiVersions
+			limit = l.net.cfg.MaxFrame
+		}
+		if !l.admit(n) {
+			return errLinkClosed
+		}
+		l.sink.Received(frame)
+	}
+}
+
+// startFrame is how much of a frame is allocated at once: a longer one grows with what really comes.
+const startFrame = 4 << 20
+
+func readFrame(r io.Reader, n int) ([]byte, error) {
+	frame := make([]byte, min(n, startFrame))
+	if _, err := io.ReadFull(r, frame); err != nil {
+		return nil, fmt.Errorf("in the middle of a frame of %d bytes: %w", n, err)
+	}
+	for len(frame) < n {
+		have := len(frame)
+		grown := make([]byte, min(n, 4*have))
+		copy(grown, frame)
+		if _, err := io.ReadFull(r, grown[have:]); err != nil {
+			return nil, fmt.Errorf("in the middle of a frame of %d bytes: %w", n, err)
+		}
+		frame = grown
+	}
+	return frame, nil
+}
+
+// admit counts a frame and waits while too much is unread.
+func (l *link) admit(n int) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for l.unread > l.net.cfg.ReadBudget && !l.closed {
+		l.cond.Wait()
+	}
+	l.unread += n
+	return !l.closed
+}
