@@ -14,22 +14,22 @@ import (
 
 // Config of the cluster actor and its connections. Names in brackets are Kafka's properties.
 type Config struct {
-	Bootstrap         []string      // host:port of some brokers (bootstrap.servers)
-	ClientID          string        // sent with every request (client.id)
-	SetupTimeout      time.Duration // of one attempt to connect to one address (socket.connection.setup.timeout.ms, 10 s)
-	MaxIdle           time.Duration // a connection nobody uses is closed (connections.max.idle.ms, 9 min); zero: never
-	RequestTimeout    time.Duration // of the client's own requests for metadata and coordinators (request.timeout.ms, 30 s)
-	ReconnectFirst    time.Duration // delay after the first failure to connect (reconnect.backoff.ms, 50 ms)
-	ReconnectMax      time.Duration // and at most (reconnect.backoff.max.ms, 1 s)
-	RetryFirst        time.Duration // delay after a failed request for metadata (retry.backoff.ms, 100 ms)
-	RetryMax          time.Duration // and at most (retry.backoff.max.ms, 1 s)
-	MetadataMaxAge    time.Duration // metadata is refreshed at least so often (metadata.max.age.ms, 5 min)
-	TopicIdle         time.Duration // a topic nobody asked for so long is forgotten (metadata.max.idle.ms, 5 min); zero: never
-	RebootstrapAfter  time.Duration // without any answer for so long, begin anew with Bootstrap (metadata.recovery.rebootstrap.trigger.ms, 5 min); zero: never
-	AutoCreateTopics  bool          // brokers may create unknown topics (allow.auto.create.topics, true)
-	MaxInFlight       int           // requests in flight on one connection, whoever sends them (64)
-	LateAfter         time.Duration // an answer is not late before this, and then its broker is suspect (500 ms)
-	Release           string        // of the brokers, where they are older than 0.10 and cannot be asked (broker.version)
+	Bootstrap        []string      // host:port of some brokers (bootstrap.servers)
+	ClientID         string        // sent with every request (client.id)
+	SetupTimeout     time.Duration // of one attempt to connect to one address (socket.connection.setup.timeout.ms, 10 s)
+	MaxIdle          time.Duration // a connection nobody uses is closed (connections.max.idle.ms, 9 min); zero: never
+	RequestTimeout   time.Duration // of the client's own requests for metadata and coordinators (request.timeout.ms, 30 s)
+	ReconnectFirst   time.Duration // delay after the first failure to connect (reconnect.backoff.ms, 50 ms)
+	ReconnectMax     time.Duration // and at most (reconnect.backoff.max.ms, 1 s)
+	RetryFirst       time.Duration // delay after a failed request for metadata (retry.backoff.ms, 100 ms)
+	RetryMax         time.Duration // and at most (retry.backoff.max.ms, 1 s)
+	MetadataMaxAge   time.Duration // metadata is refreshed at least so often (metadata.max.age.ms, 5 min)
+	TopicIdle        time.Duration // a topic nobody asked for so long is forgotten (metadata.max.idle.ms, 5 min); zero: never
+	RebootstrapAfter time.Duration // without any answer for so long, begin anew with Bootstrap (metadata.recovery.rebootstrap.trigger.ms, 5 min); zero: never
+	AutoCreateTopics bool          // brokers may create unknown topics (allow.auto.create.topics, true)
+	MaxInFlight      int           // requests in flight on one connection, whoever sends them (64)
+	LateAfter        time.Duration // an answer is not late before this, and then its broker is suspect (500 ms)
+	Release          string        // of the brokers, where they are older than 0.10 and cannot be asked (broker.version)
 }
 
 // Default is the configuration of the Java client 4.3, where it has the setting.

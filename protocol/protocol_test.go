@@ -73,7 +73,7 @@ func TestNegotiationWithEveryRelease(t *testing.T) {
 		}
 	}
 	newest, _ := protocol.Release("4.3")
-	if v, ok := protocol.Negotiate(msg.InitProducerIDAPI, newest); !ok || v != 5 {
+	if v, ok := protocol.Negotiate(msg.InitProducerIdAPI, newest); !ok || v != 5 {
 		t.Errorf("InitProducerId v%d: version 6 is not final", v)
 	}
 	if _, ok := protocol.Negotiate(msg.ControlledShutdownAPI, newest); ok {

@@ -684,7 +684,7 @@ func (m *ConsumerGroupTargetAssignmentMetadataValue) Walk(c *wire.Codec) {
 
 // GroupMetadataKey is a format of Kafka's own data. Versions 0 to 0, never flexible.
 type GroupMetadataKey struct {
-	group string // all versions
+	Group string // all versions
 }
 
 // MessageName is "GroupMetadataKey".
@@ -703,17 +703,17 @@ func (m *GroupMetadataKey) SetDefaults() {
 
 // Walk visits the fields in the order of the wire.
 func (m *GroupMetadataKey) Walk(c *wire.Codec) {
-	c.String("group", &m.group)
+	c.String("group", &m.Group)
 }
 
 // GroupMetadataValue is a format of Kafka's own data. Versions 0 to 4, flexible from v4.
 type GroupMetadataValue struct {
-	protocolType          string                             // all versions
-	generation            int32                              // all versions
-	protocol              *string                            // all versions, null in v0+, default ""
-	leader                *string                            // all versions, null in v0+, default ""
-	currentStateTimestamp int64                              // v2+, default -1
-	members               []GroupMetadataValueMemberMetadata // all versions
+	ProtocolType          string                             // all versions
+	Generation            int32                              // all versions
+	Protocol              *string                            // all versions, null in v0+, default ""
+	Leader                *string                            // all versions, null in v0+, default ""
+	CurrentStateTimestamp int64                              // v2+, default -1
+	Members               []GroupMetadataValueMemberMetadata // all versions
 	UnknownTags           []wire.Tag                         // tagged fields this client does not know
 }
 
@@ -729,9 +729,9 @@ func (*GroupMetadataValue) Flexible(version int16) bool { return version >= 4 }
 // SetDefaults sets every field to its default.
 func (m *GroupMetadataValue) SetDefaults() {
 	*m = GroupMetadataValue{}
-	m.protocol = wire.Ptr("")
-	m.leader = wire.Ptr("")
-	m.currentStateTimestamp = -1
+	m.Protocol = wire.Ptr("")
+	m.Leader = wire.Ptr("")
+	m.CurrentStateTimestamp = -1
 }
 
 // Walk visits the fields in the order of the wire.
@@ -739,16 +739,16 @@ func (m *GroupMetadataValue) Walk(c *wire.Codec) {
 	if c.Parses() {
 		m.SetDefaults()
 	}
-	c.String("protocolType", &m.protocolType)
-	c.Int32("generation", &m.generation)
-	c.NullString("protocol", &m.protocol, true)
-	c.NullString("leader", &m.leader, true)
+	c.String("protocolType", &m.ProtocolType)
+	c.Int32("generation", &m.Generation)
+	c.NullString("protocol", &m.Protocol, true)
+	c.NullString("leader", &m.Leader, true)
 	if c.Version >= 2 {
-		c.Int64("currentStateTimestamp", &m.currentStateTimestamp)
+		c.Int64("currentStateTimestamp", &m.CurrentStateTimestamp)
 	} else if c.Fills() {
-		m.currentStateTimestamp = -1
+		m.CurrentStateTimestamp = -1
 	}
-	wire.Array(c, "members", &m.members, (*GroupMetadataValueMemberMetadata).Walk, false)
+	wire.Array(c, "members", &m.Members, (*GroupMetadataValueMemberMetadata).Walk, false)
 	if !c.Flex {
 		return
 	}
@@ -757,21 +757,21 @@ func (m *GroupMetadataValue) Walk(c *wire.Codec) {
 
 // GroupMetadataValueMemberMetadata is a part of GroupMetadataValue.
 type GroupMetadataValueMemberMetadata struct {
-	memberID         string     // all versions
-	groupInstanceID  *string    // v3+, null in v3+
-	clientID         string     // all versions
-	clientHost       string     // all versions
-	rebalanceTimeout int32      // v1+, default -1
-	sessionTimeout   int32      // all versions
-	subscription     []byte     // all versions
-	assignment       []byte     // all versions
+	MemberID         string     // all versions
+	GroupInstanceID  *string    // v3+, null in v3+
+	ClientID         string     // all versions
+	ClientHost       string     // all versions
+	RebalanceTimeout int32      // v1+, default -1
+	SessionTimeout   int32      // all versions
+	Subscription     []byte     // all versions
+	Assignment       []byte     // all versions
 	UnknownTags      []wire.Tag // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
 func (m *GroupMetadataValueMemberMetadata) SetDefaults() {
 	*m = GroupMetadataValueMemberMetadata{}
-	m.rebalanceTimeout = -1
+	m.RebalanceTimeout = -1
 }
 
 // Walk visits the fields in the order of the wire.
@@ -779,20 +779,20 @@ func (m *GroupMetadataValueMemberMetadata) Walk(c *wire.Codec) {
 	if c.Parses() {
 		m.SetDefaults()
 	}
-	c.String("memberId", &m.memberID)
+	c.String("memberId", &m.MemberID)
 	if c.Version >= 3 {
-		c.NullString("groupInstanceId", &m.groupInstanceID, true)
+		c.NullString("groupInstanceId", &m.GroupInstanceID, true)
 	}
-	c.String("clientId", &m.clientID)
-	c.String("clientHost", &m.clientHost)
+	c.String("clientId", &m.ClientID)
+	c.String("clientHost", &m.ClientHost)
 	if c.Version >= 1 {
-		c.Int32("rebalanceTimeout", &m.rebalanceTimeout)
+		c.Int32("rebalanceTimeout", &m.RebalanceTimeout)
 	} else if c.Fills() {
-		m.rebalanceTimeout = -1
+		m.RebalanceTimeout = -1
 	}
-	c.Int32("sessionTimeout", &m.sessionTimeout)
-	c.Bytes("subscription", &m.subscription, false)
-	c.Bytes("assignment", &m.assignment, false)
+	c.Int32("sessionTimeout", &m.SessionTimeout)
+	c.Bytes("subscription", &m.Subscription, false)
+	c.Bytes("assignment", &m.Assignment, false)
 	if !c.Flex {
 		return
 	}
@@ -801,9 +801,9 @@ func (m *GroupMetadataValueMemberMetadata) Walk(c *wire.Codec) {
 
 // LegacyOffsetCommitKey is a format of Kafka's own data. Versions 0 to 0, never flexible.
 type LegacyOffsetCommitKey struct {
-	group     string // all versions
-	topic     string // all versions
-	partition int32  // all versions
+	Group     string // all versions
+	Topic     string // all versions
+	Partition int32  // all versions
 }
 
 // MessageName is "LegacyOffsetCommitKey".
@@ -822,16 +822,16 @@ func (m *LegacyOffsetCommitKey) SetDefaults() {
 
 // Walk visits the fields in the order of the wire.
 func (m *LegacyOffsetCommitKey) Walk(c *wire.Codec) {
-	c.String("group", &m.group)
-	c.String("topic", &m.topic)
-	c.Int32("partition", &m.partition)
+	c.String("group", &m.Group)
+	c.String("topic", &m.Topic)
+	c.Int32("partition", &m.Partition)
 }
 
 // LegacyOffsetCommitValue is a format of Kafka's own data. Versions 0 to 0, never flexible.
 type LegacyOffsetCommitValue struct {
-	offset          int64  // all versions
-	metadata        string // all versions
-	commitTimestamp int64  // all versions
+	Offset          int64  // all versions
+	Metadata        string // all versions
+	CommitTimestamp int64  // all versions
 }
 
 // MessageName is "LegacyOffsetCommitValue".
@@ -850,16 +850,16 @@ func (m *LegacyOffsetCommitValue) SetDefaults() {
 
 // Walk visits the fields in the order of the wire.
 func (m *LegacyOffsetCommitValue) Walk(c *wire.Codec) {
-	c.Int64("offset", &m.offset)
-	c.String("metadata", &m.metadata)
-	c.Int64("commitTimestamp", &m.commitTimestamp)
+	c.Int64("offset", &m.Offset)
+	c.String("metadata", &m.Metadata)
+	c.Int64("commitTimestamp", &m.CommitTimestamp)
 }
 
 // OffsetCommitKey is a format of Kafka's own data. Versions 0 to 0, never flexible.
 type OffsetCommitKey struct {
-	group     string // all versions
-	topic     string // all versions
-	partition int32  // all versions
+	Group     string // all versions
+	Topic     string // all versions
+	Partition int32  // all versions
 }
 
 // MessageName is "OffsetCommitKey".
@@ -878,19 +878,19 @@ func (m *OffsetCommitKey) SetDefaults() {
 
 // Walk visits the fields in the order of the wire.
 func (m *OffsetCommitKey) Walk(c *wire.Codec) {
-	c.String("group", &m.group)
-	c.String("topic", &m.topic)
-	c.Int32("partition", &m.partition)
+	c.String("group", &m.Group)
+	c.String("topic", &m.Topic)
+	c.Int32("partition", &m.Partition)
 }
 
 // OffsetCommitValue is a format of Kafka's own data. Versions 0 to 4, flexible from v4.
 type OffsetCommitValue struct {
-	offset          int64      // all versions
-	leaderEpoch     int32      // v3+, default -1
-	metadata        string     // all versions
-	commitTimestamp int64      // all versions
-	expireTimestamp int64      // v1, default -1
-	topicID         wire.UUID  // v4+, tag 0
+	Offset          int64      // all versions
+	LeaderEpoch     int32      // v3+, default -1
+	Metadata        string     // all versions
+	CommitTimestamp int64      // all versions
+	ExpireTimestamp int64      // v1, default -1
+	TopicID         wire.UUID  // v4+, tag 0
 	UnknownTags     []wire.Tag // tagged fields this client does not know
 }
 
@@ -906,8 +906,8 @@ func (*OffsetCommitValue) Flexible(version int16) bool { return version >= 4 }
 // SetDefaults sets every field to its default.
 func (m *OffsetCommitValue) SetDefaults() {
 	*m = OffsetCommitValue{}
-	m.leaderEpoch = -1
-	m.expireTimestamp = -1
+	m.LeaderEpoch = -1
+	m.ExpireTimestamp = -1
 }
 
 // Walk visits the fields in the order of the wire.
@@ -915,18 +915,18 @@ func (m *OffsetCommitValue) Walk(c *wire.Codec) {
 	if c.Parses() {
 		m.SetDefaults()
 	}
-	c.Int64("offset", &m.offset)
+	c.Int64("offset", &m.Offset)
 	if c.Version >= 3 {
-		c.Int32("leaderEpoch", &m.leaderEpoch)
+		c.Int32("leaderEpoch", &m.LeaderEpoch)
 	} else if c.Fills() {
-		m.leaderEpoch = -1
+		m.LeaderEpoch = -1
 	}
-	c.String("metadata", &m.metadata)
-	c.Int64("commitTimestamp", &m.commitTimestamp)
+	c.String("metadata", &m.Metadata)
+	c.Int64("commitTimestamp", &m.CommitTimestamp)
 	if c.Version == 1 {
-		c.Int64("expireTimestamp", &m.expireTimestamp)
+		c.Int64("expireTimestamp", &m.ExpireTimestamp)
 	} else if c.Fills() {
-		m.expireTimestamp = -1
+		m.ExpireTimestamp = -1
 	}
 	if !c.Flex {
 		return
@@ -936,7 +936,7 @@ func (m *OffsetCommitValue) Walk(c *wire.Codec) {
 		for c.NextTag() {
 			switch {
 			case c.Tag() == 0:
-				c.UUID("topicId", &m.topicID)
+				c.UUID("topicId", &m.TopicID)
 			default:
 				c.KeepTag(&m.UnknownTags)
 			}
@@ -945,13 +945,13 @@ func (m *OffsetCommitValue) Walk(c *wire.Codec) {
 		return
 	}
 	n := len(m.UnknownTags)
-	if (m.topicID != wire.UUID{}) {
+	if (m.TopicID != wire.UUID{}) {
 		n++
 	}
 	c.TagCount(n)
-	if c.Fills() || (m.topicID != wire.UUID{}) {
+	if c.Fills() || (m.TopicID != wire.UUID{}) {
 		tag := c.OpenTag(0)
-		c.UUID("topicId", &m.topicID)
+		c.UUID("topicId", &m.TopicID)
 		c.CloseTag(tag)
 	}
 	c.PutTags(m.UnknownTags)
@@ -2309,8 +2309,8 @@ func (m *StreamsGroupTopologyValueCopartitionGroup) Walk(c *wire.Codec) {
 
 // StreamsGroupTopologyValueTopicConfig is a part of StreamsGroupTopologyValue.
 type StreamsGroupTopologyValueTopicConfig struct {
-	key         string     // all versions
-	value       string     // all versions
+	Key         string     // all versions
+	Value       string     // all versions
 	UnknownTags []wire.Tag // tagged fields this client does not know
 }
 
@@ -2321,8 +2321,8 @@ func (m *StreamsGroupTopologyValueTopicConfig) SetDefaults() {
 
 // Walk visits the fields in the order of the wire.
 func (m *StreamsGroupTopologyValueTopicConfig) Walk(c *wire.Codec) {
-	c.String("key", &m.key)
-	c.String("value", &m.value)
+	c.String("key", &m.Key)
+	c.String("value", &m.Value)
 	if !c.Flex {
 		return
 	}

@@ -7,8 +7,8 @@ import "github.com/kactor-go/kactor/protocol/wire"
 // CreateTopicsRequest belongs to API CreateTopics (key 19). Versions 0 to 7, flexible from v5.
 type CreateTopicsRequest struct {
 	Topics       []CreateTopicsRequestCreatableTopic // all versions
-	timeoutMs    int32                               // all versions, default 60000
-	validateOnly bool                                // v1+
+	TimeoutMs    int32                               // all versions, default 60000
+	ValidateOnly bool                                // v1+
 	UnknownTags  []wire.Tag                          // tagged fields this client does not know
 }
 
@@ -39,7 +39,7 @@ func (*CreateTopicsRequest) NewResponse() wire.Response { return &CreateTopicsRe
 // SetDefaults sets every field to its default.
 func (m *CreateTopicsRequest) SetDefaults() {
 	*m = CreateTopicsRequest{}
-	m.timeoutMs = 60000
+	m.TimeoutMs = 60000
 }
 
 // Walk visits the fields in the order of the wire.
@@ -48,10 +48,10 @@ func (m *CreateTopicsRequest) Walk(c *wire.Codec) {
 		m.SetDefaults()
 	}
 	wire.Array(c, "topics", &m.Topics, (*CreateTopicsRequestCreatableTopic).Walk, false)
-	c.Int32("timeoutMs", &m.timeoutMs)
+	c.Int32("timeoutMs", &m.TimeoutMs)
 	if c.Version >= 1 {
-		c.Bool("validateOnly", &m.validateOnly)
-	} else if c.Writes() && m.validateOnly {
+		c.Bool("validateOnly", &m.ValidateOnly)
+	} else if c.Writes() && m.ValidateOnly {
 		c.Refuse("validateOnly")
 	}
 	if !c.Flex {

@@ -7,7 +7,7 @@ import "github.com/kactor-go/kactor/protocol/wire"
 // LeaderAndIsrRequest belongs to API LeaderAndIsr (key 4). Versions 0 to 7, flexible from v4.
 type LeaderAndIsrRequest struct {
 	ControllerID             int32                                           // all versions, brokerId
-	isKRaftController        bool                                            // v7+
+	IsKRaftController        bool                                            // v7+
 	ControllerEpoch          int32                                           // all versions
 	BrokerEpoch              int64                                           // v2+, default -1
 	Type                     int8                                            // v5+
@@ -54,8 +54,8 @@ func (m *LeaderAndIsrRequest) Walk(c *wire.Codec) {
 	}
 	c.Int32("controllerId", &m.ControllerID)
 	if c.Version >= 7 {
-		c.Bool("isKRaftController", &m.isKRaftController)
-	} else if c.Writes() && m.isKRaftController {
+		c.Bool("isKRaftController", &m.IsKRaftController)
+	} else if c.Writes() && m.IsKRaftController {
 		c.Refuse("isKRaftController")
 	}
 	c.Int32("controllerEpoch", &m.ControllerEpoch)

@@ -610,7 +610,7 @@ const (
 	CreateTopicsAPI                 int16 = 19
 	DeleteTopicsAPI                 int16 = 20
 	DeleteRecordsAPI                int16 = 21
-	InitProducerIDAPI               int16 = 22
+	InitProducerIdAPI               int16 = 22
 	OffsetForLeaderEpochAPI         int16 = 23
 	AddPartitionsToTxnAPI           int16 = 24
 	AddOffsetsToTxnAPI              int16 = 25
@@ -655,7 +655,7 @@ const (
 	UnregisterBrokerAPI             int16 = 64
 	DescribeTransactionsAPI         int16 = 65
 	ListTransactionsAPI             int16 = 66
-	AllocateProducerIDsAPI          int16 = 67
+	AllocateProducerIdsAPI          int16 = 67
 	ConsumerGroupHeartbeatAPI       int16 = 68
 	ConsumerGroupDescribeAPI        int16 = 69
 	ControllerRegistrationAPI       int16 = 70

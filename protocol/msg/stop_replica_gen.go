@@ -7,7 +7,7 @@ import "github.com/kactor-go/kactor/protocol/wire"
 // StopReplicaRequest belongs to API StopReplica (key 5). Versions 0 to 4, flexible from v2.
 type StopReplicaRequest struct {
 	ControllerID        int32                                      // all versions, brokerId
-	isKRaftController   bool                                       // v4+
+	IsKRaftController   bool                                       // v4+
 	ControllerEpoch     int32                                      // all versions
 	BrokerEpoch         int64                                      // v1+, default -1
 	DeletePartitions    bool                                       // v0-2
@@ -54,8 +54,8 @@ func (m *StopReplicaRequest) Walk(c *wire.Codec) {
 	}
 	c.Int32("controllerId", &m.ControllerID)
 	if c.Version >= 4 {
-		c.Bool("isKRaftController", &m.isKRaftController)
-	} else if c.Writes() && m.isKRaftController {
+		c.Bool("isKRaftController", &m.IsKRaftController)
+	} else if c.Writes() && m.IsKRaftController {
 		c.Refuse("isKRaftController")
 	}
 	c.Int32("controllerEpoch", &m.ControllerEpoch)

@@ -6,7 +6,7 @@ import "github.com/kactor-go/kactor/protocol/wire"
 
 // UpdateFeaturesRequest belongs to API UpdateFeatures (key 57). Versions 0 to 2, flexible from v0.
 type UpdateFeaturesRequest struct {
-	timeoutMs      int32                                   // all versions, default 60000
+	TimeoutMs      int32                                   // all versions, default 60000
 	FeatureUpdates []UpdateFeaturesRequestFeatureUpdateKey // all versions
 	ValidateOnly   bool                                    // v1+
 	UnknownTags    []wire.Tag                              // tagged fields this client does not know
@@ -33,7 +33,7 @@ func (*UpdateFeaturesRequest) NewResponse() wire.Response { return &UpdateFeatur
 // SetDefaults sets every field to its default.
 func (m *UpdateFeaturesRequest) SetDefaults() {
 	*m = UpdateFeaturesRequest{}
-	m.timeoutMs = 60000
+	m.TimeoutMs = 60000
 }
 
 // Walk visits the fields in the order of the wire.
@@ -41,7 +41,7 @@ func (m *UpdateFeaturesRequest) Walk(c *wire.Codec) {
 	if c.Parses() {
 		m.SetDefaults()
 	}
-	c.Int32("timeoutMs", &m.timeoutMs)
+	c.Int32("timeoutMs", &m.TimeoutMs)
 	wire.Array(c, "featureUpdates", &m.FeatureUpdates, (*UpdateFeaturesRequestFeatureUpdateKey).Walk, false)
 	if c.Version >= 1 {
 		c.Bool("validateOnly", &m.ValidateOnly)

@@ -7,7 +7,7 @@ import "github.com/kactor-go/kactor/protocol/wire"
 // UpdateMetadataRequest belongs to API UpdateMetadata (key 6). Versions 0 to 8, flexible from v6.
 type UpdateMetadataRequest struct {
 	ControllerID             int32                                               // all versions, brokerId
-	isKRaftController        bool                                                // v8+
+	IsKRaftController        bool                                                // v8+
 	Type                     int8                                                // v8+, tag 0
 	ControllerEpoch          int32                                               // all versions
 	BrokerEpoch              int64                                               // v5+, default -1
@@ -54,8 +54,8 @@ func (m *UpdateMetadataRequest) Walk(c *wire.Codec) {
 	}
 	c.Int32("controllerId", &m.ControllerID)
 	if c.Version >= 8 {
-		c.Bool("isKRaftController", &m.isKRaftController)
-	} else if c.Writes() && m.isKRaftController {
+		c.Bool("isKRaftController", &m.IsKRaftController)
+	} else if c.Writes() && m.IsKRaftController {
 		c.Refuse("isKRaftController")
 	}
 	c.Int32("controllerEpoch", &m.ControllerEpoch)

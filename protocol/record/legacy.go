@@ -157,14 +157,18 @@ func AppendLegacy(dst []byte, b *Batch, magic int8, codec compress.Codec, level 
 		set = nil
 	}
 	var v View
-	n := int64(0)
+	n, last := int64(0), int64(0)
 	newest := NoTimestamp
 	for it.Next(&v) {
 		if v.HeaderCount() > 0 {
 			return dst, ErrHeaders
 		}
-		set = AppendMessage(set, magic, n, v.Timestamp, compress.None, v.Key, v.Value)
-		newest = max(newest, v.Timestamp)
+		offset := v.Offset
+		if magic == 1 && codec != compress.None { // relative in a wrapper
+			offset = n
+		}
+		set = AppendMessage(set, magic, offset, v.Timestamp, compress.None, v.Key, v.Value)
+		newest, last = max(newest, v.Timestamp), v.Offset
 		n++
 	}
 	if it.Err() != nil || codec == compress.None {
@@ -179,5 +183,5 @@ func AppendLegacy(dst []byte, b *Batch, magic int8, codec compress.Codec, level 
 			return dst, err
 		}
 	}
-	return AppendMessage(dst, magic, n-1, newest, codec, nil, packed), nil
+	return AppendMessage(dst, magic, last, newest, codec, nil, packed), nil
 }

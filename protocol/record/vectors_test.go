@@ -376,7 +376,7 @@ func TestOldBrokersGetMessageSets(t *testing.T) {
 				}
 				var v record.View
 				for it.Next(&v) {
-					if v.Offset != n || string(v.Key) != fmt.Sprintf("k%d", n) || magic == 1 && v.Timestamp != n+5 {
+					if v.Offset != 1000+n || string(v.Key) != fmt.Sprintf("k%d", n) || magic == 1 && v.Timestamp != n+5 {
 						t.Fatalf("magic %d %s: record %d is %+v", magic, codec, n, v)
 					}
 					n++

@@ -203,7 +203,9 @@ func read(path string, v any) error {
 var idWord = regexp.MustCompile(`Id(s?)([A-Z0-9]|$)`)
 
 // goName is the name of a field in Go: Id becomes ID.
-func goName(s string) string { return idWord.ReplaceAllString(s, "ID$1$2") }
+func goName(s string) string {
+	return idWord.ReplaceAllString(strings.ToUpper(s[:1])+s[1:], "ID$1$2")
+}
 
 var plainTypes = map[string]string{
 	"bool": "bool", "int8": "int8", "int16": "int16", "uint16": "uint16", "int32": "int32", "uint32": "uint32", "int64": "int64",

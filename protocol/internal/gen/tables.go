@@ -33,7 +33,7 @@ func registry(s *schemas) string {
 	}
 	b.WriteString("}\n\n// The API keys by name.\nconst (\n")
 	for _, a := range s.apis {
-		fmt.Fprintf(&b, "%sAPI int16 = %d\n", goName(a.Name), a.Key)
+		fmt.Fprintf(&b, "%sAPI int16 = %d\n", a.Name, a.Key)
 	}
 	b.WriteString(")\n\n// NewData makes a header, a consumer protocol message, a control record or a coordinator's record by name; nil for an unknown one.\nfunc NewData(name string) wire.Message {\nswitch name {\n")
 	for _, g := range s.groups {

@@ -1,0 +1,109 @@
+package fake
+
+import (
+	"slices"
+
+	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/compress"
+	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/record"
+)
+
+func (c *Cluster) produce(q *call) {
+	req := q.Req.(*msg.ProduceRequest)
+	resp := &msg.ProduceResponse{ThrottleTimeMs: q.throttle()}
+	injected := c.injected(q.Key)
+	for i := range req.TopicData {
+		d := &req.TopicData[i]
+		out := msg.ProduceResponseTopicProduceResponse{Name: d.Name, TopicID: d.TopicID}
+		t, code := c.lookup(d.Name, d.TopicID, q.Version >= 13)
+		for k := range d.PartitionData {
+			in := &d.PartitionData[k]
+			r := msg.ProduceResponsePartitionProduceResponse{}
+			r.SetDefaults()
+			r.Index, r.BaseOffset, r.LogAppendTimeMs = in.Index, -1, -1
+			if got := or(injected, code); got != protocol.None {
+				r.ErrorCode = int16(got)
+			} else {
+				c.producePartition(q, t, req.Acks, in, &r, resp)
+			}
+			out.PartitionResponses = append(out.PartitionResponses, r)
+		}
+		resp.Responses = append(resp.Responses, out)
+	}
+	if req.Acks == 0 {
+		c.reply(q, nil)
+		return
+	}
+	c.reply(q, resp)
+}
+
+func (c *Cluster) producePartition(q *call, t *topic, acks int16, in *msg.ProduceRequestPartitionProduceData, r *msg.ProduceResponsePartitionProduceResponse, resp *msg.ProduceResponse) {
+	p, code := c.led(q, t, in.Index)
+	if code == protocol.NotLeaderOrFollower && q.Version >= 10 { // the new leader is told along (KIP-951)
+		r.CurrentLeader = msg.ProduceResponseLeaderIDAndEpoch{LeaderID: p.leader, LeaderEpoch: p.epoch}
+		if n := c.node(p.leader); n != nil && !slices.ContainsFunc(resp.NodeEndpoints, func(e msg.ProduceResponseNodeEndpoint) bool { return e.NodeID == n.id }) {
+			host, port := c.cfg.Host(n.id)
+			resp.NodeEndpoints = append(resp.NodeEndpoints, msg.ProduceResponseNodeEndpoint{NodeID: n.id, Host: host, Port: port})
+		}
+	}
+	if code == protocol.None && acks == -1 && len(p.isr) < c.cfg.MinISR {
+		code = protocol.NotEnoughReplicas
+	}
+	if code == protocol.None && acks != 0 && acks != 1 && acks != -1 {
+		code = protocol.InvalidRequiredAcks
+	}
+	if code == protocol.None {
+		code = c.appendSet(q, t, p, in.Records, r)
+	}
+	r.ErrorCode = int16(code)
+	if code != protocol.None {
+		return
+	}
+	r.LogStartOffset = p.start
+	if t.appendTime {
+		r.LogAppendTimeMs = c.now.UnixMilli()
+	}
+}
+
+func (c *Cluster) appendSet(q *call, t *topic, p *partition, raw []byte, r *msg.ProduceResponsePartitionProduceResponse) protocol.Code {
+	batches, code := modern(raw)
+	if code != protocol.None {
+		return code
+	}
+	for i := range batches {
+		b := &batches[i]
+		if len(b.Bytes()) > c.cfg.MaxMessage {
+			return protocol.MessageTooLarge
+		}
+		if b.Codec == compress.Zstd && q.Version < 7 {
+			return protocol.UnsupportedCompressionType
+		}
+		if b.Control || b.Codec > compress.Zstd {
+			return protocol.InvalidRecord
+		}
+		code, again := p.check(b)
+		if code != protocol.None {
+			return code
+		}
+		if again != nil {
+			r.BaseOffset = again.base
+			continue
+		}
+		bytes := slices.Clone(b.Bytes())
+		if t.appendTime {
+			info := b.Info
+			info.LogAppendTime, info.MaxTimestamp = true, c.now.UnixMilli()
+			record.Seal(bytes, &info)
+		}
+		base := p.append(b, bytes)
+		p.remember(b, base)
+		if i == 0 {
+			r.BaseOffset = base
+		}
+	}
+	return protocol.None
+}
+
+// throttle is how long the broker wants its clients to hold back, in milliseconds.
+func (q *call) throttle() int32 { return int32(q.conn.node.throttle.Milliseconds()) }

@@ -1,0 +1,285 @@
+package fake
+
+import (
+	"slices"
+	"time"
+
+	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/compress"
+	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/record"
+	"github.com/kactor-go/kactor/protocol/wire"
+)
+
+// session is a fetch session (KIP-227): the partitions a client fetches, so that requests need only tell what changed.
+type session struct {
+	id    int32
+	epoch int32
+	parts []*fetching
+}
+
+// fetching is one partition of a fetch, and what was told of it last.
+type fetching struct {
+	name  string
+	id    wire.UUID
+	req   msg.FetchRequestFetchPartition
+	hw    int64
+	start int64
+	told  bool
+}
+
+// maxSessions is how many sessions a broker keeps; the oldest goes first (max.incremental.fetch.session.cache.slots).
+const maxSessions = 1000
+
+// longPoll is a fetch that waits for data.
+type longPoll struct {
+	conn  ConnID
+	until time.Time
+	try   func(final bool) bool
+}
+
+func (c *Cluster) wakeFetches() {
+	waiting := c.waiting
+	c.waiting = nil
+	for _, w := range waiting {
+		k := c.conns[w.conn]
+		if k == nil {
+			continue
+		}
+		if k.node.paused || !w.try(!c.now.Before(w.until)) {
+			c.waiting = append(c.waiting, w)
+		}
+	}
+}
+
+func (c *Cluster) fetch(q *call) {
+	req := q.Req.(*msg.FetchRequest)
+	if code := c.injected(q.Key); code != protocol.None {
+		c.reply(q, c.failedFetch(q, req, code))
+		return
+	}
+	parts, s, full, code := c.fetchParts(q, req)
+	if code != protocol.None {
+		c.reply(q, &msg.FetchResponse{ErrorCode: int16(code), Responses: []msg.FetchResponseFetchableTopicResponse{}})
+		return
+	}
+	try := func(final bool) bool {
+		resp, size, urgent := c.readAll(q, req, parts, s != nil && !full)
+		if !final && !urgent && size < int(req.MinBytes) {
+			return false
+		}
+		resp.ThrottleTimeMs = q.throttle()
+		if s != nil {
+			resp.SessionID = s.id
+		}
+		for _, p := range parts {
+			c.told(q, p)
+		}
+		c.reply(q, resp)
+		return true
+	}
+	if wait := time.Duration(req.MaxWaitMs) * time.Millisecond; !try(wait <= 0) {
+		c.waiting = append(c.waiting, &longPoll{q.Conn, c.now.Add(wait), try})
+	}
+}
+
+func (c *Cluster) failedFetch(q *call, req *msg.FetchRequest, code protocol.Code) *msg.FetchResponse {
+	resp := &msg.FetchResponse{}
+	if q.Version >= 7 && req.SessionID != 0 { // within a session the partitions are not all in the request
+		resp.ErrorCode = int16(protocol.FetchSessionIDNotFound)
+		return resp
+	}
+	for _, t := range req.Topics {
+		out := msg.FetchResponseFetchableTopicResponse{Topic: t.Topic, TopicID: t.TopicID}
+		for _, p := range t.Partitions {
+			d := newPartitionData(p.Partition)
+			d.ErrorCode = int16(code)
+			out.Partitions = append(out.Partitions, d)
+		}
+		resp.Responses = append(resp.Responses, out)
+	}
+	return resp
+}
+
+func newPartitionData(index int32) (d msg.FetchResponsePartitionData) {
+	d.SetDefaults()
+	d.PartitionIndex, d.HighWatermark, d.LastStableOffset, d.LogStartOffset, d.PreferredReadReplica = index, -1, -1, -1, -1
+	d.Records = []byte{}
+	return d
+}
+
+// fetchParts gives what a request fetches: of its own, or of its session.
+func (c *Cluster) fetchParts(q *call, req *msg.FetchRequest) (parts []*fetching, s *session, full bool, code protocol.Code) {
+	n := q.conn.node
+	merge := func() {
+		for _, t := range req.ForgottenTopicsData {
+			parts = slices.DeleteFunc(parts, func(f *fetching) bool {
+				return f.name == t.Topic && f.id == wire.UUID(t.TopicID) && slices.Contains(t.Partitions, f.req.Partition)
+			})
+		}
+		for _, t := range req.Topics {
+			for _, p := range t.Partitions {
+				i := slices.IndexFunc(parts, func(f *fetching) bool {
+					return f.name == t.Topic && f.id == wire.UUID(t.TopicID) && f.req.Partition == p.Partition
+				})
+				if i < 0 {
+					parts = append(parts, &fetching{name: t.Topic, id: t.TopicID})
+					i = len(parts) - 1
+				}
+				parts[i].req = p
+			}
+		}
+	}
+	switch {
+	case q.Version < 7 || req.SessionEpoch == -1: // no session; an old one ends
+		n.sessions = slices.DeleteFunc(n.sessions, func(s *session) bool { return s.id == req.SessionID })
+		merge()
+		return parts, nil, true, protocol.None
+	case req.SessionEpoch == 0: // a new session
+		n.sessions = slices.DeleteFunc(n.sessions, func(s *session) bool { return s.id == req.SessionID })
+		merge()
+		if len(n.sessions) >= maxSessions {
+			n.sessions = n.sessions[1:]
+		}
+		c.nextSession++
+		s = &session{id: c.nextSession, epoch: 1, parts: parts}
+		n.sessions = append(n.sessions, s)
+		return parts, s, true, protocol.None
+	}
+	i := slices.IndexFunc(n.sessions, func(s *session) bool { return s.id == req.SessionID })
+	if i < 0 {
+		return nil, nil, false, protocol.FetchSessionIDNotFound
+	}
+	s = n.sessions[i]
+	if req.SessionEpoch != s.epoch {
+		return nil, nil, false, protocol.InvalidFetchSessionEpoch
+	}
+	s.epoch++
+	parts = s.parts
+	merge()
+	s.parts = parts
+	return parts, s, false, protocol.None
+}
+
+func (c *Cluster) told(q *call, f *fetching) {
+	t, code := c.lookup(f.name, f.id, q.Version >= 13)
+	if code == protocol.None && f.req.Partition >= 0 && int(f.req.Partition) < len(t.partitions) {
+		p := t.partitions[f.req.Partition]
+		f.hw, f.start, f.told = p.end, p.start, true
+	}
+}
+
+// readAll reads every partition. urgent is set when something must be told at once.
+func (c *Cluster) readAll(q *call, req *msg.FetchRequest, parts []*fetching, incremental bool) (resp *msg.FetchResponse, size int, urgent bool) {
+	resp = &msg.FetchResponse{Responses: []msg.FetchResponseFetchableTopicResponse{}}
+	budget := int(req.MaxBytes)
+	if q.Version < 3 || budget <= 0 {
+		budget = 50 << 20
+	}
+	for _, f := range parts {
+		d := c.readPartition(q, req, f, budget, size == 0, resp)
+		size += len(d.Records)
+		budget = max(0, budget-len(d.Records))
+		special := d.ErrorCode != 0 || d.PreferredReadReplica >= 0 || d.DivergingEpoch.EndOffset >= 0
+		urgent = urgent || special
+		if incremental && !special && len(d.Records) == 0 && f.told && f.hw == d.HighWatermark && f.start == d.LogStartOffset {
+			continue // nothing new
+		}
+		last := len(resp.Responses) - 1
+		if last < 0 || resp.Responses[last].Topic != f.name || wire.UUID(resp.Responses[last].TopicID) != f.id {
+			resp.Responses = append(resp.Responses, msg.FetchResponseFetchableTopicResponse{Topic: f.name, TopicID: f.id})
+			last++
+		}
+		resp.Responses[last].Partitions = append(resp.Responses[last].Partitions, d)
+	}
+	return resp, size, urgent
+}
+
+func (c *Cluster) readPartition(q *call, req *msg.FetchRequest, f *fetching, budget int, first bool, resp *msg.FetchResponse) msg.FetchResponsePartitionData {
+	d := newPartitionData(f.req.Partition)
+	t, code := c.lookup(f.name, f.id, q.Version >= 13)
+	var p *partition
+	if code == protocol.None {
+		p, code = c.led(q, t, f.req.Partition)
+	}
+	if code == protocol.NotLeaderOrFollower && q.Version >= 11 && slices.Contains(p.isr, q.Node) {
+		code = protocol.None // followers serve consumers (KIP-392)
+	} else if code == protocol.None && q.Version >= 11 && req.RackID != "" {
+		if n := c.nearest(p, req.RackID); n != q.Node {
+			d.PreferredReadReplica = n
+			d.HighWatermark, d.LastStableOffset, d.LogStartOffset = p.end, p.end, p.start
+			return d
+		}
+	}
+	if code == protocol.None && q.Version >= 9 {
+		code = checkEpoch(p, f.req.CurrentLeaderEpoch)
+	}
+	if (code == protocol.NotLeaderOrFollower || code == protocol.FencedLeaderEpoch) && q.Version >= 12 {
+		d.CurrentLeader = msg.FetchResponseLeaderIDAndEpoch{LeaderID: p.leader, LeaderEpoch: p.epoch}
+		if n := c.node(p.leader); n != nil && q.Version >= 16 && !slices.ContainsFunc(resp.NodeEndpoints, func(e msg.FetchResponseNodeEndpoint) bool { return e.NodeID == n.id }) {
+			host, port := c.cfg.Host(n.id)
+			resp.NodeEndpoints = append(resp.NodeEndpoints, msg.FetchResponseNodeEndpoint{NodeID: n.id, Host: host, Port: port})
+		}
+	}
+	if code != protocol.None {
+		d.ErrorCode = int16(code)
+		return d
+	}
+	if q.Version >= 12 && f.req.LastFetchedEpoch >= 0 {
+		if epoch, end := p.epochEnd(f.req.LastFetchedEpoch); epoch < f.req.LastFetchedEpoch || end < f.req.FetchOffset {
+			d.DivergingEpoch = msg.FetchResponseEpochEndOffset{Epoch: epoch, EndOffset: end}
+			d.HighWatermark, d.LogStartOffset = p.end, p.start
+			return d
+		}
+	}
+	d.HighWatermark, d.LastStableOffset, d.LogStartOffset = p.end, p.end, p.start
+	if f.req.FetchOffset < p.start || f.req.FetchOffset > p.end {
+		d.ErrorCode = int16(protocol.OffsetOutOfRange)
+		return d
+	}
+	d.Records = p.read(f.req.FetchOffset, min(budget, int(f.req.PartitionMaxBytes)), first && q.Version >= 3)
+	if d.Records == nil {
+		d.Records = []byte{}
+	}
+	if q.Version < 4 {
+		d.Records = c.oldFormat(q, d.Records, int(f.req.PartitionMaxBytes))
+	}
+	return d
+}
+
+// nearest gives the replica in sync that shares the client's rack, or the leader.
+func (c *Cluster) nearest(p *partition, rack string) int32 {
+	if n := c.node(p.leader); n != nil && n.rack == rack {
+		return p.leader
+	}
+	for _, id := range p.isr {
+		if n := c.node(id); n.rack == rack && !n.down && !n.fenced {
+			return id
+		}
+	}
+	return p.leader
+}
+
+// oldFormat converts batches for clients that cannot read them: message sets of format 1 from Fetch version 2 on, 0 before.
+func (c *Cluster) oldFormat(q *call, raw []byte, limit int) []byte {
+	magic := int8(0)
+	if q.Version >= 2 {
+		magic = 1
+	}
+	out := []byte{}
+	for b, err := range record.Batches(raw) {
+		if err != nil {
+			break
+		}
+		codec := b.Codec
+		if codec == compress.Zstd {
+			codec = compress.None
+		}
+		set, err := record.AppendLegacy(out, &b, magic, codec, compress.DefaultLevel)
+		if err != nil {
+			break
+		}
+		out = set
+	}
+	return out[:min(len(out), limit)]
+}

@@ -1,0 +1,105 @@
+package fake
+
+import (
+	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/compress"
+	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/record"
+)
+
+// Timestamps that ask for a place instead of a time.
+const (
+	atEnd    = -1
+	atStart  = -2
+	atNewest = -3 // KIP-734
+	atLocal  = -4 // KIP-405: without tiered storage the same as atStart
+	atTiered = -5 // KIP-1005
+)
+
+func (c *Cluster) listOffsets(q *call) {
+	req := q.Req.(*msg.ListOffsetsRequest)
+	resp := &msg.ListOffsetsResponse{}
+	injected := c.injected(q.Key)
+	for i := range req.Topics {
+		in := &req.Topics[i]
+		out := msg.ListOffsetsResponseListOffsetsTopicResponse{Name: in.Name}
+		t, code := c.lookup(in.Name, protocol.UUID{}, false)
+		for k := range in.Partitions {
+			r := msg.ListOffsetsResponseListOffsetsPartitionResponse{}
+			r.SetDefaults()
+			r.PartitionIndex, r.Offset, r.Timestamp, r.LeaderEpoch = in.Partitions[k].PartitionIndex, -1, -1, -1
+			if got := or(injected, code); got != protocol.None {
+				r.ErrorCode = int16(got)
+			} else {
+				c.listPartition(q, t, &in.Partitions[k], &r)
+			}
+			out.Partitions = append(out.Partitions, r)
+		}
+		resp.Topics = append(resp.Topics, out)
+	}
+	c.reply(q, resp)
+}
+
+func (c *Cluster) listPartition(q *call, t *topic, in *msg.ListOffsetsRequestListOffsetsPartition, r *msg.ListOffsetsResponseListOffsetsPartitionResponse) {
+	p, code := c.led(q, t, in.PartitionIndex)
+	if code == protocol.None && q.Version >= 4 {
+		code = checkEpoch(p, in.CurrentLeaderEpoch)
+	}
+	if code != protocol.None {
+		r.ErrorCode = int16(code)
+		return
+	}
+	offset, timestamp := c.offsetFor(p, in.Timestamp)
+	if q.Version == 0 {
+		r.OldStyleOffsets = []int64{offset}
+		return
+	}
+	r.Offset, r.Timestamp = offset, timestamp
+	if q.Version >= 4 && offset >= 0 {
+		r.LeaderEpoch = p.epochAt(offset)
+	}
+}
+
+// epochAt is the epoch of the record at an offset; at the end of the log that of the leader.
+func (p *partition) epochAt(offset int64) int32 {
+	if i := p.find(offset); i < len(p.log) {
+		return p.log[i].epoch
+	}
+	return p.epoch
+}
+
+func (c *Cluster) offsetFor(p *partition, timestamp int64) (offset, at int64) {
+	switch timestamp {
+	case atEnd:
+		return p.end, -1
+	case atStart, atLocal:
+		return p.start, -1
+	case atTiered:
+		return -1, -1
+	}
+	offset, at = -1, -1
+	for i := range p.log {
+		e := &p.log[i]
+		if timestamp >= 0 && e.newest < timestamp || timestamp == atNewest && e.newest <= at {
+			continue
+		}
+		b, _, _, _ := record.Next(e.bytes)
+		it, _, err := b.Records(nil, compress.Limit{Bytes: 256 << 20})
+		if err != nil {
+			continue
+		}
+		var v record.View
+		for it.Next(&v) {
+			if v.Offset < p.start {
+				continue
+			}
+			if timestamp >= 0 && v.Timestamp >= timestamp {
+				return v.Offset, v.Timestamp
+			}
+			if timestamp == atNewest && v.Timestamp > at {
+				offset, at = v.Offset, v.Timestamp
+			}
+		}
+	}
+	return offset, at
+}

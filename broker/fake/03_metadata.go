@@ -1,0 +1,95 @@
+package fake
+
+import (
+	"regexp"
+
+	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/wire"
+)
+
+var legalTopic = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
+
+func (c *Cluster) metadata(q *call) {
+	req := q.Req.(*msg.MetadataRequest)
+	resp := &msg.MetadataResponse{ClusterID: wire.Ptr(c.id), ControllerID: c.controller}
+	resp.ClusterAuthorizedOperations = -2147483648
+	for _, n := range c.nodes {
+		if n.fenced || n.down {
+			continue
+		}
+		host, port := c.cfg.Host(n.id)
+		b := msg.MetadataResponseMetadataResponseBroker{NodeID: n.id, Host: host, Port: port}
+		if n.rack != "" {
+			b.Rack = wire.Ptr(n.rack)
+		}
+		resp.Brokers = append(resp.Brokers, b)
+	}
+	injected := c.injected(q.Key)
+	topics := c.topics
+	if q.conn.node.stale != nil {
+		topics = q.conn.node.stale
+	}
+	if req.Topics == nil || q.Version == 0 && len(req.Topics) == 0 {
+		for _, t := range topics {
+			resp.Topics = append(resp.Topics, c.describeTopic(t, t.name, injected))
+		}
+		c.reply(q, resp)
+		return
+	}
+	for i := range req.Topics {
+		in := &req.Topics[i]
+		if in.Name == nil {
+			t := c.topicByID(in.TopicID)
+			if t == nil {
+				resp.Topics = append(resp.Topics, msg.MetadataResponseMetadataResponseTopic{ErrorCode: int16(protocol.UnknownTopicID), TopicID: in.TopicID})
+				continue
+			}
+			resp.Topics = append(resp.Topics, c.describeTopic(t, t.name, injected))
+			continue
+		}
+		var t *topic
+		for _, o := range topics {
+			if o.name == *in.Name {
+				t = o
+			}
+		}
+		if t == nil && c.cfg.AutoCreate && (q.Version < 4 || req.AllowAutoTopicCreation) && legalTopic.MatchString(*in.Name) && c.topic(*in.Name) == nil {
+			c.create(Topic{Name: *in.Name})
+			resp.Topics = append(resp.Topics, c.describeTopic(nil, *in.Name, protocol.LeaderNotAvailable)) // as Kafka answers at first
+			continue
+		}
+		resp.Topics = append(resp.Topics, c.describeTopic(t, *in.Name, injected))
+	}
+	c.reply(q, resp)
+}
+
+func (c *Cluster) describeTopic(t *topic, name string, injected protocol.Code) msg.MetadataResponseMetadataResponseTopic {
+	out := msg.MetadataResponseMetadataResponseTopic{Name: wire.Ptr(name), ErrorCode: int16(injected), Partitions: []msg.MetadataResponseMetadataResponsePartition{}}
+	out.TopicAuthorizedOperations = -2147483648
+	switch {
+	case injected != protocol.None:
+		return out
+	case !legalTopic.MatchString(name):
+		out.ErrorCode = int16(protocol.InvalidTopicException)
+		return out
+	case t == nil:
+		out.ErrorCode = int16(protocol.UnknownTopicOrPartition)
+		return out
+	}
+	out.TopicID = t.id
+	for _, p := range t.partitions {
+		r := msg.MetadataResponseMetadataResponsePartition{PartitionIndex: p.index, LeaderID: p.leader, LeaderEpoch: p.epoch,
+			ReplicaNodes: p.replicas, IsrNodes: p.isr, OfflineReplicas: []int32{}}
+		if p.leader < 0 {
+			r.ErrorCode = int16(protocol.LeaderNotAvailable)
+		}
+		for _, id := range p.replicas {
+			if n := c.node(id); n.down || n.fenced {
+				r.OfflineReplicas = append(r.OfflineReplicas, id)
+			}
+		}
+		out.Partitions = append(out.Partitions, r)
+	}
+	return out
+}

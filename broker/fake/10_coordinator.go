@@ -1,0 +1,155 @@
+package fake
+
+import (
+	"hash/fnv"
+
+	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/wire"
+)
+
+// committed is an offset that a group has committed.
+type committed struct {
+	offset   int64
+	epoch    int32
+	metadata *string
+}
+
+// coordinatorOf gives the broker that coordinates a key: always the same, as long as it runs.
+func (c *Cluster) coordinatorOf(key string) *node {
+	h := fnv.New32a()
+	h.Write([]byte(key))
+	at := int(h.Sum32() % uint32(len(c.nodes)))
+	for i := range c.nodes {
+		if n := c.nodes[(at+i)%len(c.nodes)]; !n.down && !n.fenced {
+			return n
+		}
+	}
+	return nil
+}
+
+func (c *Cluster) findCoordinator(q *call) {
+	req := q.Req.(*msg.FindCoordinatorRequest)
+	resp := &msg.FindCoordinatorResponse{NodeID: -1, Port: -1}
+	injected := c.injected(q.Key)
+	keys := req.CoordinatorKeys
+	if q.Version < 4 {
+		keys = []string{req.Key}
+	}
+	for _, key := range keys {
+		r := msg.FindCoordinatorResponseCoordinator{Key: key, NodeID: -1, Port: -1, ErrorCode: int16(injected)}
+		if n := c.coordinatorOf(key); injected == protocol.None && n != nil {
+			r.NodeID = n.id
+			r.Host, r.Port = c.cfg.Host(n.id)
+		} else if injected == protocol.None {
+			r.ErrorCode = int16(protocol.CoordinatorNotAvailable)
+		}
+		if q.Version < 4 {
+			resp.ErrorCode, resp.NodeID, resp.Host, resp.Port = r.ErrorCode, r.NodeID, r.Host, r.Port
+		} else {
+			resp.Coordinators = append(resp.Coordinators, r)
+		}
+	}
+	c.reply(q, resp)
+}
+
+// coordinates tells whether the broker of the request is the group's coordinator.
+func (c *Cluster) coordinates(q *call, group string) protocol.Code {
+	if n := c.coordinatorOf(group); n == nil || n.id != q.Node {
+		return protocol.NotCoordinator
+	}
+	return protocol.None
+}
+
+// offsetCommit keeps the offsets of consumers that assign partitions to themselves; groups with members come with the group APIs.
+func (c *Cluster) offsetCommit(q *call) {
+	req := q.Req.(*msg.OffsetCommitRequest)
+	resp := &msg.OffsetCommitResponse{}
+	code := or(c.injected(q.Key), c.coordinates(q, req.GroupID))
+	if code == protocol.None && (req.MemberID != "" || req.GenerationIDOrMemberEpoch >= 0) && q.Version > 0 {
+		code = protocol.UnknownMemberID
+	}
+	for i := range req.Topics {
+		in := &req.Topics[i]
+		out := msg.OffsetCommitResponseOffsetCommitResponseTopic{Name: in.Name, TopicID: in.TopicID}
+		t, unknown := c.lookup(in.Name, in.TopicID, q.Version >= 10)
+		for _, p := range in.Partitions {
+			got := or(code, unknown)
+			if got == protocol.None {
+				group := c.groups[req.GroupID]
+				if group == nil {
+					group = map[topicPartition]committed{}
+					c.groups[req.GroupID] = group
+				}
+				group[topicPartition{t.name, p.PartitionIndex}] = committed{p.CommittedOffset, p.CommittedLeaderEpoch, p.CommittedMetadata}
+			}
+			out.Partitions = append(out.Partitions, msg.OffsetCommitResponseOffsetCommitResponsePartition{PartitionIndex: p.PartitionIndex, ErrorCode: int16(got)})
+		}
+		resp.Topics = append(resp.Topics, out)
+	}
+	c.reply(q, resp)
+}
+
+func (c *Cluster) offsetFetch(q *call) {
+	req := q.Req.(*msg.OffsetFetchRequest)
+	resp := &msg.OffsetFetchResponse{}
+	injected := c.injected(q.Key)
+	if q.Version < 8 {
+		resp.ErrorCode = int16(or(injected, c.coordinates(q, req.GroupID)))
+		for i := range req.Topics {
+			out := msg.OffsetFetchResponseOffsetFetchResponseTopic{Name: req.Topics[i].Name}
+			for _, index := range req.Topics[i].PartitionIndexes {
+				k := c.committed(req.GroupID, out.Name, index)
+				out.Partitions = append(out.Partitions, msg.OffsetFetchResponseOffsetFetchResponsePartition{PartitionIndex: index,
+					CommittedOffset: k.offset, CommittedLeaderEpoch: k.epoch, Metadata: k.metadata, ErrorCode: resp.ErrorCode})
+			}
+			resp.Topics = append(resp.Topics, out)
+		}
+		c.reply(q, resp)
+		return
+	}
+	for i := range req.Groups {
+		g := &req.Groups[i]
+		out := msg.OffsetFetchResponseOffsetFetchResponseGroup{GroupID: g.GroupID, ErrorCode: int16(or(injected, c.coordinates(q, g.GroupID)))}
+		for k := range g.Topics {
+			t, code := c.lookup(g.Topics[k].Name, g.Topics[k].TopicID, q.Version >= 10)
+			ot := msg.OffsetFetchResponseOffsetFetchResponseTopics{Name: g.Topics[k].Name, TopicID: g.Topics[k].TopicID}
+			for _, index := range g.Topics[k].PartitionIndexes {
+				p := msg.OffsetFetchResponseOffsetFetchResponsePartitions{PartitionIndex: index, CommittedOffset: -1, CommittedLeaderEpoch: -1, ErrorCode: int16(code), Metadata: wire.Ptr("")}
+				if code == protocol.None {
+					k := c.committed(g.GroupID, t.name, index)
+					p.CommittedOffset, p.CommittedLeaderEpoch, p.Metadata = k.offset, k.epoch, k.metadata
+				}
+				ot.Partitions = append(ot.Partitions, p)
+			}
+			out.Topics = append(out.Topics, ot)
+		}
+		resp.Groups = append(resp.Groups, out)
+	}
+	c.reply(q, resp)
+}
+
+func (c *Cluster) committed(group, topic string, partition int32) committed {
+	if k, ok := c.groups[group][topicPartition{topic, partition}]; ok {
+		return k
+	}
+	return committed{-1, -1, wire.Ptr("")}
+}
+
+func (c *Cluster) describeCluster(q *call) {
+	resp := &msg.DescribeClusterResponse{}
+	resp.SetDefaults()
+	resp.ClusterID, resp.ControllerID = c.id, c.controller
+	for _, n := range c.nodes {
+		if n.fenced || n.down {
+			continue
+		}
+		host, port := c.cfg.Host(n.id)
+		b := msg.DescribeClusterResponseDescribeClusterBroker{BrokerID: n.id, Host: host, Port: port}
+		if n.rack != "" {
+			b.Rack = wire.Ptr(n.rack)
+		}
+		resp.Brokers = append(resp.Brokers, b)
+	}
+	c.reply(q, resp)
+}

@@ -1,0 +1,414 @@
+package fake
+
+import (
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/wire"
+)
+
+// Cluster is the cluster without any front: it is given frames and the time, and gives frames back. It is not safe for concurrent use; the same
+// calls give the same bytes.
+type Cluster struct {
+	cfg         Config
+	ranges      protocol.Ranges
+	rng         *rand.Rand
+	now         time.Time
+	id          string
+	nodes       []*node
+	topics      []*topic // by name
+	conns       map[ConnID]*conn
+	nextConn    ConnID
+	out         []Reply
+	later       []*delayed // by time
+	waiting     []*longPoll
+	nextPID     int64
+	groups      map[string]map[topicPartition]committed
+	seized      []*seizure
+	failures    map[int16][]protocol.Code
+	observe     func(Request)
+	controller  int32
+	nextSession int32
+}
+
+// ConnID names a connection to a broker.
+type ConnID uint64
+
+// Reply is a frame for a client, size prefix included, or the end of a connection.
+type Reply struct {
+	Conn  ConnID
+	Frame []byte
+	Close bool
+}
+
+type topicPartition struct {
+	topic     string
+	partition int32
+}
+
+type node struct {
+	id       int32
+	rack     string
+	down     bool
+	paused   bool
+	fenced   bool // lost its leaderships, and may not lead
+	fenceAt  time.Time
+	delay    time.Duration
+	throttle time.Duration
+	stale    []*topic // what it tells as metadata, frozen; nil: the truth
+	sessions []*session
+}
+
+// conn is one connection. As in Kafka, its requests are handled one after the other.
+type conn struct {
+	id    ConnID
+	node  *node
+	queue [][]byte
+	busy  bool // an answer is still to come
+	since time.Time
+}
+
+type delayed struct {
+	at    time.Time
+	conn  ConnID
+	reply *Reply // nil: the connection goes on without an answer
+}
+
+// NewCluster makes a cluster.
+func NewCluster(cfg Config) (*Cluster, error) {
+	if err := cfg.defaults(); err != nil {
+		return nil, err
+	}
+	c := &Cluster{cfg: cfg, rng: rand.New(rand.NewPCG(cfg.Seed, 0x66616b65)), conns: map[ConnID]*conn{}, nextPID: 1000,
+		groups: map[string]map[topicPartition]committed{}, failures: map[int16][]protocol.Code{}, controller: 1}
+	c.ranges = offered(cfg.Release)
+	c.id = c.uuid().String()
+	for i := range cfg.Nodes {
+		n := &node{id: int32(i + 1)}
+		if i < len(cfg.Racks) {
+			n.rack = cfg.Racks[i]
+		}
+		c.nodes = append(c.nodes, n)
+	}
+	for _, t := range cfg.Topics {
+		c.create(t)
+	}
+	return c, nil
+}
+
+func (c *Cluster) uuid() (u wire.UUID) {
+	for i := range u {
+		u[i] = byte(c.rng.Uint32())
+	}
+	u[0] |= 1 // never zero
+	return u
+}
+
+var (
+	offeredMu sync.Mutex
+	offeredBy = map[string]protocol.Ranges{}
+)
+
+// offered are the versions that a broker of a release tells: of the APIs that the fake has.
+func offered(release string) protocol.Ranges {
+	offeredMu.Lock()
+	defer offeredMu.Unlock()
+	if r, ok := offeredBy[release]; ok {
+		return r
+	}
+	all, _ := protocol.Release(release)
+	r := protocol.NewRanges()
+	for key := range handlers {
+		if v, ok := all.Get(key); ok {
+			own, _ := protocol.Own(key)
+			v.Max = min(v.Max, own.Max)
+			r.Set(key, v)
+		}
+	}
+	offeredBy[release] = r
+	return r
+}
+
+// Connect opens a connection to a broker; ok is false if the broker is stopped.
+func (c *Cluster) Connect(nodeID int32) (id ConnID, ok bool) {
+	n := c.node(nodeID)
+	if n == nil || n.down {
+		return 0, false
+	}
+	c.nextConn++
+	c.conns[c.nextConn] = &conn{id: c.nextConn, node: n}
+	return c.nextConn, true
+}
+
+// Disconnect ends a connection; answers that were to come are dropped.
+func (c *Cluster) Disconnect(id ConnID) {
+	delete(c.conns, id)
+	c.waiting = slices.DeleteFunc(c.waiting, func(w *longPoll) bool { return w.conn == id })
+	c.later = slices.DeleteFunc(c.later, func(d *delayed) bool { return d.conn == id })
+}
+
+func (c *Cluster) node(id int32) *node {
+	if id < 1 || int(id) > len(c.nodes) {
+		return nil
+	}
+	return c.nodes[id-1]
+}
+
+// Handle takes a request frame, without its size prefix. The answers, of this request or others, are fetched with Take.
+func (c *Cluster) Handle(now time.Time, id ConnID, frame []byte) {
+	c.advance(now)
+	k := c.conns[id]
+	if k == nil {
+		return
+	}
+	k.queue = append(k.queue, slices.Clone(frame))
+	c.serve(k)
+}
+
+// Take gives the answers so far, in order.
+func (c *Cluster) Take() []Reply {
+	out := c.out
+	c.out = nil
+	return out
+}
+
+// Tick lets happen what was to happen by now.
+func (c *Cluster) Tick(now time.Time) { c.advance(now) }
+
+// Next is when Tick is wanted next; the zero time for never.
+func (c *Cluster) Next() time.Time {
+	var t time.Time
+	add := func(d time.Time) {
+		if !d.IsZero() && (t.IsZero() || d.Before(t)) {
+			t = d
+		}
+	}
+	for _, w := range c.waiting {
+		add(w.until)
+	}
+	if len(c.later) > 0 {
+		add(c.later[0].at)
+	}
+	for _, n := range c.nodes {
+		if !n.fenced {
+			add(n.fenceAt)
+		}
+	}
+	return t
+}
+
+func (c *Cluster) advance(now time.Time) {
+	if now.After(c.now) {
+		c.now = now
+	}
+	for _, n := range c.nodes {
+		if !n.fenced && !n.fenceAt.IsZero() && !c.now.Before(n.fenceAt) {
+			c.fence(n)
+		}
+	}
+	for len(c.later) > 0 && !c.now.Before(c.later[0].at) {
+		d := c.later[0]
+		c.later = c.later[1:]
+		c.finish(d)
+	}
+	c.wakeFetches()
+}
+
+// serve handles the requests of a connection until one has to wait.
+func (c *Cluster) serve(k *conn) {
+	for !k.busy && len(k.queue) > 0 && !k.node.paused && c.conns[k.id] == k {
+		frame := k.queue[0]
+		k.queue = k.queue[1:]
+		k.busy = true
+		c.handle(k, frame)
+	}
+}
+
+// Request is one request as observers and seizures see it.
+type Request struct {
+	Node    int32
+	Conn    ConnID
+	Key     int16
+	Version int16
+	Req     protocol.Request
+}
+
+// call is a request being handled.
+type call struct {
+	Request
+	conn   *conn
+	id     int32 // correlation
+	client string
+	lose   bool // the answer is dropped, the connection stays
+	cut    bool // the connection is cut instead of the answer
+	delay  time.Duration
+}
+
+// handle decodes and dispatches one request.
+func (c *Cluster) handle(k *conn, frame []byte) {
+	f := protocol.ReadRequest(frame)
+	key, version := f.Header.RequestApiKey, f.Version
+	q := &call{Request: Request{k.node.id, k.id, key, version, f.Request}, conn: k, id: f.Header.CorrelationID}
+	if f.Header.ClientID != nil {
+		q.client = *f.Header.ClientID
+	}
+	offered, ok := c.ranges.Get(key)
+	if key == msg.ApiVersionsAPI && ok && (version < offered.Min || version > offered.Max) {
+		c.unknownApiVersions(q)
+		return
+	}
+	if f.Err != nil || !ok || version < offered.Min || version > offered.Max {
+		c.hangUp(k) // as Kafka does
+		return
+	}
+	if c.observe != nil {
+		c.observe(q.Request)
+	}
+	if c.seize(q) {
+		return
+	}
+	handlers[key](c, q)
+}
+
+// reply answers a request; nil is no answer (acks=0).
+func (c *Cluster) reply(q *call, m protocol.Response) {
+	r := &Reply{Conn: q.Conn}
+	switch {
+	case q.cut:
+		r.Close = true
+	case q.lose || m == nil:
+		r = nil
+	default:
+		frame, err := protocol.AppendResponse(nil, m, q.Version, q.id)
+		if err != nil {
+			panic("fake: " + err.Error()) // an answer that cannot be written is a bug of this package
+		}
+		r.Frame = frame
+	}
+	d := &delayed{at: c.now.Add(q.conn.node.delay + q.delay), conn: q.Conn, reply: r}
+	if !d.at.After(c.now) {
+		c.finish(d)
+		return
+	}
+	i, _ := slices.BinarySearchFunc(c.later, d.at, func(d *delayed, at time.Time) int {
+		if d.at.After(at) {
+			return 1
+		}
+		return -1
+	})
+	c.later = slices.Insert(c.later, i, d)
+}
+
+// finish sends an answer and goes on with the connection.
+func (c *Cluster) finish(d *delayed) {
+	k := c.conns[d.conn]
+	if k == nil {
+		return
+	}
+	if k.node.paused { // it will be sent when the broker goes on
+		d.at = c.now.Add(50 * time.Millisecond)
+		c.later = append(c.later, d)
+		slices.SortStableFunc(c.later, func(a, b *delayed) int { return a.at.Compare(b.at) })
+		return
+	}
+	if d.reply != nil {
+		c.out = append(c.out, *d.reply)
+		if d.reply.Close {
+			c.Disconnect(d.conn)
+			return
+		}
+	}
+	k.busy = false
+	c.serve(k)
+}
+
+func (c *Cluster) hangUp(k *conn) {
+	c.out = append(c.out, Reply{Conn: k.id, Close: true})
+	c.Disconnect(k.id)
+}
+
+// connsOf gives the connections to a broker in the order they were made.
+func (c *Cluster) connsOf(n *node) []*conn {
+	var ks []*conn
+	for _, k := range c.conns {
+		if k.node == n {
+			ks = append(ks, k)
+		}
+	}
+	slices.SortFunc(ks, func(a, b *conn) int { return int(a.id) - int(b.id) })
+	return ks
+}
+
+func (c *Cluster) topic(name string) *topic {
+	i, ok := slices.BinarySearchFunc(c.topics, name, func(t *topic, n string) int { return strings.Compare(t.name, n) })
+	if !ok {
+		return nil
+	}
+	return c.topics[i]
+}
+
+func (c *Cluster) topicByID(id wire.UUID) *topic {
+	for _, t := range c.topics {
+		if t.id == id {
+			return t
+		}
+	}
+	return nil
+}
+
+// lookup finds a topic by name, or by id from the version on that has ids.
+func (c *Cluster) lookup(name string, id wire.UUID, byID bool) (*topic, protocol.Code) {
+	if byID {
+		if t := c.topicByID(id); t != nil {
+			return t, protocol.None
+		}
+		return nil, protocol.UnknownTopicID
+	}
+	if t := c.topic(name); t != nil {
+		return t, protocol.None
+	}
+	return nil, protocol.UnknownTopicOrPartition
+}
+
+// led finds a partition that the node of the request leads.
+func (c *Cluster) led(q *call, t *topic, index int32) (*partition, protocol.Code) {
+	if index < 0 || int(index) >= len(t.partitions) {
+		return nil, protocol.UnknownTopicOrPartition
+	}
+	p := t.partitions[index]
+	if p.leader != q.Node {
+		return p, protocol.NotLeaderOrFollower
+	}
+	return p, protocol.None
+}
+
+// checkEpoch holds the leader epoch that a client knows against the real one (KIP-320); -1 is not known.
+func checkEpoch(p *partition, epoch int32) protocol.Code {
+	switch {
+	case epoch < 0 || epoch == p.epoch:
+		return protocol.None
+	case epoch < p.epoch:
+		return protocol.FencedLeaderEpoch
+	}
+	return protocol.UnknownLeaderEpoch
+}
+
+// atLeast compares releases: atLeast("2.4").
+func (c *Cluster) atLeast(release string) bool {
+	names := protocol.Releases()
+	at := func(r string) int {
+		found := -1
+		for i, n := range names {
+			if n == r || strings.HasPrefix(r, n+".") || strings.HasPrefix(n, r+".") {
+				found = i
+			}
+		}
+		return found
+	}
+	return at(c.cfg.Release) >= at(release)
+}

@@ -1,0 +1,75 @@
+package fake
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/kactor-go/kactor/protocol"
+)
+
+// Config of a cluster. The zero value is one broker of the newest release without topics.
+type Config struct {
+	// Nodes is how many brokers there are; their ids count from 1. Default 1.
+	Nodes int
+	// Racks of the brokers, in the order of their ids; may be shorter than Nodes.
+	Racks []string
+	// Release whose versions are spoken: "0.10" to "4.3". Default "4.3".
+	Release string
+	// Topics that exist from the start.
+	Topics []Topic
+	// Seed decides ids that real clusters draw: topic ids, the cluster id.
+	Seed uint64
+	// AutoCreate creates topics that metadata is asked for, with DefaultPartitions.
+	AutoCreate bool
+	// DefaultPartitions of topics created without a number. Default 1.
+	DefaultPartitions int
+	// MaxMessage is the largest batch that is accepted (message.max.bytes). Default 1,048,588.
+	MaxMessage int
+	// MinISR refuses acks=all when fewer replicas are in sync (min.insync.replicas). Default 1.
+	MinISR int
+	// SessionTimeout is after what time a broker that is stopped or paused loses its leaderships. Default 0: at once.
+	SessionTimeout time.Duration
+	// Host gives the host name and port that a broker is known by. Default "broker-ID", 9092; a Server fills in its own.
+	Host func(node int32) (host string, port int32)
+}
+
+// Topic to be created.
+type Topic struct {
+	Name       string
+	Partitions int // default 1
+	Replicas   int // default: min(3, nodes)
+	// LogAppendTime makes brokers set the time of records (message.timestamp.type).
+	LogAppendTime bool
+}
+
+func (c *Config) defaults() error {
+	set := func(v *int, d int) {
+		if *v == 0 {
+			*v = d
+		}
+	}
+	set(&c.Nodes, 1)
+	set(&c.DefaultPartitions, 1)
+	set(&c.MaxMessage, 1048588)
+	set(&c.MinISR, 1)
+	if c.Release == "" {
+		c.Release = "4.3"
+	}
+	if c.Host == nil {
+		c.Host = func(node int32) (string, int32) { return fmt.Sprintf("broker-%d", node), 9092 }
+	}
+	var errs []error
+	if c.Nodes < 1 || c.Nodes > 1000 {
+		errs = append(errs, fmt.Errorf("fake: %d nodes; 1 to 1000 are possible", c.Nodes))
+	}
+	if _, err := protocol.Release(c.Release); err != nil {
+		errs = append(errs, fmt.Errorf("fake: %w", err))
+	}
+	for _, t := range c.Topics {
+		if t.Name == "" || t.Partitions < 0 || t.Replicas < 0 || t.Replicas > c.Nodes {
+			errs = append(errs, fmt.Errorf("fake: topic %q with %d partitions and %d replicas on %d nodes", t.Name, t.Partitions, t.Replicas, c.Nodes))
+		}
+	}
+	return errors.Join(errs...)
+}

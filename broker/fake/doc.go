@@ -1,0 +1,14 @@
+// Package fake is a Kafka cluster inside the process: several brokers with topics, logs, leaders and epochs, for tests of services and for the simulator.
+// It works: what is produced can be fetched, sequences are checked, elections happen. It is not durable.
+//
+//	Cluster    the cluster itself: frames in, frames out, with the time as an argument; no goroutine, no clock (cluster.go)
+//	Server     the same on TCP, or on pipes for testing/synctest (server.go)
+//	faults.go  what a test can do to it: fail requests, seize them, stop and pause brokers, move leaders, truncate logs
+//	log.go     partitions: batches, epochs, producers
+//	NN_*.go    one file for each API, by its key
+//
+// A Config.Release makes it speak the versions of that release, 0.10 to 4.3. It shares the protocol packages with the client, and nothing else.
+//
+//	server, err := fake.Listen(fake.Config{Topics: []fake.Topic{{Name: "orders", Partitions: 3}}})
+//	client, err := api.Dial(ctx, api.Brokers(server.Addrs()...))
+package fake

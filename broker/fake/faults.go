@@ -1,0 +1,342 @@
+package fake
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/record"
+)
+
+// Action is what a seizure does with a request. The zero Action lets it pass.
+type Action struct {
+	Reply     protocol.Response // answer this instead
+	Drop      bool              // do not handle it and never answer
+	LoseReply bool              // handle it, but never answer
+	Cut       bool              // handle it, but cut the connection instead of the answer
+	Delay     time.Duration     // answer so much later
+}
+
+type seizure struct {
+	key int16
+	fn  func(Request) Action
+}
+
+// AnyKey seizes requests of every API.
+const AnyKey int16 = -1
+
+// Seize asks fn about every request of an API (AnyKey: of all). The latest seizure comes first; the first that does something decides. release ends it.
+func (c *Cluster) Seize(key int16, fn func(Request) Action) (release func()) {
+	s := &seizure{key, fn}
+	c.seized = append(c.seized, s)
+	return func() { c.seized = slices.DeleteFunc(c.seized, func(o *seizure) bool { return o == s }) }
+}
+
+// seize asks the seizures; it reports whether the request is dealt with.
+func (c *Cluster) seize(q *call) bool {
+	for i := len(c.seized) - 1; i >= 0; i-- {
+		s := c.seized[i]
+		if s.key != AnyKey && s.key != q.Key {
+			continue
+		}
+		a := s.fn(q.Request)
+		q.lose, q.cut, q.delay = a.LoseReply, a.Cut, a.Delay
+		switch {
+		case a.Reply != nil:
+			c.reply(q, a.Reply)
+			return true
+		case a.Drop:
+			return true // the connection stays busy: nothing behind it is answered, either
+		case a != Action{}:
+			return false
+		}
+	}
+	return false
+}
+
+// Observe calls fn with every request that is handled; nil ends it.
+func (c *Cluster) Observe(fn func(Request)) { c.observe = fn }
+
+// FailNext makes the next requests of an API fail with these codes, one each: every topic or partition in them gets the code.
+func (c *Cluster) FailNext(key int16, codes ...protocol.Code) {
+	c.failures[key] = append(c.failures[key], codes...)
+}
+
+// ClearFailures forgets what FailNext has set and was not used.
+func (c *Cluster) ClearFailures() { clear(c.failures) }
+
+// Stop stops a broker: its connections are cut, and after the session time-out it loses its leaderships.
+func (c *Cluster) Stop(now time.Time, id int32) {
+	c.advance(now)
+	n := c.node(id)
+	if n == nil || n.down {
+		return
+	}
+	n.down, n.paused, n.sessions, n.stale = true, false, nil, nil
+	for _, k := range c.connsOf(n) {
+		c.hangUp(k)
+	}
+	c.expel(n)
+}
+
+// Start starts a broker again that was stopped. It catches up at once and may lead again.
+func (c *Cluster) Start(now time.Time, id int32) {
+	c.advance(now)
+	if n := c.node(id); n != nil && n.down {
+		n.down = false
+		c.admit(n)
+	}
+}
+
+// Pause stops a broker as SIGSTOP does: connections stay, requests pile up, and after the session time-out it loses its leaderships.
+func (c *Cluster) Pause(now time.Time, id int32) {
+	c.advance(now)
+	if n := c.node(id); n != nil && !n.down && !n.paused {
+		n.paused = true
+		c.expel(n)
+	}
+}
+
+// Resume lets a paused broker go on with the requests that have piled up. It has learnt by then who leads.
+func (c *Cluster) Resume(now time.Time, id int32) {
+	c.advance(now)
+	n := c.node(id)
+	if n == nil || !n.paused {
+		return
+	}
+	n.paused = false
+	c.admit(n)
+	for _, k := range c.connsOf(n) {
+		c.serve(k)
+	}
+}
+
+func (c *Cluster) expel(n *node) {
+	n.fenceAt = c.now.Add(c.cfg.SessionTimeout)
+	if c.cfg.SessionTimeout == 0 {
+		c.fence(n)
+	}
+}
+
+// fence takes a broker's leaderships away and elects others in sync.
+func (c *Cluster) fence(n *node) {
+	n.fenced = true
+	for _, t := range c.topics {
+		for _, p := range t.partitions {
+			if !slices.Contains(p.isr, n.id) {
+				continue
+			}
+			if len(p.isr) > 1 { // the last replica in sync stays, or the partition could never lead again
+				p.isr = slices.DeleteFunc(p.isr, func(id int32) bool { return id == n.id })
+			}
+			if p.leader == n.id {
+				c.elect(p)
+			}
+		}
+	}
+	if c.controller == n.id {
+		for _, o := range c.nodes {
+			if !o.down && !o.fenced {
+				c.controller = o.id
+				break
+			}
+		}
+	}
+}
+
+// elect makes the first replica in sync that runs the leader.
+func (c *Cluster) elect(p *partition) {
+	for _, id := range p.replicas {
+		if n := c.node(id); slices.Contains(p.isr, id) && !n.down && !n.fenced {
+			if id != p.leader {
+				p.lead(id)
+			}
+			return
+		}
+	}
+	if p.leader >= 0 {
+		p.lead(-1)
+	}
+}
+
+// admit lets a broker into the cluster again.
+func (c *Cluster) admit(n *node) {
+	n.fenced, n.fenceAt = false, time.Time{}
+	for _, t := range c.topics {
+		for _, p := range t.partitions {
+			if !slices.Contains(p.replicas, n.id) {
+				continue
+			}
+			if p.leader < 0 && slices.Contains(p.isr, n.id) {
+				p.lead(n.id)
+			}
+			if p.leader >= 0 && !slices.Contains(p.isr, n.id) {
+				p.isr = append(p.isr, n.id)
+			}
+		}
+	}
+	c.wakeFetches()
+}
+
+// partition finds a partition.
+func (c *Cluster) partition(topic string, index int32) (*partition, error) {
+	t := c.topic(topic)
+	if t == nil || index < 0 || int(index) >= len(t.partitions) {
+		return nil, fmt.Errorf("fake: there is no partition %s/%d", topic, index)
+	}
+	return t.partitions[index], nil
+}
+
+// MoveLeader makes another replica in sync the leader.
+func (c *Cluster) MoveLeader(topic string, index, node int32) error {
+	p, err := c.partition(topic, index)
+	if err != nil {
+		return err
+	}
+	n := c.node(node)
+	if n == nil || n.down || n.fenced || !slices.Contains(p.isr, node) {
+		return fmt.Errorf("fake: node %d cannot lead %s/%d: in sync are %v", node, topic, index, p.isr)
+	}
+	p.lead(node)
+	c.wakeFetches()
+	return nil
+}
+
+// ElectLeaders makes the preferred replica of every partition its leader again, where it is in sync.
+func (c *Cluster) ElectLeaders() {
+	for _, t := range c.topics {
+		for _, p := range t.partitions {
+			if n := c.node(p.replicas[0]); p.leader != n.id && slices.Contains(p.isr, n.id) && !n.down && !n.fenced {
+				p.lead(n.id)
+			}
+		}
+	}
+	c.wakeFetches()
+}
+
+// Truncate does what an unclean election does: what lies from offset on is lost, and the leader begins a new epoch.
+func (c *Cluster) Truncate(topic string, index int32, offset int64) error {
+	p, err := c.partition(topic, index)
+	if err != nil {
+		return err
+	}
+	p.truncate(offset)
+	if p.leader >= 0 {
+		p.lead(p.leader)
+	}
+	return nil
+}
+
+// Delay makes every answer of a broker so much later.
+func (c *Cluster) Delay(id int32, d time.Duration) {
+	if n := c.node(id); n != nil {
+		n.delay = d
+	}
+}
+
+// Throttle makes a broker ask its clients to hold back.
+func (c *Cluster) Throttle(id int32, d time.Duration) {
+	if n := c.node(id); n != nil {
+		n.throttle = d
+	}
+}
+
+// FreezeMetadata makes a broker tell the leaders of this moment from now on; Thaw ends it.
+func (c *Cluster) FreezeMetadata(id int32) {
+	n := c.node(id)
+	if n == nil {
+		return
+	}
+	n.stale = []*topic{}
+	for _, t := range c.topics {
+		f := *t
+		f.partitions = nil
+		for _, p := range t.partitions {
+			f.partitions = append(f.partitions, &partition{index: p.index, replicas: p.replicas, isr: slices.Clone(p.isr), leader: p.leader, epoch: p.epoch})
+		}
+		n.stale = append(n.stale, &f)
+	}
+}
+
+// Thaw ends FreezeMetadata.
+func (c *Cluster) Thaw(id int32) {
+	if n := c.node(id); n != nil {
+		n.stale = nil
+	}
+}
+
+// CutConnections ends all connections to a broker.
+func (c *Cluster) CutConnections(id int32) {
+	if n := c.node(id); n != nil {
+		for _, k := range c.connsOf(n) {
+			c.hangUp(k)
+		}
+	}
+}
+
+// CreateTopic creates a topic.
+func (c *Cluster) CreateTopic(t Topic) error {
+	if t.Partitions == 0 {
+		t.Partitions = c.cfg.DefaultPartitions
+	}
+	if t.Replicas == 0 {
+		t.Replicas = min(3, c.cfg.Nodes)
+	}
+	if code := c.checkTopic(t); code != protocol.None {
+		return fmt.Errorf("fake: create topic %q: %w", t.Name, code)
+	}
+	c.create(t)
+	return nil
+}
+
+// DeleteTopic deletes a topic; created again it gets another id.
+func (c *Cluster) DeleteTopic(name string) error {
+	t := c.topic(name)
+	if t == nil {
+		return fmt.Errorf("fake: there is no topic %q", name)
+	}
+	c.topics = slices.DeleteFunc(c.topics, func(o *topic) bool { return o == t })
+	return nil
+}
+
+// Leader gives the leader of a partition and its epoch; -1 where there is none.
+func (c *Cluster) Leader(topic string, index int32) (node, epoch int32) {
+	p, err := c.partition(topic, index)
+	if err != nil {
+		return -1, -1
+	}
+	return p.leader, p.epoch
+}
+
+// Log gives the batches of a partition as they stand in its log.
+func (c *Cluster) Log(topic string, index int32) []record.Batch {
+	p, err := c.partition(topic, index)
+	if err != nil {
+		return nil
+	}
+	var out []record.Batch
+	for i := range p.log {
+		b, _, _, _ := record.Next(p.log[i].bytes)
+		out = append(out, b)
+	}
+	return out
+}
+
+// Offsets gives the first offset of a partition's log and the one after its last.
+func (c *Cluster) Offsets(topic string, index int32) (start, end int64) {
+	p, err := c.partition(topic, index)
+	if err != nil {
+		return 0, 0
+	}
+	return p.start, p.end
+}
+
+// Running tells whether a broker is neither stopped nor paused.
+func (c *Cluster) Running(id int32) bool {
+	n := c.node(id)
+	return n != nil && !n.down && !n.paused
+}
+
+// Nodes is how many brokers there are.
+func (c *Cluster) Nodes() int { return len(c.nodes) }

@@ -1,0 +1,261 @@
+package fake
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/compress"
+	"github.com/kactor-go/kactor/protocol/record"
+	"github.com/kactor-go/kactor/protocol/wire"
+)
+
+type topic struct {
+	name       string
+	id         wire.UUID
+	partitions []*partition
+	appendTime bool
+}
+
+// partition is a log with its leadership. What the leader has, every replica in sync has: there is one log.
+type partition struct {
+	index     int32
+	replicas  []int32
+	isr       []int32
+	leader    int32 // -1: none
+	epoch     int32
+	start     int64 // log start offset
+	end       int64 // log end offset, which is also the high watermark
+	log       []entry
+	epochs    []epochStart
+	producers map[int64]*producer
+}
+
+// entry is a batch of magic 2 in the log.
+type entry struct {
+	base, last int64
+	newest     int64 // timestamp
+	epoch      int32
+	bytes      []byte
+}
+
+type epochStart struct {
+	epoch int32
+	start int64
+}
+
+// producer is what a partition knows of an idempotent producer: its epoch and its last batches (KIP-98).
+type producer struct {
+	epoch   int16
+	batches []produced // at most producerWindow, oldest first
+}
+
+type produced struct {
+	first, last int32 // sequences
+	base        int64
+	time        int64
+}
+
+// producerWindow is how many batches a broker remembers of each producer.
+const producerWindow = 5
+
+func (c *Cluster) create(t Topic) *topic {
+	if t.Partitions == 0 {
+		t.Partitions = c.cfg.DefaultPartitions
+	}
+	if t.Replicas == 0 {
+		t.Replicas = min(3, c.cfg.Nodes)
+	}
+	n := &topic{name: t.Name, id: c.uuid(), appendTime: t.LogAppendTime}
+	c.grow(n, t.Partitions, t.Replicas)
+	i, _ := slices.BinarySearchFunc(c.topics, t.Name, func(t *topic, n string) int { return strings.Compare(t.name, n) })
+	c.topics = slices.Insert(c.topics, i, n)
+	return n
+}
+
+// grow adds partitions up to the given number; leaders go round the brokers.
+func (c *Cluster) grow(t *topic, partitions, replicas int) {
+	for i := len(t.partitions); i < partitions; i++ {
+		p := &partition{index: int32(i), producers: map[int64]*producer{}}
+		for r := range replicas {
+			p.replicas = append(p.replicas, int32((i+r)%c.cfg.Nodes)+1)
+		}
+		p.isr = slices.DeleteFunc(slices.Clone(p.replicas), func(id int32) bool { return c.node(id).fenced })
+		p.leader = -1
+		if len(p.isr) > 0 {
+			p.leader = p.isr[0]
+		}
+		p.epochs = []epochStart{{0, 0}}
+		t.partitions = append(t.partitions, p)
+	}
+}
+
+// lead makes a node the leader, in a new epoch.
+func (p *partition) lead(node int32) {
+	p.leader = node
+	p.epoch++
+	if node >= 0 {
+		p.epochs = append(p.epochs, epochStart{p.epoch, p.end})
+	}
+}
+
+// append puts a batch of magic 2 at the end of the log. bytes is taken over.
+func (p *partition) append(b *record.Batch, bytes []byte) (base int64) {
+	base = p.end
+	record.SetOffset(bytes, base, p.epoch)
+	last := base + int64(b.LastOffsetDelta)
+	p.log = append(p.log, entry{base, last, b.MaxTimestamp, p.epoch, bytes})
+	p.end = last + 1
+	return base
+}
+
+// find gives the index of the batch that holds offset, or of the next.
+func (p *partition) find(offset int64) int {
+	i, _ := slices.BinarySearchFunc(p.log, offset, func(e entry, o int64) int {
+		if e.last < o {
+			return -1
+		}
+		return 1
+	})
+	return i
+}
+
+// read gives whole batches from the one that holds offset on, up to max bytes but at least one if first is set.
+func (p *partition) read(offset int64, max int, first bool) (records []byte) {
+	for i := p.find(offset); i < len(p.log); i++ {
+		e := &p.log[i]
+		if len(records)+len(e.bytes) > max && (len(records) > 0 || !first) {
+			break
+		}
+		records = append(records, e.bytes...)
+	}
+	return records
+}
+
+// epochEnd gives the end of the largest epoch not above the one asked for (KIP-279); -1, -1 if there is none.
+func (p *partition) epochEnd(epoch int32) (found int32, end int64) {
+	found, end = -1, -1
+	for i, e := range p.epochs {
+		if e.epoch > epoch {
+			break
+		}
+		found, end = e.epoch, p.end
+		if i+1 < len(p.epochs) {
+			end = p.epochs[i+1].start
+		}
+	}
+	return found, end
+}
+
+// truncate drops everything from offset on, as an unclean election does.
+func (p *partition) truncate(offset int64) {
+	p.log = slices.DeleteFunc(p.log, func(e entry) bool { return e.last >= offset })
+	p.end = p.start
+	if len(p.log) > 0 {
+		p.end = max(p.start, p.log[len(p.log)-1].last+1)
+	}
+	p.epochs = slices.DeleteFunc(p.epochs, func(e epochStart) bool { return e.start > p.end })
+	clear(p.producers)
+	for i := range p.log {
+		b, _, _, _ := record.Next(p.log[i].bytes)
+		p.remember(&b, p.log[i].base)
+	}
+}
+
+// check holds a batch of an idempotent producer against what is known of it. A batch seen before gives the offset it got then.
+func (p *partition) check(b *record.Batch) (code protocol.Code, again *produced) {
+	if b.ProducerID < 0 {
+		return protocol.None, nil
+	}
+	k := p.producers[b.ProducerID]
+	switch {
+	case k == nil:
+		if b.BaseSequence != 0 { // 0 always begins anew; with the log intact anything else has lost something (KIP-360)
+			return protocol.OutOfOrderSequenceNumber, nil
+		}
+		return protocol.None, nil
+	case b.ProducerEpoch < k.epoch:
+		return protocol.InvalidProducerEpoch, nil
+	case b.ProducerEpoch > k.epoch:
+		if b.BaseSequence != 0 {
+			return protocol.OutOfOrderSequenceNumber, nil
+		}
+		return protocol.None, nil
+	}
+	for i := range k.batches {
+		if k.batches[i].first == b.BaseSequence && k.batches[i].last == b.LastSequence() {
+			return protocol.None, &k.batches[i]
+		}
+	}
+	last := k.batches[len(k.batches)-1].last
+	if b.BaseSequence != record.AddSequence(last, 1) {
+		return protocol.OutOfOrderSequenceNumber, nil
+	}
+	return protocol.None, nil
+}
+
+// remember notes a batch of an idempotent producer.
+func (p *partition) remember(b *record.Batch, base int64) {
+	if b.ProducerID < 0 {
+		return
+	}
+	k := p.producers[b.ProducerID]
+	if k == nil || k.epoch != b.ProducerEpoch {
+		k = &producer{epoch: b.ProducerEpoch}
+		p.producers[b.ProducerID] = k
+	}
+	k.batches = append(k.batches, produced{b.BaseSequence, b.LastSequence(), base, b.MaxTimestamp})
+	if len(k.batches) > producerWindow {
+		k.batches = k.batches[1:]
+	}
+}
+
+// modern gives a record set of any format as batches of magic 2.
+func modern(raw []byte) ([]record.Batch, protocol.Code) {
+	var out []record.Batch
+	var old []byte
+	var n int32
+	var first, newest int64
+	rest := raw
+	for len(rest) > 0 {
+		b, next, ok, err := record.Next(rest)
+		if err != nil || !ok || b.CheckCRC() != nil {
+			return nil, protocol.CorruptMessage
+		}
+		rest = next
+		it, _, err := b.Records(nil, compress.Limit{Bytes: 256 << 20})
+		if err != nil {
+			return nil, protocol.CorruptMessage
+		}
+		var v record.View
+		count := int32(0)
+		for it.Next(&v) {
+			if b.Magic < 2 {
+				if n == 0 {
+					first, newest = v.Timestamp, v.Timestamp
+				}
+				newest = max(newest, v.Timestamp)
+				old = record.AppendRecord(old, n, v.Timestamp-first, v.Key, v.Value, nil)
+				n++
+			}
+			count++
+		}
+		if it.Err() != nil || b.Magic == 2 && (count != b.LastOffsetDelta+1 || count != b.Count) {
+			return nil, protocol.InvalidRecord
+		}
+		if b.Magic == 2 {
+			out = append(out, b)
+		}
+	}
+	if n > 0 {
+		bytes := append(make([]byte, record.Overhead), old...)
+		record.Seal(bytes, &record.Info{Magic: 2, LastOffsetDelta: n - 1, Count: n, BaseTimestamp: first, MaxTimestamp: newest,
+			ProducerID: record.NoProducerID, ProducerEpoch: record.NoProducerEpoch, BaseSequence: record.NoSequence})
+		b, _, _, _ := record.Next(bytes)
+		out = append(out, b)
+	}
+	if len(out) == 0 {
+		return nil, protocol.InvalidRecord
+	}
+	return out, protocol.None
+}

@@ -1,0 +1,254 @@
+package fake
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/kactor-go/kactor/protocol"
+)
+
+// Server is a cluster that clients reach over TCP on the loopback interface, or over pipes.
+type Server struct {
+	mu        sync.Mutex
+	cluster   *Cluster
+	conns     map[ConnID]*serverConn
+	listeners []net.Listener
+	addrs     []string
+	timer     *time.Timer
+	closed    bool
+	work      sync.WaitGroup
+}
+
+// serverConn is a connection with what is to be written on it.
+type serverConn struct {
+	conn  net.Conn
+	cond  *sync.Cond // of the server's lock
+	queue [][]byte
+	over  bool
+}
+
+// Listen makes a cluster and listens on a free port of 127.0.0.1 for each broker. End it with Close.
+func Listen(cfg Config) (*Server, error) {
+	if err := cfg.defaults(); err != nil {
+		return nil, err
+	}
+	s := &Server{conns: map[ConnID]*serverConn{}}
+	ports := make([]int32, cfg.Nodes)
+	for i := range ports {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			s.Close()
+			return nil, fmt.Errorf("fake: %w", err)
+		}
+		s.listeners = append(s.listeners, l)
+		s.addrs = append(s.addrs, l.Addr().String())
+		ports[i] = int32(l.Addr().(*net.TCPAddr).Port)
+	}
+	cfg.Host = func(node int32) (string, int32) { return "127.0.0.1", ports[node-1] }
+	if err := s.begin(cfg); err != nil {
+		s.Close()
+		return nil, err
+	}
+	for i, l := range s.listeners {
+		s.work.Go(func() { s.accept(l, int32(i+1)) })
+	}
+	return s, nil
+}
+
+// Pipes makes a cluster that is reached with Dial only. Inside testing/synctest it lives in virtual time.
+func Pipes(cfg Config) (*Server, error) {
+	if err := cfg.defaults(); err != nil {
+		return nil, err
+	}
+	s := &Server{conns: map[ConnID]*serverConn{}}
+	for i := range cfg.Nodes {
+		host, port := cfg.Host(int32(i + 1))
+		s.addrs = append(s.addrs, net.JoinHostPort(host, strconv.Itoa(int(port))))
+	}
+	return s, s.begin(cfg)
+}
+
+func (s *Server) begin(cfg Config) (err error) {
+	s.cluster, err = NewCluster(cfg)
+	s.timer = time.AfterFunc(time.Hour, func() { s.Do(func(*Cluster) {}) })
+	s.timer.Stop()
+	return err
+}
+
+// Addrs are the brokers' addresses, for a client's bootstrap.
+func (s *Server) Addrs() []string { return s.addrs }
+
+// Dial connects to the broker at address over a pipe; it fits where a client takes a dialler.
+func (s *Server) Dial(ctx context.Context, _, address string) (net.Conn, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	for i, a := range s.addrs {
+		if a == address {
+			client, server := net.Pipe()
+			if !s.serve(server, int32(i+1)) {
+				client.Close()
+				return nil, fmt.Errorf("fake: broker %d is stopped", i+1)
+			}
+			return client, nil
+		}
+	}
+	return nil, fmt.Errorf("fake: no broker has the address %s", address)
+}
+
+// Do calls f with the cluster, while nothing else happens to it.
+func (s *Server) Do(f func(c *Cluster)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	s.cluster.Tick(time.Now())
+	f(s.cluster)
+	s.deliver()
+}
+
+// Now is the time of the cluster's clock, for methods that want it.
+func (s *Server) Now() time.Time { return time.Now() }
+
+// Stop stops a broker.
+func (s *Server) Stop(node int32) { s.Do(func(c *Cluster) { c.Stop(time.Now(), node) }) }
+
+// Start starts a broker again.
+func (s *Server) Start(node int32) { s.Do(func(c *Cluster) { c.Start(time.Now(), node) }) }
+
+// Pause pauses a broker as SIGSTOP does.
+func (s *Server) Pause(node int32) { s.Do(func(c *Cluster) { c.Pause(time.Now(), node) }) }
+
+// Resume lets a paused broker go on.
+func (s *Server) Resume(node int32) { s.Do(func(c *Cluster) { c.Resume(time.Now(), node) }) }
+
+// deliver hands the cluster's answers to the writers and sets the timer. The lock is held.
+func (s *Server) deliver() {
+	for _, r := range s.cluster.Take() {
+		k := s.conns[r.Conn]
+		if k == nil {
+			continue
+		}
+		if r.Close {
+			k.over = true
+		} else {
+			k.queue = append(k.queue, r.Frame)
+		}
+		k.cond.Signal()
+	}
+	if next := s.cluster.Next(); !next.IsZero() {
+		s.timer.Reset(max(0, time.Until(next)))
+	}
+}
+
+func (s *Server) accept(l net.Listener, node int32) {
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		if !s.serve(conn, node) {
+			conn.Close()
+		}
+	}
+}
+
+// serve begins to serve a connection; false if the broker is stopped.
+func (s *Server) serve(conn net.Conn, node int32) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	id, ok := s.cluster.Connect(node)
+	if !ok {
+		return false
+	}
+	k := &serverConn{conn: conn, cond: sync.NewCond(&s.mu)}
+	s.conns[id] = k
+	s.work.Go(func() { s.write(id, k) })
+	s.work.Go(func() { s.read(id, k) })
+	return true
+}
+
+func (s *Server) read(id ConnID, k *serverConn) {
+	defer s.drop(id, k)
+	for {
+		var prefix [protocol.SizeLen]byte
+		if _, err := io.ReadFull(k.conn, prefix[:]); err != nil {
+			return
+		}
+		n := binary.BigEndian.Uint32(prefix[:])
+		if n < 8 || n > protocol.MaxFrame {
+			return
+		}
+		frame := make([]byte, n)
+		if _, err := io.ReadFull(k.conn, frame); err != nil {
+			return
+		}
+		s.mu.Lock()
+		if !s.closed {
+			s.cluster.Handle(time.Now(), id, frame)
+			s.deliver()
+		}
+		s.mu.Unlock()
+	}
+}
+
+func (s *Server) write(id ConnID, k *serverConn) {
+	defer s.drop(id, k)
+	for {
+		s.mu.Lock()
+		for len(k.queue) == 0 && !k.over {
+			k.cond.Wait()
+		}
+		queue := net.Buffers(k.queue)
+		k.queue = nil
+		over := k.over
+		s.mu.Unlock()
+		if _, err := queue.WriteTo(k.conn); err != nil || over {
+			return
+		}
+	}
+}
+
+func (s *Server) drop(id ConnID, k *serverConn) {
+	s.mu.Lock()
+	k.over = true
+	k.cond.Broadcast()
+	if s.conns[id] == k {
+		delete(s.conns, id)
+		s.cluster.Disconnect(id)
+	}
+	s.mu.Unlock()
+	k.conn.Close()
+}
+
+// Close ends the listeners and all connections and waits until their goroutines are gone.
+func (s *Server) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+	var errs []error
+	for _, l := range s.listeners {
+		errs = append(errs, l.Close())
+	}
+	for _, k := range s.conns {
+		k.over = true
+		k.cond.Broadcast()
+		k.conn.Close()
+	}
+	s.mu.Unlock()
+	s.work.Wait()
+	return errors.Join(errs...)
+}
