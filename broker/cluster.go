@@ -409,6 +409,11 @@ func (c *Client) close(ctx context.Context, deadline time.Time) error {
 	return err
 }
 
+var watchers atomic.Uint64
+
+// NextWatch gives an id for a Watch that nobody else has.
+func NextWatch() uint64 { return watchers.Add(1) }
+
 // Call sends one request and waits for its answer.
 func Call(ctx context.Context, c *Client, r Route) (Reply, error) {
 	p := role.NewPromise[Reply](c.world)

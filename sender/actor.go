@@ -1,0 +1,285 @@
+package sender
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/kactor-go/kactor/actors/role"
+	"github.com/kactor-go/kactor/broker"
+	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/cluster"
+	"github.com/kactor-go/kactor/protocol/compress"
+	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/record"
+	"github.com/kactor-go/kactor/sender/internal/batch"
+	"github.com/kactor-go/kactor/sender/internal/drain"
+)
+
+// Message is what the sender actor takes; callers use the methods of Sender.
+type Message = drain.Message
+
+// Sender is one producer.
+type Sender struct {
+	cfg    Config
+	world  role.World
+	client *broker.Client
+	buf    *buffer
+	core   *drain.Core
+	self   role.Ref[Message]
+	stop   func(func())
+	done   *completer
+	id     uint64
+}
+
+// core adapts drain.Core: a wake-up is filled with what the buffer has.
+type core struct {
+	*drain.Core
+	buf *buffer
+}
+
+func (c *core) Step(now time.Time, m Message, out *drain.Effects) {
+	if w, ok := m.(*drain.Wake); ok {
+		w.Ready = c.buf.collect()
+	}
+	c.Core.Step(now, m, out)
+}
+
+func (c *core) Refuse(m Message, err error, out *drain.Effects) {
+	if w, ok := m.(*drain.Wake); ok {
+		w.Ready = c.buf.collect()
+	}
+	c.Core.Refuse(m, err, out)
+}
+
+// Start starts a sender on a client's connections. failed is told if it fails by a bug; it must only tell.
+func Start(under role.Spawner, client *broker.Client, cfg Config, failed func(error)) (*Sender, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if cfg.Partitioner == nil {
+		cfg.Partitioner = Default(cfg.BatchSize)
+	}
+	w := under.World()
+	s := &Sender{cfg: cfg, world: w, client: client, done: newCompleter(w)}
+	s.buf = &buffer{cfg: &s.cfg, world: w, client: client, credits: role.NewCredits(w, cfg.BufferMemory)}
+	s.buf.topics.Store(&map[string]*topicBuffer{})
+	s.core = drain.New(drain.Config{Acks: cfg.Acks, Idempotent: cfg.Idempotent, Window: cfg.Window, MaxRequest: cfg.MaxRequest, RequestTimeout: cfg.RequestTimeout,
+		Linger: cfg.Linger, Adaptive: cfg.Adaptive, Retries: cfg.Retries, BackoffFirst: cfg.RetryFirst, BackoffMax: cfg.RetryMax,
+		Compress: cfg.Codec != compress.None}, s.buf, client.Snapshot())
+	s.self, s.stop = role.Spawn[Message, drain.Effects](under, &core{s.core, s.buf}, s.perform, (*drain.Effects).Reset, role.Options{Name: "sender", Failed: failed})
+	s.buf.wake = func() { s.self.Tell(&drain.Wake{}) }
+	s.id = broker.NextWatch()
+	client.Ref().Tell(&broker.Watch{ID: s.id, Changed: func(snap *cluster.Snapshot) { s.self.Tell(&drain.Changed{Snapshot: snap}) }})
+	return s, nil
+}
+
+// Append hands a record over. It waits for room and for metadata at most max.block.ms and as long as ctx lasts; with a context that has ended it does not wait. After
+// an error the completion is not called.
+func (s *Sender) Append(ctx context.Context, r *Record, done Completion) error {
+	if s.buf.closed.Load() {
+		return fmt.Errorf("produce %s: %w", r.Topic, ErrClosed)
+	}
+	return s.buf.append(ctx, r, done)
+}
+
+// Flush waits until every record appended before it has its outcome and its completion has been called.
+func (s *Sender) Flush(ctx context.Context) error {
+	p := role.NewPromise[struct{}](s.world)
+	s.self.Tell(&drain.Wake{})
+	s.self.Tell(&drain.Flush{Owner: p})
+	_, err := p.Get(ctx)
+	return err
+}
+
+// Partitions asks for the partitions of a topic.
+func (s *Sender) Partitions(ctx context.Context, topic string) (*cluster.Topic, error) {
+	snap, err := broker.Metadata(ctx, s.client, topic)
+	if err != nil {
+		return nil, err
+	}
+	t := snap.Topic(topic)
+	if t == nil {
+		return nil, fmt.Errorf("%w: %s", ErrUnknownTopic, topic)
+	}
+	if t.Err != protocol.None && len(t.Partitions) == 0 {
+		return nil, fmt.Errorf("topic %s: %w", topic, t.Err)
+	}
+	return t, nil
+}
+
+// Close refuses new records, brings what is there on its way until ctx ends, and gives the rest its outcome: rejected, or uncertain if it was sent.
+func (s *Sender) Close(ctx context.Context) error {
+	if s.buf.closed.Swap(true) {
+		_, err := s.done.ended.Get(ctx)
+		return err
+	}
+	s.buf.credits.Close(ErrClosed)
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		deadline = s.world.Now().Add(s.cfg.DeliveryTimeout)
+	}
+	if ctx.Err() != nil {
+		deadline = s.world.Now()
+	}
+	p := role.NewPromise[struct{}](s.world)
+	s.self.Tell(&drain.Wake{})
+	s.self.Tell(&drain.Close{Deadline: deadline, Owner: p})
+	_, err := p.Get(ctx)
+	if err != nil { // ctx was cancelled before its deadline
+		s.self.Tell(&drain.Close{Deadline: s.world.Now(), Owner: p})
+		_, _ = p.Get(context.WithoutCancel(ctx))
+	}
+	s.client.Ref().Tell(&broker.Watch{ID: s.id})
+	s.done.end()
+	_, _ = s.done.ended.Get(context.WithoutCancel(ctx))
+	return err
+}
+
+// Stop ends the actor. Its requests must have come back: close the client's connections first.
+func (s *Sender) Stop(ctx context.Context) error {
+	p := role.NewPromise[struct{}](s.world)
+	s.stop(func() { p.Settle(struct{}{}, nil) })
+	_, err := p.Get(ctx)
+	return err
+}
+
+// Buffered is how many bytes of buffer.memory are in use.
+func (s *Sender) Buffered() int64 { return s.buf.credits.Used() }
+
+// perform carries out the effects in the order that drain.Effects documents.
+func (s *Sender) perform(h *role.Handle, out *drain.Effects) {
+	for _, b := range out.Pack {
+		h.World().Offload(func() { s.pack(b) })
+	}
+	if out.AskIdentity {
+		s.askIdentity(h)
+	}
+	for _, e := range out.Hints {
+		s.client.Ref().Tell(&broker.Hint{TopicPartition: e.To, Leader: e.Leader, Epoch: e.Epoch, Node: e.Node})
+	}
+	for _, r := range out.Refresh {
+		s.client.Ref().Tell(&broker.Refresh{Topics: []string{r.Topic}, Suspect: cluster.NoNode, Why: r.Why})
+	}
+	for _, r := range out.Send {
+		s.send(r)
+	}
+	for i := range out.Settled {
+		s.done.add(out.Settled[i])
+	}
+	for _, b := range out.Free {
+		if !b.Split {
+			s.buf.pool.put(b.Buf, s.cfg.Poison)
+			s.buf.credits.Give(b.Credits)
+		}
+		b.Buf = nil
+	}
+	for _, o := range out.Flushed { // behind the completions of what was flushed
+		s.done.add(drain.Settled{Batch: &batch.Batch{Done: []batch.Completion{told{o.(*role.Promise[struct{}])}}, Times: []int64{0}}, Base: -1, AppendTime: -1})
+	}
+	if out.Closed != nil {
+		out.Closed.(*role.Promise[struct{}]).Settle(struct{}{}, nil)
+	}
+}
+
+// told completes a promise when the completions before it have run.
+type told struct{ p *role.Promise[struct{}] }
+
+func (t told) Done(Placed, error) { t.p.Settle(struct{}{}, nil) }
+
+// pack compresses a batch, on a worker.
+func (s *Sender) pack(b *batch.Batch) {
+	packed, err := b.Codec.Compress(make([]byte, record.Overhead, len(b.Buf)/2+record.Overhead), b.Buf[record.Overhead:], s.cfg.Level)
+	if err == nil {
+		b.Packed = packed
+	}
+	s.self.Tell(&drain.Packed{Batch: b, Err: err})
+}
+
+func (s *Sender) askIdentity(h *role.Handle) {
+	req := protocol.NewRequest(msg.InitProducerIdAPI).(*msg.InitProducerIdRequest)
+	s.client.Ref().Tell(&broker.Route{Req: req, Deadline: h.World().Now().Add(s.cfg.RequestTimeout), Reply: func(r broker.Reply) {
+		m := &drain.Identity{Err: r.Err, Unsupported: errors.Is(r.Err, broker.ErrUnsupported)}
+		if r.Err == nil {
+			resp := r.Resp.(*msg.InitProducerIdResponse)
+			m.ID, m.Epoch, m.Err = resp.ProducerID, resp.ProducerEpoch, protocol.Code(resp.ErrorCode).Err()
+		}
+		s.self.Tell(m)
+	}})
+}
+
+// send makes a produce request of a core's request. The records are not copied.
+func (s *Sender) send(r *drain.Request) {
+	snap := s.client.Snapshot()
+	req := &msg.ProduceRequest{Acks: s.cfg.Acks, TimeoutMs: int32(s.cfg.RequestTimeout.Milliseconds())}
+	route := &broker.Route{Req: req, To: broker.Target{Kind: broker.ToNode, Node: r.Node}, Deadline: r.Deadline, OneWay: s.cfg.Acks == 0}
+	ids := true
+	for _, b := range r.Batches {
+		i := len(req.TopicData) - 1
+		if i < 0 || req.TopicData[i].Name != b.To.Topic {
+			d := msg.ProduceRequestTopicProduceData{Name: b.To.Topic}
+			if t := snap.Topic(b.To.Topic); t != nil {
+				d.TopicID = t.ID
+			}
+			ids = ids && d.TopicID != protocol.UUID{}
+			req.TopicData = append(req.TopicData, d)
+			i++
+		}
+		req.TopicData[i].PartitionData = append(req.TopicData[i].PartitionData, msg.ProduceRequestPartitionProduceData{Index: b.To.Partition, Records: b.Bytes(false)})
+		if s.cfg.Idempotent && s.cfg.Acks == -1 { // a repetition of it is recognized: it may move
+			_, epoch := snap.Leader(b.To.Topic, b.To.Partition)
+			route.Partitions = append(route.Partitions, broker.Led{TopicPartition: b.To, Epoch: epoch})
+		}
+	}
+	if !ids {
+		route.MaxVersion = 12 // names, because an id is not known
+	}
+	route.Fit = s.fit
+	route.Released = func() { s.self.Tell(&drain.Released{Request: r}) }
+	route.Reply = func(reply broker.Reply) { s.answered(r, &reply) }
+	s.client.Ref().Tell(route)
+}
+
+// fit turns batches into message sets for brokers before 0.11, and refuses what they cannot have.
+func (s *Sender) fit(version int16, req protocol.Request) error {
+	if version >= 3 {
+		if s.cfg.Codec == compress.Zstd && version < 7 {
+			return &refused{errors.New("compression.type zstd needs brokers of Kafka 2.1 or newer")}
+		}
+		return nil
+	}
+	magic := int8(1)
+	if version < 2 {
+		magic = 0
+	}
+	m := req.(*msg.ProduceRequest)
+	for i := range m.TopicData {
+		for k := range m.TopicData[i].PartitionData {
+			p := &m.TopicData[i].PartitionData[k]
+			b, _, ok, err := record.Next(p.Records)
+			if err == nil && ok {
+				p.Records, err = record.AppendLegacy(nil, &b, magic, s.cfg.Codec, s.cfg.Level)
+			}
+			if err != nil {
+				return &refused{err}
+			}
+		}
+	}
+	return nil
+}
+
+// refused marks errors that no repetition can mend.
+type refused struct{ error }
+
+func (r *refused) Unwrap() error { return r.error }
+
+func (s *Sender) answered(r *drain.Request, reply *broker.Reply) {
+	m := &drain.Answer{Request: r, Version: reply.Version, Err: reply.Err, Sent: broker.Sent(reply.Err), Moved: errors.Is(reply.Err, broker.ErrMoved)}
+	var no *refused
+	m.Refused = errors.As(reply.Err, &no) || errors.Is(reply.Err, broker.ErrUnsupported)
+	if resp, ok := reply.Resp.(*msg.ProduceResponse); ok {
+		m.Resp = resp
+	}
+	s.self.Tell(m)
+}

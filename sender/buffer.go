@@ -1,0 +1,319 @@
+package sender
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/kactor-go/kactor/actors/role"
+	"github.com/kactor-go/kactor/broker"
+	"github.com/kactor-go/kactor/protocol/cluster"
+	"github.com/kactor-go/kactor/protocol/record"
+	"github.com/kactor-go/kactor/sender/internal/batch"
+	"github.com/kactor-go/kactor/sender/internal/drain"
+)
+
+// buffer is what callers fill. A partition's open batch is under its lock for as long as an encoding takes; memory is bounded by credits, which
+// are taken a batch at a time.
+type buffer struct {
+	cfg     *Config
+	world   role.World
+	client  *broker.Client
+	credits *role.Credits
+	wake    func() // tells the actor that something is ready
+
+	mu     sync.Mutex
+	topics atomic.Pointer[map[string]*topicBuffer]
+	closed atomic.Bool
+
+	dirty   sync.Mutex
+	ready   []*partitionBuffer // with something the actor does not know of
+	waiting atomic.Bool        // a Wake is outstanding: at most one
+
+	pool chunks
+}
+
+type topicBuffer struct {
+	name       string
+	mu         sync.Mutex
+	partition  Partitioner
+	snapshot   *cluster.Snapshot // of which meta is
+	meta       *cluster.Topic
+	partitions []*partitionBuffer
+}
+
+type partitionBuffer struct {
+	to     cluster.TopicPartition
+	mu     sync.Mutex
+	open   *batch.Batch
+	closed []*batch.Batch
+	listed bool // it is in ready
+}
+
+// topic finds the buffer of a topic.
+func (b *buffer) topic(name string) *topicBuffer {
+	if t := (*b.topics.Load())[name]; t != nil {
+		return t
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	old := *b.topics.Load()
+	if t := old[name]; t != nil {
+		return t
+	}
+	next := make(map[string]*topicBuffer, len(old)+1)
+	for k, v := range old {
+		next[k] = v
+	}
+	t := &topicBuffer{name: name, partition: b.cfg.Partitioner(b.world.Rand())}
+	next[name] = t
+	b.topics.Store(&next)
+	return t
+}
+
+// choose gives the partition buffer for a record, or nil if metadata is missing; err if the record cannot go anywhere.
+func (b *buffer) choose(t *topicBuffer, r *Record) (*partitionBuffer, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if s := b.client.Snapshot(); s != t.snapshot {
+		t.snapshot, t.meta = s, s.Topic(t.name)
+		if t.meta != nil {
+			for i := len(t.partitions); i < len(t.meta.Partitions); i++ {
+				t.partitions = append(t.partitions, &partitionBuffer{to: cluster.TopicPartition{Topic: t.name, Partition: int32(i)}})
+			}
+		}
+	}
+	if t.meta == nil || len(t.meta.Partitions) == 0 {
+		return nil, nil
+	}
+	n := r.Partition
+	if n == AnyPartition {
+		n = t.partition.Partition(t.meta, r.Key, len(r.Key)+len(r.Value)+16)
+	}
+	if n < 0 {
+		return nil, fmt.Errorf("%w: %s/%d", ErrUnknownTopic, r.Topic, n)
+	}
+	if int(n) >= len(t.meta.Partitions) {
+		return nil, nil // it may have been added meanwhile
+	}
+	return t.partitions[n], nil
+}
+
+// append puts a record into the open batch of its partition.
+func (b *buffer) append(ctx context.Context, r *Record, done Completion) error {
+	size := record.Size(1<<20, 1<<40, r.Key, r.Value, r.Headers)
+	if size+record.Overhead > b.cfg.MaxRequest {
+		return fmt.Errorf("produce %s: %w: %d bytes, max.request.size is %d", r.Topic, ErrTooLarge, size+record.Overhead, b.cfg.MaxRequest)
+	}
+	t := b.topic(r.Topic)
+	p, err := b.choose(t, r)
+	if p == nil {
+		if err == nil {
+			p, err = b.await(ctx, t, r)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	timestamp := r.Timestamp
+	if timestamp == 0 {
+		timestamp = b.world.NowMs()
+	}
+	p.mu.Lock()
+	for p.open == nil || !p.open.Fits(size, b.cfg.BatchSize) {
+		if p.open != nil { // full: the actor takes it
+			p.closed = append(p.closed, p.open)
+			p.open = nil
+			b.list(p)
+		}
+		p.mu.Unlock()
+		chunk, credits, err := b.room(ctx, max(size+record.Overhead, b.cfg.BatchSize))
+		if err != nil {
+			return fmt.Errorf("produce %s: %w", p.to, err)
+		}
+		p.mu.Lock()
+		if p.open != nil { // somebody was faster
+			b.pool.put(chunk, b.cfg.Poison)
+			b.credits.Give(credits)
+			continue
+		}
+		if b.closed.Load() {
+			p.mu.Unlock()
+			b.pool.put(chunk, b.cfg.Poison)
+			b.credits.Give(credits)
+			return fmt.Errorf("produce %s: %w", p.to, ErrClosed)
+		}
+		now := b.world.Now()
+		p.open = batch.New(p.to, chunk, now)
+		p.open.Credits, p.open.Codec, p.open.Deadline = credits, b.cfg.Codec, now.Add(b.cfg.DeliveryTimeout)
+		b.list(p)
+	}
+	p.open.Append(timestamp, r.Key, r.Value, r.Headers, done)
+	p.mu.Unlock()
+	b.rouse()
+	return nil
+}
+
+// list notes that the actor has something to learn of p. p's lock is held.
+func (b *buffer) list(p *partitionBuffer) {
+	if p.listed {
+		return
+	}
+	p.listed = true
+	b.dirty.Lock()
+	b.ready = append(b.ready, p)
+	b.dirty.Unlock()
+}
+
+// rouse tells the actor, if there is something to tell and it is not told already.
+func (b *buffer) rouse() {
+	if b.waiting.Load() {
+		return
+	}
+	b.dirty.Lock()
+	any := len(b.ready) > 0
+	b.dirty.Unlock()
+	if any && b.waiting.CompareAndSwap(false, true) {
+		b.wake()
+	}
+}
+
+// collect gives the actor what is new.
+func (b *buffer) collect() []drain.Ready {
+	b.waiting.Store(false)
+	b.dirty.Lock()
+	ready := b.ready
+	b.ready = nil
+	b.dirty.Unlock()
+	out := make([]drain.Ready, 0, len(ready))
+	for _, p := range ready {
+		p.mu.Lock()
+		r := drain.Ready{To: p.to, Closed: p.closed}
+		p.closed, p.listed = nil, false
+		if p.open != nil && p.open.Count > 0 {
+			r.Open = p.open.Created
+		} else if p.open != nil { // its first record is being encoded: look again
+			b.list(p)
+		}
+		p.mu.Unlock()
+		out = append(out, r)
+	}
+	return out
+}
+
+// Cut closes the open batch of a partition; it is the core's way to the buffer.
+func (b *buffer) Cut(to cluster.TopicPartition) []*batch.Batch {
+	t := (*b.topics.Load())[to.Topic]
+	if t == nil {
+		return nil
+	}
+	t.mu.Lock()
+	p := t.partitions[to.Partition]
+	t.mu.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	closed := p.closed
+	p.closed = nil
+	if p.open != nil && p.open.Count > 0 {
+		closed = append(closed, p.open)
+		p.open = nil
+	}
+	return closed
+}
+
+// room takes credits and a chunk. A context that has ended already asks not to wait.
+func (b *buffer) room(ctx context.Context, n int) (chunk []byte, credits int64, err error) {
+	credits = int64(n)
+	if !b.credits.TryTake(credits) {
+		if ctx.Err() != nil {
+			return nil, 0, fmt.Errorf("%w: %d bytes of buffer.memory are in use", ErrBufferFull, b.credits.Used())
+		}
+		wait, cancel := b.world.WithTimeout(ctx, b.cfg.MaxBlock)
+		defer cancel()
+		if err := b.credits.Take(wait, credits); err != nil {
+			if errors.Is(err, ErrClosed) {
+				return nil, 0, err
+			}
+			if ctx.Err() != nil {
+				return nil, 0, fmt.Errorf("%w: %w", ErrBufferFull, ctx.Err())
+			}
+			return nil, 0, fmt.Errorf("%w for max.block.ms, %s", ErrBufferFull, b.cfg.MaxBlock)
+		}
+	}
+	return b.pool.get(n), credits, nil
+}
+
+// await asks for metadata until the record's partition is known.
+func (b *buffer) await(ctx context.Context, t *topicBuffer, r *Record) (*partitionBuffer, error) {
+	wait, cancel := b.world.WithTimeout(ctx, b.cfg.MaxBlock)
+	defer cancel()
+	begun := b.world.Now()
+	why := func(err error) error {
+		what := r.Topic
+		if r.Partition >= 0 {
+			what = fmt.Sprintf("%s/%d", r.Topic, r.Partition)
+		}
+		if m := b.client.Snapshot().Topic(r.Topic); m != nil && m.Err != 0 {
+			err = errors.Join(m.Err, err)
+		}
+		return fmt.Errorf("produce %s: %w after %s: %w", what, ErrUnknownTopic, b.world.Now().Sub(begun).Round(time.Millisecond), err)
+	}
+	pause := role.Backoff{Initial: b.cfg.RetryFirst, Max: b.cfg.RetryMax}
+	for attempt := 1; ; attempt++ {
+		if b.closed.Load() {
+			return nil, fmt.Errorf("produce %s: %w", r.Topic, ErrClosed)
+		}
+		_, err := broker.Metadata(wait, b.client, r.Topic)
+		if err != nil {
+			return nil, why(err)
+		}
+		p, err := b.choose(t, r)
+		if p != nil || err != nil {
+			return p, err
+		}
+		if m := t.meta; m != nil && m.Err != 0 && !m.Err.Retriable() {
+			return nil, why(m.Err)
+		}
+		w := role.NewWaiter()
+		timer := b.world.NewTimer(func() { b.world.Wake(w) })
+		timer.Set(b.world.Now().Add(pause.After(attempt, nil)))
+		if err := b.world.Park(wait, w); err != nil {
+			return nil, why(err)
+		}
+	}
+}
+
+// chunks are buffers of batches that are used again. How many there are is bounded by the credits.
+type chunks struct {
+	mu   sync.Mutex
+	free [][]byte
+}
+
+func (c *chunks) get(n int) []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if last := len(c.free) - 1; last >= 0 && cap(c.free[last]) >= n {
+		b := c.free[last]
+		c.free = c.free[:last]
+		return b[:0]
+	}
+	return make([]byte, 0, n)
+}
+
+// put takes a chunk back. Chunks for one large record are left to the collector.
+func (c *chunks) put(b []byte, poison bool) {
+	b = b[:cap(b)]
+	if poison {
+		for i := range b {
+			b[i] = 0xdb
+		}
+	}
+	c.mu.Lock()
+	if len(c.free) < 1024 && (len(c.free) == 0 || cap(c.free[0]) == cap(b)) {
+		c.free = append(c.free, b)
+	}
+	c.mu.Unlock()
+}

@@ -1,0 +1,96 @@
+package sender
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/kactor-go/kactor/actors/role"
+	"github.com/kactor-go/kactor/sender/internal/batch"
+	"github.com/kactor-go/kactor/sender/internal/drain"
+)
+
+// completer runs completions on a goroutine of its own, in the order in which batches were settled. Actors only add to its queue.
+type completer struct {
+	world role.World
+	mu    sync.Mutex
+	queue []drain.Settled
+	wait  *role.Waiter
+	over  bool
+	ended *role.Promise[struct{}]
+}
+
+func newCompleter(w role.World) *completer {
+	c := &completer{world: w, wait: role.NewWaiter(), ended: role.NewPromise[struct{}](w)}
+	w.Go("completions", c.run)
+	return c
+}
+
+// add queues a settled batch. What completions need is taken out of the batch first: its buffer may be used again meanwhile.
+func (c *completer) add(s drain.Settled) {
+	c.mu.Lock()
+	c.queue = append(c.queue, s)
+	c.mu.Unlock()
+	c.world.Wake(c.wait)
+}
+
+// end lets the goroutine end when the queue is empty.
+func (c *completer) end() {
+	c.mu.Lock()
+	c.over = true
+	c.mu.Unlock()
+	c.world.Wake(c.wait)
+}
+
+func (c *completer) run() {
+	defer c.ended.Settle(struct{}{}, nil)
+	for {
+		c.mu.Lock()
+		queue := c.queue
+		c.queue = nil
+		over := c.over
+		c.mu.Unlock()
+		for i := range queue {
+			c.complete(&queue[i])
+		}
+		if len(queue) > 0 {
+			continue
+		}
+		if over {
+			return
+		}
+		_ = c.world.Park(context.Background(), c.wait)
+	}
+}
+
+func (c *completer) complete(s *drain.Settled) {
+	b := s.Batch
+	err := s.Err
+	if err != nil {
+		err = fmt.Errorf("produce %s: %w", b.To, err)
+	}
+	p := Placed{Topic: b.To.Topic, Partition: b.To.Partition, Offset: -1}
+	for i, done := range b.Done {
+		if done == nil {
+			continue
+		}
+		p.Timestamp = b.Times[i]
+		if s.AppendTime >= 0 {
+			p.Timestamp = s.AppendTime
+		}
+		if s.Base >= 0 {
+			p.Offset = s.Base + int64(i)
+		}
+		c.one(done, p, err, b)
+	}
+}
+
+// one calls a completion; a panic in it is the user's, and must not take the others along.
+func (c *completer) one(done batch.Completion, p Placed, err error, b *batch.Batch) {
+	defer func() {
+		if r := recover(); r != nil {
+			c.world.Report(fmt.Errorf("a completion for %s panicked: %v", b.To, r))
+		}
+	}()
+	done.Done(p, err)
+}

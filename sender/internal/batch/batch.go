@@ -1,0 +1,149 @@
+// Package batch is one batch of records on its way to a partition.
+//
+//	open --closed--> queued --sent--> in flight --answer--> settled
+//	                    ^                 |
+//	                    +----- again -----+
+//
+// While it is open it belongs to the callers who append, under their partition's lock; closed it belongs to the sender's core. Its buffer
+// may be used again only when the batch is settled and nobody reads its bytes any more.
+package batch
+
+import (
+	"time"
+
+	"github.com/kactor-go/kactor/protocol/cluster"
+	"github.com/kactor-go/kactor/protocol/compress"
+	"github.com/kactor-go/kactor/protocol/record"
+)
+
+// Placed is where a record went.
+type Placed struct {
+	Topic     string
+	Partition int32
+	Offset    int64 // -1: not known (acks=0, or a repetition whose first answer was lost)
+	Timestamp int64 // milliseconds since 1970: the record's own, or the broker's where the topic has log append time
+}
+
+// Completion is told what became of one record, exactly once.
+type Completion interface{ Done(p Placed, err error) }
+
+// Batch is a batch.
+type Batch struct {
+	Serial     uint64 // in the order of closing; the parts of a split batch lie between it and the next
+	Gap        uint64 // room behind Serial for parts
+	To         cluster.TopicPartition
+	Buf        []byte // record.Overhead bytes for the header, then the encoded records
+	Packed     []byte // the same compressed, once it is; its header is filled when it is sent
+	Codec      compress.Codec
+	Count      int32
+	BaseTime   int64
+	NewestTime int64
+	Times      []int64 // of each record
+	Done       []Completion
+	Credits    int64     // taken for Buf
+	Created    time.Time // the first record's arrival
+	Deadline   time.Time // delivery.timeout.ms after that
+
+	// What follows is the core's.
+	ProducerID int64
+	Epoch      int16
+	Sequence   int32
+	Numbered   bool // the three above are set; they stay for life, but for an epoch bump
+	Sealed     bool // the header is written for them
+	Packing    bool // compression is under way
+	Maybe      bool // it may have been written
+	Settled    bool
+	OnWire     int // requests whose bytes somebody may still read
+	Attempts   int
+	LastErr    error
+	Split      bool // a part of a larger one: do not count its buffer twice
+}
+
+// New opens a batch in buf.
+func New(to cluster.TopicPartition, buf []byte, now time.Time) *Batch {
+	return &Batch{To: to, Buf: buf[:record.Overhead], Created: now, ProducerID: record.NoProducerID, Epoch: record.NoProducerEpoch, Sequence: record.NoSequence}
+}
+
+// Fits tells whether a record of about n bytes can be appended without going over limit.
+func (b *Batch) Fits(n, limit int) bool {
+	return b.Count == 0 || len(b.Buf)+n <= limit && len(b.Buf)+n <= cap(b.Buf)
+}
+
+// Append encodes a record at the end.
+func (b *Batch) Append(timestamp int64, key, value []byte, headers []record.Header, done Completion) {
+	if b.Count == 0 {
+		b.BaseTime, b.NewestTime = timestamp, timestamp
+	}
+	b.NewestTime = max(b.NewestTime, timestamp)
+	b.Buf = record.AppendRecord(b.Buf, b.Count, timestamp-b.BaseTime, key, value, headers)
+	b.Times = append(b.Times, timestamp)
+	b.Done = append(b.Done, done)
+	b.Count++
+}
+
+// Bytes gives what is sent: the batch with its header written.
+func (b *Batch) Bytes(transactional bool) []byte {
+	bytes := b.Buf
+	if b.Packed != nil {
+		bytes = b.Packed
+	}
+	if b.Sealed {
+		return bytes
+	}
+	codec := compress.None
+	if b.Packed != nil {
+		codec = b.Codec
+	}
+	record.Seal(bytes, &record.Info{Magic: 2, Codec: codec, LeaderEpoch: -1, LastOffsetDelta: b.Count - 1, Count: b.Count, BaseTimestamp: b.BaseTime,
+		MaxTimestamp: b.NewestTime, ProducerID: b.ProducerID, ProducerEpoch: b.Epoch, BaseSequence: b.Sequence, Transactional: transactional})
+	b.Sealed = true
+	return bytes
+}
+
+// Size is the number of bytes that are sent.
+func (b *Batch) Size() int {
+	if b.Packed != nil {
+		return len(b.Packed)
+	}
+	return len(b.Buf)
+}
+
+// Halve splits a batch that is too large in two, with the sequences it had. The parts have buffers of their own.
+func (b *Batch) Halve() (first, second *Batch, err error) {
+	raw := b.Buf
+	record.Seal(raw, &record.Info{Magic: 2, LastOffsetDelta: b.Count - 1, Count: b.Count, BaseTimestamp: b.BaseTime})
+	view, _, _, err := record.Next(raw)
+	if err != nil {
+		return nil, nil, err
+	}
+	it, _, err := view.Records(nil, compress.Limit{})
+	if err != nil {
+		return nil, nil, err
+	}
+	half := b.Count / 2
+	parts := [2]*Batch{}
+	for i := range parts {
+		p := New(b.To, make([]byte, record.Overhead, len(b.Buf)), b.Created)
+		p.Codec, p.Deadline, p.Attempts, p.LastErr, p.Maybe, p.Split = b.Codec, b.Deadline, b.Attempts, b.LastErr, b.Maybe, true
+		p.ProducerID, p.Epoch, p.Numbered = b.ProducerID, b.Epoch, b.Numbered
+		parts[i] = p
+	}
+	var v record.View
+	var headers []record.Header
+	for i := int32(0); it.Next(&v); i++ {
+		if headers, err = v.Headers(headers[:0]); err != nil {
+			return nil, nil, err
+		}
+		p := parts[0]
+		if i >= half {
+			p = parts[1]
+		}
+		p.Append(b.Times[i], v.Key, v.Value, headers, b.Done[i])
+	}
+	parts[0].Serial, parts[0].Gap = b.Serial, b.Gap/2
+	parts[1].Serial, parts[1].Gap = b.Serial+b.Gap/2, b.Gap/2
+	if b.Numbered {
+		parts[0].Sequence, parts[1].Sequence = b.Sequence, record.AddSequence(b.Sequence, half)
+	}
+	return parts[0], parts[1], it.Err()
+}

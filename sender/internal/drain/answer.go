@@ -1,0 +1,240 @@
+package drain
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/cluster"
+	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/wire"
+	"github.com/kactor-go/kactor/sender/internal/batch"
+)
+
+// answer settles the batches of a request, or puts them back.
+func (c *Core) answer(now time.Time, m *Answer, out *Effects) {
+	r := m.Request
+	c.line(r.Node).flight--
+	if m.Err != nil {
+		for _, b := range r.Batches {
+			c.unanswered(now, b, m, out)
+		}
+		if !m.Moved && !m.Refused {
+			out.Refresh = append(out.Refresh, Refresh{r.Batches[0].To.Topic, r.Node, "a produce request failed"})
+		}
+		return
+	}
+	if m.Resp == nil { // acks=0: written is all that can be known
+		for _, b := range r.Batches {
+			c.land(b)
+			c.settle(b, -1, -1, nil, out)
+		}
+		return
+	}
+	answers := c.byPartition(m.Resp, m.Version)
+	for _, b := range r.Batches {
+		a, ok := answers[b.To]
+		if !ok {
+			c.unanswered(now, b, &Answer{Err: errors.New("the answer says nothing of it"), Sent: true}, out)
+			continue
+		}
+		c.hint(b, a, m, out)
+		c.outcome(now, b, a, out)
+	}
+}
+
+type partitionAnswer = *msg.ProduceResponsePartitionProduceResponse
+
+func (c *Core) byPartition(m *msg.ProduceResponse, version int16) map[cluster.TopicPartition]partitionAnswer {
+	answers := map[cluster.TopicPartition]partitionAnswer{}
+	for i := range m.Responses {
+		t := &m.Responses[i]
+		name := t.Name
+		if version >= 13 {
+			if known := c.snap.TopicByID(wire.UUID(t.TopicID)); known != nil {
+				name = known.Name
+			}
+		}
+		for k := range t.PartitionResponses {
+			answers[cluster.TopicPartition{Topic: name, Partition: t.PartitionResponses[k].Index}] = &t.PartitionResponses[k]
+		}
+	}
+	return answers
+}
+
+// land takes a batch out of flight.
+func (c *Core) land(b *batch.Batch) *part {
+	p := c.part(b.To)
+	if i := slices.Index(p.flight, b); i >= 0 {
+		p.flight = slices.Delete(p.flight, i, i+1)
+	}
+	return p
+}
+
+func (c *Core) hint(b *batch.Batch, a partitionAnswer, m *Answer, out *Effects) {
+	if a.CurrentLeader.LeaderID < 0 || m.Version < 10 || a.ErrorCode == 0 {
+		return
+	}
+	h := Hint{To: b.To, Leader: a.CurrentLeader.LeaderID, Epoch: a.CurrentLeader.LeaderEpoch}
+	for _, n := range m.Resp.NodeEndpoints {
+		if n.NodeID == h.Leader {
+			h.Node = &cluster.Node{ID: n.NodeID, Host: n.Host, Port: n.Port}
+			if n.Rack != nil {
+				h.Node.Rack = *n.Rack
+			}
+		}
+	}
+	out.Hints = append(out.Hints, h)
+}
+
+// outcome deals with what the broker says of one batch.
+func (c *Core) outcome(now time.Time, b *batch.Batch, a partitionAnswer, out *Effects) {
+	code := protocol.Code(a.ErrorCode)
+	switch code {
+	case protocol.None:
+		p := c.land(b)
+		p.failures = 0
+		c.settle(b, a.BaseOffset, a.LogAppendTimeMs, nil, out)
+	case protocol.DuplicateSequenceNumber: // it is in the log; where, the broker no longer knows
+		c.land(b)
+		c.settle(b, -1, -1, nil, out)
+	case protocol.MessageTooLarge, protocol.RecordListTooLarge:
+		c.tooLarge(b, code, out)
+	case protocol.OutOfOrderSequenceNumber, protocol.UnknownProducerID, protocol.InvalidProducerEpoch:
+		if c.cfg.Idempotent {
+			c.outOfOrder(now, b, code, out)
+			return
+		}
+		c.reject(b, code, a, out)
+	default:
+		if !code.Retriable() || b.Attempts > c.cfg.Retries {
+			c.reject(b, code, a, out)
+			return
+		}
+		b.LastErr = code
+		if code == protocol.RequestTimedOut || code == protocol.NotEnoughReplicasAfterAppend {
+			b.Maybe = true // the leader has it, and does not know of the others
+		}
+		if code.RefreshMetadata() {
+			out.Refresh = append(out.Refresh, Refresh{b.To.Topic, cluster.NoNode, code.Name()})
+		}
+		c.again(now, b, true, out)
+	}
+}
+
+// unanswered deals with a request that failed as a whole.
+func (c *Core) unanswered(now time.Time, b *batch.Batch, m *Answer, out *Effects) {
+	b.LastErr = m.Err
+	b.Maybe = b.Maybe || m.Sent
+	switch {
+	case m.Refused:
+		c.land(b)
+		c.settle(b, -1, -1, m.Err, out)
+	case b.Attempts > c.cfg.Retries || c.cfg.Acks == 0:
+		c.land(b)
+		err := m.Err
+		if b.Maybe {
+			err = fmt.Errorf("%w: %w", ErrUncertain, err)
+		}
+		c.settle(b, -1, -1, err, out)
+	default:
+		c.again(now, b, !m.Moved, out)
+	}
+}
+
+func (c *Core) reject(b *batch.Batch, code protocol.Code, a partitionAnswer, out *Effects) {
+	c.land(b)
+	err := error(code)
+	if a.ErrorMessage != nil && *a.ErrorMessage != "" {
+		err = fmt.Errorf("%w: %s", code, *a.ErrorMessage)
+	}
+	if b.Maybe { // this attempt was refused; an earlier one may not have been
+		err = fmt.Errorf("%w: %w", ErrUncertain, err)
+	}
+	c.settle(b, -1, -1, fmt.Errorf("%w after %d tries", err, b.Attempts), out)
+}
+
+// again puts a batch back into the queue, at its old place.
+func (c *Core) again(now time.Time, b *batch.Batch, wait bool, out *Effects) {
+	p := c.land(b)
+	if b.Settled { // its time was over while it was in flight
+		return
+	}
+	i, _ := slices.BinarySearchFunc(p.queue, b.Serial, func(q *batch.Batch, s uint64) int {
+		if q.Serial < s {
+			return -1
+		}
+		return 1
+	})
+	p.queue = slices.Insert(p.queue, i, b)
+	p.settling = true
+	if !wait {
+		p.retryAt = now
+		return
+	}
+	p.failures++
+	if at := now.Add(min(c.cfg.BackoffFirst<<min(p.failures-1, 10), c.cfg.BackoffMax)); at.After(p.retryAt) {
+		p.retryAt = at
+	}
+}
+
+// outOfOrder deals with a broker that misses something before this batch. If something before it is still under way or queued, it only has to go again behind that. If it is the
+// first, then the log has lost what was before, or it was rejected or given up; this batch and those behind it are not in the log, and
+// they begin anew in the next epoch.
+func (c *Core) outOfOrder(now time.Time, b *batch.Batch, code protocol.Code, out *Effects) {
+	p := c.part(b.To)
+	b.LastErr = code
+	before := func(o *batch.Batch) bool { return o != b && o.Serial < b.Serial }
+	first := !slices.ContainsFunc(p.flight, before) && !slices.ContainsFunc(p.queue, before)
+	if first && b.Numbered && b.ProducerID == p.seq.id && b.Epoch == p.seq.epoch {
+		p.seq.renew = true
+	}
+	c.again(now, b, !first, out)
+}
+
+// tooLarge splits a batch that the broker does not take; a single record is rejected.
+func (c *Core) tooLarge(b *batch.Batch, code protocol.Code, out *Effects) {
+	p := c.land(b)
+	if b.Settled {
+		return
+	}
+	if b.Count == 1 {
+		c.settle(b, -1, -1, fmt.Errorf("%w: a record of %d bytes", code, b.Size()), out)
+		return
+	}
+	first, second, err := b.Halve()
+	if err != nil {
+		c.settle(b, -1, -1, fmt.Errorf("%w: %w", code, err), out)
+		return
+	}
+	i, _ := slices.BinarySearchFunc(p.queue, b.Serial, func(q *batch.Batch, s uint64) int {
+		if q.Serial < s {
+			return -1
+		}
+		return 1
+	})
+	p.queue = slices.Insert(p.queue, i, first, second)
+	p.settling = true
+	if c.cfg.Compress {
+		first.Packing, second.Packing = true, true
+		out.Pack = append(out.Pack, first, second)
+	}
+	b.Settled = true // its records live on in the parts
+	c.alive++        // two instead of one
+	for k := range c.flushs {
+		if b.Serial <= c.flushs[k].upTo {
+			c.flushs[k].left++
+		}
+	}
+	c.free(b, out)
+}
+
+func retriable(err error) bool {
+	var code protocol.Code
+	if errors.As(err, &code) {
+		return code.Retriable()
+	}
+	return true
+}

@@ -1,0 +1,581 @@
+// Package drain is the pure core of the sender: which batches go where and when, and what becomes of them.
+//
+//	batches of a partition: queue (in order) --> in flight (up to the window) --> settled
+//	                          ^                       |
+//	                          +-- in their old order -+   after a failure, when nothing of the partition is in flight
+//
+// It owns: queues and windows, retries and back-off, expiry, splitting, and the producer id, epochs and sequences (ids.go).
+//
+// Order: a partition that had a failure sends nothing until everything it has in flight has come back; then all of it goes again in the old order.
+// With idempotence a broker refuses what would be out of order, so five requests may be in flight.
+//
+// Outcomes: a batch is acknowledged, rejected (it is provably not in the log) or uncertain (it may be). A batch that may have been written keeps its
+// sequence, so that a repetition of it is recognized.
+package drain
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/cluster"
+	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/sender/internal/batch"
+)
+
+// Reasons why records end; the sender gives them names users see.
+var (
+	ErrTimeout   = errors.New("delivery time-out")
+	ErrUncertain = errors.New("the record may have been written")
+	ErrClosed    = errors.New("producer closed")
+)
+
+// Config of the core.
+type Config struct {
+	Acks           int16
+	Idempotent     bool
+	Window         int // requests in flight for each broker
+	MaxRequest     int
+	RequestTimeout time.Duration
+	Linger         time.Duration
+	Adaptive       bool // nothing waits while the line is idle
+	Retries        int
+	BackoffFirst   time.Duration
+	BackoffMax     time.Duration
+	Compress       bool
+}
+
+// Source cuts open batches: the buffer that callers fill.
+type Source interface {
+	// Cut closes the open batch of a partition and gives all that are closed; nil if there are none.
+	Cut(to cluster.TopicPartition) []*batch.Batch
+}
+
+// Messages.
+type (
+	// Message is what the core takes.
+	Message interface{ drain() }
+	// Ready names partitions that have got a batch: opened, or closed because it is full.
+	Ready struct {
+		To     cluster.TopicPartition
+		Closed []*batch.Batch
+		Open   time.Time // when the open one began; zero: there is none
+	}
+	// Wake carries what has become ready.
+	Wake struct{ Ready []Ready }
+	// Changed is a new picture of the cluster.
+	Changed struct{ Snapshot *cluster.Snapshot }
+	// Packed says that a batch has been compressed.
+	Packed struct {
+		Batch *batch.Batch
+		Err   error
+	}
+	// Answer is the end of a produce request.
+	Answer struct {
+		Request *Request
+		Resp    *msg.ProduceResponse // nil with acks=0
+		Version int16
+		Err     error
+		Sent    bool
+		Moved   bool // the work has moved: go on at once
+		Refused bool // the request itself is impossible: no repetition can help
+	}
+	// Released says that nobody reads the bytes of a request any more.
+	Released struct{ Request *Request }
+	// Identity answers AskIdentity.
+	Identity struct {
+		ID          int64
+		Epoch       int16
+		Err         error
+		Unsupported bool
+	}
+	// Flush asks to be told when all batches of now are settled.
+	Flush struct{ Owner any }
+	// Close settles everything by Deadline.
+	Close struct {
+		Deadline time.Time
+		Owner    any
+	}
+)
+
+func (*Wake) drain()     {}
+func (*Changed) drain()  {}
+func (*Packed) drain()   {}
+func (*Answer) drain()   {}
+func (*Released) drain() {}
+func (*Identity) drain() {}
+func (*Flush) drain()    {}
+func (*Close) drain()    {}
+
+// Request is one produce request in flight.
+type Request struct {
+	Node     int32
+	Batches  []*batch.Batch
+	Deadline time.Time
+}
+
+// Settled is a batch with its outcome.
+type Settled struct {
+	Batch      *batch.Batch
+	Base       int64 // offset of its first record; -1: not known
+	AppendTime int64 // -1: the records' own times count
+	Err        error
+}
+
+// Refresh asks for new metadata.
+type Refresh struct {
+	Topic   string
+	Suspect int32
+	Why     string
+}
+
+// Hint is a leader learnt from an answer (KIP-951).
+type Hint struct {
+	To            cluster.TopicPartition
+	Leader, Epoch int32
+	Node          *cluster.Node
+}
+
+// Effects of a step, to be performed in this order.
+type Effects struct {
+	Pack        []*batch.Batch // to be compressed off the actor, answered with Packed
+	AskIdentity bool           // answered with Identity
+	Hints       []Hint
+	Refresh     []Refresh
+	Send        []*Request
+	Settled     []Settled
+	Free        []*batch.Batch // their buffers are free
+	Flushed     []any
+	Closed      any
+}
+
+// Reset empties the effects.
+func (e *Effects) Reset() {
+	clear(e.Pack)
+	clear(e.Send)
+	clear(e.Settled)
+	clear(e.Free)
+	*e = Effects{Pack: e.Pack[:0], Hints: e.Hints[:0], Refresh: e.Refresh[:0], Send: e.Send[:0], Settled: e.Settled[:0], Free: e.Free[:0], Flushed: e.Flushed[:0]}
+}
+
+// part is one partition.
+type part struct {
+	to       cluster.TopicPartition
+	queue    []*batch.Batch // in order
+	flight   []*batch.Batch // in order
+	open     time.Time      // when the open batch began; zero: there is none
+	settling bool           // something failed: wait until nothing is in flight
+	failures int
+	retryAt  time.Time
+	seq      sequence
+}
+
+// line is what is under way to one broker.
+type line struct {
+	node   int32
+	flight int
+	turn   int // where the next request begins to look
+}
+
+type flush struct {
+	owner any
+	upTo  uint64
+	left  int
+}
+
+// Core is the state of the sender.
+type Core struct {
+	cfg    Config
+	source Source
+	snap   *cluster.Snapshot
+	parts  []*part // in the order they were met
+	index  map[cluster.TopicPartition]*part
+	lines  []*line // in the order they were met
+	ident  identity
+	serial uint64
+	alive  int // batches not settled
+	flushs []flush
+	close  *Close
+	over   bool
+	nextAt time.Time
+}
+
+// gap is the room between the serials of two batches, for the parts that they may be split into.
+const gap = 1 << 32
+
+// New makes the core.
+func New(cfg Config, source Source, snap *cluster.Snapshot) *Core {
+	return &Core{cfg: cfg, source: source, snap: snap, index: map[cluster.TopicPartition]*part{}}
+}
+
+func (c *Core) part(to cluster.TopicPartition) *part {
+	p := c.index[to]
+	if p == nil {
+		p = &part{to: to}
+		c.index[to] = p
+		c.parts = append(c.parts, p)
+	}
+	return p
+}
+
+func (c *Core) line(node int32) *line {
+	for _, l := range c.lines {
+		if l.node == node {
+			return l
+		}
+	}
+	l := &line{node: node}
+	c.lines = append(c.lines, l)
+	return l
+}
+
+// Step takes one message.
+func (c *Core) Step(now time.Time, m Message, out *Effects) {
+	switch m := m.(type) {
+	case *Wake:
+		for i := range m.Ready {
+			c.ready(&m.Ready[i], out)
+		}
+	case *Changed:
+		c.changed(now, m.Snapshot)
+	case *Packed:
+		c.packed(m, out)
+	case *Answer:
+		c.answer(now, m, out)
+	case *Released:
+		for _, b := range m.Request.Batches {
+			b.OnWire--
+			c.free(b, out)
+		}
+	case *Identity:
+		c.identity(now, m, out)
+	case *Flush:
+		c.cutAll(out)
+		c.flushs = append(c.flushs, flush{m.Owner, c.serial + gap - 1, c.alive})
+	case *Close:
+		c.close = m
+		c.cutAll(out)
+	}
+	c.drive(now, out)
+}
+
+// Tick looks at the deadlines.
+func (c *Core) Tick(now time.Time, out *Effects) { c.drive(now, out) }
+
+func (c *Core) ready(r *Ready, out *Effects) {
+	p := c.part(r.To)
+	c.accept(p, r.Closed, out)
+	p.open = r.Open
+}
+
+// accept takes over batches that are closed.
+func (c *Core) accept(p *part, closed []*batch.Batch, out *Effects) {
+	for _, b := range closed {
+		c.serial += gap
+		b.Serial, b.Gap = c.serial, gap
+		c.alive++
+		p.queue = append(p.queue, b)
+		if c.cfg.Compress {
+			b.Packing = true
+			out.Pack = append(out.Pack, b)
+		}
+	}
+}
+
+// cut closes the open batch of a partition.
+func (c *Core) cut(p *part, out *Effects) {
+	if p.open.IsZero() {
+		return
+	}
+	p.open = time.Time{}
+	c.accept(p, c.source.Cut(p.to), out)
+}
+
+func (c *Core) cutAll(out *Effects) {
+	for _, p := range c.parts {
+		c.cut(p, out)
+	}
+}
+
+func (c *Core) packed(m *Packed, out *Effects) {
+	m.Batch.Packing = false
+	if m.Err != nil && !m.Batch.Settled { // cannot happen but by a bug: the records go uncompressed
+		m.Batch.Packed = nil
+	}
+	c.free(m.Batch, out)
+}
+
+func (c *Core) changed(now time.Time, s *cluster.Snapshot) {
+	old := c.snap
+	c.snap = s
+	for _, p := range c.parts { // a new leader need not wait for the back-off of the old one
+		a, _ := old.Leader(p.to.Topic, p.to.Partition)
+		b, _ := s.Leader(p.to.Topic, p.to.Partition)
+		if a != b && b >= 0 && !p.retryAt.IsZero() {
+			p.retryAt = now
+		}
+	}
+}
+
+// drive sends what can be sent.
+func (c *Core) drive(now time.Time, out *Effects) {
+	if !c.over {
+		c.nextAt = time.Time{}
+		c.expire(now, out)
+		c.cutDue(now, out)
+		c.sendAll(now, out)
+	}
+	c.finish(now, out)
+}
+
+func (c *Core) at(t time.Time) {
+	if c.nextAt.IsZero() || t.Before(c.nextAt) {
+		c.nextAt = t
+	}
+}
+
+// cutDue closes open batches that have lingered, or that need not, because nothing is under way to their broker.
+func (c *Core) cutDue(now time.Time, out *Effects) {
+	for _, p := range c.parts {
+		if p.open.IsZero() {
+			continue
+		}
+		due := p.open.Add(c.cfg.Linger)
+		if !now.Before(due) || c.close != nil || len(c.flushs) > 0 || c.cfg.Adaptive && len(p.queue) == 0 && len(p.flight) == 0 && c.idle(p) {
+			c.cut(p, out)
+		} else {
+			c.at(due)
+		}
+	}
+}
+
+func (c *Core) idle(p *part) bool {
+	node, _ := c.snap.Leader(p.to.Topic, p.to.Partition)
+	return node >= 0 && c.line(node).flight == 0
+}
+
+// sendable tells whether the first batch of a partition may go now.
+func (c *Core) sendable(now time.Time, p *part) bool {
+	if len(p.queue) == 0 || p.queue[0].Packing {
+		return false
+	}
+	if p.settling {
+		if len(p.flight) > 0 {
+			return false
+		}
+		if now.Before(p.retryAt) {
+			c.at(p.retryAt)
+			return false
+		}
+	}
+	if len(p.flight) >= c.cfg.Window {
+		return false
+	}
+	return !c.cfg.Idempotent || c.numberable(p)
+}
+
+// sendAll fills the windows of all brokers.
+func (c *Core) sendAll(now time.Time, out *Effects) {
+	if c.cfg.Idempotent && !c.ident.known {
+		if c.alive > 0 {
+			c.driveIdentity(now, out)
+		}
+		return
+	}
+	for {
+		sent := false
+		for _, p := range c.parts {
+			if !c.sendable(now, p) {
+				continue
+			}
+			node, _ := c.snap.Leader(p.to.Topic, p.to.Partition)
+			if node < 0 {
+				c.leaderless(now, p, out)
+				continue
+			}
+			if l := c.line(node); l.flight < c.cfg.Window {
+				c.send(now, l, out)
+				sent = true
+			}
+		}
+		if !sent {
+			return
+		}
+	}
+}
+
+// leaderless waits for a leader.
+func (c *Core) leaderless(now time.Time, p *part, out *Effects) {
+	p.settling = true
+	p.retryAt = now.Add(c.cfg.BackoffMax)
+	c.at(p.retryAt)
+	p.queue[0].LastErr = protocol.LeaderNotAvailable
+	if t := c.snap.Topic(p.to.Topic); t != nil && t.Err != protocol.None {
+		p.queue[0].LastErr = t.Err
+	}
+	out.Refresh = append(out.Refresh, Refresh{p.to.Topic, cluster.NoNode, "a partition has no leader"})
+}
+
+// send makes one request for a broker: the first batch of each partition it leads, as many as fit. Who begins goes round.
+func (c *Core) send(now time.Time, l *line, out *Effects) {
+	r := &Request{Node: l.node, Deadline: now.Add(c.cfg.RequestTimeout)}
+	size := 0
+	n := len(c.parts)
+	for i := range n {
+		p := c.parts[(l.turn+i)%n]
+		if node, _ := c.snap.Leader(p.to.Topic, p.to.Partition); node != l.node || !c.sendable(now, p) {
+			continue
+		}
+		b := p.queue[0]
+		if size += b.Size(); size > c.cfg.MaxRequest && len(r.Batches) > 0 {
+			l.turn = (l.turn + i) % n
+			break
+		}
+		p.queue = p.queue[1:]
+		p.settling, p.retryAt = false, time.Time{}
+		p.flight = append(p.flight, b)
+		if c.cfg.Idempotent {
+			c.number(p, b)
+		}
+		b.Attempts++
+		b.OnWire++
+		r.Batches = append(r.Batches, b)
+	}
+	l.flight++
+	out.Send = append(out.Send, r)
+}
+
+// expire ends batches whose time is over.
+func (c *Core) expire(now time.Time, out *Effects) {
+	for _, p := range c.parts {
+		for len(p.queue) > 0 && !now.Before(p.queue[0].Deadline) {
+			b := p.queue[0]
+			p.queue = p.queue[1:]
+			c.settle(b, -1, -1, c.late(now, b), out)
+		}
+		if len(p.queue) > 0 {
+			c.at(p.queue[0].Deadline)
+		}
+		for _, b := range p.flight { // its records are told now; its place in the order stays until the answer
+			if !b.Settled {
+				if now.Before(b.Deadline) {
+					c.at(b.Deadline)
+				} else {
+					b.Maybe = true
+					c.settle(b, -1, -1, c.late(now, b), out)
+				}
+			}
+		}
+	}
+}
+
+func (c *Core) late(now time.Time, b *batch.Batch) error {
+	err := fmt.Errorf("%w after %s, %d tries", ErrTimeout, now.Sub(b.Created).Round(time.Millisecond), b.Attempts)
+	if b.LastErr != nil {
+		err = fmt.Errorf("%w: %w", err, b.LastErr)
+	}
+	if b.Maybe {
+		return fmt.Errorf("%w: %w", ErrUncertain, err)
+	}
+	return err
+}
+
+// settle tells the outcome of a batch, once.
+func (c *Core) settle(b *batch.Batch, base, appendTime int64, err error, out *Effects) {
+	if b.Settled {
+		return
+	}
+	b.Settled = true
+	c.alive--
+	for i := range c.flushs {
+		if b.Serial <= c.flushs[i].upTo {
+			c.flushs[i].left--
+		}
+	}
+	out.Settled = append(out.Settled, Settled{b, base, appendTime, err})
+	c.free(b, out)
+}
+
+// free gives a buffer back when the batch is settled and nobody reads its bytes: neither a connection nor a compressor.
+func (c *Core) free(b *batch.Batch, out *Effects) {
+	if b.Settled && b.OnWire == 0 && !b.Packing && b.Buf != nil {
+		out.Free = append(out.Free, b)
+	}
+}
+
+// finish answers flushes and the close.
+func (c *Core) finish(now time.Time, out *Effects) {
+	c.flushs = slices.DeleteFunc(c.flushs, func(f flush) bool {
+		if f.left <= 0 {
+			out.Flushed = append(out.Flushed, f.owner)
+			return true
+		}
+		return false
+	})
+	if c.close == nil || c.over {
+		return
+	}
+	if c.alive > 0 && now.Before(c.close.Deadline) {
+		c.at(c.close.Deadline)
+		return
+	}
+	c.abandon(ErrClosed, out)
+	out.Closed = c.close.Owner
+}
+
+// abandon settles everything that is left.
+func (c *Core) abandon(err error, out *Effects) {
+	c.over = true
+	for _, p := range c.parts {
+		for _, b := range p.flight {
+			c.settle(b, -1, -1, fmt.Errorf("%w: %w", ErrUncertain, err), out)
+		}
+		for _, b := range p.queue {
+			if b.Maybe {
+				c.settle(b, -1, -1, fmt.Errorf("%w: %w", ErrUncertain, err), out)
+			} else {
+				c.settle(b, -1, -1, err, out)
+			}
+		}
+		p.queue = nil
+	}
+	for _, f := range c.flushs {
+		out.Flushed = append(out.Flushed, f.owner)
+	}
+	c.flushs = nil
+}
+
+// Next is the earliest deadline.
+func (c *Core) Next() time.Time { return c.nextAt }
+
+// Abort settles everything with err.
+func (c *Core) Abort(err error, out *Effects) {
+	c.cutAll(out)
+	c.abandon(err, out)
+	if c.close != nil {
+		out.Closed = c.close.Owner
+	}
+}
+
+// Refuse answers a message that comes after Abort.
+func (c *Core) Refuse(m Message, err error, out *Effects) {
+	switch m := m.(type) {
+	case *Wake:
+		for i := range m.Ready {
+			c.ready(&m.Ready[i], out)
+		}
+		c.cutAll(out)
+		c.abandon(err, out)
+	case *Flush:
+		out.Flushed = append(out.Flushed, m.Owner)
+	case *Close:
+		out.Closed = m.Owner
+	case *Released:
+		for _, b := range m.Request.Batches {
+			b.OnWire--
+			c.free(b, out)
+		}
+	}
+}

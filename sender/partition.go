@@ -1,0 +1,108 @@
+package sender
+
+import (
+	"math/rand/v2"
+
+	"github.com/kactor-go/kactor/protocol/cluster"
+	"github.com/kactor-go/kactor/protocol/record"
+)
+
+// AnyPartition lets the partitioner choose.
+const AnyPartition int32 = -1
+
+// Partitioner chooses the partition of a record that names none. It is called by one goroutine at a time for each topic.
+type Partitioner interface {
+	// Partition gives a partition of topic for a record with this key (nil: none). size is about what the record will take in its batch, in bytes.
+	Partition(topic *cluster.Topic, key []byte, size int) int32
+}
+
+// NewPartitioner makes the partitioner of a topic. r is a source of randomness for it alone.
+type NewPartitioner func(r *rand.Rand) Partitioner
+
+// Default is the partitioner of the Java client: records with a key go by its murmur2 hash, so that a key always meets the same partition; records without stay with one
+// partition until a batch's worth of bytes has gone there, then go to another (KIP-480, KIP-794).
+func Default(batchSize int) NewPartitioner {
+	return func(r *rand.Rand) Partitioner { return &sticky{r: r, batch: batchSize, hash: true, at: -1} }
+}
+
+// Uniform is Default without regard to keys (partitioner.ignore.keys).
+func Uniform(batchSize int) NewPartitioner {
+	return func(r *rand.Rand) Partitioner { return &sticky{r: r, batch: batchSize, at: -1} }
+}
+
+type sticky struct {
+	r     *rand.Rand
+	batch int
+	hash  bool
+	at    int32
+	sent  int
+}
+
+func (s *sticky) Partition(topic *cluster.Topic, key []byte, size int) int32 {
+	n := len(topic.Partitions)
+	if key != nil && s.hash {
+		return HashPartition(key, n)
+	}
+	if s.at < 0 || int(s.at) >= n || s.sent >= s.batch {
+		s.at, s.sent = s.pick(topic), 0
+	}
+	s.sent += size
+	return s.at
+}
+
+// pick draws one of the partitions that have a leader, and another one than before if there is one.
+func (s *sticky) pick(topic *cluster.Topic) int32 {
+	n := len(topic.Partitions)
+	led := 0
+	for i := range topic.Partitions {
+		if topic.Partitions[i].Leader >= 0 && int32(i) != s.at {
+			led++
+		}
+	}
+	if led == 0 {
+		return int32(s.r.IntN(n))
+	}
+	k := s.r.IntN(led)
+	for i := range topic.Partitions {
+		if topic.Partitions[i].Leader >= 0 && int32(i) != s.at {
+			if k--; k < 0 {
+				return int32(i)
+			}
+		}
+	}
+	return 0
+}
+
+// HashPartition is the partition of a key among n, as Java's clients compute it.
+func HashPartition(key []byte, n int) int32 { return (record.Murmur2(key) & 0x7fffffff) % int32(n) }
+
+// RoundRobin gives the partitions in turn, whatever the key.
+func RoundRobin() NewPartitioner {
+	return func(r *rand.Rand) Partitioner { return &roundRobin{next: r.Uint32()} }
+}
+
+type roundRobin struct{ next uint32 }
+
+func (p *roundRobin) Partition(topic *cluster.Topic, _ []byte, _ int) int32 {
+	p.next++
+	return int32(p.next % uint32(len(topic.Partitions)))
+}
+
+// ByHash spreads keys with a hash of the user's own; records without a key go as with Default.
+func ByHash(hash func(key []byte) uint32, batchSize int) NewPartitioner {
+	return func(r *rand.Rand) Partitioner {
+		return &byHash{hash, &sticky{r: r, batch: batchSize, at: -1}}
+	}
+}
+
+type byHash struct {
+	hash func([]byte) uint32
+	rest *sticky
+}
+
+func (p *byHash) Partition(topic *cluster.Topic, key []byte, size int) int32 {
+	if key == nil {
+		return p.rest.Partition(topic, key, size)
+	}
+	return int32(p.hash(key) % uint32(len(topic.Partitions)))
+}
