@@ -1,0 +1,393 @@
+package fetcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/kactor-go/kactor/actors/role"
+	"github.com/kactor-go/kactor/broker"
+	"github.com/kactor-go/kactor/fetcher/internal/plan"
+	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/cluster"
+	"github.com/kactor-go/kactor/protocol/msg"
+)
+
+// Message is what the fetcher actor takes; callers use the methods of Fetcher.
+type Message = plan.Message
+
+// Fetcher fetches for one consumer. Its methods are called by the consumer's goroutine, Pause, Resume and the positions by any.
+type Fetcher struct {
+	cfg    Config
+	world  role.World
+	client *broker.Client
+	core   *plan.Core
+	self   role.Ref[Message]
+	stop   func(func())
+	buf    *buffer
+	id     uint64
+	// Reset is told of every reset: what was, what is, and why. It is called on the actor and must only note or tell.
+	note func(string)
+}
+
+// Start starts a fetcher on a client's connections. note, if not nil, is told of resets; failed is told if it fails by a bug; both must only tell.
+func Start(under role.Spawner, client *broker.Client, cfg Config, note func(string), failed func(error)) (*Fetcher, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	w := under.World()
+	f := &Fetcher{cfg: cfg, world: w, client: client, note: note}
+	f.buf = &buffer{world: w, byTP: map[cluster.TopicPartition]*place{}, wait: role.NewWaiter(), give: func(t []plan.Taking) { f.self.Tell(&plan.Taken{Chunks: t}) }}
+	f.core = plan.New(plan.Config{MinBytes: int32(cfg.MinBytes), MaxBytes: int32(cfg.MaxBytes), PartitionBytes: int32(cfg.PartitionBytes), MaxWait: cfg.MaxWait, Budget: cfg.Budget,
+		Committed: cfg.Committed, Rack: cfg.Rack, Policy: cfg.Reset.policy, Duration: cfg.Reset.ago, RequestTimeout: cfg.RequestTimeout, BackoffFirst: cfg.RetryFirst,
+		BackoffMax: cfg.RetryMax, ReplicaAge: cfg.ReplicaAge}, client.Snapshot())
+	f.self, f.stop = role.Spawn[Message, plan.Effects](under, f.core, f.perform, (*plan.Effects).Reset, role.Options{Name: "fetcher", Failed: failed})
+	f.id = broker.NextWatch()
+	client.Ref().Tell(&broker.Watch{ID: f.id, Changed: func(s *cluster.Snapshot) { f.self.Tell(&plan.Changed{Snapshot: s}) }})
+	return f, nil
+}
+
+// Assign begins to read partitions; those that are assigned already are moved to the new place.
+func (f *Fetcher) Assign(starts ...Begin) {
+	m := &plan.Assign{}
+	var dropped []plan.Taking
+	f.buf.mu.Lock()
+	for _, s := range starts {
+		offset := s.Offset
+		if !s.Time.IsZero() {
+			offset = AtDefault
+		}
+		gen, d := f.buf.assign(s.TopicPartition, offset)
+		dropped = append(dropped, d...)
+		p := plan.Start{TopicPartition: s.TopicPartition, Gen: gen, Offset: s.Offset, Epoch: -1}
+		if !s.Time.IsZero() {
+			p.ByTime, p.Time = true, s.Time.UnixMilli()
+		}
+		m.Starts = append(m.Starts, p)
+	}
+	f.buf.mu.Unlock()
+	if len(dropped) > 0 {
+		f.buf.give(dropped)
+	}
+	f.self.Tell(m)
+}
+
+// Seek moves partitions that are assigned. What was fetched before is dropped, also if it is being read just now.
+func (f *Fetcher) Seek(starts ...Begin) error {
+	f.buf.mu.Lock()
+	for _, s := range starts {
+		if f.buf.byTP[s.TopicPartition] == nil {
+			f.buf.mu.Unlock()
+			return fmt.Errorf("seek %s: %w", s.TopicPartition, ErrNotAssigned)
+		}
+		if s.Offset < AtDefault {
+			f.buf.mu.Unlock()
+			return fmt.Errorf("seek %s: %d is no offset", s.TopicPartition, s.Offset)
+		}
+	}
+	f.buf.mu.Unlock()
+	f.Assign(starts...)
+	return nil
+}
+
+// Unassign ends the reading of partitions.
+func (f *Fetcher) Unassign(parts ...cluster.TopicPartition) {
+	var dropped []plan.Taking
+	var wake []*role.Waiter
+	f.buf.mu.Lock()
+	for _, tp := range parts {
+		d, w, _ := f.buf.revoke(tp)
+		dropped, wake = append(dropped, d...), append(wake, w...)
+	}
+	f.buf.mu.Unlock()
+	if len(dropped) > 0 {
+		f.buf.give(dropped)
+	}
+	for _, w := range wake {
+		f.world.Wake(w)
+	}
+	f.self.Tell(&plan.Revoke{Parts: parts})
+}
+
+// Pause stops the reading of partitions: when it returns nothing of them is given out any more. What is fetched is kept.
+func (f *Fetcher) Pause(parts ...cluster.TopicPartition) error { return f.pause(parts, true) }
+
+// Resume lets paused partitions go on.
+func (f *Fetcher) Resume(parts ...cluster.TopicPartition) error { return f.pause(parts, false) }
+
+func (f *Fetcher) pause(parts []cluster.TopicPartition, on bool) error {
+	f.buf.mu.Lock()
+	for _, tp := range parts {
+		if f.buf.byTP[tp] == nil {
+			f.buf.mu.Unlock()
+			return fmt.Errorf("pause or resume %s: %w", tp, ErrNotAssigned)
+		}
+	}
+	for _, tp := range parts {
+		f.buf.byTP[tp].paused = on
+	}
+	f.buf.mu.Unlock()
+	f.self.Tell(&plan.Pause{Parts: slices.Clone(parts), On: on})
+	if !on {
+		f.world.Wake(f.buf.wait)
+	}
+	return nil
+}
+
+// Assignment gives the partitions that are assigned, in order.
+func (f *Fetcher) Assignment() []cluster.TopicPartition {
+	return f.list(func(*place) bool { return true })
+}
+
+// Paused gives the partitions that are paused, in order.
+func (f *Fetcher) Paused() []cluster.TopicPartition {
+	return f.list(func(p *place) bool { return p.paused })
+}
+
+func (f *Fetcher) list(keep func(*place) bool) (parts []cluster.TopicPartition) {
+	f.buf.mu.Lock()
+	defer f.buf.mu.Unlock()
+	for _, p := range f.buf.order {
+		if keep(p) {
+			parts = append(parts, p.tp)
+		}
+	}
+	slices.SortFunc(parts, cluster.TopicPartition.Compare)
+	return parts
+}
+
+// Take waits for the next chunk, in turn over the partitions. A chunk that was not read to its end is given again.
+func (f *Fetcher) Take(ctx context.Context) (*Chunk, error) {
+	k, err := f.buf.Take(ctx)
+	if k != nil {
+		k.crc, k.limit, k.read = f.cfg.CheckCRCs, f.cfg.Decompress, f.cfg.Committed
+	}
+	return k, err
+}
+
+// Ready gives the next chunk if there is one, without waiting; nil if there is none.
+func (f *Fetcher) Ready() (*Chunk, error) {
+	k, err := f.buf.take()
+	if k != nil {
+		k.crc, k.limit, k.read = f.cfg.CheckCRCs, f.cfg.Decompress, f.cfg.Committed
+	}
+	return k, err
+}
+
+// Wake ends a Take that waits with nothing: it looks again.
+func (f *Fetcher) Wake() { f.world.Wake(f.buf.wait) }
+
+// Position gives the offset that is read next, and waits until it is known.
+func (f *Fetcher) Position(ctx context.Context, tp cluster.TopicPartition) (int64, error) {
+	return f.buf.position(ctx, tp)
+}
+
+// Watermarks gives what the brokers said last of a partition; ok is false if it is not assigned.
+func (f *Fetcher) Watermarks(tp cluster.TopicPartition) (w Watermarks, ok bool) {
+	f.buf.mu.Lock()
+	defer f.buf.mu.Unlock()
+	p := f.buf.byTP[tp]
+	if p == nil {
+		return w, false
+	}
+	return Watermarks{p.logStart, p.lastStable, p.highWater}, true
+}
+
+// Lag is how many offsets lie between the position and the end of what can be read; -1: not known yet.
+func (f *Fetcher) Lag(tp cluster.TopicPartition) int64 {
+	f.buf.mu.Lock()
+	defer f.buf.mu.Unlock()
+	p := f.buf.byTP[tp]
+	if p == nil || p.position < 0 || p.highWater < 0 {
+		return -1
+	}
+	end := p.highWater
+	if f.cfg.Committed {
+		end = p.lastStable
+	}
+	return max(0, end-p.position)
+}
+
+// Close ends the sessions with the brokers. Readers get ErrClosed.
+func (f *Fetcher) Close(ctx context.Context) error {
+	f.buf.mu.Lock()
+	f.buf.over = true
+	var wake []*role.Waiter
+	for _, p := range f.buf.order {
+		wake = append(wake, p.waiters...)
+		p.waiters = nil
+	}
+	f.buf.mu.Unlock()
+	for _, w := range append(wake, f.buf.wait) {
+		f.world.Wake(w)
+	}
+	f.client.Ref().Tell(&broker.Watch{ID: f.id})
+	p := role.NewPromise[struct{}](f.world)
+	f.self.Tell(&plan.Close{Owner: p})
+	_, err := p.Get(ctx)
+	return err
+}
+
+// Stop ends the actor. Its requests must have come back: close the client's connections first.
+func (f *Fetcher) Stop(ctx context.Context) error {
+	p := role.NewPromise[struct{}](f.world)
+	f.stop(func() { p.Settle(struct{}{}, nil) })
+	_, err := p.Get(ctx)
+	return err
+}
+
+// perform carries out the effects in the order that plan.Effects documents.
+func (f *Fetcher) perform(h *role.Handle, out *plan.Effects) {
+	ref := f.client.Ref()
+	for _, e := range out.Hints {
+		ref.Tell(&broker.Hint{TopicPartition: e.TopicPartition, Leader: e.Leader, Epoch: e.Epoch, Node: e.Node})
+	}
+	if len(out.Refresh) > 0 {
+		ref.Tell(&broker.Refresh{Topics: slices.Clone(out.Refresh), Suspect: cluster.NoNode, Why: out.Why})
+	}
+	now := h.World().Now()
+	for _, r := range out.Fetch {
+		f.fetch(now, r)
+	}
+	for _, q := range out.List {
+		f.listOffsets(now, q)
+	}
+	for _, q := range out.Check {
+		f.check(now, q)
+	}
+	for _, note := range f.buf.put(out) {
+		if f.note != nil {
+			f.note(note)
+		}
+	}
+	for _, e := range out.End {
+		req := &msg.FetchRequest{}
+		req.SetDefaults()
+		req.ReplicaID, req.SessionID, req.SessionEpoch, req.Topics = -1, e.ID, -1, []msg.FetchRequestFetchTopic{}
+		ref.Tell(&broker.Route{Req: req, To: broker.Target{Kind: broker.ToNode, Node: e.Node}, Purpose: broker.Fetch, Deadline: now.Add(time.Second), Reply: func(broker.Reply) {}})
+	}
+	if out.Closed != nil {
+		out.Closed.(*role.Promise[struct{}]).Settle(struct{}{}, nil)
+	}
+}
+
+// fetch sends a fetch request.
+func (f *Fetcher) fetch(now time.Time, r *plan.Request) {
+	req := &msg.FetchRequest{}
+	req.SetDefaults()
+	req.ReplicaID, req.MaxWaitMs, req.MinBytes, req.MaxBytes = -1, int32(f.cfg.MaxWait.Milliseconds()), int32(f.cfg.MinBytes), r.MaxByte
+	req.SessionID, req.SessionEpoch, req.RackID = r.Ask.ID, r.Ask.Epoch, f.cfg.Rack
+	if f.cfg.Committed {
+		req.IsolationLevel = 1
+	}
+	req.Topics = []msg.FetchRequestFetchTopic{}
+	for i := range r.Ask.Send {
+		w := &r.Ask.Send[i]
+		last := len(req.Topics) - 1
+		if last < 0 || req.Topics[last].Topic != w.Topic {
+			req.Topics = append(req.Topics, msg.FetchRequestFetchTopic{Topic: w.Topic, TopicID: w.ID})
+			last++
+		}
+		p := msg.FetchRequestFetchPartition{}
+		p.SetDefaults()
+		p.Partition, p.CurrentLeaderEpoch, p.FetchOffset, p.LastFetchedEpoch, p.LogStartOffset, p.PartitionMaxBytes = w.Partition, w.LeaderEpoch, w.Offset, w.LastEpoch, -1, w.MaxBytes
+		req.Topics[last].Partitions = append(req.Topics[last].Partitions, p)
+	}
+	for _, w := range r.Ask.Forget {
+		last := len(req.ForgottenTopicsData) - 1
+		if last < 0 || req.ForgottenTopicsData[last].Topic != w.Topic {
+			req.ForgottenTopicsData = append(req.ForgottenTopicsData, msg.FetchRequestForgottenTopic{Topic: w.Topic, TopicID: w.ID})
+			last++
+		}
+		req.ForgottenTopicsData[last].Partitions = append(req.ForgottenTopicsData[last].Partitions, w.Partition)
+	}
+	whole := r.Wants
+	route := &broker.Route{Req: req, To: broker.Target{Kind: broker.ToNode, Node: r.Node}, Purpose: broker.Fetch, Wait: f.cfg.MaxWait,
+		Deadline: now.Add(f.cfg.RequestTimeout + f.cfg.MaxWait)}
+	for i := range whole {
+		route.Partitions = append(route.Partitions, broker.Led{TopicPartition: whole[i].TopicPartition, Epoch: whole[i].LeaderEpoch})
+	}
+	if r.ByName {
+		route.MaxVersion = 12
+	}
+	route.Fit = func(version int16, _ protocol.Request) error {
+		if version < 7 { // no sessions: every request names everything
+			req.SessionID, req.SessionEpoch, req.ForgottenTopicsData = 0, -1, nil
+		}
+		return nil
+	}
+	route.Reply = func(reply broker.Reply) {
+		m := &plan.Fetched{Request: r, Version: reply.Version, Size: reply.Frame, Err: reply.Err, Moved: errors.Is(reply.Err, broker.ErrMoved)}
+		if resp, ok := reply.Resp.(*msg.FetchResponse); ok {
+			m.Resp = resp
+		}
+		f.self.Tell(m)
+	}
+	f.client.Ref().Tell(route)
+}
+
+func (f *Fetcher) listOffsets(now time.Time, q *plan.Query) {
+	req := &msg.ListOffsetsRequest{}
+	req.SetDefaults()
+	req.ReplicaID = -1
+	if f.cfg.Committed {
+		req.IsolationLevel = 1
+	}
+	for i := range q.Parts {
+		addList(req, q.Parts[i].TopicPartition, q.Parts[i].LeaderEpoch, q.Parts[i].Timestamp)
+	}
+	f.client.Ref().Tell(&broker.Route{Req: req, To: broker.Target{Kind: broker.ToNode, Node: q.Node}, Deadline: now.Add(f.cfg.RequestTimeout), Fit: fitList,
+		Reply: func(r broker.Reply) {
+			m := &plan.Listed{Query: q, Version: r.Version, Err: r.Err, Fatal: errors.Is(r.Err, broker.ErrUnsupported) || errors.Is(r.Err, broker.ErrClosed)}
+			if resp, ok := r.Resp.(*msg.ListOffsetsResponse); ok {
+				m.Resp = resp
+			}
+			f.self.Tell(m)
+		}})
+}
+
+func addList(req *msg.ListOffsetsRequest, tp cluster.TopicPartition, epoch int32, timestamp int64) {
+	last := len(req.Topics) - 1
+	if last < 0 || req.Topics[last].Name != tp.Topic {
+		req.Topics = append(req.Topics, msg.ListOffsetsRequestListOffsetsTopic{Name: tp.Topic})
+		last++
+	}
+	p := msg.ListOffsetsRequestListOffsetsPartition{}
+	p.SetDefaults()
+	p.PartitionIndex, p.CurrentLeaderEpoch, p.Timestamp, p.MaxNumOffsets = tp.Partition, epoch, timestamp, 1
+	req.Topics[last].Partitions = append(req.Topics[last].Partitions, p)
+}
+
+// fitList drops what an old broker cannot be told: the isolation level.
+func fitList(version int16, req protocol.Request) error {
+	if version < 2 {
+		req.(*msg.ListOffsetsRequest).IsolationLevel = 0
+	}
+	return nil
+}
+
+func (f *Fetcher) check(now time.Time, q *plan.Query) {
+	req := &msg.OffsetForLeaderEpochRequest{}
+	req.SetDefaults()
+	req.ReplicaID = -1
+	for i := range q.Parts {
+		p := &q.Parts[i]
+		last := len(req.Topics) - 1
+		if last < 0 || req.Topics[last].Topic != p.Topic {
+			req.Topics = append(req.Topics, msg.OffsetForLeaderEpochRequestOffsetForLeaderTopic{Topic: p.Topic})
+			last++
+		}
+		req.Topics[last].Partitions = append(req.Topics[last].Partitions, msg.OffsetForLeaderEpochRequestOffsetForLeaderPartition{
+			Partition: p.Partition, CurrentLeaderEpoch: p.LeaderEpoch, LeaderEpoch: p.LastEpoch})
+	}
+	f.client.Ref().Tell(&broker.Route{Req: req, MinVersion: 3, To: broker.Target{Kind: broker.ToNode, Node: q.Node}, Deadline: now.Add(f.cfg.RequestTimeout),
+		Reply: func(r broker.Reply) {
+			m := &plan.Checked{Query: q, Err: r.Err, Fatal: errors.Is(r.Err, broker.ErrUnsupported)}
+			if resp, ok := r.Resp.(*msg.OffsetForLeaderEpochResponse); ok {
+				m.Resp = resp
+			}
+			f.self.Tell(m)
+		}})
+}

@@ -1,0 +1,228 @@
+package fetcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/kactor-go/kactor/actors/role"
+	"github.com/kactor-go/kactor/fetcher/internal/plan"
+	"github.com/kactor-go/kactor/protocol/cluster"
+)
+
+// place is where the application is with one partition.
+type place struct {
+	tp         cluster.TopicPartition
+	gen        uint64
+	paused     bool
+	position   int64 // -1: not known yet
+	highWater  int64
+	lastStable int64
+	logStart   int64
+	failed     error // told once by Take, kept for Position
+	chunks     []*Chunk
+	waiters    []*role.Waiter // for the position
+}
+
+// buffer holds what was fetched and is not taken. The actor puts in, one consumer takes out.
+type buffer struct {
+	world role.World
+	mu    sync.Mutex
+	byTP  map[cluster.TopicPartition]*place
+	order []*place // in turn: who was taken last is behind
+	fails []error
+	gen   uint64
+	wait  *role.Waiter
+	over  bool
+	give  func([]plan.Taking) // tells the actor
+}
+
+func (b *buffer) place(tp cluster.TopicPartition, gen uint64) *place {
+	if p := b.byTP[tp]; p != nil && p.gen == gen {
+		return p
+	}
+	return nil
+}
+
+// assign adds a partition, or moves it; what was fetched before is dropped.
+func (b *buffer) assign(tp cluster.TopicPartition, offset int64) (gen uint64, dropped []plan.Taking) {
+	b.gen++
+	p := b.byTP[tp]
+	if p == nil {
+		p = &place{tp: tp}
+		b.byTP[tp] = p
+		b.order = append(b.order, p)
+		p.highWater, p.lastStable, p.logStart = -1, -1, -1
+	}
+	dropped = p.drop()
+	p.gen, p.position, p.failed = b.gen, max(offset, -1), nil
+	return b.gen, dropped
+}
+
+func (p *place) drop() (dropped []plan.Taking) {
+	for _, k := range p.chunks {
+		dropped = append(dropped, plan.Taking{TopicPartition: p.tp, Gen: k.gen, Bytes: k.bytes})
+	}
+	p.chunks = nil
+	return dropped
+}
+
+func (b *buffer) revoke(tp cluster.TopicPartition) (dropped []plan.Taking, waiters []*role.Waiter, ok bool) {
+	p := b.byTP[tp]
+	if p == nil {
+		return nil, nil, false
+	}
+	delete(b.byTP, tp)
+	b.order = slices.DeleteFunc(b.order, func(o *place) bool { return o == p })
+	p.gen = 0
+	return p.drop(), p.waiters, true
+}
+
+// perform puts in what the core found.
+func (b *buffer) put(out *plan.Effects) (notes []string) {
+	b.mu.Lock()
+	var wake []*role.Waiter
+	var dropped []plan.Taking
+	news := false
+	for i := range out.Places {
+		e := &out.Places[i]
+		p := b.place(e.TopicPartition, e.Gen)
+		if p == nil {
+			continue
+		}
+		if e.Why != "" {
+			notes = append(notes, fmt.Sprintf("%s: %s; position %d", e.TopicPartition, e.Why, e.Position))
+		}
+		if e.Position >= 0 {
+			dropped = append(dropped, p.drop()...)
+			p.position = e.Position
+			wake = append(wake, p.waiters...)
+			p.waiters = nil
+		}
+		if e.HighWater >= 0 {
+			p.highWater, p.lastStable, p.logStart = e.HighWater, e.LastStable, e.LogStart
+		}
+	}
+	for _, k := range out.Chunks {
+		p := b.place(k.TopicPartition, k.Gen)
+		if p == nil {
+			dropped = append(dropped, plan.Taking{TopicPartition: k.TopicPartition, Gen: k.Gen, Bytes: k.Bytes})
+			continue
+		}
+		p.chunks = append(p.chunks, newChunk(b, p, k))
+		news = true
+	}
+	for i := range out.Fail {
+		f := &out.Fail[i]
+		if p := b.place(f.TopicPartition, f.Gen); p != nil {
+			p.failed = failure(f)
+			b.fails = append(b.fails, p.failed)
+			wake = append(wake, p.waiters...)
+			p.waiters = nil
+			news = true
+		}
+	}
+	b.mu.Unlock()
+	if len(dropped) > 0 {
+		b.give(dropped)
+	}
+	for _, w := range wake {
+		b.world.Wake(w)
+	}
+	if news {
+		b.world.Wake(b.wait)
+	}
+	return notes
+}
+
+func failure(f *plan.Failure) error {
+	var t *plan.Truncation
+	if errors.As(f.Err, &t) {
+		return &LogTruncationError{f.TopicPartition, t.Position, t.Divergent}
+	}
+	return &PartitionError{f.TopicPartition, f.Offset, f.Err}
+}
+
+// take gives the next chunk of a partition that is not paused, in turn. What failed is told first.
+func (b *buffer) take() (*Chunk, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.over {
+		return nil, ErrClosed
+	}
+	if len(b.fails) > 0 {
+		err := b.fails[0]
+		b.fails = b.fails[1:]
+		return nil, err
+	}
+	for i, p := range b.order {
+		if p.paused || len(p.chunks) == 0 {
+			continue
+		}
+		k := p.chunks[0]
+		b.order = append(slices.Delete(b.order, i, i+1), p)
+		return k, nil
+	}
+	return nil, nil
+}
+
+// Take waits for the next chunk. The same chunk is given again until it was read to its end: what was not read is not lost.
+func (b *buffer) Take(ctx context.Context) (*Chunk, error) {
+	for {
+		if k, err := b.take(); k != nil || err != nil {
+			return k, err
+		}
+		if err := b.world.Park(ctx, b.wait); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// done takes a chunk that was read to its end out of the buffer.
+func (b *buffer) done(k *Chunk, t plan.Taking) {
+	b.mu.Lock()
+	if p := b.place(k.TopicPartition, k.gen); p != nil && len(p.chunks) > 0 && p.chunks[0] == k {
+		p.chunks = p.chunks[1:]
+		b.mu.Unlock()
+		b.give([]plan.Taking{t})
+		return
+	}
+	b.mu.Unlock() // it was dropped before, and its bytes given back
+}
+
+// position waits until the position of a partition is known.
+func (b *buffer) position(ctx context.Context, tp cluster.TopicPartition) (int64, error) {
+	for {
+		b.mu.Lock()
+		p := b.byTP[tp]
+		switch {
+		case b.over:
+			b.mu.Unlock()
+			return -1, ErrClosed
+		case p == nil:
+			b.mu.Unlock()
+			return -1, fmt.Errorf("position of %s: %w", tp, ErrNotAssigned)
+		case p.position >= 0:
+			defer b.mu.Unlock()
+			return p.position, nil
+		case p.failed != nil:
+			defer b.mu.Unlock()
+			return -1, p.failed
+		}
+		w := role.NewWaiter()
+		p.waiters = append(p.waiters, w)
+		b.mu.Unlock()
+		if err := b.world.Park(ctx, w); err != nil {
+			return -1, fmt.Errorf("position of %s: %w", tp, err)
+		}
+	}
+}
+
+// Watermarks are what the brokers said last of a partition.
+type Watermarks struct {
+	Start      int64 // first offset there is; -1: not known
+	LastStable int64 // up to here transactions are decided
+	High       int64 // up to here records can be read
+}

@@ -1,0 +1,237 @@
+package plan
+
+import (
+	"time"
+
+	"github.com/kactor-go/kactor/fetcher/internal/session"
+	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/cluster"
+	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/wire"
+)
+
+// least is how much of the budget must be free for a fetch.
+const least = 64 << 10
+
+// ahead is how many chunks of a partition may wait for the application. With one alone a partition that is read fast would stand still while its broker holds
+// the next fetch back for the sake of the others.
+const ahead = 4
+
+// driveFetches sends a fetch to every broker that has something to give and none in flight.
+func (c *Core) driveFetches(now time.Time, out *Effects) {
+	var wants map[int32][]*part
+	var nodes []int32
+	for _, p := range c.parts {
+		if p.state != Fetching || p.paused || p.inFlight || p.buffered >= ahead {
+			continue
+		}
+		node, epoch, ok := c.leader(now, p, out)
+		if !ok || !c.current(p, epoch) {
+			continue
+		}
+		if p.replica >= 0 {
+			if _, there := c.snap.Node(p.replica); there && now.Before(p.replicaBy) {
+				node = p.replica
+			} else {
+				p.replica = cluster.NoNode
+			}
+		}
+		if wants == nil {
+			wants = map[int32][]*part{}
+		}
+		if wants[node] == nil {
+			nodes = append(nodes, node)
+		}
+		wants[node] = append(wants[node], p)
+	}
+	for _, node := range nodes {
+		l := c.line(node)
+		if l.flight {
+			continue
+		}
+		if now.Before(l.retryAt) {
+			c.at(l.retryAt)
+			continue
+		}
+		c.fetch(l, wants[node], len(nodes), out)
+	}
+}
+
+// current takes over a leader's epoch. What was fetched under another is checked first: the log may have been truncated (KIP-320).
+func (c *Core) current(p *part, epoch int32) bool {
+	if epoch == p.epoch || epoch < 0 {
+		return true
+	}
+	p.epoch = epoch
+	if p.lastEpoch >= 0 && p.lastEpoch != epoch && p.offset > 0 {
+		p.become(Validating)
+		return false
+	}
+	return true
+}
+
+func (c *Core) fetch(l *line, parts []*part, brokers int, out *Effects) {
+	free := c.cfg.Budget - c.used
+	if free < least {
+		return // Taken makes room
+	}
+	cost := min(int64(c.cfg.MaxBytes), max(c.cfg.Budget/int64(brokers), least), free)
+	r := &Request{Node: l.node, MaxByte: int32(cost), Cost: cost}
+	for _, p := range parts {
+		w := session.Want{TopicPartition: p.TopicPartition, Offset: p.offset, LogStart: -1, LeaderEpoch: p.epoch, LastEpoch: p.lastEpoch, MaxBytes: p.maxBytes}
+		if t := c.snap.Topic(p.Topic); t != nil {
+			w.ID = t.ID
+		}
+		if w.ID == (wire.UUID{}) {
+			r.ByName = true
+		}
+		r.Wants = append(r.Wants, w)
+		r.Gens = append(r.Gens, p.gen)
+		p.inFlight = true
+	}
+	c.used += cost
+	r.Ask = l.session.Next(r.Wants)
+	l.flight = true
+	out.Fetch = append(out.Fetch, r)
+}
+
+// fetched takes an answer apart.
+func (c *Core) fetched(now time.Time, m *Fetched, out *Effects) {
+	l := c.line(m.Request.Node)
+	l.flight = false
+	c.used -= m.Request.Cost
+	for i, w := range m.Request.Wants {
+		if p := c.part(w.TopicPartition, m.Request.Gens[i]); p != nil {
+			p.inFlight = false
+		}
+	}
+	if m.Err != nil {
+		l.session.Reset()
+		c.noReplica(m.Request)
+		if !m.Moved {
+			l.fails++
+			l.retryAt = now.Add(min(c.cfg.BackoffFirst<<min(l.fails-1, 10), c.cfg.BackoffMax))
+		}
+		for _, w := range m.Request.Wants {
+			c.refresh(w.Topic, "a fetch failed", out)
+		}
+		return
+	}
+	l.fails = 0
+	if code := protocol.Code(m.Resp.ErrorCode); code != protocol.None {
+		l.session.Reset()
+		if code != protocol.FetchSessionIDNotFound && code != protocol.InvalidFetchSessionEpoch && code != protocol.FetchSessionTopicIDError {
+			l.fails++
+			l.retryAt = now.Add(c.cfg.BackoffFirst)
+		}
+		return
+	}
+	l.session.Answered(m.Resp.SessionID)
+	for i := range m.Resp.Responses {
+		t := &m.Resp.Responses[i]
+		for k := range t.Partitions {
+			c.partition(now, m, t, &t.Partitions[k], out)
+		}
+	}
+}
+
+func (c *Core) noReplica(r *Request) {
+	for i, w := range r.Wants {
+		if p := c.part(w.TopicPartition, r.Gens[i]); p != nil {
+			p.replica = cluster.NoNode
+		}
+	}
+}
+
+// asked finds the partition of an answer among those that were asked for: nothing else is taken.
+func (c *Core) asked(m *Fetched, t *msg.FetchResponseFetchableTopicResponse, d *msg.FetchResponsePartitionData) (*part, session.Want) {
+	for i, w := range m.Request.Wants {
+		same := w.Topic == t.Topic
+		if m.Version >= 13 {
+			same = w.ID == wire.UUID(t.TopicID)
+		}
+		if same && w.Partition == d.PartitionIndex {
+			p := c.part(w.TopicPartition, m.Request.Gens[i])
+			if p == nil || p.state != Fetching || p.offset != w.Offset {
+				return nil, w
+			}
+			return p, w
+		}
+	}
+	return nil, session.Want{}
+}
+
+func (c *Core) partition(now time.Time, m *Fetched, t *msg.FetchResponseFetchableTopicResponse, d *msg.FetchResponsePartitionData, out *Effects) {
+	p, w := c.asked(m, t, d)
+	if p == nil {
+		return
+	}
+	if code := protocol.Code(d.ErrorCode); code != protocol.None {
+		c.refused(now, p, m, d, code, out)
+		return
+	}
+	p.failures = 0
+	if m.Version >= 11 && d.PreferredReadReplica >= 0 && d.PreferredReadReplica != m.Request.Node {
+		p.replica, p.replicaBy = d.PreferredReadReplica, now.Add(c.cfg.ReplicaAge)
+		return
+	}
+	if m.Version >= 12 && d.DivergingEpoch.EndOffset >= 0 && d.DivergingEpoch.Epoch >= 0 {
+		c.truncated(p, d.DivergingEpoch.EndOffset, d.DivergingEpoch.Epoch, out)
+		return
+	}
+	if m.Version >= 5 {
+		p.logStart = d.LogStartOffset
+	}
+	last := d.LastStableOffset
+	if m.Version < 4 {
+		last = d.HighWatermark
+	}
+	out.Places = append(out.Places, Place{p.TopicPartition, p.gen, -1, d.HighWatermark, last, p.logStart, ""})
+	if len(d.Records) == 0 {
+		return
+	}
+	end, epoch, ok := lastOf(d.Records)
+	k := &Chunk{TopicPartition: p.TopicPartition, Gen: p.gen, Offset: w.Offset, Records: d.Records, LeaderEpoch: p.epoch, HighWatermark: d.HighWatermark,
+		LastStable: last, LogStart: p.logStart, Bytes: int64(len(d.Records))}
+	if c.cfg.Committed {
+		k.Aborted = d.AbortedTransactions
+	}
+	if ok && end >= p.offset {
+		p.offset = end + 1
+		if epoch >= 0 {
+			p.lastEpoch = epoch
+		}
+	}
+	p.buffered++
+	c.used += k.Bytes
+	out.Chunks = append(out.Chunks, k)
+}
+
+// refused deals with an error of one partition.
+func (c *Core) refused(now time.Time, p *part, m *Fetched, d *msg.FetchResponsePartitionData, code protocol.Code, out *Effects) {
+	follower := p.replica >= 0 && m.Request.Node == p.replica
+	p.replica = cluster.NoNode
+	if m.Version >= 12 && d.CurrentLeader.LeaderID >= 0 && d.CurrentLeader.LeaderEpoch > p.epoch {
+		h := Hint{TopicPartition: p.TopicPartition, Leader: d.CurrentLeader.LeaderID, Epoch: d.CurrentLeader.LeaderEpoch}
+		for _, n := range m.Resp.NodeEndpoints {
+			if n.NodeID == h.Leader {
+				h.Node = &cluster.Node{ID: n.NodeID, Host: n.Host, Port: n.Port}
+			}
+		}
+		out.Hints = append(out.Hints, h)
+	}
+	switch code {
+	case protocol.OffsetOutOfRange:
+		if follower || d.PartitionIndex != p.Partition {
+			return // the leader may have it: a follower is no witness
+		}
+		c.outOfRange(p, out)
+	case protocol.TopicAuthorizationFailed, protocol.UnsupportedVersion, protocol.UnsupportedCompressionType, protocol.InvalidTopicException:
+		c.fail(p, code, out)
+	case protocol.CorruptMessage:
+		c.later(now, p)
+	default: // all others are the cluster's own troubles: they pass
+		c.refresh(p.Topic, code.Name(), out)
+		c.later(now, p)
+	}
+}

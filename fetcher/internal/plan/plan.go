@@ -1,0 +1,516 @@
+// Package plan is the pure core of the fetcher: where each partition is, and what to ask of whom.
+//
+//	             seek to offset                         leader has changed
+//	assigned ---------------------> Fetching <-------------------------> Validating
+//	   |                               ^  | out of range, truncated           |
+//	   +--- beginning, end, time --> Resetting <------------------------------+
+//
+// It owns: positions of what is fetched, sessions, one fetch in flight for each broker, the byte budget, resets, and the checks for truncated logs. What the application has been
+// given is not its concern: chunks go to a buffer and come back as Taken.
+//
+// Everything that is asked carries the partition's generation, which each assignment and each seek raises: answers to a life before are dropped.
+// Files: plan.go the core; fetch.go fetching; reset.go resets and checks.
+package plan
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/kactor-go/kactor/fetcher/internal/session"
+	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/cluster"
+	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/wire"
+)
+
+// Special offsets to begin at.
+const (
+	AtEnd     int64 = -1
+	AtStart   int64 = -2
+	AtDefault int64 = -3 // what auto.offset.reset says
+)
+
+// ErrNoOffset says that there is no offset to begin at, and that auto.offset.reset is none.
+var ErrNoOffset = errors.New("no offset to begin at, and auto.offset.reset is none")
+
+// Reset policies of auto.offset.reset.
+const (
+	ResetLatest uint8 = iota
+	ResetEarliest
+	ResetNone
+	ResetDuration // to the first record not older than so long (KIP-1106)
+)
+
+// Config of the core.
+type Config struct {
+	MinBytes, MaxBytes, PartitionBytes int32
+	MaxWait                            time.Duration
+	Budget                             int64
+	Committed                          bool // read_committed
+	Rack                               string
+	Policy                             uint8
+	Duration                           time.Duration // of ResetDuration
+	RequestTimeout                     time.Duration
+	BackoffFirst, BackoffMax           time.Duration
+	ReplicaAge                         time.Duration // how long a preferred replica is used
+}
+
+// State of a partition.
+type State uint8
+
+// The states.
+const (
+	Resetting State = iota
+	Validating
+	Fetching
+	Failed // the application has been told; a seek mends it
+)
+
+var legal = [...][]State{
+	Resetting:  {Resetting, Fetching, Failed},
+	Validating: {Validating, Fetching, Resetting, Failed},
+	Fetching:   {Fetching, Validating, Resetting, Failed},
+	Failed:     {Resetting, Fetching, Failed},
+}
+
+// Messages.
+type (
+	// Message is what the core takes.
+	Message interface{ fetcher() }
+	// Assign begins to fetch partitions, or moves those that are there: a seek.
+	Assign struct{ Starts []Start }
+	// Revoke ends the fetching of partitions.
+	Revoke struct{ Parts []cluster.TopicPartition }
+	// Pause stops the fetching of partitions, or lets it go on.
+	Pause struct {
+		Parts []cluster.TopicPartition
+		On    bool
+	}
+	// Taken says that chunks are done with.
+	Taken struct{ Chunks []Taking }
+	// Changed is a new picture of the cluster.
+	Changed struct{ Snapshot *cluster.Snapshot }
+	// Fetched answers a fetch.
+	Fetched struct {
+		Request *Request
+		Resp    *msg.FetchResponse
+		Version int16
+		Size    int
+		Err     error
+		Moved   bool
+	}
+	// Listed answers ListOffsets.
+	Listed struct {
+		Query   *Query
+		Resp    *msg.ListOffsetsResponse
+		Version int16
+		Err     error
+		Fatal   bool
+	}
+	// Checked answers OffsetForLeaderEpoch.
+	Checked struct {
+		Query *Query
+		Resp  *msg.OffsetForLeaderEpochResponse
+		Err   error
+		Fatal bool // the broker does not have the request
+	}
+	// Close ends the sessions.
+	Close struct{ Owner any }
+)
+
+func (*Assign) fetcher()  {}
+func (*Revoke) fetcher()  {}
+func (*Pause) fetcher()   {}
+func (*Taken) fetcher()   {}
+func (*Changed) fetcher() {}
+func (*Fetched) fetcher() {}
+func (*Listed) fetcher()  {}
+func (*Checked) fetcher() {}
+func (*Close) fetcher()   {}
+
+// Start is where a partition begins.
+type Start struct {
+	cluster.TopicPartition
+	Gen    uint64
+	Offset int64 // or AtEnd, AtStart, AtDefault
+	Time   int64 // with Offset AtEnd-99: milliseconds since 1970
+	ByTime bool
+	Epoch  int32 // leader epoch of the record before, where it is known; -1
+}
+
+// Taking is a chunk that is done with: consumed to its end, or dropped.
+type Taking struct {
+	cluster.TopicPartition
+	Gen   uint64
+	Bytes int64
+	// Corrupt asks to fetch again from At.
+	Corrupt bool
+	At      int64
+	// Grow asks for more bytes: not one whole batch came.
+	Grow bool
+}
+
+// Request is one fetch in flight.
+type Request struct {
+	Node    int32
+	Wants   []session.Want
+	Gens    []uint64
+	Ask     session.Ask
+	MaxByte int32
+	Cost    int64 // reserved of the budget
+	ByName  bool  // a topic id is not known: no version with ids
+	Led     []int32
+}
+
+// Query is one ListOffsets or OffsetForLeaderEpoch in flight.
+type Query struct {
+	Node  int32
+	Parts []QueryPart
+}
+
+// QueryPart is one partition of a query.
+type QueryPart struct {
+	cluster.TopicPartition
+	Gen         uint64
+	Timestamp   int64
+	LeaderEpoch int32
+	LastEpoch   int32
+}
+
+// Chunk is what came of one partition in one answer.
+type Chunk struct {
+	cluster.TopicPartition
+	Gen           uint64
+	Offset        int64 // the records from here on count
+	Records       []byte
+	LeaderEpoch   int32
+	HighWatermark int64
+	LastStable    int64
+	LogStart      int64
+	Aborted       []msg.FetchResponseAbortedTransaction
+	Bytes         int64
+}
+
+// Place tells where a partition stands: at its reset, and with each answer.
+type Place struct {
+	cluster.TopicPartition
+	Gen        uint64
+	Position   int64 // set when it was resolved; -1
+	HighWater  int64
+	LastStable int64
+	LogStart   int64
+	Why        string // of a reset: what the application may want to know
+}
+
+// Failure is what the application must be told.
+type Failure struct {
+	cluster.TopicPartition
+	Gen    uint64
+	Offset int64
+	Err    error
+}
+
+// Truncation says that the log has lost records that were consumed (KIP-320).
+type Truncation struct {
+	Position  int64
+	Divergent int64 // the log agrees up to here; -1: not known
+	Epoch     int32
+}
+
+// Error says what happened.
+func (t *Truncation) Error() string { return "log truncation" }
+
+// Hint is a leader learnt from an answer.
+type Hint struct {
+	cluster.TopicPartition
+	Leader, Epoch int32
+	Node          *cluster.Node
+}
+
+// Effects of a step, to be performed in this order.
+type Effects struct {
+	Hints   []Hint
+	Refresh []string // topics
+	Why     string
+	Fetch   []*Request
+	List    []*Query
+	Check   []*Query
+	Places  []Place
+	Chunks  []*Chunk
+	Fail    []Failure
+	End     []EndSession
+	Closed  any
+}
+
+// EndSession closes a session.
+type EndSession struct {
+	Node, ID int32
+}
+
+// Reset empties the effects.
+func (e *Effects) Reset() {
+	clear(e.Fetch)
+	clear(e.Chunks)
+	clear(e.Fail)
+	*e = Effects{Hints: e.Hints[:0], Refresh: e.Refresh[:0], Fetch: e.Fetch[:0], List: e.List[:0], Check: e.Check[:0], Places: e.Places[:0], Chunks: e.Chunks[:0],
+		Fail: e.Fail[:0], End: e.End[:0]}
+}
+
+// part is one partition.
+type part struct {
+	cluster.TopicPartition
+	gen      uint64
+	state    State
+	paused   bool
+	asked    bool // a query is in flight
+	inFlight bool // a fetch is in flight
+	buffered int  // chunks the application has not taken
+
+	start     Start // of a reset
+	offset    int64 // to fetch next
+	epoch     int32 // leader epoch it is fetched under
+	lastEpoch int32 // of the last record fetched; -1
+	logStart  int64
+	maxBytes  int32
+	replica   int32 // preferred; cluster.NoNode: none
+	replicaBy time.Time
+	failures  int
+	retryAt   time.Time
+}
+
+func (p *part) become(s State) {
+	if !slices.Contains(legal[p.state], s) {
+		panic("fetcher: illegal transition of a partition")
+	}
+	p.state = s
+}
+
+// line is one broker.
+type line struct {
+	node    int32
+	flight  bool
+	session session.Session
+	retryAt time.Time
+	fails   int
+}
+
+// Core is the state of the fetcher.
+type Core struct {
+	cfg    Config
+	snap   *cluster.Snapshot
+	parts  []*part // in order of topic and partition
+	lines  []*line
+	used   int64 // of the budget: reserved and buffered
+	nextAt time.Time
+	closed bool
+}
+
+// New makes the core.
+func New(cfg Config, snap *cluster.Snapshot) *Core { return &Core{cfg: cfg, snap: snap} }
+
+func (c *Core) find(tp cluster.TopicPartition) (int, bool) {
+	return slices.BinarySearchFunc(c.parts, tp, func(p *part, tp cluster.TopicPartition) int { return p.Compare(tp) })
+}
+
+func (c *Core) part(tp cluster.TopicPartition, gen uint64) *part {
+	if i, ok := c.find(tp); ok && c.parts[i].gen == gen {
+		return c.parts[i]
+	}
+	return nil
+}
+
+func (c *Core) line(node int32) *line {
+	for _, l := range c.lines {
+		if l.node == node {
+			return l
+		}
+	}
+	l := &line{node: node}
+	c.lines = append(c.lines, l)
+	return l
+}
+
+// Step takes one message.
+func (c *Core) Step(now time.Time, m Message, out *Effects) {
+	switch m := m.(type) {
+	case *Assign:
+		for i := range m.Starts {
+			c.assign(&m.Starts[i], out)
+		}
+	case *Revoke:
+		for _, tp := range m.Parts {
+			if i, ok := c.find(tp); ok {
+				c.parts = slices.Delete(c.parts, i, i+1)
+			}
+		}
+	case *Pause:
+		for _, tp := range m.Parts {
+			if i, ok := c.find(tp); ok {
+				c.parts[i].paused = m.On
+			}
+		}
+	case *Taken:
+		for i := range m.Chunks {
+			c.taken(&m.Chunks[i])
+		}
+	case *Changed:
+		c.changed(now, m.Snapshot)
+	case *Fetched:
+		c.fetched(now, m, out)
+	case *Listed:
+		c.listed(now, m, out)
+	case *Checked:
+		c.checked(now, m, out)
+	case *Close:
+		c.shut(m.Owner, out)
+	}
+	c.drive(now, out)
+}
+
+// Tick looks at the deadlines.
+func (c *Core) Tick(now time.Time, out *Effects) { c.drive(now, out) }
+
+func (c *Core) assign(s *Start, out *Effects) {
+	i, ok := c.find(s.TopicPartition)
+	p := &part{TopicPartition: s.TopicPartition, replica: cluster.NoNode}
+	if ok { // a seek: the fetch in flight, if there is one, belongs to the life before
+		p.paused = c.parts[i].paused
+		c.parts[i] = p
+	} else {
+		c.parts = slices.Insert(c.parts, i, p)
+		out.Refresh = append(out.Refresh, s.Topic)
+	}
+	p.gen, p.start, p.offset, p.epoch, p.lastEpoch, p.maxBytes, p.logStart = s.Gen, *s, -1, -1, s.Epoch, c.cfg.PartitionBytes, -1
+	p.state = Resetting
+	if s.Offset >= 0 && !s.ByTime {
+		p.offset = s.Offset
+		p.state = Fetching
+	}
+}
+
+func (c *Core) taken(t *Taking) {
+	c.used -= t.Bytes
+	p := c.part(t.TopicPartition, t.Gen)
+	if p == nil {
+		return
+	}
+	p.buffered--
+	if t.Corrupt && p.state == Fetching {
+		p.offset = t.At
+	}
+	if t.Grow {
+		p.maxBytes = int32(min(int64(p.maxBytes)*2, 1<<30))
+	}
+}
+
+func (c *Core) changed(now time.Time, s *cluster.Snapshot) {
+	old := c.snap
+	c.snap = s
+	for _, p := range c.parts {
+		a, _ := old.Leader(p.Topic, p.Partition)
+		b, _ := s.Leader(p.Topic, p.Partition)
+		if a != b && b >= 0 {
+			p.retryAt, p.replica = time.Time{}, cluster.NoNode
+		}
+		t, u := old.Topic(p.Topic), s.Topic(p.Topic)
+		if t != nil && u != nil && t.ID != u.ID && t.ID != (wire.UUID{}) && u.ID != (wire.UUID{}) { // created again: epochs begin anew
+			p.epoch, p.lastEpoch = -1, -1
+		}
+	}
+	for _, l := range c.lines {
+		if _, there := s.Node(l.node); !there {
+			l.session.Reset()
+		}
+	}
+	_ = now
+}
+
+// drive asks for what can be asked for.
+func (c *Core) drive(now time.Time, out *Effects) {
+	if c.closed {
+		return
+	}
+	c.nextAt = time.Time{}
+	c.driveQueries(now, out)
+	c.driveFetches(now, out)
+}
+
+func (c *Core) at(t time.Time) {
+	if c.nextAt.IsZero() || t.Before(c.nextAt) {
+		c.nextAt = t
+	}
+}
+
+// later puts a partition off.
+func (c *Core) later(now time.Time, p *part) {
+	p.failures++
+	p.retryAt = now.Add(min(c.cfg.BackoffFirst<<min(p.failures-1, 10), c.cfg.BackoffMax))
+}
+
+// leader gives the leader of a partition that may be asked now. Where there is none metadata is asked for.
+func (c *Core) leader(now time.Time, p *part, out *Effects) (node, epoch int32, ok bool) {
+	if now.Before(p.retryAt) {
+		c.at(p.retryAt)
+		return 0, 0, false
+	}
+	node, epoch = c.snap.Leader(p.Topic, p.Partition)
+	if node < 0 {
+		if t := c.snap.Topic(p.Topic); t != nil && t.Err != protocol.None && !t.Err.Retriable() {
+			c.fail(p, t.Err, out)
+			return 0, 0, false
+		}
+		c.refresh(p.Topic, "a partition has no leader", out)
+		c.later(now, p)
+		c.at(p.retryAt)
+		return 0, 0, false
+	}
+	return node, epoch, true
+}
+
+func (c *Core) refresh(topic, why string, out *Effects) {
+	if !slices.Contains(out.Refresh, topic) {
+		out.Refresh = append(out.Refresh, topic)
+	}
+	out.Why = why
+}
+
+// fail tells the application.
+func (c *Core) fail(p *part, err error, out *Effects) {
+	p.become(Failed)
+	out.Fail = append(out.Fail, Failure{p.TopicPartition, p.gen, p.offset, err})
+}
+
+func (c *Core) shut(owner any, out *Effects) {
+	c.closed = true
+	for _, l := range c.lines {
+		if id, open := l.session.Open(); open && !l.flight {
+			out.End = append(out.End, EndSession{l.node, id})
+		}
+	}
+	out.Closed = owner
+}
+
+// Next is the earliest deadline.
+func (c *Core) Next() time.Time { return c.nextAt }
+
+// Abort tells every partition's reader.
+func (c *Core) Abort(err error, out *Effects) {
+	c.closed = true
+	for _, p := range c.parts {
+		out.Fail = append(out.Fail, Failure{p.TopicPartition, p.gen, p.offset, err})
+	}
+	c.parts = nil
+}
+
+// Refuse answers a message that comes after Abort.
+func (c *Core) Refuse(m Message, err error, out *Effects) {
+	switch m := m.(type) {
+	case *Assign:
+		for i := range m.Starts {
+			out.Fail = append(out.Fail, Failure{m.Starts[i].TopicPartition, m.Starts[i].Gen, m.Starts[i].Offset, err})
+		}
+	case *Close:
+		out.Closed = m.Owner
+	}
+}

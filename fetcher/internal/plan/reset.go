@@ -1,0 +1,231 @@
+package plan
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/cluster"
+	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/record"
+)
+
+// Timestamps of ListOffsets that ask for a place.
+const (
+	latest   = -1
+	earliest = -2
+)
+
+// lastOf gives the offset and the epoch of the last whole batch.
+func lastOf(raw []byte) (offset int64, epoch int32, ok bool) {
+	epoch = -1
+	for len(raw) > 0 {
+		b, rest, whole, err := record.Next(raw)
+		if err != nil || !whole {
+			break
+		}
+		offset, epoch, ok, raw = b.LastOffset(), b.LeaderEpoch, true, rest
+	}
+	return offset, epoch, ok
+}
+
+// driveQueries asks for the offsets of partitions that reset, and for the ends of epochs of those that are checked.
+func (c *Core) driveQueries(now time.Time, out *Effects) {
+	var lists, checks []*Query
+	for _, p := range c.parts {
+		if p.asked || p.state != Resetting && p.state != Validating {
+			continue
+		}
+		if p.state == Resetting && p.start.Offset == AtDefault && !p.start.ByTime && c.cfg.Policy == ResetNone {
+			c.fail(p, ErrNoOffset, out)
+			continue
+		}
+		node, epoch, ok := c.leader(now, p, out)
+		if !ok {
+			continue
+		}
+		p.asked = true
+		q := QueryPart{TopicPartition: p.TopicPartition, Gen: p.gen, LeaderEpoch: epoch, LastEpoch: p.lastEpoch}
+		if p.state == Resetting {
+			q.Timestamp = c.timestamp(now, p)
+			lists = add(lists, node, q)
+		} else {
+			checks = add(checks, node, q)
+		}
+	}
+	out.List = append(out.List, lists...)
+	out.Check = append(out.Check, checks...)
+}
+
+func add(queries []*Query, node int32, p QueryPart) []*Query {
+	for _, q := range queries {
+		if q.Node == node {
+			q.Parts = append(q.Parts, p)
+			return queries
+		}
+	}
+	return append(queries, &Query{Node: node, Parts: []QueryPart{p}})
+}
+
+func (c *Core) timestamp(now time.Time, p *part) int64 {
+	switch {
+	case p.start.ByTime:
+		return p.start.Time
+	case p.start.Offset == AtEnd:
+		return latest
+	case p.start.Offset == AtStart:
+		return earliest
+	case c.cfg.Policy == ResetEarliest:
+		return earliest
+	case c.cfg.Policy == ResetDuration:
+		return now.Add(-c.cfg.Duration).UnixMilli()
+	}
+	return latest
+}
+
+// outOfRange begins a reset, or tells the application.
+func (c *Core) outOfRange(p *part, out *Effects) {
+	if c.cfg.Policy == ResetNone {
+		c.fail(p, fmt.Errorf("%w: offset %d", protocol.OffsetOutOfRange, p.offset), out)
+		return
+	}
+	p.become(Resetting)
+	p.start = Start{TopicPartition: p.TopicPartition, Gen: p.gen, Offset: AtDefault, Epoch: -1}
+	out.Places = append(out.Places, Place{p.TopicPartition, p.gen, -1, -1, -1, -1, fmt.Sprintf("offset %d is out of range", p.offset)})
+}
+
+// truncated deals with a log that has lost what was read: under a reset policy reading goes on where the log agrees, without one the application is told.
+func (c *Core) truncated(p *part, end int64, epoch int32, out *Effects) {
+	t := &Truncation{Position: p.offset, Divergent: end, Epoch: epoch}
+	if c.cfg.Policy == ResetNone {
+		c.fail(p, t, out)
+		return
+	}
+	why := fmt.Sprintf("the log was truncated: offset %d does not exist any more, it agrees up to %d", p.offset, end)
+	p.offset, p.lastEpoch = min(p.offset, end), epoch
+	out.Places = append(out.Places, Place{p.TopicPartition, p.gen, p.offset, -1, -1, -1, why})
+}
+
+func (c *Core) listed(now time.Time, m *Listed, out *Effects) {
+	for _, q := range m.Query.Parts {
+		p := c.part(q.TopicPartition, q.Gen)
+		if p == nil || p.state != Resetting || !p.asked {
+			continue
+		}
+		p.asked = false
+		if m.Err != nil {
+			if m.Fatal {
+				c.fail(p, m.Err, out)
+				continue
+			}
+			c.refresh(p.Topic, "a request for offsets failed", out)
+			c.later(now, p)
+			continue
+		}
+		a := findList(m.Resp, q.TopicPartition)
+		if a == nil {
+			c.later(now, p)
+			continue
+		}
+		c.resolve(now, p, &q, a, m.Version, out)
+	}
+}
+
+func findList(m *msg.ListOffsetsResponse, tp cluster.TopicPartition) *msg.ListOffsetsResponseListOffsetsPartitionResponse {
+	for i := range m.Topics {
+		if m.Topics[i].Name != tp.Topic {
+			continue
+		}
+		for k := range m.Topics[i].Partitions {
+			if m.Topics[i].Partitions[k].PartitionIndex == tp.Partition {
+				return &m.Topics[i].Partitions[k]
+			}
+		}
+	}
+	return nil
+}
+
+func (c *Core) resolve(now time.Time, p *part, q *QueryPart, a *msg.ListOffsetsResponseListOffsetsPartitionResponse, version int16, out *Effects) {
+	code := protocol.Code(a.ErrorCode)
+	if code != protocol.None {
+		if !code.Retriable() && code != protocol.UnknownLeaderEpoch {
+			c.fail(p, code, out)
+			return
+		}
+		c.refresh(p.Topic, code.Name(), out)
+		c.later(now, p)
+		return
+	}
+	offset := a.Offset
+	if version == 0 {
+		offset = -1
+		if len(a.OldStyleOffsets) > 0 {
+			offset = a.OldStyleOffsets[0]
+		}
+	}
+	if offset < 0 && q.Timestamp != latest { // nothing is as new as the time asked for: that is the end
+		p.start = Start{TopicPartition: p.TopicPartition, Gen: p.gen, Offset: AtEnd, Epoch: -1}
+		return
+	}
+	p.failures = 0
+	p.offset, p.epoch, p.lastEpoch = max(offset, 0), q.LeaderEpoch, -1
+	if version >= 4 {
+		p.lastEpoch = a.LeaderEpoch
+	}
+	p.become(Fetching)
+	out.Places = append(out.Places, Place{p.TopicPartition, p.gen, p.offset, -1, -1, -1, ""})
+}
+
+// checked compares where the log's epochs end with what was read (KIP-320).
+func (c *Core) checked(now time.Time, m *Checked, out *Effects) {
+	for _, q := range m.Query.Parts {
+		p := c.part(q.TopicPartition, q.Gen)
+		if p == nil || p.state != Validating || !p.asked {
+			continue
+		}
+		p.asked = false
+		if m.Err != nil {
+			if m.Fatal { // an old broker cannot be asked
+				p.become(Fetching)
+				continue
+			}
+			c.refresh(p.Topic, "a request for epochs failed", out)
+			c.later(now, p)
+			continue
+		}
+		c.compare(now, p, m.Resp, out)
+	}
+}
+
+func (c *Core) compare(now time.Time, p *part, m *msg.OffsetForLeaderEpochResponse, out *Effects) {
+	for i := range m.Topics {
+		if m.Topics[i].Topic != p.Topic {
+			continue
+		}
+		for _, a := range m.Topics[i].Partitions {
+			if a.Partition != p.Partition {
+				continue
+			}
+			switch code := protocol.Code(a.ErrorCode); {
+			case code == protocol.TopicAuthorizationFailed:
+				c.fail(p, code, out)
+			case code != protocol.None:
+				c.refresh(p.Topic, code.Name(), out)
+				p.epoch = -1
+				p.become(Fetching)
+				c.later(now, p)
+			case a.EndOffset < 0: // nothing is known of the epoch: as if all were lost
+				p.become(Fetching)
+				c.outOfRange(p, out)
+			case a.EndOffset < p.offset || a.LeaderEpoch < p.lastEpoch && a.EndOffset <= p.offset && a.EndOffset != p.offset:
+				p.become(Fetching)
+				c.truncated(p, a.EndOffset, a.LeaderEpoch, out)
+			default:
+				p.become(Fetching)
+				p.failures = 0
+			}
+			return
+		}
+	}
+	c.later(now, p)
+}

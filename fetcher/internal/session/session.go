@@ -1,0 +1,95 @@
+// Package session has fetch sessions (KIP-227): what a broker believes a client fetches, so that a request need only tell what is different.
+//
+//	none --full request (epoch 0)--> open --incremental (epoch 1, 2, ...)--> open
+//	  ^                                |
+//	  +---------- any error -----------+
+package session
+
+import (
+	"cmp"
+	"math"
+	"slices"
+
+	"github.com/kactor-go/kactor/protocol/cluster"
+	"github.com/kactor-go/kactor/protocol/wire"
+)
+
+// Want is one partition to be fetched.
+type Want struct {
+	cluster.TopicPartition
+	ID          wire.UUID
+	Offset      int64
+	LogStart    int64
+	LeaderEpoch int32
+	LastEpoch   int32
+	MaxBytes    int32
+}
+
+func compare(a, b Want) int {
+	return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
+}
+
+// Session with one broker.
+type Session struct {
+	id    int32
+	epoch int32
+	told  []Want // what the broker believes, in order
+}
+
+// Ask is what a request says of its session.
+type Ask struct {
+	ID, Epoch int32
+	Send      []Want // partitions to name
+	Forget    []Want // partitions to take out
+}
+
+// Next makes the next request for want, which must be in order, and notes it as told.
+func (s *Session) Next(want []Want) Ask {
+	a := Ask{ID: s.id, Epoch: s.epoch}
+	if s.epoch == 0 {
+		a.ID, a.Send = 0, want
+		s.told = slices.Clone(want)
+		return a
+	}
+	i, k := 0, 0
+	for i < len(want) || k < len(s.told) {
+		switch {
+		case k == len(s.told) || i < len(want) && compare(want[i], s.told[k]) < 0:
+			a.Send = append(a.Send, want[i])
+			i++
+		case i == len(want) || compare(want[i], s.told[k]) > 0:
+			a.Forget = append(a.Forget, s.told[k])
+			k++
+		default:
+			if want[i].ID != s.told[k].ID { // created again: another partition
+				a.Forget = append(a.Forget, s.told[k])
+			}
+			if want[i] != s.told[k] {
+				a.Send = append(a.Send, want[i])
+			}
+			i++
+			k++
+		}
+	}
+	s.told = append(s.told[:0], want...)
+	return a
+}
+
+// Answered notes a good answer. An id of 0 says that the broker has made no session: every request is a full one then.
+func (s *Session) Answered(id int32) {
+	if id == 0 {
+		s.Reset()
+		return
+	}
+	s.id = id
+	if s.epoch == math.MaxInt32 {
+		s.epoch = 0
+	}
+	s.epoch++
+}
+
+// Reset forgets the session: the next request is a full one.
+func (s *Session) Reset() { *s = Session{} }
+
+// Open tells whether there is a session; its id is what a final request closes.
+func (s *Session) Open() (id int32, open bool) { return s.id, s.epoch > 0 }
