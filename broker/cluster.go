@@ -287,7 +287,11 @@ func (c *Client) driveClose() {
 	}
 	if c.closing.Deadline != (time.Time{}) {
 		for _, k := range c.connections {
-			k.self.Tell(&conn.Close{Deadline: c.closing.Deadline})
+			deadline := c.closing.Deadline
+			if k.purpose == Fetch { // what brokers hold back is of no use any more
+				deadline = c.world.Now()
+			}
+			k.self.Tell(&conn.Close{Deadline: deadline})
 		}
 		c.closing.Deadline = time.Time{}
 	}

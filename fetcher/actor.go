@@ -266,7 +266,7 @@ func (f *Fetcher) perform(h *role.Handle, out *plan.Effects) {
 		req := &msg.FetchRequest{}
 		req.SetDefaults()
 		req.ReplicaID, req.SessionID, req.SessionEpoch, req.Topics = -1, e.ID, -1, []msg.FetchRequestFetchTopic{}
-		ref.Tell(&broker.Route{Req: req, To: broker.Target{Kind: broker.ToNode, Node: e.Node}, Purpose: broker.Fetch, Deadline: now.Add(time.Second), Reply: func(broker.Reply) {}})
+		ref.Tell(&broker.Route{Req: req, To: broker.Target{Kind: broker.ToNode, Node: e.Node}, Deadline: now.Add(time.Second), Reply: func(broker.Reply) {}})
 	}
 	if out.Closed != nil {
 		out.Closed.(*role.Promise[struct{}]).Settle(struct{}{}, nil)

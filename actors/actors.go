@@ -1,0 +1,174 @@
+// Package actors is the asynchronous door: a client as a tree of actors under the embedder's own actor system, or under one of its own.
+//
+//	Start --> supervisor "kactor" -+- cluster -+- connection (one for each broker and purpose)
+//	                               +- sender  (one for each producer)
+//	                               '- fetcher (one for each consumer)
+//
+//	actors.go  Start, System: make roles, stop them in stages
+//	role       the kit of which roles are made
+//	sim        the simulated world
+//	DESIGN.md  how it is built, and why
+//
+// A role that fails by a bug answers everybody who waits, refuses what comes later, and is told to Config.Failed. It is not restarted.
+package actors
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/kactor-go/kactor/actors/role"
+	"github.com/kactor-go/kactor/broker"
+	"github.com/kactor-go/kactor/fetcher"
+	"github.com/kactor-go/kactor/sender"
+)
+
+// Config of a client.
+type Config struct {
+	Broker  broker.Config
+	Network broker.NetworkConfig
+	// World, if not nil, is lived in instead of the real one: a simulated world. Network is its own then.
+	World role.World
+	// Logger gets warnings and bugs; nil discards them.
+	Logger *slog.Logger
+	// Hooks are told what happens in the cluster actor.
+	Hooks broker.Hooks
+	// Failed is told when a role fails by a bug. It must only note or tell.
+	Failed func(error)
+}
+
+// DefaultConfig is the configuration of the Java client 4.3.
+func DefaultConfig() Config { return Config{Broker: broker.Default()} }
+
+// System is a client: its actors and their lives.
+type System struct {
+	cfg    Config
+	world  role.World
+	own    *role.System // nil in a world of somebody else
+	tree   *role.Tree
+	client *broker.Client
+
+	mu       sync.Mutex
+	senders  []*sender.Sender
+	fetchers []*fetcher.Fetcher
+	closed   bool
+}
+
+// ErrClosed says that the client is closed.
+var ErrClosed = broker.ErrClosed
+
+// Start starts a client under the embedder's actor system, or under one of its own when system is nil. It connects when something is asked of it.
+func Start(system *actor.ActorSystem, cfg Config) (*System, error) {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if err := cfg.Broker.Validate(); err != nil {
+		return nil, err
+	}
+	s := &System{cfg: cfg, world: cfg.World}
+	if s.world == nil {
+		cfg.Network.SetupTimeout = cfg.Broker.SetupTimeout
+		s.own = role.NewSystem(system, broker.NewNetwork(cfg.Network), cfg.Logger)
+		s.world = s.own
+	}
+	s.tree = role.NewTree(s.world, "kactor")
+	hooks := cfg.Hooks
+	if hooks.Slow == nil {
+		hooks.Slow = func(step string, took time.Duration) {
+			cfg.Logger.Warn("an actor was slow", "step", step, "took", took)
+		}
+	}
+	var err error
+	if s.client, err = broker.Start(s.tree, cfg.Broker, hooks, s.failed); err != nil {
+		return nil, errors.Join(err, s.tree.Stop(context.Background()))
+	}
+	return s, nil
+}
+
+func (s *System) failed(err error) {
+	s.cfg.Logger.Error("a role failed", "err", err)
+	if s.cfg.Failed != nil {
+		s.cfg.Failed(err)
+	}
+}
+
+// World is the world the client lives in.
+func (s *System) World() role.World { return s.world }
+
+// Cluster is the cluster actor: requests are routed through it.
+func (s *System) Cluster() *broker.Client { return s.client }
+
+// Producer starts a sender.
+func (s *System) Producer(cfg sender.Config) (*sender.Sender, error) {
+	s.mu.Lock()
+	closed := s.closed
+	s.mu.Unlock()
+	if closed {
+		return nil, ErrClosed
+	}
+	p, err := sender.Start(s.tree, s.client, cfg, s.failed)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	s.senders = append(s.senders, p)
+	s.mu.Unlock()
+	return p, nil
+}
+
+// Fetcher starts a fetcher.
+func (s *System) Fetcher(cfg fetcher.Config) (*fetcher.Fetcher, error) {
+	s.mu.Lock()
+	closed := s.closed
+	s.mu.Unlock()
+	if closed {
+		return nil, ErrClosed
+	}
+	f, err := fetcher.Start(s.tree, s.client, cfg, func(note string) { s.cfg.Logger.Warn("position reset", "what", note) }, s.failed)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	s.fetchers = append(s.fetchers, f)
+	s.mu.Unlock()
+	return f, nil
+}
+
+// Close stops the client in stages: producers flush until ctx ends and give what is left its outcome, consumers end their sessions, connections wait for answers until ctx ends and
+// close, and the actors end. With an embedder's actor system only the client's own subtree ends.
+func (s *System) Close(ctx context.Context) error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	senders, fetchers := slices.Clone(s.senders), slices.Clone(s.fetchers)
+	s.mu.Unlock()
+	var errs []error
+	for _, p := range senders {
+		errs = append(errs, p.Close(ctx))
+	}
+	for _, f := range fetchers {
+		errs = append(errs, f.Close(context.WithoutCancel(ctx)))
+	}
+	errs = append(errs, s.client.Stop(ctx))
+	// The roles' last requests have come back: nobody tells them anything any more.
+	last := context.WithoutCancel(ctx)
+	for _, p := range senders {
+		errs = append(errs, p.Stop(last))
+	}
+	for _, f := range fetchers {
+		errs = append(errs, f.Stop(last))
+	}
+	errs = append(errs, s.tree.Stop(last))
+	if s.own != nil {
+		s.own.Close()
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,102 @@
+// Package api is the blocking face of the client: every method makes a message, tells it to an actor, and waits for the answer or for its context.
+//
+//	client, err := api.Dial(ctx, api.Brokers("localhost:9092"))
+//	producer, err := client.Producer()
+//	placed, err := producer.Produce(ctx, &api.Record{Topic: "orders", Value: []byte("paid")})
+//	consumer, err := client.Consumer("", api.Property("auto.offset.reset", "earliest"))
+//	err = consumer.Assign(api.TopicPartition{Topic: "orders", Partition: 0})
+//	for record, err := range consumer.Records(ctx) { ... }
+//
+//	client.go  Dial, Client      producer.go  Producer      consumer.go  Consumer: Poll, Records, Batches
+//	admin.go   Admin: topics     record.go    Record        errors.go    what can go wrong
+//	options.go Option, Properties; the table of options is made from schemas/options.json
+//
+// Everything waits through the client's World, so a program on this package runs in a simulated world unchanged.
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/kactor-go/kactor/actors"
+	"github.com/kactor-go/kactor/actors/role"
+	"github.com/kactor-go/kactor/broker"
+)
+
+// Client is a connection to a cluster. It is safe for concurrent use.
+type Client struct {
+	settings *settings
+	system   *actors.System
+}
+
+// dialTimeout is how long Dial looks for a broker, unless its context is shorter.
+const dialTimeout = 10 * time.Second
+
+// Dial makes a client and waits until a broker has answered: at most ten seconds, and as long as ctx lasts. The error says what was tried. With the option Lazy it
+// does not wait. End the client with Close.
+func Dial(ctx context.Context, opts ...Option) (*Client, error) {
+	s := defaults()
+	if err := s.apply(opts); err != nil {
+		return nil, err
+	}
+	if err := s.finish(); err != nil {
+		return nil, err
+	}
+	system, err := actors.Start(s.system, s.config())
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{settings: s, system: system}
+	if s.lazy {
+		return c, nil
+	}
+	if err := c.reach(ctx); err != nil {
+		done, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		cancel()
+		_ = c.system.Close(done)
+		return nil, &DialError{s.broker.Bootstrap, err}
+	}
+	return c, nil
+}
+
+// reach asks for the cluster until somebody answers.
+func (c *Client) reach(ctx context.Context) error {
+	w := c.system.World()
+	wait, cancel := w.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	var last error
+	for {
+		reply, err := broker.Call(wait, c.system.Cluster(), broker.Route{Req: metadataProbe(), Deadline: w.Now().Add(dialTimeout)})
+		if err == nil && reply.Err == nil {
+			_, err = broker.Metadata(wait, c.system.Cluster())
+			return err
+		}
+		var call *broker.CallError
+		if errors.As(err, &call) || last == nil {
+			last = err
+		}
+		t := role.NewWaiter()
+		w.NewTimer(func() { w.Wake(t) }).Set(w.Now().Add(c.settings.broker.ReconnectFirst))
+		if w.Park(wait, t) != nil || ctx.Err() != nil {
+			return fmt.Errorf("no broker answered within %s: %w", dialTimeout, last)
+		}
+	}
+}
+
+// System gives the actors behind the client.
+func (c *Client) System() *actors.System { return c.system }
+
+// Close ends the client, its producers and its consumers: what producers hold is brought on its way until ctx ends, and the rest gets its outcome. It
+// returns when everything is over, at the latest shortly after ctx has ended.
+func (c *Client) Close(ctx context.Context) error { return public(c.system.Close(ctx)) }
+
+// with gives the client's settings with more options.
+func (c *Client) with(opts []Option) (*settings, error) {
+	s := c.settings.clone()
+	if err := s.apply(opts); err != nil {
+		return nil, err
+	}
+	return s, s.finish()
+}

@@ -1,0 +1,102 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/kactor-go/kactor/broker"
+	"github.com/kactor-go/kactor/fetcher"
+	"github.com/kactor-go/kactor/sender"
+)
+
+// What went wrong, to be found with errors.Is; a broker's own error is a protocol.Code in the chain.
+var (
+	// ErrClosed: the client, producer or consumer is closed.
+	ErrClosed = errors.New("closed")
+	// ErrUncertain: a record may have been written, or not.
+	ErrUncertain = sender.ErrUncertain
+	// ErrBufferFull: the producer's buffer.memory is used up.
+	ErrBufferFull = sender.ErrBufferFull
+	// ErrTooLarge: a record is larger than max.request.size.
+	ErrTooLarge = sender.ErrTooLarge
+	// ErrTimeout: an answer, or the delivery of a record, took too long.
+	ErrTimeout = errors.New("time-out")
+	// ErrUnknownTopic: the cluster does not tell of the topic or partition.
+	ErrUnknownTopic = sender.ErrUnknownTopic
+	// ErrNoBroker: no broker can be reached.
+	ErrNoBroker = broker.ErrNoBroker
+	// ErrNotAssigned: the partition is not assigned to this consumer.
+	ErrNotAssigned = fetcher.ErrNotAssigned
+)
+
+// PartitionError is what went wrong with one partition of a consumer.
+type PartitionError = fetcher.PartitionError
+
+// LogTruncationError says that a log has lost records that were consumed (KIP-320).
+type LogTruncationError = fetcher.LogTruncationError
+
+// mapped is an error that is also one of the facade's.
+type mapped struct {
+	error
+	is error
+}
+
+func (m *mapped) Unwrap() []error { return []error{m.error, m.is} }
+
+// public gives the roles' errors the facade's names besides their own.
+func public(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, sender.ErrClosed), errors.Is(err, fetcher.ErrClosed), errors.Is(err, broker.ErrClosed):
+		return &mapped{err, ErrClosed}
+	case errors.Is(err, sender.ErrTimeout), errors.Is(err, broker.ErrTimeout):
+		return &mapped{err, ErrTimeout}
+	}
+	return err
+}
+
+// ProduceErrors tells what became of each record of a ProduceAll: Errors has one entry a record, nil where it was written.
+type ProduceErrors struct {
+	Placed []Placed
+	Errors []error
+}
+
+// Error counts, and tells the first.
+func (e *ProduceErrors) Error() string {
+	n, first := 0, error(nil)
+	for _, err := range e.Errors {
+		if err != nil {
+			if n++; first == nil {
+				first = err
+			}
+		}
+	}
+	return fmt.Sprintf("%d of %d records failed, the first: %v", n, len(e.Errors), first)
+}
+
+// Unwrap gives the errors there are.
+func (e *ProduceErrors) Unwrap() []error {
+	var errs []error
+	for _, err := range e.Errors {
+		if err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errs
+}
+
+// DialError says why no broker could be reached.
+type DialError struct {
+	Addrs []string
+	Err   error
+}
+
+// Error names the addresses.
+func (e *DialError) Error() string {
+	return fmt.Sprintf("dial %s: %v", strings.Join(e.Addrs, ", "), e.Err)
+}
+
+// Unwrap gives the cause.
+func (e *DialError) Unwrap() error { return e.Err }

@@ -1,0 +1,152 @@
+package api
+
+import (
+	"context"
+	"sync"
+
+	"github.com/kactor-go/kactor/actors/role"
+	"github.com/kactor-go/kactor/protocol/cluster"
+	"github.com/kactor-go/kactor/sender"
+)
+
+// Producer writes records. It is safe for concurrent use. Records of one partition are written in the order in which they were handed over.
+type Producer struct {
+	sender *sender.Sender
+	world  role.World
+}
+
+// Producer makes a producer. Options given here hold for it alone.
+func (c *Client) Producer(opts ...Option) (*Producer, error) {
+	s, err := c.with(opts)
+	if err != nil {
+		return nil, err
+	}
+	p, err := c.system.Producer(s.sender)
+	if err != nil {
+		return nil, public(err)
+	}
+	return &Producer{p, c.system.World()}, nil
+}
+
+// out is a record as the sender takes it.
+func out(r *Record) sender.Record {
+	s := sender.Record{Topic: r.Topic, Partition: sender.AnyPartition, Key: r.Key, Value: r.Value, Headers: r.Headers}
+	if r.Fixed {
+		s.Partition = r.Partition
+	}
+	if !r.Timestamp.IsZero() {
+		s.Timestamp = r.Timestamp.UnixMilli()
+	}
+	return s
+}
+
+// promised completes a promise.
+type promised struct{ p *role.Promise[Placed] }
+
+func (c promised) Done(p Placed, err error) { c.p.Complete(p, public(err)) }
+
+// Start hands a record over and returns the promise of its place. Key and value may be used again at once. Handing over waits for room
+// and for metadata as long as ctx lasts, at most max.block.ms; what goes wrong then is in the promise.
+func (p *Producer) Start(ctx context.Context, r *Record) *role.Promise[Placed] {
+	promise := role.NewPromise[Placed](p.world)
+	s := out(r)
+	if err := p.sender.Append(ctx, &s, promised{promise}); err != nil {
+		promise.Complete(Placed{Topic: r.Topic, Partition: s.Partition, Offset: -1}, public(err))
+	}
+	return promise
+}
+
+// Produce writes a record and waits until it is written. When ctx ends before, the record may still be written: the error is ErrUncertain then.
+func (p *Producer) Produce(ctx context.Context, r *Record) (Placed, error) {
+	placed, err := p.Start(ctx, r).Get(ctx)
+	if err != nil && err == ctx.Err() {
+		return Placed{Topic: r.Topic, Partition: -1, Offset: -1}, &mapped{err, ErrUncertain}
+	}
+	return placed, err
+}
+
+// callback is a completion of the user's.
+type callback func(Placed, error)
+
+func (f callback) Done(p Placed, err error) { f(p, public(err)) }
+
+// Send hands a record over; done is called exactly once with its place, on a goroutine of the producer's, in order within a partition. done may be nil. After an
+// error done is not called.
+func (p *Producer) Send(ctx context.Context, r *Record, done func(Placed, error)) error {
+	s := out(r)
+	var c sender.Completion
+	if done != nil {
+		c = callback(done)
+	}
+	return public(p.sender.Append(ctx, &s, c))
+}
+
+// all gathers the outcomes of many records.
+type all struct {
+	mu    sync.Mutex
+	left  int
+	out   ProduceErrors
+	ended *role.Promise[struct{}]
+}
+
+type oneOf struct {
+	all *all
+	i   int
+}
+
+func (o oneOf) Done(p Placed, err error) {
+	o.all.mu.Lock()
+	o.all.out.Placed[o.i], o.all.out.Errors[o.i] = p, public(err)
+	o.all.left--
+	over := o.all.left == 0
+	o.all.mu.Unlock()
+	if over {
+		o.all.ended.Settle(struct{}{}, nil)
+	}
+}
+
+// ProduceAll writes records and waits until all are written. If any failed the error is a *ProduceErrors with an entry for each.
+func (p *Producer) ProduceAll(ctx context.Context, records ...*Record) error {
+	if len(records) == 0 {
+		return nil
+	}
+	a := &all{left: len(records), ended: role.NewPromise[struct{}](p.world)}
+	a.out.Placed, a.out.Errors = make([]Placed, len(records)), make([]error, len(records))
+	for i, r := range records {
+		s := out(r)
+		if err := p.sender.Append(ctx, &s, oneOf{a, i}); err != nil {
+			oneOf{a, i}.Done(Placed{Topic: r.Topic, Offset: -1}, err)
+		}
+	}
+	_, err := a.ended.Get(ctx)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	failed := &ProduceErrors{append([]Placed(nil), a.out.Placed...), append([]error(nil), a.out.Errors...)}
+	if err != nil { // ctx has ended: what has no outcome yet is uncertain
+		for i := range failed.Errors {
+			if failed.Errors[i] == nil && failed.Placed[i].Topic == "" {
+				failed.Errors[i] = &mapped{err, ErrUncertain}
+			}
+		}
+		return failed
+	}
+	if len(failed.Unwrap()) > 0 {
+		return failed
+	}
+	return nil
+}
+
+// Flush waits until every record handed over before has its outcome, and its callback has been called.
+func (p *Producer) Flush(ctx context.Context) error { return public(p.sender.Flush(ctx)) }
+
+// Partitions asks for the partitions of a topic.
+func (p *Producer) Partitions(ctx context.Context, topic string) ([]cluster.Partition, error) {
+	t, err := p.sender.Partitions(ctx, topic)
+	if err != nil {
+		return nil, public(err)
+	}
+	return t.Partitions, nil
+}
+
+// Close brings what is there on its way until ctx ends, and gives the rest its outcome: rejected, or uncertain if it was sent.
+func (p *Producer) Close(ctx context.Context) error { return public(p.sender.Close(ctx)) }

@@ -1,0 +1,33 @@
+package api
+
+import (
+	"time"
+
+	"github.com/kactor-go/kactor/protocol/cluster"
+	"github.com/kactor-go/kactor/protocol/record"
+	"github.com/kactor-go/kactor/sender"
+)
+
+// TopicPartition names a partition.
+type TopicPartition = cluster.TopicPartition
+
+// Header of a record; a nil Value is null.
+type Header = record.Header
+
+// Placed is where a record went: partition, offset (-1: not known), timestamp.
+type Placed = sender.Placed
+
+// Record is a record, to be produced or consumed. To be produced it needs a topic; the partitioner chooses the partition unless Fixed is set. Of a consumed one
+// everything is set, and it stays valid as long as it is referenced.
+type Record struct {
+	Topic     string
+	Key       []byte // nil: null
+	Value     []byte // nil: null, a tombstone in compacted topics
+	Headers   []Header
+	Timestamp time.Time // zero: now
+	Partition int32     // where it is, or with Fixed where it shall go
+	Fixed     bool      // Partition is meant
+	Offset    int64
+	// LeaderEpoch is that of the fetch; -1 where the broker does not tell.
+	LeaderEpoch int32
+}
