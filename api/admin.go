@@ -27,7 +27,7 @@ type NewTopic struct {
 }
 
 func metadataProbe() protocol.Request {
-	return &msg.MetadataRequest{Topics: []msg.MetadataRequestMetadataRequestTopic{}}
+	return &msg.MetadataRequest{Topics: []msg.MetadataRequestMetadataRequestTopic{}, AllowAutoTopicCreation: true}
 }
 
 // timeoutMs is what brokers are told about how long they may take.

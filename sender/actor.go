@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/kactor-go/kactor/actors/role"
@@ -199,6 +200,7 @@ func (s *Sender) pack(b *batch.Batch) {
 
 func (s *Sender) askIdentity(h *role.Handle) {
 	req := protocol.NewRequest(msg.InitProducerIdAPI).(*msg.InitProducerIdRequest)
+	req.TransactionalID, req.TransactionTimeoutMs = nil, math.MaxInt32
 	s.client.Ref().Tell(&broker.Route{Req: req, Deadline: h.World().Now().Add(s.cfg.RequestTimeout), Reply: func(r broker.Reply) {
 		m := &drain.Identity{Err: r.Err, Unsupported: errors.Is(r.Err, broker.ErrUnsupported)}
 		if r.Err == nil {

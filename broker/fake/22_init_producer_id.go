@@ -10,7 +10,9 @@ import (
 // initProducerID gives a new id, or the same with the next epoch to a producer that names its own (KIP-360). Transactional ids come with transactions.
 func (c *Cluster) initProducerID(q *call) {
 	req := q.Req.(*msg.InitProducerIdRequest)
-	resp := &msg.InitProducerIdResponse{ProducerID: -1, ProducerEpoch: -1, ErrorCode: int16(c.injected(q.Key))}
+	resp := &msg.InitProducerIdResponse{}
+	resp.SetDefaults()
+	resp.ProducerEpoch, resp.ErrorCode = -1, int16(c.injected(q.Key))
 	switch {
 	case resp.ErrorCode != 0:
 	case req.TransactionalID != nil:

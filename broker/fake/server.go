@@ -194,12 +194,16 @@ func (s *Server) read(id ConnID, k *serverConn) {
 		if _, err := io.ReadFull(k.conn, frame); err != nil {
 			return
 		}
-		s.mu.Lock()
-		if !s.closed {
-			s.cluster.Handle(time.Now(), id, frame)
-			s.deliver()
-		}
-		s.mu.Unlock()
+		s.handle(id, frame)
+	}
+}
+
+func (s *Server) handle(id ConnID, frame []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.cluster.Handle(time.Now(), id, frame)
+		s.deliver()
 	}
 }
 

@@ -1,6 +1,7 @@
 package drain
 
 import (
+	"fmt"
 	"math"
 	"time"
 
@@ -64,7 +65,7 @@ func (c *Core) identity(now time.Time, m *Identity, out *Effects) {
 			queue := p.queue
 			p.queue = nil
 			for _, b := range queue {
-				c.settle(b, -1, -1, m.Err, out)
+				c.settle(b, -1, -1, fmt.Errorf("no producer id: %w", m.Err), out)
 			}
 		}
 	}
