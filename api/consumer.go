@@ -244,7 +244,7 @@ func (o *owned) record(k *fetcher.Chunk, v *record.View) (*Record, error) {
 }
 
 // Poll waits for records and returns those that are there, at most max.poll.records. They stay valid as long as they are referenced. When ctx ends first it returns
-// none and ctx's error. An error of a partition is a *PartitionError or a *LogTruncationError; the others go on.
+// none and ctx's error. It returns none, too, when what came holds nothing for the application: the markers of transactions; the position has moved then. An error of a partition is a *PartitionError or a *LogTruncationError; the others go on.
 func (c *Consumer) Poll(ctx context.Context) ([]*Record, error) {
 	var got []*Record
 	var own owned
@@ -267,7 +267,7 @@ func (c *Consumer) Poll(ctx context.Context) ([]*Record, error) {
 			}
 			got = append(got, r)
 		}
-		if k.Err() != nil {
+		if k.Err() != nil || len(got) == 0 {
 			return got, k.Err()
 		}
 	}

@@ -31,3 +31,8 @@ type Record struct {
 	// LeaderEpoch is that of the fetch; -1 where the broker does not tell.
 	LeaderEpoch int32
 }
+
+// TopicPartition is where the record is.
+func (r *Record) TopicPartition() TopicPartition {
+	return TopicPartition{Topic: r.Topic, Partition: r.Partition}
+}

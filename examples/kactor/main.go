@@ -1,0 +1,124 @@
+// Command kactor produces, consumes, decodes and measures with the kactor client.
+//
+//	kactor produce -b HOSTS -t TOPIC ...   one record a line of standard input
+//	kactor consume -b HOSTS -t TOPIC ...   records to standard output
+//	kactor codec                           protocol messages between bytes and JSON, a line each
+//	kactor bench --mode produce ...        one measurement, one line of JSON
+//
+// Every command prints its flags with -h. Properties with Kafka's names go in with -X name=value.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr); err != nil {
+		if !errors.Is(err, flag.ErrHelp) {
+			fmt.Fprintln(os.Stderr, "kactor:", err)
+		}
+		os.Exit(1)
+	}
+}
+
+const usage = `usage: kactor COMMAND [flags]
+
+  produce   one record a line of standard input
+  consume   records to standard output
+  codec     protocol messages between bytes and JSON
+  bench     one measurement
+
+kactor COMMAND -h prints the flags of a command.
+`
+
+func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) error {
+	if len(args) == 0 {
+		fmt.Fprint(errs, usage)
+		return errors.New("no command given")
+	}
+	switch args[0] {
+	case "produce":
+		return produce(ctx, args[1:], in, errs)
+	case "consume":
+		return consume(ctx, args[1:], out, errs)
+	case "codec":
+		return codec(in, out)
+	case "bench":
+		return runBench(ctx, args[1:], out)
+	case "-h", "--help", "help":
+		fmt.Fprint(out, usage)
+		return nil
+	}
+	fmt.Fprint(errs, usage)
+	return fmt.Errorf("unknown command %q", args[0])
+}
+
+// common are the flags that produce and consume share.
+type common struct {
+	brokers, topic string
+	partition      int
+	properties     properties
+}
+
+func (c *common) register(f *flag.FlagSet) {
+	f.StringVar(&c.brokers, "b", "", "`HOSTS`: bootstrap brokers, host:port,host:port")
+	f.StringVar(&c.topic, "t", "", "`TOPIC`")
+	f.IntVar(&c.partition, "p", -1, "`PARTITION`; without it all of them")
+	c.properties = properties{}
+	f.Var(c.properties, "X", "`name=value`: a property with Kafka's name; may be repeated")
+}
+
+// parse reads the flags and checks what is common.
+func parse(f *flag.FlagSet, args []string, c *common) error {
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	if f.NArg() > 0 {
+		return fmt.Errorf("%s: unexpected argument %q", f.Name(), f.Arg(0))
+	}
+	return c.check()
+}
+
+func (c *common) check() error {
+	switch {
+	case c.brokers == "" && c.properties["bootstrap.servers"] == "":
+		return errors.New("-b is missing: which brokers?")
+	case c.brokers != "" && c.properties["bootstrap.servers"] != "":
+		return errors.New("-b and -X bootstrap.servers contradict each other: give one")
+	case c.topic == "":
+		return errors.New("-t is missing: which topic?")
+	case c.partition < -1:
+		return fmt.Errorf("-p %d: partitions begin at 0", c.partition)
+	}
+	if c.brokers != "" {
+		c.properties["bootstrap.servers"] = c.brokers
+	}
+	return nil
+}
+
+// properties collects -X flags.
+type properties map[string]string
+
+func (p properties) String() string { return "" }
+
+func (p properties) Set(s string) error {
+	name, value, ok := strings.Cut(s, "=")
+	if !ok || name == "" {
+		return fmt.Errorf("%q is not name=value", s)
+	}
+	if _, twice := p[name]; twice {
+		return fmt.Errorf("%s is given twice", name)
+	}
+	p[name] = value
+	return nil
+}
