@@ -312,12 +312,7 @@ func (f *Fetcher) fetch(now time.Time, r *plan.Request) {
 	if r.ByName {
 		route.MaxVersion = 12
 	}
-	route.Fit = func(version int16, _ protocol.Request) error {
-		if version < 7 { // no sessions: every request names everything
-			req.SessionID, req.SessionEpoch, req.ForgottenTopicsData = 0, -1, nil
-		}
-		return nil
-	}
+	route.Fit = fitFetch
 	route.Reply = func(reply broker.Reply) {
 		m := &plan.Fetched{Request: r, Version: reply.Version, Size: reply.Frame, Err: reply.Err, Moved: errors.Is(reply.Err, broker.ErrMoved)}
 		if resp, ok := reply.Resp.(*msg.FetchResponse); ok {
@@ -326,6 +321,28 @@ func (f *Fetcher) fetch(now time.Time, r *plan.Request) {
 		f.self.Tell(m)
 	}
 	f.client.Ref().Tell(route)
+}
+
+// errSession says that a request of a session would go to a broker that has none: it speaks an older version than the one that opened it.
+var errSession = errors.New("the broker has no fetch sessions any more")
+
+// fitFetch drops what an old broker cannot be told.
+func fitFetch(version int16, m protocol.Request) error {
+	req := m.(*msg.FetchRequest)
+	if version < 7 {
+		if req.SessionEpoch > 0 {
+			return errSession
+		}
+		req.SessionID, req.SessionEpoch, req.ForgottenTopicsData = 0, -1, nil
+	}
+	if version < 12 { // the epoch of what was fetched is checked with OffsetForLeaderEpoch instead
+		for i := range req.Topics {
+			for k := range req.Topics[i].Partitions {
+				req.Topics[i].Partitions[k].LastFetchedEpoch = -1
+			}
+		}
+	}
+	return nil
 }
 
 func (f *Fetcher) listOffsets(now time.Time, q *plan.Query) {

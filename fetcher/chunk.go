@@ -50,7 +50,7 @@ func (c *Chunk) Next(v *record.View) bool {
 		return false
 	}
 	for {
-		if !c.inBatch && !c.open() {
+		if !c.readable() || !c.inBatch && !c.open() {
 			return false
 		}
 		for c.it.Next(v) {
@@ -70,6 +70,16 @@ func (c *Chunk) Next(v *record.View) bool {
 			return false
 		}
 	}
+}
+
+// readable tells whether the chunk may be read on: not while its partition is paused, and no more after a seek or a revocation.
+func (c *Chunk) readable() bool {
+	b := c.buf
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.place(c.TopicPartition, c.gen)
+	c.ended = p == nil
+	return p != nil && !p.paused
 }
 
 // move notes that everything below offset was read. It fails if the chunk is of a life before.

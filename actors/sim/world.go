@@ -146,7 +146,7 @@ type item struct {
 }
 
 // StepLimit ends a run that does not come to an end.
-const StepLimit = 20_000_000
+const StepLimit = 2_000_000
 
 // ErrStuck says that callers wait and nothing can happen any more.
 var ErrStuck = errors.New("sim: nothing can happen any more, but callers wait")

@@ -70,7 +70,7 @@ type conn struct {
 	node  *node
 	queue [][]byte
 	busy  bool // an answer is still to come
-	since time.Time
+	gone  bool // the client has closed it; what it had sent is handled nevertheless
 }
 
 type delayed struct {
@@ -146,8 +146,14 @@ func (c *Cluster) Connect(nodeID int32) (id ConnID, ok bool) {
 }
 
 // Disconnect ends a connection; answers that were to come are dropped.
+//
+// What a paused broker has in its sockets it handles when it goes on, whoever has closed them.
 func (c *Cluster) Disconnect(id ConnID) {
-	delete(c.conns, id)
+	if k := c.conns[id]; k != nil && k.node.paused && len(k.queue) > 0 && !k.gone {
+		k.gone = true
+	} else {
+		delete(c.conns, id)
+	}
 	c.waiting = slices.DeleteFunc(c.waiting, func(w *longPoll) bool { return w.conn == id })
 	c.later = slices.DeleteFunc(c.later, func(d *delayed) bool { return d.conn == id })
 }
@@ -189,7 +195,9 @@ func (c *Cluster) Next() time.Time {
 		}
 	}
 	for _, w := range c.waiting {
-		add(w.until)
+		if k := c.conns[w.conn]; k != nil && !k.node.paused {
+			add(w.until)
+		}
 	}
 	if len(c.later) > 0 {
 		add(c.later[0].at)
@@ -316,7 +324,7 @@ func (c *Cluster) finish(d *delayed) {
 		slices.SortStableFunc(c.later, func(a, b *delayed) int { return a.at.Compare(b.at) })
 		return
 	}
-	if d.reply != nil {
+	if d.reply != nil && !k.gone {
 		c.out = append(c.out, *d.reply)
 		if d.reply.Close {
 			c.Disconnect(d.conn)
@@ -325,6 +333,9 @@ func (c *Cluster) finish(d *delayed) {
 	}
 	k.busy = false
 	c.serve(k)
+	if k.gone && len(k.queue) == 0 && !k.busy {
+		delete(c.conns, k.id)
+	}
 }
 
 func (c *Cluster) hangUp(k *conn) {

@@ -340,3 +340,19 @@ func (c *Cluster) Running(id int32) bool {
 
 // Nodes is how many brokers there are.
 func (c *Cluster) Nodes() int { return len(c.nodes) }
+
+// Partition names a partition.
+type Partition struct {
+	Topic string
+	Index int32
+}
+
+// Partitions gives all partitions, in order.
+func (c *Cluster) Partitions() (out []Partition) {
+	for _, t := range c.topics {
+		for _, p := range t.partitions {
+			out = append(out, Partition{t.name, p.index})
+		}
+	}
+	return out
+}

@@ -112,7 +112,7 @@ func releaseTable(s *schemas) string {
 		slices.SortFunc(apis, func(x, y string) int { return int(r.APIs[x].Key) - int(r.APIs[y].Key) })
 		for _, name := range apis {
 			a := r.APIs[name]
-			if a.Unstable || len(a.Listeners) > 0 && !slices.Contains(a.Listeners, "broker") && !slices.Contains(a.Listeners, "zkBroker") {
+			if a.Unstable || len(a.Listeners) > 0 && !slices.Contains(a.Listeners, "broker") && !slices.Contains(a.Listeners, "zk_broker") {
 				continue
 			}
 			top := a.Max

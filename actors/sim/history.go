@@ -1,0 +1,294 @@
+package sim
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/kactor-go/kactor/broker/fake"
+	"github.com/kactor-go/kactor/protocol/compress"
+	"github.com/kactor-go/kactor/protocol/record"
+)
+
+// Outcome of a send.
+type Outcome uint8
+
+// The outcomes.
+const (
+	Pending   Outcome = iota
+	Acked             // it is in the log
+	Rejected          // it is not in the log
+	Uncertain         // it may be
+)
+
+// String names the outcome.
+func (o Outcome) String() string {
+	return [...]string{"pending", "acked", "rejected", "uncertain"}[o]
+}
+
+// Partition names a partition.
+type Partition = fake.Partition
+
+// History is what clients did and saw, to be held against what is in the logs.
+type History struct {
+	sends []*Send
+	byVal map[string]*Send
+	next  map[string]int // by producer
+	reads map[readerKey]*reading
+	found []string
+}
+
+// Send is one record that was handed over.
+type Send struct {
+	Producer  string
+	Topic     string
+	Seq       int
+	Outcome   Outcome
+	Partition int32
+	Offset    int64 // -1: not known
+	dones     int
+}
+
+type readerKey struct {
+	consumer string
+	Partition
+}
+
+// reading is one consumer's way through one partition.
+type reading struct {
+	from  int64 // where it began; -1 with its first record
+	seen  []seenAt
+	lives int
+}
+
+type seenAt struct {
+	offset int64
+	value  string
+	life   int
+}
+
+// NewHistory begins a history.
+func NewHistory() *History {
+	return &History{byVal: map[string]*Send{}, next: map[string]int{}, reads: map[readerKey]*reading{}}
+}
+
+// Send notes a record of a producer and gives the value to send: it names topic, producer and number, and size bytes are its least length.
+func (h *History) Send(producer, topic string, size int) (*Send, []byte) {
+	s := &Send{Producer: producer, Topic: topic, Seq: h.next[producer], Partition: -1, Offset: -1}
+	h.next[producer]++
+	value := topic + "|" + producer + "|" + strconv.Itoa(s.Seq) + "|"
+	if pad := size - len(value); pad > 0 {
+		value += strings.Repeat(string(rune('a'+s.Seq%26)), pad)
+	}
+	h.sends = append(h.sends, s)
+	h.byVal[value] = s
+	return s, []byte(value)
+}
+
+// Done notes the outcome of a send.
+func (h *History) Done(s *Send, o Outcome, partition int32, offset int64) {
+	if s.dones++; s.dones > 1 {
+		h.anomaly("completed twice: %s", s)
+		return
+	}
+	s.Outcome, s.Partition, s.Offset = o, partition, offset
+}
+
+// String is for reports.
+func (s *Send) String() string {
+	return fmt.Sprintf("%s #%d to %s/%d@%d (%s)", s.Producer, s.Seq, s.Topic, s.Partition, s.Offset, s.Outcome)
+}
+
+// Begin notes that a consumer begins to read a partition at an offset, or anew after a seek; -1: wherever its first record is.
+func (h *History) Begin(consumer string, p Partition, offset int64) {
+	k := readerKey{consumer, p}
+	if r := h.reads[k]; r != nil {
+		r.lives++
+		r.from = offset
+		return
+	}
+	h.reads[k] = &reading{from: offset}
+}
+
+// Read notes what a consumer saw.
+func (h *History) Read(consumer string, p Partition, offset int64, value []byte) {
+	k := readerKey{consumer, p}
+	r := h.reads[k]
+	if r == nil {
+		h.anomaly("read without being assigned: %s %v@%d", consumer, p, offset)
+		return
+	}
+	r.seen = append(r.seen, seenAt{offset, string(value), r.lives})
+}
+
+// Reads is how many records a consumer has read.
+func (h *History) Reads(consumer string) (n int) {
+	for k, r := range h.reads {
+		if k.consumer == consumer {
+			n += len(r.seen)
+		}
+	}
+	return n
+}
+
+// Count gives how many sends have an outcome.
+func (h *History) Count(o Outcome) (n int) {
+	for _, s := range h.sends {
+		if s.Outcome == o {
+			n++
+		}
+	}
+	return n
+}
+
+func (h *History) anomaly(format string, args ...any) {
+	h.found = append(h.found, fmt.Sprintf(format, args...))
+}
+
+// logged is a record in a log.
+type logged struct {
+	offset int64
+	value  string
+}
+
+// Verify holds the history against the logs of a cluster and gives every anomaly: records lost, twice, out of order, in a wrong topic, in the log although rejected, never completed;
+// reads that skip, go back, or see what is not there; and what was acknowledged but, if unseen says so, read by nobody.
+func (h *History) Verify(c *fake.Cluster, topics map[string]int, unseen bool) []string {
+	logs := map[Partition][]logged{}
+	for _, topic := range slices.Sorted(maps.Keys(topics)) {
+		for i := range int32(topics[topic]) {
+			logs[Partition{Topic: topic, Index: i}] = read(c, topic, i)
+		}
+	}
+	h.verifyLogs(logs)
+	h.verifySends()
+	h.verifyReads(logs)
+	if unseen {
+		h.verifySeen()
+	}
+	slices.Sort(h.found)
+	return h.found
+}
+
+func read(c *fake.Cluster, topic string, index int32) (out []logged) {
+	for _, b := range c.Log(topic, index) {
+		if b.Control {
+			continue
+		}
+		it, _, err := b.Records(nil, compress.Limit{})
+		if err != nil {
+			out = append(out, logged{b.BaseOffset, "unreadable: " + err.Error()})
+			continue
+		}
+		var v record.View
+		for it.Next(&v) {
+			out = append(out, logged{v.Offset, string(v.Value)})
+		}
+	}
+	return out
+}
+
+// verifyLogs looks for what is in the logs and should not be, or not so.
+func (h *History) verifyLogs(logs map[Partition][]logged) {
+	where := map[*Send]Partition{}
+	last := map[string]int{}
+	for _, p := range slices.SortedFunc(maps.Keys(logs), comparePartitions) {
+		clear(last)
+		for _, e := range logs[p] {
+			s := h.byVal[e.value]
+			if s == nil {
+				h.anomaly("unknown record in %v@%d: %.40q", p, e.offset, e.value)
+				continue
+			}
+			if s.Topic != p.Topic {
+				h.anomaly("wrong topic: %s is in %v@%d", s, p, e.offset)
+			}
+			if first, twice := where[s]; twice {
+				h.anomaly("twice: %s is in %v and in %v@%d", s, first, p, e.offset)
+				continue
+			}
+			where[s] = p
+			if before, any := last[s.Producer]; any && before > s.Seq {
+				h.anomaly("order: in %v@%d %s comes behind #%d", p, e.offset, s, before)
+			}
+			last[s.Producer] = s.Seq
+			switch {
+			case s.Outcome == Rejected:
+				h.anomaly("rejected, but in the log: %s in %v@%d", s, p, e.offset)
+			case s.Outcome == Acked && (s.Partition != p.Index || s.Offset >= 0 && s.Offset != e.offset):
+				h.anomaly("told a wrong place: %s is in %v@%d", s, p, e.offset)
+			}
+		}
+	}
+	for _, s := range h.sends {
+		if _, there := where[s]; s.Outcome == Acked && !there {
+			h.anomaly("lost: %s", s)
+		}
+	}
+}
+
+func comparePartitions(a, b Partition) int {
+	if c := strings.Compare(a.Topic, b.Topic); c != 0 {
+		return c
+	}
+	return int(a.Index) - int(b.Index)
+}
+
+// verifySends looks for sends without an outcome.
+func (h *History) verifySends() {
+	for _, s := range h.sends {
+		if s.dones == 0 {
+			h.anomaly("never completed: %s", s)
+		}
+	}
+}
+
+// verifyReads follows each consumer through each partition.
+func (h *History) verifyReads(logs map[Partition][]logged) {
+	for k, r := range h.reads {
+		log := logs[k.Partition]
+		next, life := r.from, 0
+		if r.lives > 0 {
+			next = -1
+		}
+		for _, s := range r.seen {
+			if s.life != life {
+				life, next = s.life, -1
+				if life == r.lives {
+					next = r.from
+				}
+			}
+			i, there := slices.BinarySearchFunc(log, s.offset, func(e logged, o int64) int { return int(e.offset - o) })
+			if !there || log[i].value != s.value {
+				h.anomaly("read what is not there: %s %v@%d %.40q", k.consumer, k.Partition, s.offset, s.value)
+				continue
+			}
+			if next >= 0 {
+				switch first, _ := slices.BinarySearchFunc(log, next, func(e logged, o int64) int { return int(e.offset - o) }); {
+				case i < first:
+					h.anomaly("read again: %s %v@%d, expected %d", k.consumer, k.Partition, s.offset, next)
+				case i > first:
+					h.anomaly("skipped: %s %v@%d, expected %d", k.consumer, k.Partition, s.offset, log[first].offset)
+				}
+			}
+			next = s.offset + 1
+		}
+	}
+}
+
+// verifySeen looks for what was acknowledged and read by nobody.
+func (h *History) verifySeen() {
+	seen := map[string]bool{}
+	for _, r := range h.reads {
+		for _, s := range r.seen {
+			seen[s.value] = true
+		}
+	}
+	for value, s := range h.byVal {
+		if s.Outcome == Acked && !seen[value] {
+			h.anomaly("unseen: %s", s)
+		}
+	}
+}

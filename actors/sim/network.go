@@ -1,0 +1,322 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/kactor-go/kactor/actors/role"
+	"github.com/kactor-go/kactor/broker/fake"
+	"github.com/kactor-go/kactor/protocol"
+)
+
+// Network is the network between the clients of a world and a fake cluster, in virtual time. It implements role.Network.
+//
+//	client --Send--> write queue --Flushed--> up queue ----> cluster.Handle
+//	       <--------------------------------- down queue <-- cluster.Take
+//
+// Each direction of a connection keeps its order. A send is read from its buffers only when it leaves the write queue: who uses a buffer again too
+// early sends garbage, and is found out. What has left it may arrive although the client has closed the connection.
+type Network struct {
+	w       *World
+	cluster *fake.Cluster
+	timer   role.Timer
+	links   []*link
+	low     time.Duration // latency
+	high    time.Duration
+	cut     map[int32]bool // nothing comes through to these nodes, for now
+	refuse  map[int32]bool
+	noDNS   bool
+	sent    int
+	flip    int // the answers of which one byte is turned over
+}
+
+// NewNetwork makes the network of a world. Latencies are drawn between a tenth of a millisecond and two.
+func NewNetwork(w *World, c *fake.Cluster) *Network {
+	n := &Network{w: w, cluster: c, low: 100 * time.Microsecond, high: 2 * time.Millisecond, cut: map[int32]bool{}, refuse: map[int32]bool{}}
+	n.timer = w.NewTimer(func() { n.Do(func(*fake.Cluster) {}) })
+	w.SetNetwork(n)
+	return n
+}
+
+// Do calls f with the cluster and lets happen what follows from it. Everything that is done to the cluster goes through it.
+func (n *Network) Do(f func(c *fake.Cluster)) {
+	n.cluster.Tick(n.w.Now())
+	f(n.cluster)
+	for _, r := range n.cluster.Take() {
+		if l := n.byConn(r.Conn); l != nil {
+			if r.Close {
+				l.served = false
+				l.down.push(func() { l.breaks(io.EOF) })
+				continue
+			}
+			l.down.push(func() { l.receive(r.Frame) })
+		}
+	}
+	if next := n.cluster.Next(); !next.IsZero() {
+		n.timer.Set(next)
+	}
+}
+
+// Latency sets how long a frame is under way, at least and at most.
+func (n *Network) Latency(low, high time.Duration) { n.low, n.high = low, high }
+
+// Cut lets nothing through to or from a node until it is mended; what is under way is not lost, but late. Connecting hangs.
+func (n *Network) Cut(node int32) { n.cut[node] = true }
+
+// Mend ends Cut and Refuse for a node.
+func (n *Network) Mend(node int32) {
+	delete(n.cut, node)
+	delete(n.refuse, node)
+	for _, l := range n.links {
+		if l.node == node {
+			l.up.pump()
+			l.down.pump()
+		}
+	}
+}
+
+// Refuse lets connections to a node be refused; those that are open stay.
+func (n *Network) Refuse(node int32) { n.refuse[node] = true }
+
+// DNS says whether names are resolved.
+func (n *Network) DNS(works bool) { n.noDNS = !works }
+
+// Reset breaks the connections to a node as a peer that resets them does. What is under way is lost, or is handled and the answer lost, as the seed wills.
+func (n *Network) Reset(node int32) {
+	for _, l := range slices.Clone(n.links) {
+		if l.node == node {
+			l.reset()
+		}
+	}
+}
+
+// HalfOpen lets the connections to a node lose everything from now on, in one direction or both, without a word.
+func (n *Network) HalfOpen(node int32, up, down bool) {
+	for _, l := range n.links {
+		if l.node == node {
+			l.up.lost = l.up.lost || up
+			l.down.lost = l.down.lost || down
+		}
+	}
+}
+
+// Corrupt turns over one byte in each of the next answers.
+func (n *Network) Corrupt(answers int) { n.flip += answers }
+
+// Heal ends everything that was done to the network. Half-open connections stay so: nobody heals them but their owner.
+func (n *Network) Heal() {
+	n.noDNS, n.flip = false, 0
+	n.low, n.high = 100*time.Microsecond, 2*time.Millisecond
+	for id := range int32(n.cluster.Nodes()) {
+		n.Mend(id + 1)
+	}
+}
+
+// Open is how many connections there are.
+func (n *Network) Open() int { return len(n.links) }
+
+func (n *Network) byConn(id fake.ConnID) *link {
+	for _, l := range n.links {
+		if l.conn == id && l.served {
+			return l
+		}
+	}
+	return nil
+}
+
+func (n *Network) delay() time.Duration {
+	return n.low + time.Duration(n.w.rng.Int64N(int64(n.high-n.low)+1))
+}
+
+// Resolve implements role.Network. Node i has the address 10.0.0.i; a name that belongs to no node has none.
+func (n *Network) Resolve(host string, done func([]string, error)) {
+	n.w.After(n.delay(), "dns", func() {
+		if n.noDNS {
+			done(nil, &net.DNSError{Err: "server misbehaving", Name: host, IsTemporary: true})
+			return
+		}
+		var id int
+		if _, err := fmt.Sscanf(host, "broker-%d", &id); err != nil || id < 1 || id > n.cluster.Nodes() {
+			done(nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true})
+			return
+		}
+		done([]string{"10.0.0." + strconv.Itoa(id)}, nil)
+	})
+}
+
+// Dial implements role.Network.
+func (n *Network) Dial(address, _ string, sink role.Sink) role.Link {
+	var id int32
+	_, err := fmt.Sscanf(address, "10.0.0.%d:", &id)
+	l := &link{n: n, node: id, sink: sink}
+	l.write = pipe{l: l, name: "write", local: true}
+	l.up = pipe{l: l, name: "up"}
+	l.down = pipe{l: l, name: "down"}
+	n.links = append(n.links, l)
+	l.up.push(func() {
+		if err != nil || n.refuse[id] {
+			l.down.push(func() { l.breaks(errRefused) })
+			return
+		}
+		n.Do(func(c *fake.Cluster) { l.conn, l.served = c.Connect(id) })
+		if !l.served {
+			l.down.push(func() { l.breaks(errRefused) })
+			return
+		}
+		l.down.push(l.sink.Opened)
+	})
+	return l
+}
+
+var (
+	errRefused = &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
+	errReset   = &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}
+	errClosed  = errors.New("connection closed by this client")
+)
+
+// link is one connection.
+type link struct {
+	n      *Network
+	node   int32
+	sink   role.Sink
+	conn   fake.ConnID
+	served bool // the cluster knows it
+	over   bool // the client was told of its end
+
+	write, up, down pipe
+}
+
+// Send implements role.Link.
+func (l *link) Send(segments [][]byte) {
+	if l.over {
+		return
+	}
+	l.write.push(func() {
+		frame := slices.Concat(segments...)
+		l.n.w.Note(frame)
+		l.sink.Flushed()
+		l.up.push(func() {
+			if l.served && !l.up.lost {
+				l.n.sent++
+				l.n.Do(func(c *fake.Cluster) { c.Handle(l.n.w.Now(), l.conn, frame[protocol.SizeLen:]) })
+			}
+		})
+	})
+}
+
+// Consumed implements role.Link.
+func (l *link) Consumed(int) {}
+
+// Close implements role.Link. What was written is still under way to the broker, and the end of the connection behind it.
+func (l *link) Close() {
+	if l.over {
+		return
+	}
+	l.n.w.After(0, "close", func() {
+		if l.over {
+			return
+		}
+		l.over = true
+		l.write.queue, l.down.queue = nil, nil
+		l.up.push(l.leave)
+		l.sink.Broken(errClosed)
+	})
+}
+
+// leave ends the connection for the broker.
+func (l *link) leave() {
+	l.n.links = slices.DeleteFunc(l.n.links, func(o *link) bool { return o == l })
+	if l.served {
+		l.served = false
+		l.n.Do(func(c *fake.Cluster) { c.Disconnect(l.conn) })
+	}
+}
+
+func (l *link) receive(frame []byte) {
+	if l.down.lost || l.over {
+		return
+	}
+	frame = slices.Clone(frame[protocol.SizeLen:])
+	if l.n.flip > 0 {
+		l.n.flip--
+		frame[l.n.w.rng.IntN(len(frame))] ^= byte(1 + l.n.w.rng.IntN(255))
+	}
+	l.n.w.Note(frame)
+	l.sink.Received(frame)
+}
+
+// reset loses what is under way, at a place of the seed's choice.
+func (l *link) reset() {
+	for len(l.up.queue) > 0 && l.n.w.rng.IntN(2) == 0 { // some of it has come through
+		l.up.next()
+	}
+	for len(l.down.queue) > 0 && l.n.w.rng.IntN(2) == 0 {
+		l.down.next()
+	}
+	l.breaks(errReset)
+}
+
+// breaks ends the connection for both sides at once and tells the client.
+func (l *link) breaks(err error) {
+	l.write.queue, l.up.queue, l.down.queue = nil, nil, nil
+	l.leave()
+	if !l.over {
+		l.over = true
+		l.sink.Broken(err)
+	}
+}
+
+// pipe is one direction of a connection: in order, and nothing while the node is cut off.
+type pipe struct {
+	l     *link
+	name  string
+	queue []event
+	armed bool
+	lost  bool
+	local bool // it does not leave the client: no wire can be cut
+}
+
+type event struct {
+	at time.Time
+	f  func()
+}
+
+func (p *pipe) push(f func()) {
+	d := p.l.n.delay()
+	if p.local && p.l.n.w.rng.IntN(20) > 0 { // a kernel takes what it is given, but now and then its buffers are full
+		d /= 50
+	}
+	p.queue = append(p.queue, event{p.l.n.w.Now().Add(d), f})
+	p.pump()
+}
+
+// pump arms the timer for the oldest event.
+func (p *pipe) pump() {
+	if p.armed || len(p.queue) == 0 || p.blocked() {
+		return
+	}
+	p.armed = true
+	p.l.n.w.After(max(0, p.queue[0].at.Sub(p.l.n.w.Now())), p.name, func() {
+		p.armed = false
+		if len(p.queue) > 0 && !p.blocked() {
+			p.next()
+		}
+		p.pump()
+	})
+}
+
+func (p *pipe) blocked() bool { return !p.local && p.l.n.cut[p.l.node] }
+
+func (p *pipe) next() {
+	e := p.queue[0]
+	p.queue = p.queue[1:]
+	e.f()
+}
+
+var _ role.Network = (*Network)(nil)

@@ -1,0 +1,172 @@
+package sim
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"github.com/kactor-go/kactor/broker/fake"
+	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/msg"
+)
+
+// Storm is a time of faults: which ones, how many and when follows from the seed. Each seed has only some kinds of them, because faults that come together hide each other.
+type Storm struct {
+	w     *World
+	n     *Network
+	rng   *rand.Rand
+	kinds []fault
+	Count int // faults so far
+}
+
+// fault does something to the cluster or the network; undo, if not nil, ends it after some time.
+type fault struct {
+	name string
+	do   func(s *Storm) (undo func())
+}
+
+var faults = []fault{
+	{"stop a broker", func(s *Storm) func() {
+		id := s.node()
+		s.n.Do(func(c *fake.Cluster) { c.Stop(s.w.Now(), id) })
+		return func() { s.n.Do(func(c *fake.Cluster) { c.Start(s.w.Now(), id) }) }
+	}},
+	{"pause a broker", func(s *Storm) func() {
+		id := s.node()
+		s.n.Do(func(c *fake.Cluster) { c.Pause(s.w.Now(), id) })
+		return func() { s.n.Do(func(c *fake.Cluster) { c.Resume(s.w.Now(), id) }) }
+	}},
+	{"cut a broker off", func(s *Storm) func() {
+		id := s.node()
+		s.n.Cut(id)
+		return func() { s.n.Mend(id) }
+	}},
+	{"refuse connections", func(s *Storm) func() {
+		id := s.node()
+		s.n.Refuse(id)
+		s.n.Reset(id)
+		return func() { s.n.Mend(id) }
+	}},
+	{"reset connections", func(s *Storm) func() { s.n.Reset(s.node()); return nil }},
+	{"half-open connections", func(s *Storm) func() {
+		up := s.rng.IntN(2) == 0
+		s.n.HalfOpen(s.node(), up, !up || s.rng.IntN(2) == 0)
+		return nil
+	}},
+	{"slow network", func(s *Storm) func() {
+		s.n.Latency(10*time.Millisecond, time.Duration(50+s.rng.IntN(1500))*time.Millisecond)
+		return func() { s.n.Latency(100*time.Microsecond, 2*time.Millisecond) }
+	}},
+	{"no names", func(s *Storm) func() { s.n.DNS(false); return func() { s.n.DNS(true) } }},
+	{"move leaders", func(s *Storm) func() {
+		s.n.Do(func(c *fake.Cluster) {
+			for _, p := range c.Partitions() {
+				if s.rng.IntN(2) == 0 {
+					_ = c.MoveLeader(p.Topic, p.Index, s.node()) // it may not be in sync: then nothing moves
+				}
+			}
+		})
+		return nil
+	}},
+	{"elect preferred leaders", func(s *Storm) func() { s.n.Do((*fake.Cluster).ElectLeaders); return nil }},
+	{"stale metadata", func(s *Storm) func() {
+		id := s.node()
+		s.n.Do(func(c *fake.Cluster) { c.FreezeMetadata(id) })
+		return func() { s.n.Do(func(c *fake.Cluster) { c.Thaw(id) }) }
+	}},
+	{"throttle", func(s *Storm) func() {
+		id := s.node()
+		s.n.Do(func(c *fake.Cluster) { c.Throttle(id, time.Duration(s.rng.IntN(2000))*time.Millisecond) })
+		return func() { s.n.Do(func(c *fake.Cluster) { c.Throttle(id, 0) }) }
+	}},
+	{"slow broker", func(s *Storm) func() {
+		id := s.node()
+		s.n.Do(func(c *fake.Cluster) { c.Delay(id, time.Duration(s.rng.IntN(3000))*time.Millisecond) })
+		return func() { s.n.Do(func(c *fake.Cluster) { c.Delay(id, 0) }) }
+	}},
+	{"errors", func(s *Storm) func() {
+		codes := errorsOf[s.rng.IntN(len(errorsOf))]
+		s.n.Do(func(c *fake.Cluster) {
+			for range 1 + s.rng.IntN(4) {
+				c.FailNext(codes.key, codes.codes[s.rng.IntN(len(codes.codes))])
+			}
+		})
+		return func() { s.n.Do((*fake.Cluster).ClearFailures) }
+	}},
+	{"lost answers", func(s *Storm) func() {
+		key := []int16{msg.ProduceAPI, msg.FetchAPI, msg.MetadataAPI, fake.AnyKey}[s.rng.IntN(4)]
+		left := 1 + s.rng.IntN(5)
+		action := []fake.Action{{LoseReply: true}, {Cut: true}, {Drop: true}, {Delay: time.Duration(s.rng.IntN(8000)) * time.Millisecond}}[s.rng.IntN(4)]
+		var release func()
+		s.n.Do(func(c *fake.Cluster) {
+			release = c.Seize(key, func(fake.Request) fake.Action {
+				if left == 0 {
+					return fake.Action{}
+				}
+				left--
+				return action
+			})
+		})
+		return release
+	}},
+}
+
+// errorsOf are errors that brokers give for a while.
+var errorsOf = []struct {
+	key   int16
+	codes []protocol.Code
+}{
+	{msg.ProduceAPI, []protocol.Code{protocol.NotLeaderOrFollower, protocol.NotEnoughReplicas, protocol.RequestTimedOut, protocol.LeaderNotAvailable, protocol.UnknownTopicOrPartition, protocol.KafkaStorageError}},
+	{msg.FetchAPI, []protocol.Code{protocol.NotLeaderOrFollower, protocol.UnknownTopicOrPartition, protocol.UnknownServerError, protocol.KafkaStorageError, protocol.OffsetNotAvailable}},
+	{msg.ListOffsetsAPI, []protocol.Code{protocol.NotLeaderOrFollower, protocol.LeaderNotAvailable, protocol.OffsetNotAvailable}},
+	{msg.MetadataAPI, []protocol.Code{protocol.LeaderNotAvailable, protocol.UnknownTopicOrPartition}},
+	{msg.InitProducerIdAPI, []protocol.Code{protocol.CoordinatorLoadInProgress, protocol.NotEnoughReplicas}},
+}
+
+// NewStorm makes a storm with some of the faults there are.
+func NewStorm(w *World, n *Network) *Storm {
+	s := &Storm{w: w, n: n, rng: w.Rand()}
+	for len(s.kinds) == 0 {
+		for _, f := range faults {
+			if s.rng.IntN(3) == 0 {
+				s.kinds = append(s.kinds, f)
+			}
+		}
+	}
+	return s
+}
+
+func (s *Storm) node() int32 { return int32(s.rng.IntN(s.n.cluster.Nodes())) + 1 }
+
+// Blow lets count faults happen within span; each lasts a while. At the end all is healed.
+func (s *Storm) Blow(ctx context.Context, count int, span time.Duration) error {
+	var undos []func()
+	for range count {
+		if err := s.w.Sleep(ctx, time.Duration(s.rng.Int64N(int64(2*span)/int64(count)+1))); err != nil {
+			return err
+		}
+		f := s.kinds[s.rng.IntN(len(s.kinds))]
+		s.w.Tracef("fault: %s", f.name)
+		s.Count++
+		undo := f.do(s)
+		if undo == nil {
+			continue
+		}
+		over := false
+		once := func() {
+			if !over {
+				over = true
+				s.w.Tracef("fault over: %s", f.name)
+				undo()
+			}
+		}
+		undos = append(undos, once)
+		s.w.After(time.Duration(s.rng.Int64N(int64(span/4)+1)), "fault over", once)
+	}
+	for _, undo := range undos {
+		undo()
+	}
+	s.n.Heal()
+	s.w.Tracef("healed")
+	return nil
+}

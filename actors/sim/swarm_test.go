@@ -1,0 +1,337 @@
+package sim_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/kactor-go/kactor/actors/sim"
+	"github.com/kactor-go/kactor/api"
+	"github.com/kactor-go/kactor/broker/fake"
+)
+
+var (
+	oneSeed  = flag.Uint64("seed", 0, "play only this seed of the swarm, with a trace of its faults when it fails")
+	seeds    = flag.Int("seeds", 300, "how many seeds the swarm plays")
+	fromSeed = flag.Uint64("from", 1, "the first seed of the swarm")
+	every    = flag.Bool("steps", false, "with -seed: print every step")
+)
+
+// TestSwarm plays seeds: three brokers, two producers, two consumers, 5 to 40 faults, then healing and draining, and no anomaly.
+func TestSwarm(t *testing.T) {
+	if *oneSeed != 0 {
+		r := swarm(*oneSeed, *every)
+		t.Logf("seed %d: %s", *oneSeed, r.summary())
+		if r.err != nil {
+			t.Fatalf("%v\n%s", r.err, r.log.String())
+		}
+		return
+	}
+	var next, records, faults, steps atomic.Int64
+	var failed atomic.Bool
+	var wg sync.WaitGroup
+	begun := time.Now()
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for !failed.Load() {
+				n := next.Add(1) - 1
+				if n >= int64(*seeds) {
+					return
+				}
+				seed := *fromSeed + uint64(n)
+				r := swarm(seed, false)
+				records.Add(int64(r.acked))
+				faults.Add(int64(r.faults))
+				steps.Add(int64(r.steps))
+				if r.err != nil {
+					failed.Store(true)
+					t.Errorf("%v\nreplay: go test ./actors/sim -run Swarm -seed %d", r.err, seed)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	took := time.Since(begun)
+	t.Logf("%d seeds, %d records acknowledged, %d faults, %d steps, %.0f seeds a minute", *seeds, records.Load(), faults.Load(), steps.Load(), float64(*seeds)/took.Minutes())
+}
+
+// TestSameSeedSameHistory plays seeds twice and compares the hashes of everything that happened.
+func TestSameSeedSameHistory(t *testing.T) {
+	different := map[uint64]bool{}
+	for seed := range uint64(10) {
+		a, b := swarm(seed+1, false), swarm(seed+1, false)
+		if a.hash != b.hash || a.steps != b.steps {
+			t.Errorf("seed %d: %x after %d steps, then %x after %d", seed+1, a.hash, a.steps, b.hash, b.steps)
+		}
+		different[a.hash] = true
+	}
+	if len(different) != 10 {
+		t.Errorf("10 seeds gave %d histories", len(different))
+	}
+}
+
+// result is what became of one seed.
+type result struct {
+	err                   error
+	acked, rejected, info int
+	faults, steps         int
+	hash                  uint64
+	virtual               time.Duration
+	log                   bytes.Buffer
+}
+
+func (r *result) summary() string {
+	return fmt.Sprintf("%d acked, %d rejected, %d uncertain, %d faults, %d steps, %s of virtual time, hash %x", r.acked, r.rejected, r.info, r.faults, r.steps, r.virtual, r.hash)
+}
+
+// swarm plays one seed.
+func swarm(seed uint64, tracing bool) *result {
+	r := &result{}
+	w := sim.New(seed)
+	if tracing {
+		w.Trace(&r.log)
+	}
+	p := &play{w: w, h: sim.NewHistory(), topics: map[string]int{"one": 1, "five": 5}}
+	r.err = w.Run(p.run)
+	if p.storm != nil {
+		r.faults = p.storm.Count
+	}
+	r.acked, r.rejected, r.info = p.h.Count(sim.Acked), p.h.Count(sim.Rejected), p.h.Count(sim.Uncertain)
+	r.steps, r.hash, r.virtual = w.Steps(), w.Hash(), w.Now().Sub(sim.Epoch)
+	if r.err != nil {
+		r.err = fmt.Errorf("seed %d, after %s: %w", seed, r.virtual, r.err)
+	}
+	return r
+}
+
+// play is one seed being played.
+type play struct {
+	w       *sim.World
+	n       *sim.Network
+	c       *fake.Cluster
+	h       *sim.History
+	storm   *sim.Storm
+	topics  map[string]int
+	sending int // producers that are not done
+	failed  []error
+	over    bool // the clients are closed
+	workers sim.Group
+}
+
+func (p *play) fail(format string, args ...any) {
+	p.failed = append(p.failed, fmt.Errorf(format, args...))
+}
+
+func (p *play) run(w *sim.World) error {
+	rng := w.Rand()
+	topics := []fake.Topic{{Name: "one", Partitions: p.topics["one"]}, {Name: "five", Partitions: p.topics["five"]}}
+	releases := []string{"4.3", "4.3", "4.0", "3.9", "2.8", "2.1", "1.1", "0.11"}
+	cfg := fake.Config{Nodes: 3, Topics: topics, Seed: w.Seed(), Release: releases[rng.IntN(len(releases))], SessionTimeout: time.Duration(rng.IntN(9000)) * time.Millisecond}
+	var err error
+	if p.c, err = fake.NewCluster(cfg); err != nil {
+		return err
+	}
+	w.Tracef("release %s, session time-out %s", cfg.Release, cfg.SessionTimeout)
+	p.n = sim.NewNetwork(w, p.c)
+	p.storm = sim.NewStorm(w, p.n)
+	ctx := context.Background()
+	span := time.Duration(10+rng.IntN(30)) * time.Second
+
+	var clients []*api.Client
+	dial := func() (*api.Client, error) {
+		c, err := api.Dial(ctx, api.World(w), api.Lazy(), api.Brokers("broker-1:9092", "broker-2:9092", "broker-3:9092"), api.Properties(map[string]string{
+			"request.timeout.ms": fmt.Sprint(2000 + rng.IntN(4000)), "delivery.timeout.ms": "120000", "fetch.max.wait.ms": fmt.Sprint(500 + rng.IntN(2000)),
+			"socket.connection.setup.timeout.ms": "2000", "auto.offset.reset": "earliest", "compression.type": []string{"none", "none", "lz4", "gzip"}[rng.IntN(4)],
+			"batch.size": []string{"200", "1000", "16384"}[rng.IntN(3)], "max.partition.fetch.bytes": []string{"500", "100000"}[rng.IntN(2)],
+			"buffer.memory": []string{"20000", "1000000"}[rng.IntN(2)]}))
+		clients = append(clients, c)
+		return c, err
+	}
+	p.sending = 2
+	for i := range 2 {
+		client, err := dial()
+		if err != nil {
+			return err
+		}
+		p.workers.Go(w, fmt.Sprintf("producer-%d", i), func() { p.produce(ctx, client, fmt.Sprintf("producer-%d", i), span) })
+	}
+	for i := range 2 {
+		client, err := dial()
+		if err != nil {
+			return err
+		}
+		p.workers.Go(w, fmt.Sprintf("consumer-%d", i), func() { p.consume(ctx, client, fmt.Sprintf("consumer-%d", i), i) })
+	}
+	if err := p.storm.Blow(ctx, 5+rng.IntN(36), span); err != nil {
+		return err
+	}
+	heal, cancel := w.WithTimeout(ctx, 5*time.Minute)
+	defer cancel()
+	if err := p.workers.Wait(heal, w); err != nil {
+		p.fail("not drained: %d producers are still at work, %d records pending: %w", p.sending, p.h.Count(sim.Pending), err)
+	}
+	p.over = true
+	for _, c := range clients {
+		closing, cancel := w.WithTimeout(ctx, 20*time.Second)
+		if err := c.Close(closing); err != nil {
+			p.fail("close: %w", err)
+		}
+		cancel()
+	}
+	if err := w.Sleep(ctx, 10*time.Second); err != nil {
+		return err
+	}
+	if n := p.n.Open(); n > 0 {
+		p.fail("%d connections are open after all clients were closed", n)
+	}
+	if found := p.h.Verify(p.c, p.topics, len(p.failed) == 0); len(found) > 0 {
+		p.fail("%d anomalies:\n\t%s", len(found), strings.Join(found[:min(10, len(found))], "\n\t"))
+	}
+	return errors.Join(p.failed...)
+}
+
+// produce sends records until the storm is about over: some it waits for, most it does not.
+func (p *play) produce(ctx context.Context, client *api.Client, name string, span time.Duration) {
+	defer func() { p.sending-- }()
+	rng := p.w.Rand()
+	producer, err := client.Producer()
+	if err != nil {
+		p.fail("%s: %w", name, err)
+		return
+	}
+	count := 40 + rng.IntN(80)
+	for range count {
+		topic := "five"
+		if rng.IntN(4) == 0 {
+			topic = "one"
+		}
+		send, value := p.h.Send(name, topic, rng.IntN(120))
+		record := &api.Record{Topic: topic, Value: value}
+		if rng.IntN(2) == 0 {
+			record.Key = fmt.Appendf(nil, "key-%d", rng.IntN(10))
+		}
+		done := func(placed api.Placed, err error) {
+			switch {
+			case err == nil:
+				p.h.Done(send, sim.Acked, placed.Partition, placed.Offset)
+			case errors.Is(err, api.ErrUncertain):
+				p.h.Done(send, sim.Uncertain, -1, -1)
+			default:
+				p.h.Done(send, sim.Rejected, -1, -1)
+			}
+		}
+		if err := producer.Send(ctx, record, done); err != nil {
+			p.h.Done(send, sim.Rejected, -1, -1)
+		}
+		switch rng.IntN(8) {
+		case 0:
+			_ = producer.Flush(ctx)
+		case 1, 2, 3:
+			_ = p.w.Sleep(ctx, time.Duration(rng.Int64N(int64(4*span)/int64(count)+1)))
+		}
+	}
+	if err := producer.Flush(ctx); err != nil {
+		p.fail("%s: flush: %w", name, err)
+	}
+}
+
+// consume reads its partitions, one way or another, until the producers are done and it has seen the ends of the logs.
+func (p *play) consume(ctx context.Context, client *api.Client, name string, n int) {
+	rng := p.w.Rand()
+	consumer, err := client.Consumer("")
+	if err != nil {
+		p.fail("%s: %w", name, err)
+		return
+	}
+	parts := []api.TopicPartition{{Topic: "one"}}
+	for i := n; i < p.topics["five"]; i += 2 {
+		parts = append(parts, api.TopicPartition{Topic: "five", Partition: int32(i)})
+	}
+	for _, tp := range parts {
+		p.h.Begin(name, sim.Partition{Topic: tp.Topic, Index: tp.Partition}, 0)
+	}
+	if err := consumer.Assign(parts...); err != nil {
+		p.fail("%s: %w", name, err)
+		return
+	}
+	read := func(topic string, partition int32, offset int64, value []byte) {
+		p.h.Read(name, sim.Partition{Topic: topic, Index: partition}, offset, value)
+	}
+	views := rng.IntN(2) == 0
+	for !p.caughtUp(ctx, consumer, parts) {
+		if p.over {
+			return
+		}
+		some, cancel := p.w.WithTimeout(ctx, 3*time.Second)
+		if views {
+			p.readViews(some, consumer, rng.IntN(20)+1, read)
+		} else if records, err := consumer.Poll(some); err == nil || len(records) > 0 {
+			for _, r := range records {
+				read(r.Topic, r.Partition, r.Offset, r.Value)
+			}
+		}
+		cancel()
+		if rng.IntN(10) == 0 {
+			p.pauseAWhile(ctx, consumer, parts[rng.IntN(len(parts))], read)
+		}
+	}
+}
+
+// readViews reads some records as views and leaves the loop in the middle of a batch.
+func (p *play) readViews(ctx context.Context, consumer *api.Consumer, count int, read func(string, int32, int64, []byte)) {
+	var v api.View
+	for batch, err := range consumer.Batches(ctx) {
+		if err != nil {
+			return
+		}
+		for batch.Next(&v) {
+			read(batch.Topic, batch.Partition, v.Offset, v.Value)
+			if count--; count == 0 {
+				return
+			}
+		}
+	}
+}
+
+// pauseAWhile pauses a partition: nothing of it may come until it is resumed.
+func (p *play) pauseAWhile(ctx context.Context, consumer *api.Consumer, tp api.TopicPartition, read func(string, int32, int64, []byte)) {
+	if err := consumer.Pause(tp); err != nil {
+		p.fail("pause %s: %w", tp, err)
+	}
+	some, cancel := p.w.WithTimeout(ctx, time.Second)
+	defer cancel()
+	records, _ := consumer.Poll(some)
+	for _, r := range records {
+		if r.Topic == tp.Topic && r.Partition == tp.Partition {
+			p.fail("%s@%d was given out although the partition is paused", tp, r.Offset)
+		}
+		read(r.Topic, r.Partition, r.Offset, r.Value)
+	}
+	if err := consumer.Resume(tp); err != nil {
+		p.fail("resume %s: %w", tp, err)
+	}
+}
+
+// caughtUp tells whether the producers are done and every position is at its end.
+func (p *play) caughtUp(ctx context.Context, consumer *api.Consumer, parts []api.TopicPartition) bool {
+	if p.sending > 0 {
+		return false
+	}
+	now, cancel := p.w.WithTimeout(ctx, time.Second)
+	defer cancel()
+	for _, tp := range parts {
+		_, end := p.c.Offsets(tp.Topic, tp.Partition)
+		if at, err := consumer.Position(now, tp); err != nil || at < end {
+			return false
+		}
+	}
+	return true
+}
