@@ -122,7 +122,8 @@ type play struct {
 	topics  map[string]int
 	sending int // producers that are not done
 	failed  []error
-	over    bool // the clients are closed
+	over    bool     // the clients are closed
+	behind  []string // consumers that are not at the end, as of their last look
 	workers sim.Group
 }
 
@@ -148,7 +149,7 @@ func (p *play) run(w *sim.World) error {
 	var clients []*api.Client
 	dial := func() (*api.Client, error) {
 		c, err := api.Dial(ctx, api.World(w), api.Lazy(), api.Brokers("broker-1:9092", "broker-2:9092", "broker-3:9092"), api.Properties(map[string]string{
-			"request.timeout.ms": fmt.Sprint(2000 + rng.IntN(4000)), "delivery.timeout.ms": "120000", "fetch.max.wait.ms": fmt.Sprint(500 + rng.IntN(2000)),
+			"request.timeout.ms": fmt.Sprint(2000 + rng.IntN(4000)), "delivery.timeout.ms": "120000", "fetch.max.wait.ms": fmt.Sprint(500 + rng.IntN(1400)),
 			"socket.connection.setup.timeout.ms": "2000", "auto.offset.reset": "earliest", "compression.type": []string{"none", "none", "lz4", "gzip"}[rng.IntN(4)],
 			"batch.size": []string{"200", "1000", "16384"}[rng.IntN(3)], "max.partition.fetch.bytes": []string{"500", "100000"}[rng.IntN(2)],
 			"buffer.memory": []string{"20000", "1000000"}[rng.IntN(2)]}))
@@ -176,7 +177,7 @@ func (p *play) run(w *sim.World) error {
 	heal, cancel := w.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
 	if err := p.workers.Wait(heal, w); err != nil {
-		p.fail("not drained: %d producers are still at work, %d records pending: %w", p.sending, p.h.Count(sim.Pending), err)
+		p.fail("not drained: %d producers are still at work, %d records pending: %w\n%s", p.sending, p.h.Count(sim.Pending), err, strings.Join(p.behind, "\n"))
 	}
 	p.over = true
 	for _, c := range clients {
@@ -327,11 +328,13 @@ func (p *play) caughtUp(ctx context.Context, consumer *api.Consumer, parts []api
 	}
 	now, cancel := p.w.WithTimeout(ctx, time.Second)
 	defer cancel()
+	p.behind = nil
 	for _, tp := range parts {
 		_, end := p.c.Offsets(tp.Topic, tp.Partition)
 		if at, err := consumer.Position(now, tp); err != nil || at < end {
-			return false
+			leader, epoch := p.c.Leader(tp.Topic, tp.Partition)
+			p.behind = append(p.behind, fmt.Sprintf("%s: %d of %d, led by %d in epoch %d, %v", tp, at, end, leader, epoch, err))
 		}
 	}
-	return true
+	return len(p.behind) == 0
 }

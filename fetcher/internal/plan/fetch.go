@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"github.com/kactor-go/kactor/fetcher/internal/session"
@@ -44,6 +46,14 @@ func (c *Core) driveFetches(now time.Time, out *Effects) {
 		}
 		wants[node] = append(wants[node], p)
 	}
+	brokers := len(nodes)
+	for _, l := range c.lines {
+		if l.flight && wants[l.node] == nil {
+			brokers++
+		}
+	}
+	// Who was asked longest ago comes first: when the budget is short all have their turn.
+	slices.SortStableFunc(nodes, func(a, b int32) int { return cmp.Compare(c.line(a).turn, c.line(b).turn) })
 	for _, node := range nodes {
 		l := c.line(node)
 		if l.flight {
@@ -53,7 +63,7 @@ func (c *Core) driveFetches(now time.Time, out *Effects) {
 			c.at(l.retryAt)
 			continue
 		}
-		c.fetch(l, wants[node], len(nodes), out)
+		c.fetch(l, wants[node], brokers, out)
 	}
 }
 
@@ -92,6 +102,8 @@ func (c *Core) fetch(l *line, parts []*part, brokers int, out *Effects) {
 	c.used += cost
 	r.Ask = l.session.Next(r.Wants)
 	l.flight = true
+	c.turn++
+	l.turn = c.turn
 	out.Fetch = append(out.Fetch, r)
 }
 

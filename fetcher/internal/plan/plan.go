@@ -290,6 +290,7 @@ func (p *part) become(s State) {
 type line struct {
 	node    int32
 	flight  bool
+	turn    uint64 // of its last fetch
 	session session.Session
 	retryAt time.Time
 	fails   int
@@ -302,6 +303,7 @@ type Core struct {
 	parts  []*part // in order of topic and partition
 	lines  []*line
 	used   int64 // of the budget: reserved and buffered
+	turn   uint64
 	nextAt time.Time
 	closed bool
 }
