@@ -259,6 +259,7 @@ func (c *Consumer) Poll(ctx context.Context) ([]*Record, error) {
 		if err != nil {
 			return got, public(err)
 		}
+		k.Keep()
 		var v record.View
 		for len(got) < c.poll && k.Next(&v) {
 			r, err := own.record(k, &v)
@@ -287,6 +288,7 @@ func (c *Consumer) Records(ctx context.Context) iter.Seq2[*Record, error] {
 				}
 				continue
 			}
+			k.Keep()
 			var v record.View
 			for k.Next(&v) {
 				r, err := own.record(k, &v)

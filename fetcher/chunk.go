@@ -202,4 +202,11 @@ func (c *Chunk) fail(err error) bool {
 func (c *Chunk) Err() error { return c.err }
 
 // Reuse lets the memory of decompressed records be used again with the next batch: for readers that keep none.
-func (c *Chunk) Reuse() { c.reuse = true }
+func (c *Chunk) Reuse() {
+	if !c.reuse { // what was decompressed before may be kept by somebody
+		c.reuse, c.scratch = true, nil
+	}
+}
+
+// Keep ends Reuse: records that are read from now on stay valid.
+func (c *Chunk) Keep() { c.reuse = false }
