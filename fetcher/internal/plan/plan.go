@@ -430,10 +430,10 @@ func (c *Core) changed(now time.Time, s *cluster.Snapshot) {
 
 // drive asks for what can be asked for.
 func (c *Core) drive(now time.Time, out *Effects) {
+	c.nextAt = time.Time{}
 	if c.closed {
 		return
 	}
-	c.nextAt = time.Time{}
 	c.driveQueries(now, out)
 	c.driveFetches(now, out)
 }
@@ -498,7 +498,7 @@ func (c *Core) Next() time.Time { return c.nextAt }
 
 // Abort tells every partition's reader.
 func (c *Core) Abort(err error, out *Effects) {
-	c.closed = true
+	c.closed, c.nextAt = true, time.Time{}
 	for _, p := range c.parts {
 		out.Fail = append(out.Fail, Failure{p.TopicPartition, p.gen, p.offset, err})
 	}

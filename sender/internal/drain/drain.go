@@ -321,8 +321,8 @@ func (c *Core) changed(now time.Time, s *cluster.Snapshot) {
 
 // drive sends what can be sent.
 func (c *Core) drive(now time.Time, out *Effects) {
+	c.nextAt = time.Time{}
 	if !c.over {
-		c.nextAt = time.Time{}
 		c.expire(now, out)
 		c.cutDue(now, out)
 		c.sendAll(now, out)
@@ -527,7 +527,7 @@ func (c *Core) finish(now time.Time, out *Effects) {
 
 // abandon settles everything that is left.
 func (c *Core) abandon(err error, out *Effects) {
-	c.over = true
+	c.over, c.nextAt = true, time.Time{}
 	for _, p := range c.parts {
 		for _, b := range p.flight {
 			c.settle(b, -1, -1, fmt.Errorf("%w: %w", ErrUncertain, err), out)
