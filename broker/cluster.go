@@ -113,6 +113,7 @@ type (
 	late       struct{ peer int32 }
 	ended      struct{ peer int32 }
 	connClosed struct{ k *connection }
+	connLeft   struct{ k *connection }
 	down       struct {
 		peer int32
 		err  error
@@ -129,6 +130,7 @@ func (*up) cluster()                {}
 func (*late) cluster()              {}
 func (*ended) cluster()             {}
 func (*connClosed) cluster()        {}
+func (*connLeft) cluster()          {}
 func (*down) cluster()              {}
 func (*connFailed) cluster()        {}
 func (*metadataAnswer) cluster()    {}
@@ -174,6 +176,8 @@ func (c *Client) Step(now time.Time, m Message, out *meta.Effects) {
 		c.core.Step(now, &m.m, out)
 	case *connClosed:
 		c.drop(m.k)
+	case *connLeft:
+		m.k.stop(func() {})
 	case *connFailed:
 		c.drop(m.k)
 		if c.failed != nil {
@@ -207,6 +211,8 @@ func (c *Client) Refuse(m Message, err error, out *meta.Effects) {
 		}
 	case *connClosed:
 		c.drop(m.k)
+	case *connLeft:
+		m.k.stop(func() {})
 	case *Close:
 		c.closing = m
 	}
@@ -225,12 +231,12 @@ func (c *Client) watch(m *Watch) {
 	}
 }
 
-// drop stops a connection that is closed for good.
+// drop takes leave of a connection that is closed for good. It is stopped only when it has dealt with all it was sent: mail of a stopped actor is lost.
 func (c *Client) drop(k *connection) {
 	for i, o := range c.connections {
 		if o == k {
 			c.connections = append(c.connections[:i:i], c.connections[i+1:]...)
-			k.stop(func() {})
+			k.self.Tell(&conn.Bye{})
 			return
 		}
 	}
@@ -272,7 +278,8 @@ func (c *Client) perform(h *role.Handle, out *meta.Effects) {
 	}
 	for _, id := range out.Gone {
 		for _, k := range c.connections {
-			if k.peer.ID == id {
+			if k.peer.ID == id && !k.leaving {
+				k.leaving = true
 				k.self.Tell(&conn.Close{Deadline: h.World().Now().Add(c.cfg.RequestTimeout)})
 			}
 		}
@@ -303,7 +310,7 @@ func (c *Client) driveClose() {
 
 func (c *Client) connection(h *role.Handle, peer cluster.Node, purpose Purpose) *connection {
 	for _, k := range c.connections {
-		if k.peer.ID == peer.ID && k.purpose == purpose && k.peer.Host == peer.Host && k.peer.Port == peer.Port {
+		if !k.leaving && k.peer.ID == peer.ID && k.purpose == purpose && k.peer.Host == peer.Host && k.peer.Port == peer.Port {
 			return k
 		}
 	}

@@ -18,7 +18,7 @@ type connection struct {
 	self    role.Ref[conn.Message]
 	stop    func(func())
 	link    role.Link
-	done    func() // told when the connection is closed for good; nil: nobody asked
+	leaving bool // it is being closed: no new calls; the cluster actor's
 	over    bool
 }
 
@@ -86,6 +86,9 @@ func (k *connection) perform(h *role.Handle, out *conn.Effects) {
 	if out.Finished && !k.over {
 		k.over = true
 		k.client.self.Tell(&connClosed{k})
+	}
+	if out.Left {
+		k.client.self.Tell(&connLeft{k})
 	}
 }
 

@@ -120,6 +120,7 @@ type Effects struct {
 	Alive     bool  // an answer came
 	Throttle  time.Duration
 	Finished  bool // closed, and nothing is left
+	Left      bool // Bye was taken: the actor may be stopped
 }
 
 // Reset empties the effects for the next step.
@@ -158,6 +159,8 @@ type (
 	Moved struct{}
 	// Close ends the connection: calls in flight are waited for until Deadline.
 	Close struct{ Deadline time.Time }
+	// Bye says that nothing comes any more from who sends it. Cluster -> connection; once, after Finished or a failure.
+	Bye struct{}
 )
 
 func (*Call) conn()     {}
@@ -168,6 +171,7 @@ func (*Flushed) conn()  {}
 func (*Broken) conn()   {}
 func (*Moved) conn()    {}
 func (*Close) conn()    {}
+func (*Bye) conn()      {}
 
 // Core is the state of one connection.
 type Core struct {
@@ -256,6 +260,8 @@ func (c *Core) Step(now time.Time, m Message, out *Effects) {
 		c.moved(now, out)
 	case *Close:
 		c.closing, c.closeBy = true, m.Deadline
+	case *Bye:
+		out.Left = true
 	}
 	c.drive(now, out)
 }
@@ -735,5 +741,7 @@ func (c *Core) Refuse(m Message, err error, out *Effects) {
 		c.end(m.accepted, m, End{Err: err}, out)
 	case *Close:
 		out.Finished = true
+	case *Bye:
+		out.Left = true
 	}
 }
