@@ -35,6 +35,7 @@ type Client struct {
 	versions atomic.Pointer[map[int32]protocol.Ranges]
 	// suspected is how many brokers are suspect; connections tell of answers only while there are any.
 	suspected atomic.Int32
+	waits     role.Waits
 
 	// What follows belongs to the actor.
 	core        *meta.Core
@@ -410,6 +411,7 @@ func (c *Client) Stop(ctx context.Context) error {
 	gone := role.NewPromise[struct{}](c.world)
 	c.stop(func() { gone.Settle(struct{}{}, nil) })
 	_, _ = gone.Get(context.WithoutCancel(ctx))
+	c.waits.Close(ErrClosed)
 	return err
 }
 
@@ -429,6 +431,11 @@ func NextWatch() uint64 { return watchers.Add(1) }
 func Call(ctx context.Context, c *Client, r Route) (Reply, error) {
 	p := role.NewPromise[Reply](c.world)
 	r.Reply = func(reply Reply) { p.Settle(reply, reply.Err) }
+	done, err := c.waits.Add(func(err error) { p.Settle(Reply{Node: cluster.NoNode}, err) })
+	if err != nil {
+		return Reply{Node: cluster.NoNode}, err
+	}
+	defer done()
 	if r.Deadline.IsZero() {
 		r.Deadline = c.world.Now().Add(c.cfg.RequestTimeout)
 		if d, ok := ctx.Deadline(); ok && d.Before(r.Deadline) {
@@ -442,6 +449,11 @@ func Call(ctx context.Context, c *Client, r Route) (Reply, error) {
 // Metadata asks for the metadata of topics and waits for an answer that was asked for after the call.
 func Metadata(ctx context.Context, c *Client, topics ...string) (*cluster.Snapshot, error) {
 	p := role.NewPromise[*cluster.Snapshot](c.world)
+	done, err := c.waits.Add(func(err error) { p.Settle(nil, err) })
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	c.self.Tell(&Refresh{Topics: topics, Suspect: cluster.NoNode, Why: "a caller asks", Reply: func(s *cluster.Snapshot, err error) { p.Settle(s, err) }})
 	return p.Get(ctx)
 }

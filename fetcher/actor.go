@@ -213,6 +213,10 @@ func (f *Fetcher) Lag(tp cluster.TopicPartition) int64 {
 // Close ends the sessions with the brokers. Readers get ErrClosed.
 func (f *Fetcher) Close(ctx context.Context) error {
 	f.buf.mu.Lock()
+	if f.buf.over {
+		f.buf.mu.Unlock()
+		return nil
+	}
 	f.buf.over = true
 	var wake []*role.Waiter
 	for _, p := range f.buf.order {

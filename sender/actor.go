@@ -32,6 +32,7 @@ type Sender struct {
 	stop   func(func())
 	done   *completer
 	id     uint64
+	waits  role.Waits
 }
 
 // core adapts drain.Core: a wake-up is filled with what the buffer has.
@@ -63,6 +64,9 @@ func Start(under role.Spawner, client *broker.Client, cfg Config, failed func(er
 		cfg.Partitioner = Default(cfg.BatchSize)
 	}
 	w := under.World()
+	if p, ok := w.(interface{ Poisons() bool }); ok {
+		cfg.Poison = cfg.Poison || p.Poisons()
+	}
 	s := &Sender{cfg: cfg, world: w, client: client, done: newCompleter(w)}
 	s.buf = &buffer{cfg: &s.cfg, world: w, client: client, credits: role.NewCredits(w, cfg.BufferMemory)}
 	s.buf.topics.Store(&map[string]*topicBuffer{})
@@ -88,9 +92,14 @@ func (s *Sender) Append(ctx context.Context, r *Record, done Completion) error {
 // Flush waits until every record appended before it has its outcome and its completion has been called.
 func (s *Sender) Flush(ctx context.Context) error {
 	p := role.NewPromise[struct{}](s.world)
+	done, err := s.waits.Add(func(err error) { p.Settle(struct{}{}, err) })
+	if err != nil {
+		return err
+	}
+	defer done()
 	s.self.Tell(&drain.Wake{})
 	s.self.Tell(&drain.Flush{Owner: p})
-	_, err := p.Get(ctx)
+	_, err = p.Get(ctx)
 	return err
 }
 
@@ -143,6 +152,7 @@ func (s *Sender) Stop(ctx context.Context) error {
 	p := role.NewPromise[struct{}](s.world)
 	s.stop(func() { p.Settle(struct{}{}, nil) })
 	_, err := p.Get(ctx)
+	s.waits.Close(ErrClosed)
 	return err
 }
 

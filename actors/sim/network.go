@@ -3,6 +3,7 @@ package sim
 import (
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"net"
 	"slices"
@@ -66,8 +67,16 @@ func (n *Network) Do(f func(c *fake.Cluster)) {
 // Latency sets how long a frame is under way, at least and at most.
 func (n *Network) Latency(low, high time.Duration) { n.low, n.high = low, high }
 
-// Cut lets nothing through to or from a node until it is mended; what is under way is not lost, but late. Connecting hangs.
-func (n *Network) Cut(node int32) { n.cut[node] = true }
+// Cut lets nothing through to or from a node until it is mended; what is under way is not lost, but late. Connecting hangs, and the kernel takes no more of
+// what is written on some connections.
+func (n *Network) Cut(node int32) {
+	n.cut[node] = true
+	for _, l := range n.links {
+		if l.node == node {
+			l.full = n.w.rng.IntN(2) == 0
+		}
+	}
+}
 
 // Mend ends Cut and Refuse for a node.
 func (n *Network) Mend(node int32) {
@@ -75,6 +84,8 @@ func (n *Network) Mend(node int32) {
 	delete(n.refuse, node)
 	for _, l := range n.links {
 		if l.node == node {
+			l.full = false
+			l.write.pump()
 			l.up.pump()
 			l.down.pump()
 		}
@@ -188,6 +199,7 @@ type link struct {
 	conn   fake.ConnID
 	served bool // the cluster knows it
 	over   bool // the client was told of its end
+	full   bool // the kernel takes nothing
 
 	write, up, down pipe
 }
@@ -197,7 +209,11 @@ func (l *link) Send(segments [][]byte) {
 	if l.over {
 		return
 	}
+	before := checksum(segments)
 	l.write.push(func() {
+		if checksum(segments) != before {
+			l.n.w.Report(errors.New("a buffer was used again before it was written"))
+		}
 		frame := slices.Concat(segments...)
 		l.n.w.Note(frame)
 		l.sink.Flushed()
@@ -208,6 +224,13 @@ func (l *link) Send(segments [][]byte) {
 			}
 		})
 	})
+}
+
+func checksum(segments [][]byte) (sum uint32) {
+	for _, s := range segments {
+		sum = crc32.Update(sum, crc32.IEEETable, s)
+	}
+	return sum
 }
 
 // Consumed implements role.Link.
@@ -311,7 +334,12 @@ func (p *pipe) pump() {
 	})
 }
 
-func (p *pipe) blocked() bool { return !p.local && p.l.n.cut[p.l.node] }
+func (p *pipe) blocked() bool {
+	if p.local {
+		return p.l.full
+	}
+	return p.l.n.cut[p.l.node]
+}
 
 func (p *pipe) next() {
 	e := p.queue[0]

@@ -149,7 +149,7 @@ func (p *play) run(w *sim.World) error {
 	var clients []*api.Client
 	dial := func() (*api.Client, error) {
 		c, err := api.Dial(ctx, api.World(w), api.Lazy(), api.Brokers("broker-1:9092", "broker-2:9092", "broker-3:9092"), api.Properties(map[string]string{
-			"request.timeout.ms": fmt.Sprint(2000 + rng.IntN(4000)), "delivery.timeout.ms": "120000", "fetch.max.wait.ms": fmt.Sprint(500 + rng.IntN(1400)),
+			"request.timeout.ms": fmt.Sprint(2000 + rng.IntN(4000)), "delivery.timeout.ms": []string{"8000", "120000"}[rng.IntN(2)], "fetch.max.wait.ms": fmt.Sprint(500 + rng.IntN(1400)),
 			"socket.connection.setup.timeout.ms": "2000", "auto.offset.reset": "earliest", "compression.type": []string{"none", "none", "lz4", "gzip"}[rng.IntN(4)],
 			"batch.size": []string{"200", "1000", "16384"}[rng.IntN(3)], "max.partition.fetch.bytes": []string{"500", "100000"}[rng.IntN(2)],
 			"buffer.memory": []string{"20000", "1000000"}[rng.IntN(2)]}))

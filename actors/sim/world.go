@@ -94,6 +94,9 @@ func (w *World) NextActor() uint64 { w.nextActor++; return w.nextActor }
 // Enter notes which actor plays.
 func (w *World) Enter(a *role.Address) { w.current = a.ID }
 
+// Poisons says that buffers are to be filled with garbage when they are given back, so that who uses one too long is found out.
+func (w *World) Poisons() bool { return true }
+
 // Report notes a bug; Run fails with it.
 func (w *World) Report(bug error) { w.bugs = append(w.bugs, bug) }
 

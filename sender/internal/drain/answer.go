@@ -96,9 +96,10 @@ func (c *Core) outcome(now time.Time, b *batch.Batch, a partitionAnswer, out *Ef
 	case protocol.None:
 		p := c.land(b)
 		p.failures = 0
+		p.seq.confirm(b)
 		c.settle(b, a.BaseOffset, a.LogAppendTimeMs, nil, out)
 	case protocol.DuplicateSequenceNumber: // it is in the log; where, the broker no longer knows
-		c.land(b)
+		c.land(b).seq.confirm(b)
 		c.settle(b, -1, -1, nil, out)
 	case protocol.MessageTooLarge, protocol.RecordListTooLarge:
 		c.tooLarge(b, code, out)
@@ -180,11 +181,17 @@ func (c *Core) again(now time.Time, b *batch.Batch, wait bool, out *Effects) {
 	}
 }
 
-// outOfOrder deals with a broker that misses something before this batch. If something before it is still under way or queued, it only has to go again behind that. If it is the
+// outOfOrder deals with a broker that misses something before this batch, or does not remember that it has it: if a later batch of the same epoch is in the log, this
+// one is, too. If something before it is still under way or queued, it only has to go again behind that. If it is the
 // first, then the log has lost what was before, or it was rejected or given up; this batch and those behind it are not in the log, and
 // they begin anew in the next epoch.
 func (c *Core) outOfOrder(now time.Time, b *batch.Batch, code protocol.Code, out *Effects) {
 	p := c.part(b.To)
+	if p.seq.confirmed(b) {
+		c.land(b)
+		c.settle(b, -1, -1, nil, out)
+		return
+	}
 	b.LastErr = code
 	before := func(o *batch.Batch) bool { return o != b && o.Serial < b.Serial }
 	first := !slices.ContainsFunc(p.flight, before) && !slices.ContainsFunc(p.queue, before)

@@ -167,6 +167,7 @@ type part struct {
 	flight   []*batch.Batch // in order
 	open     time.Time      // when the open batch began; zero: there is none
 	settling bool           // something failed: wait until nothing is in flight
+	node     int32          // to which flight is under way
 	failures int
 	retryAt  time.Time
 	seq      sequence
@@ -373,6 +374,11 @@ func (c *Core) sendable(now time.Time, p *part) bool {
 	if len(p.flight) >= c.cfg.Window {
 		return false
 	}
+	if len(p.flight) > 0 { // to two brokers at once there is no order; the cluster actor fetches back what a silent one has
+		if node, _ := c.snap.Leader(p.to.Topic, p.to.Partition); node != p.node {
+			return false
+		}
+	}
 	return !c.cfg.Idempotent || c.numberable(p)
 }
 
@@ -436,6 +442,7 @@ func (c *Core) send(now time.Time, l *line, out *Effects) {
 		p.queue = p.queue[1:]
 		p.settling, p.retryAt = false, time.Time{}
 		p.flight = append(p.flight, b)
+		p.node = l.node
 		if c.cfg.Idempotent {
 			c.number(p, b)
 		}

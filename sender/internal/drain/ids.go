@@ -28,7 +28,20 @@ type sequence struct {
 	id    int64
 	epoch int16
 	next  int32
-	renew bool // begin the next epoch as soon as nothing is in flight
+	renew bool   // begin the next epoch as soon as nothing is in flight
+	last  uint64 // serial of the latest batch of this epoch that is in the log
+}
+
+// confirm notes that a batch is in the log.
+func (s *sequence) confirm(b *batch.Batch) {
+	if b.Numbered && b.ProducerID == s.id && b.Epoch == s.epoch {
+		s.last = max(s.last, b.Serial)
+	}
+}
+
+// confirmed tells whether a batch must be in the log: brokers take a batch only behind the one before it.
+func (s *sequence) confirmed(b *batch.Batch) bool {
+	return b.Numbered && b.ProducerID == s.id && b.Epoch == s.epoch && b.Serial < s.last
 }
 
 func (c *Core) driveIdentity(now time.Time, out *Effects) {

@@ -1,0 +1,115 @@
+// Command mutate plants bugs in the client, one at a time, and sees to it that the swarm of simulated worlds catches each. The sources stay as they are: a patched copy is
+// laid over them while the test is built.
+//
+//	go run ./actors/sim/internal/mutate [-seeds N] [-only NAME]
+package main
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// mutation is a bug: in file, old becomes new.
+type mutation struct{ name, file, old, new string }
+
+var mutations = []mutation{
+	{"sequence reset on metadata loss", "sender/internal/drain/drain.go",
+		"b, _ := s.Leader(p.to.Topic, p.to.Partition)\n", "b, _ := s.Leader(p.to.Topic, p.to.Partition)\n\t\tif a != b {\n\t\t\tp.seq = sequence{}\n\t\t}\n"},
+	{"buffer freed early", "sender/internal/drain/drain.go",
+		"if b.Settled && b.OnWire == 0 && !b.Packing && b.Buf != nil {", "if b.Settled && !b.Packing && b.Buf != nil {"},
+	{"retry out of order", "sender/internal/drain/answer.go",
+		"p.queue = slices.Insert(p.queue, i, b)\n\tp.settling = true\n", "_ = i\n\tp.queue = append(p.queue, b)\n\tp.settling, c.cfg.Idempotent = true, false\n\tb.Numbered, b.Sealed, b.ProducerID = false, false, -1\n"},
+	{"position past undelivered records", "fetcher/chunk.go",
+		"if b.LastOffset() < c.from {", "if b.LastOffset() <= c.from {"},
+	{"promise completed twice", "sender/internal/drain/drain.go",
+		"if b.Settled {\n\t\treturn\n\t}\n\tb.Settled = true\n\tc.alive--", "if b.Settled && err != nil {\n\t\treturn\n\t}\n\tb.Settled = true\n\tc.alive--"},
+	{"answer of the broker taken for another's", "broker/internal/conn/conn.go",
+		"if lost { // its answer", "if lost && false { // its answer"},
+	{"acknowledged when sent", "sender/internal/drain/answer.go",
+		"\tb.LastErr = m.Err\n", "\tif m.Sent {\n\t\tc.land(b)\n\t\tc.settle(b, -1, -1, nil, out)\n\t\treturn\n\t}\n\tb.LastErr = m.Err\n"},
+	{"uncertain told as rejected", "sender/internal/drain/drain.go",
+		"if b.Maybe {\n\t\treturn fmt.Errorf(\"%w: %w\", ErrUncertain, err)\n\t}\n\treturn err", "return err"},
+	{"fetch session kept after an error", "fetcher/internal/plan/fetch.go",
+		"if m.Err != nil {\n\t\tl.session.Reset()", "if m.Err != nil {"},
+	{"epoch renewed while something may be in the log", "sender/internal/drain/answer.go",
+		"if first && b.Numbered", "if b.Numbered"},
+}
+
+func main() {
+	seeds := flag.Int("seeds", 2000, "seeds for each bug")
+	only := flag.String("only", "", "plant only the bugs whose names match this expression")
+	flag.Parse()
+	match, err := regexp.Compile(*only)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "mutate:", err)
+		os.Exit(1)
+	}
+	missed := 0
+	for _, m := range mutations {
+		if !match.MatchString(m.name) {
+			continue
+		}
+		how, err := plant(m, *seeds)
+		switch {
+		case err != nil:
+			fmt.Printf("error   %s: %v\n", m.name, err)
+			missed++
+		case how == "":
+			fmt.Printf("missed  %s: %d seeds passed\n", m.name, *seeds)
+			missed++
+		default:
+			fmt.Printf("caught  %s: %s\n", m.name, how)
+		}
+	}
+	if missed > 0 {
+		os.Exit(1)
+	}
+}
+
+var failing = regexp.MustCompile(`(?m)^\s*swarm_test\.go:\d+: (seed [^\n]*(?:\n\s+\S[^\n]*)?)`)
+
+// plant builds and runs the swarm with one bug. how is the first report of a failing seed; empty when all passed.
+func plant(m mutation, seeds int) (how string, err error) {
+	source, err := os.ReadFile(m.file)
+	if err != nil {
+		return "", err
+	}
+	if strings.Count(string(source), m.old) != 1 {
+		return "", fmt.Errorf("%s has changed: what is to be replaced is there %d times", m.file, strings.Count(string(source), m.old))
+	}
+	dir, err := os.MkdirTemp("", "mutate")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(dir)
+	patched := filepath.Join(dir, "patched.go")
+	if err := os.WriteFile(patched, []byte(strings.Replace(string(source), m.old, m.new, 1)), 0o600); err != nil {
+		return "", err
+	}
+	here, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {filepath.Join(here, m.file): patched}})
+	if err != nil {
+		return "", err
+	}
+	table := filepath.Join(dir, "overlay.json")
+	if err := os.WriteFile(table, overlay, 0o600); err != nil {
+		return "", err
+	}
+	out, err := exec.Command("go", "test", "-overlay", table, "-count=1", "./actors/sim", "-run", "TestSwarm$", "-seeds", fmt.Sprint(seeds)).CombinedOutput()
+	if err == nil {
+		return "", nil
+	}
+	if found := failing.FindSubmatch(out); found != nil {
+		return strings.Join(strings.Fields(string(found[1])), " "), nil
+	}
+	return "", fmt.Errorf("the test could not be run: %w\n%s", err, out)
+}
