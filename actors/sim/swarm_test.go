@@ -16,6 +16,8 @@ import (
 	"github.com/kactor-go/kactor/actors/sim"
 	"github.com/kactor-go/kactor/api"
 	"github.com/kactor-go/kactor/broker/fake"
+	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/record"
 )
 
 var (
@@ -142,14 +144,16 @@ func (p *play) run(w *sim.World) error {
 	}
 	w.Tracef("release %s, session time-out %s", cfg.Release, cfg.SessionTimeout)
 	p.n = sim.NewNetwork(w, p.c)
+	p.c.Observe(p.intact)
 	p.storm = sim.NewStorm(w, p.n)
 	ctx := context.Background()
 	span := time.Duration(10+rng.IntN(30)) * time.Second
 
 	var clients []*api.Client
 	dial := func() (*api.Client, error) {
+		request := 2000 + rng.IntN(4000)
 		c, err := api.Dial(ctx, api.World(w), api.Lazy(), api.Brokers("broker-1:9092", "broker-2:9092", "broker-3:9092"), api.Properties(map[string]string{
-			"request.timeout.ms": fmt.Sprint(2000 + rng.IntN(4000)), "delivery.timeout.ms": []string{"8000", "120000"}[rng.IntN(2)], "fetch.max.wait.ms": fmt.Sprint(500 + rng.IntN(1400)),
+			"request.timeout.ms": fmt.Sprint(request), "delivery.timeout.ms": fmt.Sprint([]int{request + 100, 8000, 120000}[rng.IntN(3)]), "fetch.max.wait.ms": fmt.Sprint(500 + rng.IntN(1400)),
 			"socket.connection.setup.timeout.ms": "2000", "auto.offset.reset": "earliest", "compression.type": []string{"none", "none", "lz4", "gzip"}[rng.IntN(4)],
 			"batch.size": []string{"200", "1000", "16384"}[rng.IntN(3)], "max.partition.fetch.bytes": []string{"500", "100000"}[rng.IntN(2)],
 			"buffer.memory": []string{"20000", "1000000"}[rng.IntN(2)]}))
@@ -197,6 +201,22 @@ func (p *play) run(w *sim.World) error {
 		p.fail("%d anomalies:\n\t%s", len(found), strings.Join(found[:min(10, len(found))], "\n\t"))
 	}
 	return errors.Join(p.failed...)
+}
+
+// intact looks at the batches that reach the brokers: a checksum that is wrong was made so by the client, because the network does not change anything.
+func (p *play) intact(r fake.Request) {
+	m, ok := r.Req.(*msg.ProduceRequest)
+	if !ok {
+		return
+	}
+	for _, t := range m.TopicData {
+		for _, d := range t.PartitionData {
+			b, _, whole, err := record.Next(d.Records)
+			if err != nil || !whole || b.CheckCRC() != nil {
+				p.fail("garbage was sent to %s/%d", t.Name, d.Index)
+			}
+		}
+	}
 }
 
 // produce sends records until the storm is about over: some it waits for, most it does not.
