@@ -11,6 +11,9 @@ import (
 // TopicPartition names a partition.
 type TopicPartition = cluster.TopicPartition
 
+// Partition is a partition as the cluster tells of it.
+type Partition = cluster.Partition
+
 // Header of a record; a nil Value is null.
 type Header = record.Header
 

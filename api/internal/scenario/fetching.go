@@ -1,0 +1,384 @@
+package scenario
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/kactor-go/kactor/api"
+	"github.com/kactor-go/kactor/protocol"
+)
+
+// filled makes a topic of one partition with n records "0", "1", ...
+func (t *T) filled(n int) (*api.Client, string, api.TopicPartition) {
+	c := t.dial()
+	topic := t.topic(c, 1)
+	t.fill(t.producer(c), topic, 0, n)
+	return c, topic, api.TopicPartition{Topic: topic}
+}
+
+// polled reads one Poll's records as text.
+func (t *T) polled(k *api.Consumer, n int) string { return values(t.read(k, n)) }
+
+var fetching = []Scenario{
+	{"earliest reads from the first record", func(t *T) {
+		c, topic, _ := t.filled(20)
+		k := t.reader(c, parts(topic, 1))
+		t.inOrder(t.read(k, 20))
+		t.none(k)
+	}},
+	{"latest reads what comes from now on", func(t *T) {
+		c, topic, tp := t.filled(5)
+		k, err := c.Consumer("")
+		t.ok(err)
+		t.ok(k.Assign(tp))
+		at, err := k.Position(t.ctx, tp)
+		t.ok(err)
+		equal(t, "position", at, 5)
+		t.produce(t.producer(c), &api.Record{Topic: topic, Value: []byte("new")})
+		equal(t, "records", t.polled(k, 1), "new")
+	}},
+	{"reset none tells the application", func(t *T) {
+		c, _, tp := t.filled(5)
+		k, err := c.Consumer("", props("auto.offset.reset", "none"))
+		t.ok(err)
+		t.ok(k.Assign(tp))
+		_, err = k.Poll(t.ctx)
+		var failed *api.PartitionError
+		if !errors.As(err, &failed) || failed.TopicPartition != tp {
+			t.Failf("the error is %v", err)
+		}
+	}},
+	{"reset by duration begins at that age", func(t *T) {
+		c := t.dial()
+		topic := t.topic(c, 1)
+		p := t.producer(c)
+		now := t.World.Now()
+		for i, age := range []time.Duration{3 * time.Hour, 2 * time.Hour, 10 * time.Minute, time.Minute} {
+			t.produce(p, &api.Record{Topic: topic, Value: fmt.Append(nil, i), Timestamp: now.Add(-age)})
+		}
+		k := t.reader(c, parts(topic, 1), props("auto.offset.reset", "by_duration:PT1H"))
+		equal(t, "records", t.polled(k, 2), "2 3")
+	}},
+	{"a partition is assigned at an offset", func(t *T) {
+		c, _, tp := t.filled(10)
+		k, err := c.Consumer("")
+		t.ok(err)
+		t.ok(k.AssignAt(7, tp))
+		equal(t, "records", t.polled(k, 3), "7 8 9")
+	}},
+	{"a partition is assigned at its start and at its end", func(t *T) {
+		c, topic, tp := t.filled(3)
+		k, err := c.Consumer("")
+		t.ok(err)
+		t.ok(k.AssignAt(api.AtStart, tp))
+		equal(t, "records", t.polled(k, 3), "0 1 2")
+		end, err := c.Consumer("")
+		t.ok(err)
+		t.ok(end.AssignAt(api.AtEnd, tp))
+		_, err = end.Position(t.ctx, tp)
+		t.ok(err)
+		t.produce(t.producer(c), &api.Record{Topic: topic, Value: []byte("3")})
+		equal(t, "records", t.polled(end, 1), "3")
+	}},
+	{"seeking back reads again", func(t *T) {
+		c, topic, tp := t.filled(10)
+		k := t.reader(c, parts(topic, 1))
+		t.read(k, 10)
+		t.ok(k.Seek(tp, 8))
+		equal(t, "records", t.polled(k, 2), "8 9")
+	}},
+	{"seeking forward skips", func(t *T) {
+		c, topic, tp := t.filled(10)
+		k := t.reader(c, parts(topic, 1))
+		t.ok(k.Seek(tp, 9))
+		equal(t, "records", t.polled(k, 1), "9")
+	}},
+	{"seeking to the beginning and to the end", func(t *T) {
+		c, topic, tp := t.filled(4)
+		k := t.reader(c, parts(topic, 1))
+		t.read(k, 4)
+		t.ok(k.SeekToBeginning())
+		equal(t, "records", t.polled(k, 4), "0 1 2 3")
+		t.ok(k.SeekToBeginning(tp))
+		t.ok(k.SeekToEnd(tp))
+		at, err := k.Position(t.ctx, tp)
+		t.ok(err)
+		equal(t, "position", at, 4)
+		t.produce(t.producer(c), &api.Record{Topic: topic, Value: []byte("4")})
+		equal(t, "records", t.polled(k, 1), "4")
+	}},
+	{"seeking to a time", func(t *T) {
+		c := t.dial()
+		topic := t.topic(c, 1)
+		p := t.producer(c)
+		base := time.UnixMilli(1_700_000_000_000)
+		for i := range 5 {
+			t.produce(p, &api.Record{Topic: topic, Value: fmt.Append(nil, i), Timestamp: base.Add(time.Duration(i) * time.Minute)})
+		}
+		k := t.reader(c, parts(topic, 1))
+		t.ok(k.SeekToTime(api.TopicPartition{Topic: topic}, base.Add(150*time.Second)))
+		equal(t, "records", t.polled(k, 2), "3 4")
+	}},
+	{"seeking what is not assigned is an error", func(t *T) {
+		c, topic, _ := t.filled(1)
+		k := t.reader(c, parts(topic, 1))
+		t.is(k.Seek(api.TopicPartition{Topic: topic, Partition: 5}, 0), api.ErrNotAssigned)
+		_, err := k.Position(t.ctx, api.TopicPartition{Topic: topic, Partition: 5})
+		t.is(err, api.ErrNotAssigned)
+	}},
+	{"a paused partition gives nothing, the others go on", func(t *T) {
+		c := t.dial()
+		topic := t.topic(c, 2)
+		p := t.producer(c)
+		k := t.reader(c, parts(topic, 2))
+		t.ok(k.Pause(api.TopicPartition{Topic: topic, Partition: 1}))
+		t.fill(p, topic, 0, 10)
+		t.fill(p, topic, 1, 10)
+		for _, r := range t.read(k, 10) {
+			equal(t, "partition", r.Partition, 0)
+		}
+		t.none(k)
+		equal(t, "paused partitions", len(k.Paused()), 1)
+		t.ok(k.Resume(api.TopicPartition{Topic: topic, Partition: 1}))
+		t.inOrder(t.read(k, 10))
+	}},
+	{"pausing in the middle of a batch loses nothing", func(t *T) {
+		c, topic, tp := t.filled(10)
+		k := t.reader(c, parts(topic, 1))
+		var v api.View
+		got := ""
+		for batch, err := range k.Batches(t.ctx) {
+			t.ok(err)
+			for batch.Next(&v) {
+				if got += string(v.Value); got == "012" {
+					t.ok(k.Pause(tp))
+				}
+			}
+			break
+		}
+		equal(t, "before the pause", got, "012")
+		t.none(k)
+		t.ok(k.Resume(tp))
+		equal(t, "after the pause", t.polled(k, 7), "3 4 5 6 7 8 9")
+	}},
+	{"partitions are added and taken away", func(t *T) {
+		c := t.dial()
+		topic := t.topic(c, 2)
+		p := t.producer(c)
+		t.fill(p, topic, 0, 5)
+		t.fill(p, topic, 1, 5)
+		k := t.reader(c, parts(topic, 1))
+		t.inOrder(t.read(k, 5))
+		second := api.TopicPartition{Topic: topic, Partition: 1}
+		t.ok(k.IncrementalAssign(second))
+		t.inOrder(t.read(k, 5))
+		k.Unassign(second)
+		equal(t, "partitions", len(k.Assignment()), 1)
+		t.produce(p, &api.Record{Topic: topic, Partition: 1, Fixed: true})
+		t.none(k)
+	}},
+	{"assigning again keeps the positions of what stays", func(t *T) {
+		c := t.dial()
+		topic := t.topic(c, 3)
+		p := t.producer(c)
+		for i := range int32(3) {
+			t.fill(p, topic, i, 4)
+		}
+		k := t.reader(c, parts(topic, 2))
+		t.inOrder(t.read(k, 8))
+		t.ok(k.Assign(api.TopicPartition{Topic: topic, Partition: 1}, api.TopicPartition{Topic: topic, Partition: 2}))
+		for _, r := range t.read(k, 4) {
+			equal(t, "partition", r.Partition, 2)
+		}
+	}},
+	{"the position follows what was given out", func(t *T) {
+		c, topic, tp := t.filled(10)
+		k := t.reader(c, parts(topic, 1), props("max.poll.records", "4"))
+		at, err := k.Position(t.ctx, tp)
+		t.ok(err)
+		equal(t, "position at first", at, 0)
+		t.read(k, 4)
+		at, err = k.Position(t.ctx, tp)
+		t.ok(err)
+		equal(t, "position after one poll", at, 4)
+	}},
+	{"lag and watermarks are known without asking", func(t *T) {
+		c, topic, tp := t.filled(10)
+		k := t.reader(c, parts(topic, 1), props("max.poll.records", "4"))
+		t.read(k, 4)
+		equal(t, "lag", k.Lag(tp), 6)
+		t.read(k, 4)
+		t.read(k, 2)
+		equal(t, "lag", k.Lag(tp), 0)
+		w, ok := k.Watermarks(tp)
+		if !ok || w.High != 10 || w.Start != 0 {
+			t.Failf("watermarks %+v", w)
+		}
+	}},
+	{"a poll gives at most max.poll.records", func(t *T) {
+		c, topic, _ := t.filled(25)
+		k := t.reader(c, parts(topic, 1), props("max.poll.records", "10"))
+		total := 0
+		for total < 25 {
+			records, err := k.Poll(t.ctx)
+			t.ok(err)
+			if len(records) > 10 {
+				t.Failf("%d records in one poll", len(records))
+			}
+			total += len(records)
+		}
+	}},
+	{"leaving the loop over records loses none", func(t *T) {
+		c, topic, _ := t.filled(30)
+		k := t.reader(c, parts(topic, 1))
+		var got []*api.Record
+		for len(got) < 30 {
+			n := 0
+			for r, err := range k.Records(t.ctx) {
+				t.ok(err)
+				got = append(got, r)
+				if n++; n == 7 || len(got) == 30 {
+					break
+				}
+			}
+		}
+		t.inOrder(got)
+	}},
+	{"views show the same as records", func(t *T) {
+		c := t.dial(props("compression.type", "gzip", "linger.ms", "50"))
+		topic := t.topic(c, 1)
+		p := t.producer(c)
+		for i := range 100 {
+			t.ok(p.Send(t.ctx, &api.Record{Topic: topic, Key: fmt.Appendf(nil, "k%d", i), Value: fmt.Append(nil, i), Headers: []api.Header{{Key: "h", Value: fmt.Append(nil, i)}}}, nil))
+		}
+		t.ok(p.Flush(t.ctx))
+		n := 0
+		var v api.View
+		for batch, err := range t.reader(c, parts(topic, 1)).Batches(t.ctx) {
+			t.ok(err)
+			for batch.Next(&v) {
+				headers, err := v.Headers(nil)
+				t.ok(err)
+				if v.Offset != int64(n) || string(v.Key) != fmt.Sprint("k", n) || string(v.Value) != fmt.Sprint(n) || len(headers) != 1 || string(headers[0].Value) != fmt.Sprint(n) {
+					t.Failf("view %d is %q, %q at %d", n, v.Key, v.Value, v.Offset)
+				}
+				n++
+			}
+			t.ok(batch.Err())
+			if n == 100 {
+				break
+			}
+		}
+	}},
+	{"a record larger than max.partition.fetch.bytes comes nevertheless", func(t *T) {
+		c := t.dial()
+		topic := t.topic(c, 1)
+		p := t.producer(c)
+		big := bytes.Repeat([]byte("x"), 300_000)
+		t.produce(p, &api.Record{Topic: topic, Value: big})
+		t.produce(p, &api.Record{Topic: topic, Value: []byte("small")})
+		k := t.reader(c, parts(topic, 1), props("max.partition.fetch.bytes", "1000"))
+		got := t.read(k, 2)
+		if !bytes.Equal(got[0].Value, big) || string(got[1].Value) != "small" {
+			t.Failf("they came back changed")
+		}
+	}},
+	{"read_committed reads what is in no transaction", func(t *T) {
+		c, topic, _ := t.filled(10)
+		t.inOrder(t.read(t.reader(c, parts(topic, 1), props("isolation.level", "read_committed")), 10))
+	}},
+	{"thirty partitions are all read", func(t *T) {
+		c := t.dial()
+		topic := t.topic(c, 30)
+		p := t.producer(c)
+		for i := range 300 {
+			t.ok(p.Send(t.ctx, &api.Record{Topic: topic, Partition: int32(i % 30), Fixed: true, Value: fmt.Append(nil, i/30)}, nil))
+		}
+		t.ok(p.Flush(t.ctx))
+		t.inOrder(t.read(t.reader(c, parts(topic, 30)), 300))
+	}},
+	{"two consumers of one client share the partitions of a topic", func(t *T) {
+		c := t.dial()
+		topic := t.topic(c, 2)
+		p := t.producer(c)
+		t.fill(p, topic, 0, 20)
+		t.fill(p, topic, 1, 20)
+		a, b := t.reader(c, parts(topic, 1)), t.reader(c, []api.TopicPartition{{Topic: topic, Partition: 1}})
+		other := t.goes("second consumer", func() error { t.inOrder(t.read(b, 20)); return nil })
+		t.inOrder(t.read(a, 20))
+		other.wait()
+	}},
+	{"a consumer waits for a topic that comes later", func(t *T) {
+		c := t.dial(props("allow.auto.create.topics", "false"))
+		topic := t.name()
+		k := t.reader(c, parts(topic, 1))
+		other := t.goes("reader", func() error { t.inOrder(t.read(k, 3)); return nil })
+		t.sleep(300 * time.Millisecond)
+		t.create(c, topic, 1)
+		t.fill(t.producer(c), topic, 0, 3)
+		other.wait()
+	}},
+	{"closing a consumer releases who waits", func(t *T) {
+		c, topic, _ := t.filled(1)
+		k := t.reader(c, parts(topic, 1))
+		t.read(k, 1)
+		other := t.goes("reader", func() error {
+			_, err := k.Poll(t.ctx)
+			t.is(err, api.ErrClosed)
+			return nil
+		})
+		t.sleep(50 * time.Millisecond)
+		t.ok(k.Close(t.ctx))
+		other.wait()
+		t.ok(k.Close(t.ctx))
+	}},
+	{"a poll ends with its context and loses nothing", func(t *T) {
+		c, topic, _ := t.filled(1)
+		k := t.reader(c, parts(topic, 1))
+		t.read(k, 1)
+		ctx, cancel := t.within(100 * time.Millisecond)
+		defer cancel()
+		_, err := k.Poll(ctx)
+		t.is(err, context.DeadlineExceeded)
+		t.produce(t.producer(c), &api.Record{Topic: topic, Value: []byte("1")})
+		equal(t, "records", t.polled(k, 1), "1")
+	}},
+	{"seeking into the middle of a compressed batch", func(t *T) {
+		c := t.dial(props("compression.type", "lz4", "linger.ms", "100"))
+		topic := t.topic(c, 1)
+		p := t.producer(c)
+		for i := range 50 {
+			t.ok(p.Send(t.ctx, &api.Record{Topic: topic, Value: fmt.Append(nil, i)}, nil))
+		}
+		t.ok(p.Flush(t.ctx))
+		k := t.reader(c, parts(topic, 1))
+		t.ok(k.Seek(api.TopicPartition{Topic: topic}, 47))
+		equal(t, "records", t.polled(k, 3), "47 48 49")
+	}},
+	{"an offset that does not exist is reset as the policy says", func(t *T) {
+		c, topic, tp := t.filled(5)
+		k := t.reader(c, parts(topic, 1))
+		t.ok(k.Seek(tp, 1000))
+		t.inOrder(t.read(k, 5))
+		strict, err := c.Consumer("", props("auto.offset.reset", "none"))
+		t.ok(err)
+		t.ok(strict.AssignAt(1000, tp))
+		_, err = strict.Poll(t.ctx)
+		t.is(err, protocol.OffsetOutOfRange)
+	}},
+	{"records are read while they are written", func(t *T) {
+		c := t.dial()
+		topic := t.topic(c, 2)
+		k := t.reader(c, parts(topic, 2))
+		other := t.goes("reader", func() error { t.inOrder(t.read(k, 400)); return nil })
+		p := t.producer(c)
+		for i := range 400 {
+			t.ok(p.Send(t.ctx, &api.Record{Topic: topic, Partition: int32(i % 2), Fixed: true, Value: fmt.Append(nil, i/2)}, nil))
+		}
+		t.ok(p.Flush(t.ctx))
+		other.wait()
+	}},
+}

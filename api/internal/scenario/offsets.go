@@ -1,0 +1,189 @@
+package scenario
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/kactor-go/kactor/api"
+	"github.com/kactor-go/kactor/protocol"
+)
+
+var offsets = []Scenario{
+	{"beginning and end offsets", func(t *T) {
+		c, topic, tp := t.filled(12)
+		k := t.reader(c, parts(topic, 1))
+		first, err := k.BeginningOffsets(t.ctx, tp)
+		t.ok(err)
+		end, err := k.EndOffsets(t.ctx, tp)
+		t.ok(err)
+		equal(t, "beginning", first[tp], 0)
+		equal(t, "end", end[tp], 12)
+	}},
+	{"offsets of times", func(t *T) {
+		c := t.dial()
+		topic := t.topic(c, 2)
+		p := t.producer(c)
+		base := time.UnixMilli(1_700_000_000_000)
+		for i := range 5 {
+			t.produce(p, &api.Record{Topic: topic, Partition: 0, Fixed: true, Timestamp: base.Add(time.Duration(i) * time.Minute)})
+		}
+		k := t.reader(c, parts(topic, 2))
+		a, b := api.TopicPartition{Topic: topic}, api.TopicPartition{Topic: topic, Partition: 1}
+		got, err := k.OffsetsForTimes(t.ctx, map[api.TopicPartition]time.Time{a: base.Add(90 * time.Second), b: base})
+		t.ok(err)
+		equal(t, "offset", got[a].Offset, 2)
+		equal(t, "offset where there is none", got[b].Offset, -1)
+		got, err = k.OffsetsForTimes(t.ctx, map[api.TopicPartition]time.Time{a: base.Add(time.Hour)})
+		t.ok(err)
+		equal(t, "offset after the last", got[a].Offset, -1)
+	}},
+	{"offsets of a partition that does not exist are an error", func(t *T) {
+		c, topic, _ := t.filled(1)
+		k := t.reader(c, parts(topic, 1))
+		ctx, cancel := t.within(2 * time.Second)
+		defer cancel()
+		if got, err := k.EndOffsets(ctx, api.TopicPartition{Topic: topic, Partition: 9}); err == nil {
+			t.Failf("an offset was told: %v", got)
+		}
+	}},
+	{"offsets of many partitions over all brokers", func(t *T) {
+		c := t.dial()
+		topic := t.topic(c, 9)
+		p := t.producer(c)
+		for i := range int32(9) {
+			t.fill(p, topic, i, int(i))
+		}
+		k := t.reader(c, parts(topic, 9))
+		end, err := k.EndOffsets(t.ctx, parts(topic, 9)...)
+		t.ok(err)
+		for i := range int32(9) {
+			equal(t, fmt.Sprint("end of ", i), end[api.TopicPartition{Topic: topic, Partition: i}], int64(i))
+		}
+	}},
+}
+
+var metadata = []Scenario{
+	{"partitions are told with their leaders", func(t *T) {
+		c := t.dial()
+		topic := t.topic(c, 6)
+		got, err := t.producer(c).Partitions(t.ctx, topic)
+		t.ok(err)
+		equal(t, "partitions", len(got), 6)
+		for i := range got {
+			if got[i].Index != int32(i) || got[i].Leader < 0 || len(got[i].Replicas) != min(3, t.Nodes) {
+				t.Failf("partition %d is %+v", i, got[i])
+			}
+		}
+	}},
+	{"a topic that exists is not created again", func(t *T) {
+		c := t.dial()
+		topic := t.topic(c, 1)
+		results, err := c.Admin().CreateTopics(t.ctx, api.NewTopic{Name: topic, Partitions: 1, Replicas: 1})
+		t.ok(err)
+		t.is(results[topic], protocol.TopicAlreadyExists)
+	}},
+	{"several topics are created at once, and each has its answer", func(t *T) {
+		c := t.dial()
+		a, b := t.name(), "no/name"
+		results, err := c.Admin().CreateTopics(t.ctx, api.NewTopic{Name: a, Partitions: 2, Replicas: 1}, api.NewTopic{Name: b, Partitions: 1, Replicas: 1})
+		t.ok(err)
+		t.ok(results[a])
+		t.is(results[b], protocol.InvalidTopicException)
+	}},
+	{"a deleted topic is unknown", func(t *T) {
+		c := t.dial()
+		topic := t.topic(c, 1)
+		results, err := c.Admin().DeleteTopics(t.ctx, topic)
+		t.ok(err)
+		t.ok(results[topic])
+		t.gone(c, topic)
+		results, err = c.Admin().DeleteTopics(t.ctx, topic)
+		t.ok(err)
+		t.is(results[topic], protocol.UnknownTopicOrPartition)
+	}},
+	{"topics are described, also those that there are not", func(t *T) {
+		c := t.dial()
+		topic, other := t.topic(c, 2), t.name()
+		got, err := c.Admin().DescribeTopics(t.ctx, topic, other)
+		t.ok(err)
+		equal(t, "partitions", len(got[topic].Topic.Partitions), 2)
+		t.is(got[other].Err, protocol.UnknownTopicOrPartition)
+		all, err := c.Admin().DescribeTopics(t.ctx)
+		t.ok(err)
+		if all[topic].Topic == nil {
+			t.Failf("%s is not among all topics", topic)
+		}
+	}},
+	{"partitions cannot become fewer", func(t *T) {
+		c := t.dial()
+		topic := t.topic(c, 3)
+		results, err := c.Admin().CreatePartitions(t.ctx, map[string]int32{topic: 2})
+		t.ok(err)
+		t.is(results[topic], protocol.InvalidPartitions)
+	}},
+	{"a topic created again is another", func(t *T) {
+		c := t.dial(props("metadata.max.age.ms", "1000"))
+		topic := t.topic(c, 1)
+		p := t.producer(c)
+		t.fill(p, topic, 0, 3)
+		results, err := c.Admin().DeleteTopics(t.ctx, topic)
+		t.ok(err)
+		t.ok(results[topic])
+		t.gone(c, topic)
+		t.create(c, topic, 1)
+		t.fill(p, topic, 0, 2)
+		t.inOrder(t.read(t.reader(c, parts(topic, 1)), 2))
+	}},
+	{"one address that is dead does not matter", func(t *T) {
+		c := t.dial(api.Brokers(append([]string{"127.0.0.1:1"}, t.Brokers...)...))
+		t.topic(c, 1)
+	}},
+	{"a client without any broker says whom it tried", func(t *T) {
+		ctx, cancel := t.within(time.Second)
+		defer cancel()
+		_, err := api.Dial(ctx, append(append([]api.Option{}, t.Options...), api.Brokers("127.0.0.1:1"))...)
+		var failed *api.DialError
+		if !errors.As(err, &failed) || !strings.Contains(err.Error(), "127.0.0.1:1") {
+			t.Failf("the error is %v", err)
+		}
+	}},
+	{"a closed client refuses everything", func(t *T) {
+		c := t.dial()
+		topic := t.topic(c, 1)
+		p, k := t.producer(c), t.reader(c, parts(topic, 1))
+		t.ok(c.Close(t.ctx))
+		_, err := p.Produce(t.ctx, &api.Record{Topic: topic})
+		t.is(err, api.ErrClosed)
+		t.is(p.Flush(t.ctx), api.ErrClosed)
+		_, err = k.Poll(t.ctx)
+		t.is(err, api.ErrClosed)
+		_, err = c.Producer()
+		t.is(err, api.ErrClosed)
+		_, err = c.Admin().DescribeTopics(t.ctx)
+		t.is(err, api.ErrClosed)
+		t.ok(c.Close(t.ctx))
+	}},
+	{"clients come and go", func(t *T) {
+		topic := t.topic(t.dial(), 1)
+		for i := range 10 {
+			c, err := api.Dial(t.ctx, append(append([]api.Option{}, t.Options...), api.Brokers(t.Brokers...))...)
+			t.ok(err)
+			equal(t, "offset", t.produce(t.producer(c), &api.Record{Topic: topic}).Offset, int64(i))
+			t.ok(c.Close(t.ctx))
+		}
+	}},
+}
+
+// gone waits until a topic is unknown.
+func (t *T) gone(c *api.Client, topic string) {
+	for {
+		got, err := c.Admin().DescribeTopics(t.ctx, topic)
+		t.ok(err)
+		if errors.Is(got[topic].Err, protocol.UnknownTopicOrPartition) {
+			return
+		}
+		t.sleep(100 * time.Millisecond)
+	}
+}
