@@ -198,6 +198,7 @@ type Core struct {
 	suspect   bool
 	closing   bool
 	closeBy   time.Time
+	finished  bool
 }
 
 // unflushed is a frame that a link may still be reading from.
@@ -308,6 +309,10 @@ func (c *Core) drive(now time.Time, out *Effects) {
 	}
 	if c.state == Ready {
 		c.send(now, out)
+	}
+	if c.state == Closed && len(c.unflushed) == 0 && !c.finished { // not before: buffers would never be released
+		c.finished = true
+		out.Finished = true
 	}
 }
 
@@ -667,7 +672,7 @@ func (c *Core) shut(now time.Time, err error, out *Effects) {
 	phase := c.state.String()
 	c.become(Closed)
 	c.gen++
-	out.CloseLink, out.Finished = true, true
+	out.CloseLink = true
 	c.failFlight(now, err, out)
 	waiting := c.waiting
 	c.waiting = nil
@@ -732,6 +737,10 @@ func (c *Core) Abort(err error, out *Effects) {
 	if c.state != Closed {
 		c.shut(c.lastUse, err, out)
 	}
+	for _, u := range c.unflushed { // nothing is stepped any more: the link is closed, and what it still reads is let go
+		c.release(u.call, out)
+	}
+	c.unflushed, c.finished, out.Finished = nil, true, true
 }
 
 // Refuse ends a call that comes after Abort.
