@@ -63,10 +63,9 @@ type Field struct {
 // span is a range of versions; from > to is none.
 type span struct{ from, to int16 }
 
-func (s span) none() bool            { return s.from > s.to }
-func (s span) holds(o span) bool     { return s.from <= o.from && o.to <= s.to }
-func (s span) meet(o span) span      { return span{max(s.from, o.from), min(s.to, o.to)} }
-func (s span) contains(v int16) bool { return s.from <= v && v <= s.to }
+func (s span) none() bool        { return s.from > s.to }
+func (s span) holds(o span) bool { return s.from <= o.from && o.to <= s.to }
+func (s span) meet(o span) span  { return span{max(s.from, o.from), min(s.to, o.to)} }
 
 func parseSpan(s string, within span) (span, error) {
 	switch {
