@@ -1,0 +1,176 @@
+package api
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/printer"
+	"go/token"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestEveryOptionCanBeSet sees to it that no option of the table is forgotten in the code, and none of the code in the table.
+func TestEveryOptionCanBeSet(t *testing.T) {
+	names := map[string]bool{}
+	for i := range options {
+		o := &options[i]
+		if names[o.name] {
+			t.Errorf("%s is in the table twice", o.name)
+		}
+		names[o.name] = true
+		switch {
+		case o.doc == "":
+			t.Errorf("%s is not explained", o.name)
+		case (setters[o.name] == nil) != (o.refused != ""):
+			t.Errorf("%s has a setter: %v; it is refused: %q", o.name, setters[o.name] != nil, o.refused)
+		}
+	}
+	for name := range setters {
+		if !names[name] {
+			t.Errorf("%s is not in the table", name)
+		}
+	}
+}
+
+// TestDefaultsAreThoseOfTheTable sets every option to its default and expects nothing to change.
+func TestDefaultsAreThoseOfTheTable(t *testing.T) {
+	for i := range options {
+		o := &options[i]
+		if o.refused != "" || o.name == "linger.ms" || o.kind == "list" { // a linger that is set is kept exactly; unset it adapts
+			continue
+		}
+		want, got := defaults(), defaults()
+		if err := got.property(o.name, o.def); err != nil {
+			t.Errorf("%s=%s: %v", o.name, o.def, err)
+			continue
+		}
+		got.set, want.set = nil, nil
+		if !reflect.DeepEqual(want, got) {
+			t.Errorf("%s=%s changes the default settings:\n%+v\n%+v", o.name, o.def, want, got)
+		}
+	}
+}
+
+func TestPropertiesAreChecked(t *testing.T) {
+	for _, c := range []struct {
+		properties map[string]string
+		says       string // "" for none
+	}{
+		{map[string]string{"linger.ms": "5ms"}, ""},
+		{map[string]string{"linger_ms": "5"}, ""},
+		{map[string]string{"queue.buffering.max.ms": "5"}, ""},
+		{map[string]string{"batch.size": "1MiB", "max.request.size": "2 MiB"}, ""},
+		{map[string]string{"linger.mss": "5"}, `unknown property "linger.mss"; the nearest is "linger.ms"`},
+		{map[string]string{"linger.ms": "soon"}, `linger.ms: "soon" is no value of type ms`},
+		{map[string]string{"acks": "2"}, `acks: "2" is none of all, -1, 1, 0`},
+		{map[string]string{"acks": "1", "enable.idempotence": "true"}, "acks: must be all with enable.idempotence"},
+		{map[string]string{"max.in.flight.requests.per.connection": "6"}, "max.in.flight.requests.per.connection: must be at most 5"},
+		{map[string]string{"delivery.timeout.ms": "100"}, "delivery.timeout.ms: 100ms is less than"},
+		{map[string]string{"retry.backoff.ms": "5000"}, "retry.backoff.max.ms"},
+		{map[string]string{"buffer.memory": "10"}, "buffer.memory: 10 is less than batch.size"},
+		{map[string]string{"auto.offset.reset": "newest"}, `auto.offset.reset: "newest" is none of`},
+		{map[string]string{"auto.offset.reset": "by_duration:P1DT2H3M4.5S"}, ""},
+		{map[string]string{"auto.offset.reset": "by_duration:1h"}, "is no duration like"},
+		{map[string]string{"compression.zstd.level": "23"}, "compression.zstd.level: 23 is not between"},
+		{map[string]string{"security.protocol": "SSL"}, "api.TLS"},
+		{map[string]string{"transactional.id": "x"}, "transactions come with a later release"},
+		{map[string]string{"fetch.max.wait.ms": "30000"}, "fetch.max.wait.ms"},
+	} {
+		c.properties["bootstrap.servers"] = "localhost:9092"
+		client, err := Dial(context.Background(), Properties(c.properties), Lazy())
+		if err == nil {
+			err = client.Close(context.Background())
+		}
+		if got := fmt.Sprint(err); c.says == "" && err != nil || c.says != "" && !strings.Contains(got, c.says) {
+			t.Errorf("%v: got %q, expected %q", c.properties, got, c.says)
+		}
+	}
+}
+
+func TestEverythingThatIsWrongIsTold(t *testing.T) {
+	_, err := Dial(context.Background(), Brokers("x:1"), Property("acks", "7"), Property("nonsense", "1"))
+	if got := fmt.Sprint(err); !strings.Contains(got, "acks") || !strings.Contains(got, "nonsense") {
+		t.Errorf("the error is %q", got)
+	}
+	if _, err := Dial(context.Background()); err == nil || !strings.Contains(err.Error(), "bootstrap.servers") {
+		t.Errorf("without brokers the error is %v", err)
+	}
+}
+
+func TestDurations(t *testing.T) {
+	for text, want := range map[string]time.Duration{"P1D": 24 * time.Hour, "PT1H": time.Hour, "PT90M": 90 * time.Minute, "PT0.5S": time.Second / 2, "P2DT3H4M5S": 51*time.Hour + 4*time.Minute + 5*time.Second} {
+		if got, err := isoDuration(text); err != nil || got != want {
+			t.Errorf("%s: %v, %v", text, got, err)
+		}
+	}
+}
+
+var update = flag.Bool("update", false, "write testdata/surface.txt anew")
+
+// TestSurface holds what the package exports against a file, so that no change of it goes unseen.
+func TestSurface(t *testing.T) {
+	files := token.NewFileSet()
+	parsed, err := parser.ParseDir(files, ".", func(f os.FileInfo) bool { return !strings.HasSuffix(f.Name(), "_test.go") }, 0) //nolint:staticcheck // one directory, no build tags
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for _, f := range parsed["api"].Files {
+		for _, d := range f.Decls {
+			lines = append(lines, exported(files, d)...)
+		}
+	}
+	slices.Sort(lines)
+	got := strings.Join(lines, "\n") + "\n"
+	if *update {
+		if err := os.WriteFile("testdata/surface.txt", []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile("testdata/surface.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("the surface has changed; go test ./api -run Surface -update writes it anew:\n%s", got)
+	}
+}
+
+// exported gives a line for everything exported in a declaration.
+func exported(files *token.FileSet, d ast.Decl) (lines []string) {
+	text := func(n any) string {
+		var b strings.Builder
+		_ = printer.Fprint(&b, files, n)
+		return strings.Join(strings.Fields(b.String()), " ")
+	}
+	switch d := d.(type) {
+	case *ast.FuncDecl:
+		if d.Name.IsExported() && (d.Recv == nil || ast.IsExported(strings.TrimPrefix(text(d.Recv.List[0].Type), "*"))) {
+			d.Body, d.Doc = nil, nil
+			lines = append(lines, text(d))
+		}
+	case *ast.GenDecl:
+		for _, s := range d.Specs {
+			switch s := s.(type) {
+			case *ast.TypeSpec:
+				if s.Name.IsExported() {
+					lines = append(lines, "type "+text(s))
+				}
+			case *ast.ValueSpec:
+				for _, n := range s.Names {
+					if n.IsExported() {
+						lines = append(lines, d.Tok.String()+" "+n.Name)
+					}
+				}
+			}
+		}
+	}
+	return lines
+}
