@@ -1,0 +1,162 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/kactor-go/kactor/broker/fake"
+)
+
+// kactor runs the command against a cluster in the process.
+type command struct {
+	t     *testing.T
+	hosts string
+}
+
+func newCommand(t *testing.T) command {
+	t.Helper()
+	server, err := fake.Listen(fake.Config{Nodes: 3, Topics: []fake.Topic{{Name: "a", Partitions: 3}, {Name: "empty", Partitions: 2}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close() })
+	return command{t, strings.Join(server.Addrs(), ",")}
+}
+
+func (c command) try(in string, args ...string) (out, errs string, err error) {
+	var o, e bytes.Buffer
+	err = run(context.Background(), args, strings.NewReader(in), &o, &e)
+	return o.String(), e.String(), err
+}
+
+func (c command) run(in string, args ...string) string {
+	c.t.Helper()
+	out, errs, err := c.try(in, args...)
+	if err != nil {
+		c.t.Fatalf("kactor %s: %v\n%s", strings.Join(args, " "), err, errs)
+	}
+	return out
+}
+
+func TestLinesGoRound(t *testing.T) {
+	c := newCommand(t)
+	c.run("k1:v1\nno key\nk2:\n\nk3:"+strings.Repeat("x", 3<<19)+"\nlast", "produce", "-b", c.hosts, "-t", "a", "-p", "1", "-K", ":", "-z", "lz4", "-H", "h=1", "-X", "max.request.size=3MiB", "-X", "linger.ms=10")
+	got := c.run("", "consume", "-b", c.hosts, "-t", "a", "-p", "1", "-e", "-f", `%t %p %o [%k] %K %S %h\n`)
+	want := "a 1 0 [k1] 2 2 h=1\na 1 1 [] -1 6 h=1\na 1 2 [k2] 2 0 h=1\na 1 3 [] -1 0 h=1\na 1 4 [k3] 2 1572864 h=1\na 1 5 [] -1 4 h=1\n"
+	if got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+	if got := c.run("", "consume", "-b", c.hosts, "-t", "a", "-p", "1", "-e", "-o", "-1"); got != "last\n" {
+		t.Errorf("the last record: %q", got)
+	}
+	if got := c.run("", "consume", "-b", c.hosts, "-t", "a", "-p", "1", "-c", "2", "-o", "1", "-f", `%s|`); got != "no key||" {
+		t.Errorf("two records from offset 1: %q", got)
+	}
+	if got := c.run("", "consume", "-b", c.hosts, "-t", "empty", "-e"); got != "" {
+		t.Errorf("an empty topic gives %q", got)
+	}
+}
+
+func TestJSON(t *testing.T) {
+	c := newCommand(t)
+	c.run("k:\xff\xfe\nk:\n", "produce", "-b", c.hosts, "-t", "a", "-p", "0", "-K", ":", "-Z")
+	lines := strings.Split(strings.TrimSpace(c.run("", "consume", "-b", c.hosts, "-t", "a", "-e", "-J")), "\n")
+	var r struct {
+		Topic       string
+		Key, Value  *string
+		ValueBase64 []byte
+		Ts          int64
+	}
+	if err := json.Unmarshal([]byte(lines[0]), &r); err != nil || r.Topic != "a" || *r.Key != "k" || r.Value != nil || string(r.ValueBase64) != "\xff\xfe" || r.Ts == 0 {
+		t.Errorf("%s: %v", lines[0], err)
+	}
+	if !strings.Contains(lines[1], `"value":null`) {
+		t.Errorf("a tombstone: %s", lines[1])
+	}
+}
+
+func TestFailedRecordsAreNamed(t *testing.T) {
+	c := newCommand(t)
+	_, errs, err := c.try("small\n"+strings.Repeat("x", 2000)+"\nalso small\n", "produce", "-b", c.hosts, "-t", "a", "-X", "max.request.size=1000", "-X", "batch.size=500")
+	if err == nil || !strings.Contains(err.Error(), "1 of 3 records failed") || !strings.Contains(errs, "record of line 2") {
+		t.Errorf("%v\n%s", err, errs)
+	}
+	if got := c.run("", "consume", "-b", c.hosts, "-t", "a", "-e", "-f", "%S "); got != "5 10 " && got != "10 5 " {
+		t.Errorf("what is there: %q", got)
+	}
+}
+
+func TestBadCommandLines(t *testing.T) {
+	c := newCommand(t)
+	for _, b := range []struct {
+		args string
+		says string
+	}{
+		{"", "no command"},
+		{"fly", `unknown command "fly"`},
+		{"produce -t a", "-b is missing"},
+		{"produce -b HOSTS", "-t is missing"},
+		{"produce -b HOSTS -t a -p -3", "-p -3"},
+		{"produce -b HOSTS -t a -X linger.mss=1", `the nearest is "linger.ms"`},
+		{"produce -b HOSTS -t a -X acks=1 -X enable.idempotence=true", "acks: must be all"},
+		{"produce -b HOSTS -t a -X acks=1 -X acks=0", "acks is given twice"},
+		{"produce -b HOSTS -t a -z lzo", "compression.type"},
+		{"produce -b HOSTS -t a -z lz4 -X compression.type=gzip", "contradict"},
+		{"produce -b HOSTS -t a file", `unexpected argument "file"`},
+		{"consume -b HOSTS -t a -o soon", "-o"},
+		{"consume -b HOSTS -t a -f %q", "unknown escape %q"},
+		{"consume -b HOSTS -t a -f %s -J", "contradict"},
+		{"consume -b HOSTS -t a -p 7 -e", "3 partitions"},
+		{"consume -b HOSTS -t nobody -e", "UNKNOWN_TOPIC_OR_PARTITION"},
+		{"bench --mode fly", `unknown mode "fly"`},
+		{"bench --variant fly", `unknown variant "fly"`},
+	} {
+		args := strings.Fields(strings.ReplaceAll(b.args, "HOSTS", c.hosts))
+		if _, errs, err := c.try("", args...); err == nil || !strings.Contains(err.Error()+errs, b.says) {
+			t.Errorf("kactor %s: %v, expected %q", b.args, err, b.says)
+		}
+	}
+}
+
+func TestCodecLines(t *testing.T) {
+	c := newCommand(t)
+	got := c.run(`{"api":"Heartbeat","apiKey":12,"kind":"request","version":0,"hex":"0001670000000100016d"}`+"\nnonsense\n", "codec")
+	lines := strings.Split(strings.TrimSpace(got), "\n")
+	if len(lines) != 2 || !strings.Contains(lines[0], `"groupId":"g"`) || !strings.Contains(lines[1], `"error"`) {
+		t.Fatalf("%q", got)
+	}
+	var m map[string]any
+	if err := json.Unmarshal([]byte(lines[0]), &m); err != nil {
+		t.Fatal(err)
+	}
+	delete(m, "hex")
+	back, err := json.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := c.run(string(back)+"\n", "codec"); !strings.Contains(got, "0001670000000100016d") {
+		t.Errorf("back: %s", got)
+	}
+}
+
+// TestBenchModes runs every mode but the idle one, which takes its time, on a few records.
+func TestBenchModes(t *testing.T) {
+	c := newCommand(t)
+	file := filepath.Join(t.TempDir(), "payload")
+	if err := os.WriteFile(file, bytes.Repeat([]byte("0123456789"), 100), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, mode := range []string{"produce", "sync", "consume", "consume --variant=views", "startup", "latency --rate 200"} {
+		args := strings.Fields(fmt.Sprintf("bench --broker %s --topic a --partitions 3 --count 100 --size 100 --payload %s --key seq --mode %s", strings.Split(c.hosts, ",")[0], file, mode))
+		var r benchResult
+		if err := json.Unmarshal([]byte(c.run("", args...)), &r); err != nil || r.Failed != 0 || r.Records == 0 {
+			t.Errorf("%s: %+v, %v", mode, r, err)
+		}
+	}
+}
