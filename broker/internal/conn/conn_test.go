@@ -1,0 +1,464 @@
+package conn
+
+import (
+	"errors"
+	"io"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/wire"
+)
+
+// bench is a connection on a test's bench.
+type bench struct {
+	t   *testing.T
+	c   *Core
+	now time.Time
+	out Effects // of the last step
+}
+
+func newBench(t *testing.T, change func(*Config)) *bench {
+	cfg := Config{Host: "broker", Port: 9092, ClientID: wire.Ptr("test"), SetupTimeout: 10 * time.Second, MaxIdle: 9 * time.Minute, Window: 5, BackoffFirst: 100 * time.Millisecond,
+		BackoffMax: time.Second, LateFloor: time.Second, Rand: rand.New(rand.NewPCG(1, 1))}
+	if change != nil {
+		change(&cfg)
+	}
+	return &bench{t: t, c: New(cfg), now: time.Unix(1000, 0)}
+}
+
+func (b *bench) step(m Message) *Effects {
+	b.out = Effects{}
+	b.c.Step(b.now, m, &b.out)
+	return &b.out
+}
+
+func (b *bench) later(d time.Duration) *Effects {
+	b.now = b.now.Add(d)
+	b.out = Effects{}
+	b.c.Tick(b.now, &b.out)
+	return &b.out
+}
+
+func (b *bench) state(want State) {
+	b.t.Helper()
+	if b.c.State() != want {
+		b.t.Fatalf("the state is %s, expected %s", b.c.State(), want)
+	}
+}
+
+// call makes a call of a metadata request; more change it.
+func (b *bench) call(more ...func(*Call)) *Call {
+	m := &Call{Req: &msg.MetadataRequest{AllowAutoTopicCreation: true}, Deadline: b.now.Add(30 * time.Second), Owner: "test"}
+	for _, f := range more {
+		f(m)
+	}
+	return m
+}
+
+// sent decodes the frame of the last step.
+func (b *bench) sent() protocol.RequestFrame {
+	b.t.Helper()
+	if len(b.out.Send) != 1 {
+		b.t.Fatalf("%d frames were sent", len(b.out.Send))
+	}
+	f := protocol.ReadRequest(slices.Concat(b.out.Send[0]...)[protocol.SizeLen:])
+	if f.Err != nil {
+		b.t.Fatal(f.Err)
+	}
+	return f
+}
+
+// answer hands over an answer to a frame.
+func (b *bench) answer(f protocol.RequestFrame, m protocol.Response) *Effects {
+	b.t.Helper()
+	frame, err := protocol.AppendResponse(nil, m, f.Version, f.Header.CorrelationID)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return b.step(&Received{Gen: b.c.gen, Frame: frame[protocol.SizeLen:]})
+}
+
+func versions(metadata int16) *msg.ApiVersionsResponse {
+	m := &msg.ApiVersionsResponse{FinalizedFeaturesEpoch: -1}
+	for key, most := range map[int16]int16{msg.ApiVersionsAPI: 3, msg.MetadataAPI: metadata, msg.ProduceAPI: 9} {
+		m.ApiKeys = append(m.ApiKeys, msg.ApiVersionsResponseApiVersion{ApiKey: key, MaxVersion: most})
+	}
+	return m
+}
+
+// ready brings the connection to Ready with one call in flight, whose frame it gives.
+func (b *bench) ready(first *Call) protocol.RequestFrame {
+	b.t.Helper()
+	b.step(first)
+	b.step(&Resolved{Gen: b.c.gen, Addrs: []string{"10.0.0.1"}})
+	b.step(&Opened{Gen: b.c.gen})
+	f := b.sent()
+	b.step(&Flushed{Gen: b.c.gen})
+	out := b.answer(f, versions(9))
+	if !out.Up {
+		b.t.Fatal("it is not up")
+	}
+	b.state(Ready)
+	return b.sent()
+}
+
+func TestACallOpensTheConnection(t *testing.T) {
+	b := newBench(t, nil)
+	b.state(Idle)
+	if out := b.step(b.call()); !out.Resolve {
+		t.Fatal("the host is not looked up")
+	}
+	b.state(Resolving)
+	if out := b.step(&Resolved{Gen: b.c.gen, Addrs: []string{"10.0.0.1", "::1"}}); out.Dial != "10.0.0.1:9092" {
+		t.Fatalf("dials %q", out.Dial)
+	}
+	b.state(Dialling)
+	if out := b.step(&Broken{Gen: b.c.gen, Err: io.EOF}); out.Dial != "[::1]:9092" { // all addresses are tried
+		t.Fatalf("dials %q", out.Dial)
+	}
+	b.step(&Opened{Gen: b.c.gen})
+	b.state(Negotiating)
+	f := b.sent()
+	if f.Header.RequestApiKey != msg.ApiVersionsAPI {
+		t.Fatalf("asks %d", f.Header.RequestApiKey)
+	}
+	b.answer(f, versions(9))
+	b.state(Ready)
+	f = b.sent()
+	if f.Header.RequestApiKey != msg.MetadataAPI || f.Version != 9 {
+		t.Fatalf("sends %d v%d", f.Header.RequestApiKey, f.Version)
+	}
+	out := b.answer(f, &msg.MetadataResponse{})
+	if len(out.Ends) != 1 || out.Ends[0].Err != nil || out.Ends[0].Version != 9 || !out.Ends[0].Sent {
+		t.Fatalf("ends %+v", out.Ends)
+	}
+}
+
+// TestVersionsAreNegotiatedWithOldBrokers has KIP-511: a version that is not known is answered in version 0, with or without what is known.
+func TestVersionsAreNegotiatedWithOldBrokers(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		told []msg.ApiVersionsResponseApiVersion
+		next int16
+	}{
+		{"says what it knows", []msg.ApiVersionsResponseApiVersion{{ApiKey: msg.ApiVersionsAPI, MaxVersion: 2}}, 2},
+		{"says nothing", nil, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := newBench(t, nil)
+			b.step(b.call())
+			b.step(&Resolved{Gen: b.c.gen, Addrs: []string{"10.0.0.1"}})
+			b.step(&Opened{Gen: b.c.gen})
+			f := b.sent()
+			f.Version = 0
+			b.answer(f, &msg.ApiVersionsResponse{ErrorCode: int16(protocol.UnsupportedVersion), ApiKeys: c.told, FinalizedFeaturesEpoch: -1})
+			if f = b.sent(); f.Version != c.next {
+				t.Fatalf("asks v%d next, expected v%d", f.Version, c.next)
+			}
+			b.answer(f, versions(1))
+			if f = b.sent(); f.Version != 1 {
+				t.Fatalf("sends v%d", f.Version)
+			}
+		})
+	}
+}
+
+func TestBrokersThatCannotBeAskedAreNot(t *testing.T) {
+	old, err := protocol.Release("0.9.0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newBench(t, func(c *Config) { c.Versions = old })
+	b.step(b.call(func(c *Call) {
+		c.Req = &msg.MetadataRequest{AllowAutoTopicCreation: true, Topics: []msg.MetadataRequestMetadataRequestTopic{}}
+	}))
+	b.step(&Resolved{Gen: b.c.gen, Addrs: []string{"10.0.0.1"}})
+	b.step(&Opened{Gen: b.c.gen})
+	if f := b.sent(); f.Header.RequestApiKey != msg.MetadataAPI || f.Version != 0 {
+		t.Fatalf("sends %d v%d", f.Header.RequestApiKey, f.Version)
+	}
+}
+
+func TestVersionLimits(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		low, high int16
+		want      int16 // -1: refused
+	}{
+		{"no limits", 0, 0, 9}, {"a cap", 0, 5, 5}, {"version 0", 0, -1, 0}, {"too new", 10, 0, -1},
+	} {
+		b := newBench(t, nil)
+		b.ready(b.call())
+		out := b.step(b.call(func(m *Call) { m.MinVersion, m.MaxVersion = c.low, c.high }))
+		if c.want < 0 {
+			if len(out.Ends) != 1 || !errors.Is(out.Ends[0].Err, ErrUnsupported) || out.Ends[0].Sent || len(out.Released) != 1 {
+				t.Errorf("%s: %+v", c.name, out)
+			}
+			continue
+		}
+		if f := b.sent(); f.Version != c.want {
+			t.Errorf("%s: v%d", c.name, f.Version)
+		}
+	}
+}
+
+func TestAnswersMustComeInOrder(t *testing.T) {
+	b := newBench(t, nil)
+	b.ready(b.call())
+	b.step(b.call())
+	second := b.sent()
+	out := b.answer(second, &msg.MetadataResponse{}) // the first one's is missing
+	if !out.CloseLink || len(out.Ends) != 2 || !errors.Is(out.Ends[0].Err, protocol.ErrCorrelation) || !out.Ends[0].Sent {
+		t.Fatalf("%+v", out)
+	}
+	b.state(Idle)
+}
+
+func TestALateAnswerMakesTheBrokerSuspectAndALostOneCostsTheConnection(t *testing.T) {
+	b := newBench(t, nil)
+	b.ready(b.call())
+	if out := b.later(time.Second); !out.Late || out.CloseLink {
+		t.Fatalf("after a second: %+v", out)
+	}
+	if out := b.later(time.Second); out.Late {
+		t.Fatal("it is told twice")
+	}
+	b.step(b.call(func(m *Call) { m.Deadline = b.now.Add(time.Hour) }))
+	out := b.later(28 * time.Second)
+	if !out.CloseLink || out.Down == nil || len(out.Ends) != 2 {
+		t.Fatalf("at the deadline: %+v", out)
+	}
+	for i, e := range out.Ends {
+		if !errors.Is(e.Err, ErrTimeout) || !e.Sent {
+			t.Errorf("call %d: %+v", i, e)
+		}
+	}
+}
+
+func TestWhatMayBeHeldBackIsNotLate(t *testing.T) {
+	b := newBench(t, nil)
+	f := b.ready(b.call())
+	b.answer(f, &msg.MetadataResponse{})
+	b.step(b.call(func(m *Call) { m.Wait = 5 * time.Second }))
+	if out := b.later(5 * time.Second); out.Late {
+		t.Fatal("late within its wait")
+	}
+	if out := b.later(time.Second); !out.Late {
+		t.Fatal("not late")
+	}
+}
+
+func TestWorkThatHasMovedIsFetchedBack(t *testing.T) {
+	b := newBench(t, nil)
+	moved := false
+	f := b.ready(b.call(func(m *Call) { m.Moved = func() bool { return moved } }))
+	if out := b.step(&Moved{}); len(out.Ends) != 0 {
+		t.Fatal("it ended although nothing has moved")
+	}
+	moved = true
+	out := b.step(&Moved{})
+	if len(out.Ends) != 1 || !errors.Is(out.Ends[0].Err, ErrMoved) || !out.Ends[0].Sent {
+		t.Fatalf("%+v", out.Ends)
+	}
+	if out := b.answer(f, &msg.MetadataResponse{}); len(out.Ends) != 0 || out.CloseLink {
+		t.Fatalf("the answer that comes nevertheless: %+v", out)
+	}
+}
+
+func TestBuffersAreReleasedWhenTheyAreWritten(t *testing.T) {
+	b := newBench(t, nil)
+	f := b.ready(b.call())
+	out := b.answer(f, &msg.MetadataResponse{}) // an answer may overtake the note that all is written
+	if len(out.Ends) != 1 || len(out.Released) != 0 {
+		t.Fatalf("%+v", out)
+	}
+	if out := b.step(&Flushed{Gen: b.c.gen}); len(out.Released) != 1 {
+		t.Fatal("not released")
+	}
+	b.step(b.call())
+	gen := b.c.gen
+	if out := b.later(30 * time.Second); len(out.Ends) != 1 || len(out.Released) != 0 { // the link may still read it
+		t.Fatalf("%+v", out)
+	}
+	if out := b.step(&Broken{Gen: gen, Err: io.EOF}); len(out.Released) != 1 {
+		t.Fatal("not released by the end of the link")
+	}
+}
+
+func TestThrottledClientsHoldBack(t *testing.T) {
+	b := newBench(t, nil)
+	f := b.ready(b.call())
+	if out := b.answer(f, &msg.MetadataResponse{ThrottleTimeMs: 500}); out.Throttle != 500*time.Millisecond {
+		t.Fatalf("%+v", out)
+	}
+	if out := b.step(b.call()); len(out.Send) != 0 {
+		t.Fatal("it does not hold back")
+	}
+	if next := b.c.Next(); !next.Equal(b.now.Add(500 * time.Millisecond)) {
+		t.Fatalf("the next deadline is %v", next)
+	}
+	if out := b.later(500 * time.Millisecond); len(out.Send) != 1 {
+		t.Fatal("it does not go on")
+	}
+}
+
+func TestTheWindowIsKept(t *testing.T) {
+	b := newBench(t, func(c *Config) { c.Window = 2 })
+	f := b.ready(b.call())
+	if out := b.step(b.call()); len(out.Send) != 1 {
+		t.Fatal("the second does not go")
+	}
+	if out := b.step(b.call()); len(out.Send) != 0 {
+		t.Fatal("the third goes")
+	}
+	if out := b.answer(f, &msg.MetadataResponse{}); len(out.Send) != 1 {
+		t.Fatal("the third does not follow")
+	}
+}
+
+func TestIdleConnectionsClose(t *testing.T) {
+	b := newBench(t, nil)
+	f := b.ready(b.call())
+	b.answer(f, &msg.MetadataResponse{})
+	if out := b.later(9 * time.Minute); !out.CloseLink || out.Down != nil {
+		t.Fatalf("%+v", out)
+	}
+	b.state(Idle)
+	if out := b.step(b.call()); !out.Resolve {
+		t.Fatal("it does not open again")
+	}
+}
+
+func TestReconnectingBacksOff(t *testing.T) {
+	b := newBench(t, nil)
+	var waits []time.Duration
+	for range 6 {
+		b.step(b.call())
+		for b.c.State() == Idle {
+			d := b.c.Next().Sub(b.now)
+			waits = append(waits, d)
+			b.later(d)
+		}
+		out := b.step(&Resolved{Gen: b.c.gen, Err: errors.New("no such host")})
+		if len(out.Ends) != 1 || out.Ends[0].Phase != "dns" || out.Ends[0].Sent || out.Down == nil {
+			t.Fatalf("%+v", out.Ends)
+		}
+	}
+	for i, want := range []time.Duration{100, 200, 400, 800, 1000} {
+		want *= time.Millisecond
+		if waits[i] < want*8/10 || waits[i] > want*12/10 {
+			t.Errorf("wait %d is %s, expected about %s", i, waits[i], want)
+		}
+	}
+}
+
+func TestSetupHasATimeout(t *testing.T) {
+	b := newBench(t, nil)
+	b.step(b.call())
+	b.step(&Resolved{Gen: b.c.gen, Addrs: []string{"10.0.0.1"}})
+	out := b.later(10 * time.Second)
+	if !out.CloseLink || len(out.Ends) != 1 || !errors.Is(out.Ends[0].Err, ErrTimeout) || out.Ends[0].Sent || out.Ends[0].Phase != "dial" {
+		t.Fatalf("%+v", out)
+	}
+}
+
+func TestEventsOfALinkThatIsGoneMeanNothing(t *testing.T) {
+	b := newBench(t, nil)
+	b.ready(b.call())
+	old := b.c.gen
+	b.step(&Broken{Gen: old, Err: io.EOF})
+	b.state(Idle)
+	b.step(&Opened{Gen: old})
+	b.step(&Received{Gen: old, Frame: make([]byte, 8)})
+	b.step(&Broken{Gen: old, Err: io.EOF})
+	b.state(Idle)
+}
+
+func TestClosingWaitsForAnswers(t *testing.T) {
+	b := newBench(t, nil)
+	f := b.ready(b.call())
+	b.step(&Flushed{Gen: b.c.gen})
+	b.step(&Close{Deadline: b.now.Add(time.Second)})
+	if out := b.step(b.call()); len(out.Ends) != 1 || !errors.Is(out.Ends[0].Err, ErrClosed) {
+		t.Fatal("a new call is taken")
+	}
+	if out := b.answer(f, &msg.MetadataResponse{}); len(out.Ends) != 1 || out.Ends[0].Err != nil || !out.Finished || !out.CloseLink {
+		t.Fatalf("%+v", out)
+	}
+	if out := b.step(&Bye{}); !out.Left {
+		t.Fatal("it does not leave")
+	}
+}
+
+func TestClosingEndsAtItsDeadline(t *testing.T) {
+	b := newBench(t, nil)
+	b.ready(b.call())
+	gen := b.c.gen
+	b.step(&Close{Deadline: b.now.Add(time.Second)})
+	out := b.later(time.Second)
+	if len(out.Ends) != 1 || !errors.Is(out.Ends[0].Err, ErrClosed) || !out.Ends[0].Sent || out.Finished {
+		t.Fatalf("%+v", out)
+	}
+	if out := b.step(&Broken{Gen: gen, Err: io.EOF}); !out.Finished || len(out.Released) != 1 {
+		t.Fatalf("%+v", out)
+	}
+}
+
+func TestAFitMayRefuse(t *testing.T) {
+	b := newBench(t, nil)
+	b.ready(b.call())
+	no := errors.New("not with that version")
+	out := b.step(b.call(func(m *Call) { m.Fit = func(int16, protocol.Request) error { return no } }))
+	if len(out.Ends) != 1 || !errors.Is(out.Ends[0].Err, no) || out.Ends[0].Sent {
+		t.Fatalf("%+v", out.Ends)
+	}
+}
+
+func TestOneWayCallsEndWhenTheyAreSent(t *testing.T) {
+	b := newBench(t, nil)
+	b.ready(b.call())
+	out := b.step(b.call(func(m *Call) { m.OneWay = true }))
+	if len(out.Ends) != 1 || out.Ends[0].Err != nil || !out.Ends[0].Sent || len(out.Send) != 1 {
+		t.Fatalf("%+v", out)
+	}
+}
+
+func TestGarbageCostsTheConnection(t *testing.T) {
+	b := newBench(t, nil)
+	f := b.ready(b.call())
+	frame := []byte{0, 0, 0, byte(f.Header.CorrelationID), 0xff}
+	out := b.step(&Received{Gen: b.c.gen, Frame: frame})
+	if !out.CloseLink || len(out.Ends) != 1 || out.Ends[0].Err == nil || !out.Ends[0].Sent {
+		t.Fatalf("%+v", out)
+	}
+}
+
+func TestAbortEndsEverything(t *testing.T) {
+	b := newBench(t, nil)
+	b.ready(b.call())
+	bug := errors.New("bug")
+	var out Effects
+	b.c.Abort(bug, &out)
+	if len(out.Ends) != 1 || !errors.Is(out.Ends[0].Err, bug) || len(out.Released) == 0 {
+		t.Fatalf("%+v", out)
+	}
+	out = Effects{}
+	b.c.Refuse(b.call(), bug, &out)
+	if len(out.Ends) != 1 || len(out.Released) != 1 {
+		t.Fatalf("%+v", out)
+	}
+}
+
+func TestIllegalTransitionsPanic(t *testing.T) {
+	defer func() {
+		if r := recover(); r == nil || !strings.Contains(r.(string), "cannot become") {
+			t.Errorf("%v", r)
+		}
+	}()
+	newBench(t, nil).c.become(Ready)
+}
