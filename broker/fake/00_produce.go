@@ -82,7 +82,7 @@ func (c *Cluster) appendSet(q *call, t *topic, p *partition, raw []byte, r *msg.
 		if b.Control || b.Codec > compress.Zstd {
 			return protocol.InvalidRecord
 		}
-		code, again := p.check(b)
+		code, again := p.check(b, c.lenient)
 		if code != protocol.None {
 			return code
 		}

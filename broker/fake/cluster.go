@@ -17,6 +17,7 @@ import (
 type Cluster struct {
 	cfg         Config
 	ranges      protocol.Ranges
+	lenient     bool // takes any first sequence of a producer
 	rng         *rand.Rand
 	now         time.Time
 	id          string
@@ -86,7 +87,7 @@ func NewCluster(cfg Config) (*Cluster, error) {
 	}
 	c := &Cluster{cfg: cfg, rng: rand.New(rand.NewPCG(cfg.Seed, 0x66616b65)), conns: map[ConnID]*conn{}, nextPID: 1000,
 		groups: map[string]map[topicPartition]committed{}, failures: map[int16][]protocol.Code{}, controller: 1}
-	c.ranges = offered(cfg.Release)
+	c.ranges, c.lenient = offered(cfg.Release), c.atLeast("2.5")
 	c.id = c.uuid().String()
 	for i := range cfg.Nodes {
 		n := &node{id: int32(i + 1)}

@@ -162,16 +162,17 @@ func (p *partition) truncate(offset int64) {
 	}
 }
 
-// check holds a batch of an idempotent producer against what is known of it. A batch seen before gives the offset it got then.
-func (p *partition) check(b *record.Batch) (code protocol.Code, again *produced) {
+// check holds a batch of an idempotent producer against what is known of it. A batch seen before gives the offset it got then. As Kafka since 2.5 (KIP-360) a partition that
+// knows nothing of a producer takes any sequence: what it knew may have been deleted with the records.
+func (p *partition) check(b *record.Batch, lenient bool) (code protocol.Code, again *produced) {
 	if b.ProducerID < 0 {
 		return protocol.None, nil
 	}
 	k := p.producers[b.ProducerID]
 	switch {
 	case k == nil:
-		if b.BaseSequence != 0 { // 0 always begins anew; with the log intact anything else has lost something (KIP-360)
-			return protocol.OutOfOrderSequenceNumber, nil
+		if b.BaseSequence != 0 && !lenient {
+			return protocol.UnknownProducerID, nil
 		}
 		return protocol.None, nil
 	case b.ProducerEpoch < k.epoch:

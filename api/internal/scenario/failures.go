@@ -60,10 +60,11 @@ var failures = []Scenario{
 		reading := t.goes("reader", func() error { t.inOrder(t.read(k, 3*each)); return nil })
 		writing := t.goes("writer", func() error {
 			for i := range 3 * each {
-				t.ok(p.Send(t.ctx, &api.Record{Topic: topic, Partition: int32(i % 3), Fixed: true, Value: fmt.Append(nil, i/3)}, nil))
+				t.send(p, &api.Record{Topic: topic, Partition: int32(i % 3), Fixed: true, Value: fmt.Append(nil, i/3)})
 				t.sleep(20 * time.Millisecond)
 			}
-			return p.Flush(t.ctx)
+			t.flush(p)
+			return nil
 		})
 		for node := range int32(t.Nodes) {
 			t.Cluster.Stop(node + 1)

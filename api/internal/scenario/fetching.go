@@ -252,9 +252,9 @@ var fetching = []Scenario{
 		topic := t.topic(c, 1)
 		p := t.producer(c)
 		for i := range 100 {
-			t.ok(p.Send(t.ctx, &api.Record{Topic: topic, Key: fmt.Appendf(nil, "k%d", i), Value: fmt.Append(nil, i), Headers: []api.Header{{Key: "h", Value: fmt.Append(nil, i)}}}, nil))
+			t.send(p, &api.Record{Topic: topic, Key: fmt.Appendf(nil, "k%d", i), Value: fmt.Append(nil, i), Headers: []api.Header{{Key: "h", Value: fmt.Append(nil, i)}}})
 		}
-		t.ok(p.Flush(t.ctx))
+		t.flush(p)
 		n := 0
 		var v api.View
 		for batch, err := range t.reader(c, parts(topic, 1)).Batches(t.ctx) {
@@ -295,9 +295,9 @@ var fetching = []Scenario{
 		topic := t.topic(c, 30)
 		p := t.producer(c)
 		for i := range 300 {
-			t.ok(p.Send(t.ctx, &api.Record{Topic: topic, Partition: int32(i % 30), Fixed: true, Value: fmt.Append(nil, i/30)}, nil))
+			t.send(p, &api.Record{Topic: topic, Partition: int32(i % 30), Fixed: true, Value: fmt.Append(nil, i/30)})
 		}
-		t.ok(p.Flush(t.ctx))
+		t.flush(p)
 		t.inOrder(t.read(t.reader(c, parts(topic, 30)), 300))
 	}},
 	{"two consumers of one client share the partitions of a topic", func(t *T) {
@@ -351,9 +351,9 @@ var fetching = []Scenario{
 		topic := t.topic(c, 1)
 		p := t.producer(c)
 		for i := range 50 {
-			t.ok(p.Send(t.ctx, &api.Record{Topic: topic, Value: fmt.Append(nil, i)}, nil))
+			t.send(p, &api.Record{Topic: topic, Value: fmt.Append(nil, i)})
 		}
-		t.ok(p.Flush(t.ctx))
+		t.flush(p)
 		k := t.reader(c, parts(topic, 1))
 		t.ok(k.Seek(api.TopicPartition{Topic: topic}, 47))
 		equal(t, "records", t.polled(k, 3), "47 48 49")
@@ -376,9 +376,9 @@ var fetching = []Scenario{
 		other := t.goes("reader", func() error { t.inOrder(t.read(k, 400)); return nil })
 		p := t.producer(c)
 		for i := range 400 {
-			t.ok(p.Send(t.ctx, &api.Record{Topic: topic, Partition: int32(i % 2), Fixed: true, Value: fmt.Append(nil, i/2)}, nil))
+			t.send(p, &api.Record{Topic: topic, Partition: int32(i % 2), Fixed: true, Value: fmt.Append(nil, i/2)})
 		}
-		t.ok(p.Flush(t.ctx))
+		t.flush(p)
 		other.wait()
 	}},
 }

@@ -29,9 +29,9 @@ var producing = []Scenario{
 		topic := t.topic(c, 3)
 		p := t.producer(c)
 		for i := range 300 {
-			t.ok(p.Send(t.ctx, &api.Record{Topic: topic, Partition: int32(i % 3), Fixed: true, Value: fmt.Append(nil, i/3)}, nil))
+			t.send(p, &api.Record{Topic: topic, Partition: int32(i % 3), Fixed: true, Value: fmt.Append(nil, i/3)})
 		}
-		t.ok(p.Flush(t.ctx))
+		t.flush(p)
 		t.inOrder(t.read(t.reader(c, parts(topic, 3)), 300))
 	}},
 	roundTrip(compress.None), roundTrip(compress.Gzip), roundTrip(compress.Snappy), roundTrip(compress.LZ4), roundTrip(compress.Zstd),
@@ -133,9 +133,9 @@ var producing = []Scenario{
 		topic := t.topic(c, 1)
 		p := t.producer(c, props("batch.size", "3000000", "max.request.size", "4000000", "linger.ms", "1000"))
 		for i := range 8 {
-			t.ok(p.Send(t.ctx, &api.Record{Topic: topic, Value: append(fmt.Append(nil, i, ":"), make([]byte, 300_000)...)}, nil))
+			t.send(p, &api.Record{Topic: topic, Value: append(fmt.Append(nil, i, ":"), make([]byte, 300_000)...)})
 		}
-		t.ok(p.Flush(t.ctx))
+		t.flush(p)
 		for i, r := range t.read(t.reader(c, parts(topic, 1)), 8) {
 			if !bytes.HasPrefix(r.Value, fmt.Append(nil, i, ":")) || r.Offset != int64(i) {
 				t.Failf("record %d begins with %.4q at offset %d", i, r.Value, r.Offset)
@@ -183,7 +183,7 @@ var producing = []Scenario{
 				}
 			}))
 		}
-		t.ok(p.Flush(t.ctx))
+		t.flush(p)
 		equal(t, "callbacks", len(offsets), 200)
 		if !slices.IsSorted(offsets) || offsets[199] != 199 {
 			t.Failf("the offsets are %v", offsets)
@@ -206,27 +206,27 @@ var producing = []Scenario{
 		c := t.dial(props("linger.ms", "600000", "delivery.timeout.ms", "900000"))
 		topic := t.topic(c, 1)
 		p := t.producer(c)
-		t.ok(p.Send(t.ctx, &api.Record{Topic: topic, Value: []byte("0")}, nil))
-		t.ok(p.Flush(t.ctx))
+		t.send(p, &api.Record{Topic: topic, Value: []byte("0")})
+		t.flush(p)
 		t.inOrder(t.read(t.reader(c, parts(topic, 1)), 1))
 	}},
 	{"a full buffer is an error for who does not wait", func(t *T) {
 		c := t.dial(props("buffer.memory", "20000", "batch.size", "16384", "linger.ms", "600000", "delivery.timeout.ms", "900000"))
 		topic := t.topic(c, 2)
 		p := t.producer(c)
-		t.ok(p.Send(t.ctx, &api.Record{Topic: topic, Partition: 0, Fixed: true, Value: []byte("0")}, nil))
+		t.send(p, &api.Record{Topic: topic, Partition: 0, Fixed: true, Value: []byte("0")})
 		t.is(p.Send(t.over(), &api.Record{Topic: topic, Partition: 1, Fixed: true, Value: []byte("0")}, nil), api.ErrBufferFull)
-		t.ok(p.Flush(t.ctx))
-		t.ok(p.Send(t.ctx, &api.Record{Topic: topic, Partition: 1, Fixed: true, Value: []byte("0")}, nil))
+		t.flush(p)
+		t.send(p, &api.Record{Topic: topic, Partition: 1, Fixed: true, Value: []byte("0")})
 	}},
 	{"a full buffer makes who waits wait, and loses nothing", func(t *T) {
 		c := t.dial(props("buffer.memory", "20000", "batch.size", "16384"))
 		topic := t.topic(c, 2)
 		p := t.producer(c)
 		for i := range 400 {
-			t.ok(p.Send(t.ctx, &api.Record{Topic: topic, Partition: int32(i % 2), Fixed: true, Value: fmt.Append(nil, i/2)}, nil))
+			t.send(p, &api.Record{Topic: topic, Partition: int32(i % 2), Fixed: true, Value: fmt.Append(nil, i/2)})
 		}
-		t.ok(p.Flush(t.ctx))
+		t.flush(p)
 		t.inOrder(t.read(t.reader(c, parts(topic, 2)), 400))
 	}},
 	{"closing a producer brings everything on its way", func(t *T) {
@@ -234,7 +234,7 @@ var producing = []Scenario{
 		topic := t.topic(c, 1)
 		p := t.producer(c)
 		for i := range 50 {
-			t.ok(p.Send(t.ctx, &api.Record{Topic: topic, Value: fmt.Append(nil, i)}, nil))
+			t.send(p, &api.Record{Topic: topic, Value: fmt.Append(nil, i)})
 		}
 		t.ok(p.Close(t.ctx))
 		t.inOrder(t.read(t.reader(c, parts(topic, 1)), 50))
@@ -300,7 +300,7 @@ var producing = []Scenario{
 		_, err := p.Produce(ctx, &api.Record{Topic: topic, Value: []byte("0")})
 		t.is(err, api.ErrUncertain)
 		t.is(err, context.DeadlineExceeded)
-		t.ok(p.Flush(t.ctx))
+		t.flush(p)
 		t.inOrder(t.read(t.reader(c, parts(topic, 1)), 1))
 	}},
 	{"a partition that was added is written to", func(t *T) {
@@ -322,9 +322,9 @@ func roundTrip(codec compress.Codec) Scenario {
 		topic := t.topic(c, 2)
 		p := t.producer(c)
 		for i := range 500 {
-			t.ok(p.Send(t.ctx, &api.Record{Topic: topic, Partition: int32(i % 2), Fixed: true, Key: []byte("key"), Value: fmt.Append(nil, i/2)}, nil))
+			t.send(p, &api.Record{Topic: topic, Partition: int32(i % 2), Fixed: true, Key: []byte("key"), Value: fmt.Append(nil, i/2)})
 		}
-		t.ok(p.Flush(t.ctx))
+		t.flush(p)
 		t.inOrder(t.read(t.reader(c, parts(topic, 2)), 500))
 	}}
 }
@@ -335,7 +335,7 @@ func (t *T) acks(acks string, offset int64) {
 	topic := t.topic(c, 1)
 	p := t.producer(c)
 	equal(t, "offset", t.produce(p, &api.Record{Topic: topic, Value: []byte("0")}).Offset, offset)
-	t.ok(p.Send(t.ctx, &api.Record{Topic: topic, Value: []byte("1")}, nil))
-	t.ok(p.Flush(t.ctx))
+	t.send(p, &api.Record{Topic: topic, Value: []byte("1")})
+	t.flush(p)
 	t.inOrder(t.read(t.reader(c, parts(topic, 1)), 2))
 }

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/kactor-go/kactor/actors/role"
@@ -54,6 +55,8 @@ type T struct {
 	ctx     context.Context
 	topics  int
 	clients []*api.Client
+	mu      sync.Mutex
+	lost    []error // of records that were sent
 }
 
 // failure carries an error out of a scenario.
@@ -253,6 +256,25 @@ func (t *T) produce(p *api.Producer, r *api.Record) api.Placed {
 	placed, err := p.Produce(t.ctx, r)
 	t.ok(err)
 	return placed
+}
+
+// send hands a record over; flush tells if it could not be written.
+func (t *T) send(p *api.Producer, r *api.Record) {
+	t.ok(p.Send(t.ctx, r, func(_ api.Placed, err error) {
+		if err != nil {
+			t.mu.Lock()
+			t.lost = append(t.lost, err)
+			t.mu.Unlock()
+		}
+	}))
+}
+
+// flush waits for everything that was sent.
+func (t *T) flush(p *api.Producer) {
+	t.ok(p.Flush(t.ctx))
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.ok(errors.Join(t.lost...))
 }
 
 // fill writes n records with values "0", "1", ... to one partition and waits for them.

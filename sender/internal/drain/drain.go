@@ -378,6 +378,9 @@ func (c *Core) sendable(now time.Time, p *part) bool {
 		if node, _ := c.snap.Leader(p.to.Topic, p.to.Partition); node != p.node {
 			return false
 		}
+		if c.cfg.Idempotent && p.seq.last == 0 { // a broker takes any sequence as the first: until one is in the log, the next would be taken before it
+			return false
+		}
 	}
 	return !c.cfg.Idempotent || c.numberable(p)
 }

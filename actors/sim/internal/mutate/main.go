@@ -37,6 +37,8 @@ var mutations = []mutation{
 		"if b.Maybe {\n\t\treturn fmt.Errorf(\"%w: %w\", ErrUncertain, err)\n\t}\n\treturn err", "return err"},
 	{"fetch session kept after an error", "fetcher/internal/plan/fetch.go",
 		"if m.Err != nil {\n\t\tl.session.Reset()", "if m.Err != nil {"},
+	{"second batch before the first is confirmed", "sender/internal/drain/drain.go",
+		"if c.cfg.Idempotent && p.seq.last == 0 {", "if false {"},
 	{"epoch renewed while something may be in the log", "sender/internal/drain/answer.go",
 		"if first && b.Numbered", "if b.Numbered"},
 }
