@@ -134,7 +134,7 @@ type Start struct {
 	cluster.TopicPartition
 	Gen    uint64
 	Offset int64 // or AtEnd, AtStart, AtDefault
-	Time   int64 // with Offset AtEnd-99: milliseconds since 1970
+	Time   int64 // with ByTime: milliseconds since 1970
 	ByTime bool
 	Epoch  int32 // leader epoch of the record before, where it is known; -1
 }

@@ -1,0 +1,309 @@
+package meta
+
+import (
+	"errors"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/cluster"
+	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/wire"
+)
+
+type bench struct {
+	t   *testing.T
+	c   *Core
+	now time.Time
+	out Effects
+}
+
+func newBench(t *testing.T, change func(*Config)) *bench {
+	cfg := Config{MaxAge: 5 * time.Minute, TopicIdle: 5 * time.Minute, BackoffFirst: 100 * time.Millisecond, BackoffMax: time.Second, Timeout: 30 * time.Second,
+		Rebootstrap: 5 * time.Minute, AutoCreate: true, Rand: rand.New(rand.NewPCG(1, 1)),
+		Bootstrap: []cluster.Node{{ID: -1, Host: "seed-1", Port: 9092}, {ID: -2, Host: "seed-2", Port: 9092}}}
+	if change != nil {
+		change(&cfg)
+	}
+	return &bench{t: t, c: New(cfg), now: time.Unix(1000, 0)}
+}
+
+func (b *bench) step(m Message) *Effects {
+	b.out = Effects{}
+	b.c.Step(b.now, m, &b.out)
+	return &b.out
+}
+
+func (b *bench) later(d time.Duration) *Effects {
+	b.now = b.now.Add(d)
+	b.out = Effects{}
+	b.c.Tick(b.now, &b.out)
+	return &b.out
+}
+
+// metadata is an answer: nodes 1 to 3, and topic "a" whose partitions are led as given, in these epochs.
+func metadata(leaders, epochs []int32) *msg.MetadataResponse {
+	m := &msg.MetadataResponse{ControllerID: 1, ClusterID: wire.Ptr("c")}
+	for i := range int32(3) {
+		m.Brokers = append(m.Brokers, msg.MetadataResponseMetadataResponseBroker{NodeID: i + 1, Host: "broker", Port: 9092 + i})
+	}
+	t := msg.MetadataResponseMetadataResponseTopic{Name: wire.Ptr("a")}
+	for i, l := range leaders {
+		t.Partitions = append(t.Partitions, msg.MetadataResponseMetadataResponsePartition{PartitionIndex: int32(i), LeaderID: l, LeaderEpoch: epochs[i]})
+	}
+	m.Topics = append(m.Topics, t)
+	return m
+}
+
+// known brings the core to know the cluster with topic "a".
+func (b *bench) known() *bench {
+	b.t.Helper()
+	out := b.step(&Refresh{Topics: []string{"a"}, Suspect: cluster.NoNode})
+	if out.Metadata == nil {
+		b.t.Fatal("metadata is not asked for")
+	}
+	b.step(&Ended{Peer: out.Peer.ID})
+	if out := b.step(&Metadata{Resp: metadata([]int32{1, 2}, []int32{5, 5}), Version: 12}); out.Publish == nil {
+		b.t.Fatal("no snapshot")
+	}
+	return b
+}
+
+func leader(p int32) *Route {
+	return &Route{Target: Target{Kind: ToLeader, Topic: "a", Partition: p}, Deadline: time.Unix(1030, 0), Owner: p}
+}
+
+func (b *bench) placed(node int32) {
+	b.t.Helper()
+	if len(b.out.Place) != 1 || b.out.Place[0].Peer.ID != node {
+		b.t.Fatalf("placed %+v, expected node %d; refused %+v", b.out.Place, node, b.out.Refuse)
+	}
+}
+
+func TestRequestsGoWhereTheyBelong(t *testing.T) {
+	b := newBench(t, nil).known()
+	b.step(leader(1))
+	b.placed(2)
+	b.step(&Route{Target: Target{Kind: ToController}})
+	b.placed(1)
+	b.step(&Route{Target: Target{Kind: ToNode, Node: 3}})
+	b.placed(3)
+	b.step(&Route{Target: Target{Kind: ToNode, Node: 1}})
+	b.step(&Route{Target: Target{Kind: ToNode, Node: 2}})
+	b.step(&Route{Target: Target{Kind: Any}}) // the least busy one
+	b.placed(3)
+	out := b.step(&Route{Target: Target{Kind: ToNode, Node: 9}})
+	if len(out.Refuse) != 1 || !errors.Is(out.Refuse[0].Err, ErrNoBroker) {
+		t.Fatalf("%+v", out)
+	}
+}
+
+func TestARequestWaitsUntilItsLeaderIsKnown(t *testing.T) {
+	b := newBench(t, nil)
+	out := b.step(leader(0))
+	if out.Metadata == nil || len(out.Place) != 0 {
+		t.Fatalf("%+v", out)
+	}
+	if topics := out.Metadata.Topics; len(topics) != 1 || *topics[0].Name != "a" {
+		t.Fatalf("asked for %+v", topics)
+	}
+	b.step(&Metadata{Resp: metadata([]int32{3}, []int32{1}), Version: 12})
+	b.placed(3)
+}
+
+func TestARequestEndsAtItsDeadline(t *testing.T) {
+	b := newBench(t, nil)
+	b.step(leader(0))
+	out := b.later(30 * time.Second)
+	if len(out.Refuse) != 1 || !errors.Is(out.Refuse[0].Err, ErrNoLeader) {
+		t.Fatalf("%+v", out)
+	}
+}
+
+// TestLeadersNeverGoBack has rule R1: an answer that is older than what is known changes nothing.
+func TestLeadersNeverGoBack(t *testing.T) {
+	b := newBench(t, nil).known()
+	b.step(&Hint{TopicPartition: cluster.TopicPartition{Topic: "a", Partition: 0}, Leader: 3, Epoch: 6})
+	if node, epoch := b.c.Snapshot().Leader("a", 0); node != 3 || epoch != 6 {
+		t.Fatalf("after the hint: node %d, epoch %d", node, epoch)
+	}
+	b.step(&Hint{TopicPartition: cluster.TopicPartition{Topic: "a", Partition: 0}, Leader: 2, Epoch: 6})
+	b.step(&Hint{TopicPartition: cluster.TopicPartition{Topic: "a", Partition: 0}, Leader: 9, Epoch: 9}) // a node nobody knows
+	b.step(&Refresh{Suspect: cluster.NoNode})
+	b.later(time.Second)
+	b.step(&Metadata{Resp: metadata([]int32{1, 2}, []int32{5, 7}), Version: 12})
+	if node, epoch := b.c.Snapshot().Leader("a", 0); node != 3 || epoch != 6 {
+		t.Fatalf("after old metadata: node %d, epoch %d", node, epoch)
+	}
+	if _, epoch := b.c.Snapshot().Leader("a", 1); epoch != 7 {
+		t.Fatalf("what is new was not taken: epoch %d", epoch)
+	}
+}
+
+func TestATopicThatIsUnknownForAMomentKeepsItsPartitions(t *testing.T) {
+	b := newBench(t, nil).known()
+	b.step(&Refresh{Suspect: cluster.NoNode})
+	b.later(time.Second)
+	m := metadata(nil, nil)
+	m.Topics[0].ErrorCode = int16(protocol.UnknownTopicOrPartition)
+	b.step(&Metadata{Resp: m, Version: 12})
+	topic := b.c.Snapshot().Topic("a")
+	if topic.Err != protocol.UnknownTopicOrPartition || len(topic.Partitions) != 2 {
+		t.Fatalf("%+v", topic)
+	}
+}
+
+func TestWishesAreOneRequest(t *testing.T) {
+	b := newBench(t, nil).known()
+	b.now = b.now.Add(time.Minute)
+	if out := b.step(&Refresh{Topics: []string{"b"}, Suspect: cluster.NoNode, Owner: "first"}); out.Metadata == nil {
+		t.Fatal("not asked")
+	}
+	if out := b.step(&Refresh{Topics: []string{"c"}, Suspect: cluster.NoNode, Owner: "second"}); out.Metadata != nil {
+		t.Fatal("asked twice at a time")
+	}
+	out := b.step(&Metadata{Resp: metadata([]int32{1}, []int32{5}), Version: 12})
+	if len(out.Fresh) != 1 || out.Fresh[0] != "first" {
+		t.Fatalf("told %v", out.Fresh)
+	}
+	out = b.later(100 * time.Millisecond)
+	if out.Metadata == nil || len(out.Metadata.Topics) != 3 {
+		t.Fatalf("%+v", out.Metadata)
+	}
+	if out := b.step(&Metadata{Resp: metadata([]int32{1}, []int32{5}), Version: 12}); len(out.Fresh) != 1 || out.Fresh[0] != "second" {
+		t.Fatalf("told %v", out.Fresh)
+	}
+}
+
+func TestMetadataIsRefreshedWhenItIsOld(t *testing.T) {
+	b := newBench(t, nil).known()
+	if next := b.c.Next(); !next.Equal(b.now.Add(5 * time.Minute)) {
+		t.Fatalf("next at %v", next.Sub(b.now))
+	}
+	if out := b.later(5 * time.Minute); out.Metadata == nil {
+		t.Fatal("not asked")
+	}
+}
+
+func TestASuspectBrokerIsNotAsked(t *testing.T) {
+	b := newBench(t, nil).known()
+	b.step(&Up{Peer: 1})
+	b.now = b.now.Add(time.Second)
+	out := b.step(&Late{Peer: 1})
+	if out.Metadata == nil || out.Peer.ID == 1 {
+		t.Fatalf("asked %+v", out.Peer)
+	}
+	out = b.step(&Metadata{Resp: metadata([]int32{2, 2}, []int32{6, 5}), Version: 12})
+	if len(out.Moved) != 1 || out.Moved[0] != 1 {
+		t.Fatalf("moved %v", out.Moved)
+	}
+	b.step(&Up{Peer: 1})
+	if b.c.Suspects() != 0 {
+		t.Fatal("it answers again, and is suspect")
+	}
+}
+
+func TestFailuresBackOffAndFindAnotherBroker(t *testing.T) {
+	b := newBench(t, nil)
+	out := b.step(&Refresh{Suspect: cluster.NoNode, Owner: "w"})
+	first := out.Peer.ID
+	b.step(&Down{Peer: first, Err: errors.New("refused")})
+	b.step(&Metadata{Err: errors.New("refused")})
+	out = b.later(150 * time.Millisecond)
+	if out.Metadata == nil || out.Peer.ID == first {
+		t.Fatalf("asked %d again", out.Peer.ID)
+	}
+}
+
+func TestNobodyAnswersAndTheClientBeginsAnew(t *testing.T) {
+	b := newBench(t, func(c *Config) { c.Rebootstrap = time.Minute }).known()
+	again := false
+	look := func(out *Effects) {
+		if out.Metadata != nil {
+			again = again || out.Peer.ID < 0
+			b.step(&Metadata{Err: errors.New("refused")})
+		}
+	}
+	for i := 0; i < 120 && !again; i++ {
+		for id := range int32(3) {
+			look(b.step(&Down{Peer: id + 1, Err: errors.New("refused")}))
+		}
+		look(b.later(time.Second))
+		if again && i < 60 {
+			t.Fatalf("already after %d s", i)
+		}
+	}
+	if !again {
+		t.Fatal("the bootstrap addresses are not tried again")
+	}
+}
+
+func TestABrokerThatMovesLosesItsConnections(t *testing.T) {
+	b := newBench(t, nil).known()
+	b.now = b.now.Add(time.Second)
+	b.step(&Refresh{Suspect: cluster.NoNode})
+	m := metadata([]int32{1, 2}, []int32{5, 5})
+	m.Brokers[1].Host = "elsewhere"
+	m.Brokers = m.Brokers[:2]
+	out := b.step(&Metadata{Resp: m, Version: 12})
+	if len(out.Gone) != 2 { // 2 has moved, 3 is gone
+		t.Fatalf("gone are %v", out.Gone)
+	}
+}
+
+func TestCoordinatorsAreLookedUpOnce(t *testing.T) {
+	b := newBench(t, nil).known()
+	route := &Route{Target: Target{Kind: ToCoordinator, Key: "g"}, Deadline: b.now.Add(time.Minute), Owner: 1}
+	if out := b.step(route); len(out.Ask) != 1 || out.Ask[0].Key != "g" {
+		t.Fatalf("%+v", out)
+	}
+	if out := b.step(&Route{Target: Target{Kind: ToCoordinator, Key: "g"}, Deadline: b.now.Add(time.Minute), Owner: 2}); len(out.Ask) != 0 {
+		t.Fatal("asked twice")
+	}
+	b.step(&Coordinator{Key: "g", Version: 4, Resp: &msg.FindCoordinatorResponse{Coordinators: []msg.FindCoordinatorResponseCoordinator{{Key: "g", ErrorCode: int16(protocol.CoordinatorNotAvailable)}}}})
+	if out := b.later(time.Second); len(out.Ask) != 1 {
+		t.Fatal("not asked again")
+	}
+	out := b.step(&Coordinator{Key: "g", Version: 3, Resp: &msg.FindCoordinatorResponse{NodeID: 2, Host: "broker", Port: 9093}})
+	if len(out.Place) != 2 || out.Place[0].Peer.ID != 2 {
+		t.Fatalf("%+v", out.Place)
+	}
+	b.step(&Forget{Key: "g"})
+	if out := b.step(route); len(out.Ask) != 1 {
+		t.Fatal("what was forgotten is not asked for")
+	}
+	out = b.step(&Coordinator{Key: "g", Version: 3, Resp: &msg.FindCoordinatorResponse{ErrorCode: int16(protocol.GroupAuthorizationFailed)}})
+	if len(out.Refuse) != 1 || !errors.Is(out.Refuse[0].Err, protocol.GroupAuthorizationFailed) {
+		t.Fatalf("%+v", out.Refuse)
+	}
+}
+
+func TestHostileMetadataIsRefused(t *testing.T) {
+	b := newBench(t, nil).known()
+	b.step(&Refresh{Suspect: cluster.NoNode})
+	m := metadata([]int32{1}, []int32{9})
+	m.Topics[0].Partitions[0].PartitionIndex = 1 << 30
+	b.step(&Metadata{Resp: m, Version: 12})
+	if topic := b.c.Snapshot().Topic("a"); topic.Err == protocol.None || len(topic.Partitions) > 2 {
+		t.Fatalf("%d partitions, %v", len(topic.Partitions), topic.Err)
+	}
+}
+
+func TestClosedRefusesEverything(t *testing.T) {
+	b := newBench(t, nil)
+	b.step(leader(0))
+	out := b.step(&Close{})
+	if len(out.Refuse) != 1 || !errors.Is(out.Refuse[0].Err, ErrClosed) {
+		t.Fatalf("%+v", out)
+	}
+	if out := b.step(leader(1)); len(out.Refuse) != 1 {
+		t.Fatal("taken")
+	}
+	if out := b.step(&Refresh{Owner: 1, Suspect: cluster.NoNode}); len(out.Refuse) != 1 {
+		t.Fatal("taken")
+	}
+	if !b.c.Next().IsZero() {
+		t.Fatal("a deadline")
+	}
+}
