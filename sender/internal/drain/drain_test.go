@@ -1,0 +1,498 @@
+package drain
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/cluster"
+	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/wire"
+	"github.com/kactor-go/kactor/sender/internal/batch"
+)
+
+// bench is a sender's core on a test's bench, with a cluster of topic "a": partition 0 led by node 1, partition 1 by node 2.
+type bench struct {
+	t    *testing.T
+	c    *Core
+	now  time.Time
+	out  Effects
+	open map[cluster.TopicPartition]*batch.Batch
+	told []Settled
+	sent []*Request // not answered
+}
+
+func snapshot(epoch int32, leaders ...int32) *cluster.Snapshot {
+	t := &cluster.Topic{Name: "a", ID: wire.UUID{1}}
+	for i, l := range leaders {
+		t.Partitions = append(t.Partitions, cluster.Partition{Index: int32(i), Leader: l, LeaderEpoch: epoch})
+	}
+	return cluster.New(cluster.Snapshot{Nodes: []cluster.Node{{ID: 1}, {ID: 2}, {ID: 3}}, Topics: []*cluster.Topic{t}})
+}
+
+func newBench(t *testing.T, change func(*Config)) *bench {
+	cfg := Config{Acks: -1, Idempotent: true, Window: 5, MaxRequest: 1 << 20, RequestTimeout: 30 * time.Second, Linger: 5 * time.Millisecond, Retries: 1 << 30,
+		BackoffFirst: 100 * time.Millisecond, BackoffMax: time.Second}
+	if change != nil {
+		change(&cfg)
+	}
+	b := &bench{t: t, now: time.Unix(1000, 0), open: map[cluster.TopicPartition]*batch.Batch{}}
+	b.c = New(cfg, b, snapshot(0, 1, 2))
+	if cfg.Idempotent {
+		b.step(&Wake{}) // nothing to do: no id is asked for
+		if b.out.AskIdentity {
+			t.Fatal("an id is asked for although there is nothing to send")
+		}
+	}
+	return b
+}
+
+// Cut implements Source.
+func (b *bench) Cut(to cluster.TopicPartition) []*batch.Batch {
+	if o := b.open[to]; o != nil {
+		delete(b.open, to)
+		return []*batch.Batch{o}
+	}
+	return nil
+}
+
+func (b *bench) step(m Message) *Effects {
+	b.out = Effects{}
+	b.c.Step(b.now, m, &b.out)
+	b.note()
+	return &b.out
+}
+
+func (b *bench) later(d time.Duration) *Effects {
+	b.now = b.now.Add(d)
+	b.out = Effects{}
+	b.c.Tick(b.now, &b.out)
+	b.note()
+	return &b.out
+}
+
+func (b *bench) note() {
+	b.sent = append(b.sent, b.out.Send...)
+	b.told = append(b.told, b.out.Settled...)
+	if b.out.AskIdentity {
+		b.step(&Identity{ID: 77, Epoch: 0})
+	}
+}
+
+// add closes a batch of n records in partition p.
+func (b *bench) add(p int32, n int) *batch.Batch {
+	o := b.batch(p, n)
+	b.step(&Wake{Ready: []Ready{{To: o.To, Closed: []*batch.Batch{o}}}})
+	return o
+}
+
+func (b *bench) batch(p int32, n int) *batch.Batch {
+	o := batch.New(cluster.TopicPartition{Topic: "a", Partition: p}, make([]byte, 0, 4096), b.now)
+	o.Deadline = b.now.Add(2 * time.Minute)
+	for i := range n {
+		o.Append(1000, nil, fmt.Append(nil, i), nil, nil)
+	}
+	return o
+}
+
+// answer answers the oldest request: each of its partitions with the code.
+func (b *bench) answer(code protocol.Code, base int64) *Effects {
+	b.t.Helper()
+	if len(b.sent) == 0 {
+		b.t.Fatal("nothing was sent")
+	}
+	r := b.sent[0]
+	b.sent = b.sent[1:]
+	m := &msg.ProduceResponse{}
+	for _, o := range r.Batches {
+		p := msg.ProduceResponsePartitionProduceResponse{}
+		p.SetDefaults()
+		p.Index, p.ErrorCode, p.BaseOffset, p.LogAppendTimeMs = o.To.Partition, int16(code), base, -1
+		m.Responses = append(m.Responses, msg.ProduceResponseTopicProduceResponse{Name: "a", PartitionResponses: []msg.ProduceResponsePartitionProduceResponse{p}})
+	}
+	b.step(&Released{r})
+	return b.step(&Answer{Request: r, Resp: m, Version: 9, Sent: true})
+}
+
+// fail ends the oldest request without an answer.
+func (b *bench) fail(err error, sent bool) *Effects {
+	r := b.sent[0]
+	b.sent = b.sent[1:]
+	b.step(&Released{r})
+	return b.step(&Answer{Request: r, Err: err, Sent: sent})
+}
+
+func (b *bench) inFlight(want ...*batch.Batch) {
+	b.t.Helper()
+	var got []*batch.Batch
+	for _, r := range b.sent {
+		got = append(got, r.Batches...)
+	}
+	if len(got) != len(want) {
+		b.t.Fatalf("%d batches are in flight, expected %d", len(got), len(want))
+	}
+	for i := range want {
+		if got[i] != want[i] {
+			b.t.Fatalf("batch %d in flight is of %s with sequence %d", i, got[i].To, got[i].Sequence)
+		}
+	}
+}
+
+func (b *bench) outcome(o *batch.Batch, want error) {
+	b.t.Helper()
+	n := 0
+	for _, s := range b.told {
+		if s.Batch == o {
+			n++
+			if want == nil && s.Err != nil || want != nil && !errors.Is(s.Err, want) {
+				b.t.Fatalf("the outcome is %v, expected %v", s.Err, want)
+			}
+		}
+	}
+	if n != 1 {
+		b.t.Fatalf("%d outcomes", n)
+	}
+}
+
+func (b *bench) pending(o *batch.Batch) {
+	b.t.Helper()
+	for _, s := range b.told {
+		if s.Batch == o {
+			b.t.Fatalf("it has an outcome: %v", s.Err)
+		}
+	}
+}
+
+func TestSequencesFollowEachOtherAndTheFirstGoesAlone(t *testing.T) {
+	b := newBench(t, nil)
+	first, second, third := b.add(0, 3), b.add(0, 2), b.add(0, 1)
+	b.inFlight(first)
+	if first.ProducerID != 77 || first.Sequence != 0 {
+		t.Fatalf("%+v", first)
+	}
+	b.answer(protocol.None, 10)
+	b.outcome(first, nil)
+	b.inFlight(second, third)
+	if second.Sequence != 3 || third.Sequence != 5 {
+		t.Fatalf("sequences %d and %d", second.Sequence, third.Sequence)
+	}
+}
+
+func TestBatchesOfOneBrokerShareARequest(t *testing.T) {
+	b := newBench(t, func(c *Config) { c.Idempotent = false })
+	b.step(&Changed{snapshot(1, 1, 1)})
+	x, y := b.batch(0, 1), b.batch(1, 1)
+	b.step(&Wake{Ready: []Ready{{To: x.To, Closed: []*batch.Batch{x}}, {To: y.To, Closed: []*batch.Batch{y}}}})
+	if len(b.sent) != 1 || len(b.sent[0].Batches) != 2 {
+		t.Fatalf("%d requests", len(b.sent))
+	}
+}
+
+func TestTheWindowOfABrokerIsKept(t *testing.T) {
+	b := newBench(t, func(c *Config) { c.Idempotent, c.Window = false, 2 })
+	for range 4 {
+		b.add(0, 1)
+	}
+	if len(b.sent) != 2 {
+		t.Fatalf("%d requests in flight", len(b.sent))
+	}
+	b.answer(protocol.None, 0)
+	if len(b.sent) != 2 {
+		t.Fatalf("%d requests in flight", len(b.sent))
+	}
+}
+
+func TestLingering(t *testing.T) {
+	open := func(b *bench) *batch.Batch {
+		o := b.batch(0, 1)
+		b.open[o.To] = o
+		b.step(&Wake{Ready: []Ready{{To: o.To, Open: b.now}}})
+		return o
+	}
+	t.Run("a linger that was set is kept", func(t *testing.T) {
+		b := newBench(t, func(c *Config) { c.Idempotent = false })
+		o := open(b)
+		b.inFlight()
+		if next := b.c.Next(); !next.Equal(b.now.Add(5 * time.Millisecond)) {
+			t.Fatalf("next in %v", next.Sub(b.now))
+		}
+		b.later(5 * time.Millisecond)
+		b.inFlight(o)
+	})
+	t.Run("adaptive lingering waits only while the line is busy", func(t *testing.T) {
+		b := newBench(t, func(c *Config) { c.Idempotent, c.Adaptive = false, true })
+		first := open(b)
+		b.inFlight(first)
+		second := open(b)
+		b.inFlight(first)
+		b.answer(protocol.None, 0)
+		b.inFlight(second)
+	})
+	t.Run("a flush does not wait", func(t *testing.T) {
+		b := newBench(t, func(c *Config) { c.Idempotent = false })
+		o := open(b)
+		b.step(&Flush{Owner: "f"})
+		b.inFlight(o)
+		if out := b.answer(protocol.None, 0); len(out.Flushed) != 1 {
+			t.Fatal("not told")
+		}
+	})
+}
+
+func TestRetriesKeepTheOrder(t *testing.T) {
+	b := newBench(t, nil)
+	b.add(0, 1)
+	b.answer(protocol.None, 0)
+	x, y, z := b.add(0, 1), b.add(0, 1), b.add(0, 1)
+	b.inFlight(x, y, z)
+	b.answer(protocol.NotLeaderOrFollower, -1) // of x
+	b.inFlight(y, z)
+	b.later(time.Second)
+	b.inFlight(y, z) // what is in flight comes back first
+	b.answer(protocol.NotLeaderOrFollower, -1)
+	b.answer(protocol.NotLeaderOrFollower, -1)
+	b.later(2 * time.Second)
+	b.inFlight(x, y, z)
+	if x.Sequence != 1 || y.Sequence != 2 || z.Sequence != 3 {
+		t.Fatalf("sequences %d, %d, %d", x.Sequence, y.Sequence, z.Sequence)
+	}
+}
+
+func TestRetriesBackOffAndANewLeaderNeedNotWait(t *testing.T) {
+	b := newBench(t, nil)
+	o := b.add(0, 1)
+	out := b.answer(protocol.NotLeaderOrFollower, -1)
+	if len(out.Refresh) != 1 {
+		t.Fatal("metadata is not asked for")
+	}
+	b.later(50 * time.Millisecond)
+	b.inFlight()
+	b.step(&Changed{snapshot(1, 3, 2)})
+	b.inFlight(o)
+	if b.sent[0].Node != 3 {
+		t.Fatalf("sent to %d", b.sent[0].Node)
+	}
+}
+
+func TestNothingGoesToTwoBrokersAtOnce(t *testing.T) {
+	b := newBench(t, nil)
+	b.add(0, 1)
+	b.answer(protocol.None, 0)
+	x := b.add(0, 1)
+	b.step(&Changed{snapshot(1, 3, 2)})
+	y := b.add(0, 1)
+	b.inFlight(x)
+	b.answer(protocol.None, 1)
+	b.inFlight(y)
+}
+
+func TestOutOfOrderAtTheFrontBeginsANewEpoch(t *testing.T) {
+	b := newBench(t, nil)
+	b.add(0, 1)
+	b.answer(protocol.None, 0)
+	other := b.add(1, 4)
+	b.answer(protocol.None, 0)
+	x := b.add(0, 2)
+	b.answer(protocol.OutOfOrderSequenceNumber, -1)
+	b.later(time.Second)
+	b.inFlight(x)
+	if x.Epoch != 1 || x.Sequence != 0 || other.Epoch != 0 {
+		t.Fatalf("epoch %d, sequence %d; the other partition's epoch %d", x.Epoch, x.Sequence, other.Epoch)
+	}
+	y := b.add(1, 1)
+	if y.Epoch != 0 || y.Sequence != 4 {
+		t.Fatalf("the other partition goes on in epoch %d at %d", y.Epoch, y.Sequence)
+	}
+}
+
+func TestOutOfOrderBehindAnotherOnlyWaits(t *testing.T) {
+	b := newBench(t, nil)
+	b.add(0, 1)
+	b.answer(protocol.None, 0)
+	x, y := b.add(0, 1), b.add(0, 1)
+	b.answer(protocol.NotEnoughReplicas, -1)
+	b.answer(protocol.OutOfOrderSequenceNumber, -1)
+	b.later(2 * time.Second)
+	b.inFlight(x, y)
+	if y.Epoch != 0 || y.Sequence != 2 {
+		t.Fatalf("epoch %d, sequence %d", y.Epoch, y.Sequence)
+	}
+}
+
+func TestWhatIsBeforeAConfirmedBatchIsInTheLog(t *testing.T) {
+	b := newBench(t, nil)
+	b.add(0, 1)
+	b.answer(protocol.None, 0)
+	x, y := b.add(0, 1), b.add(0, 1)
+	lost := b.sent[0]
+	b.sent = b.sent[1:]
+	b.answer(protocol.None, 2) // y is taken, so x must have been
+	b.step(&Answer{Request: lost, Err: errors.New("reset"), Sent: true})
+	b.later(2 * time.Second)
+	b.answer(protocol.OutOfOrderSequenceNumber, -1)
+	b.outcome(x, nil)
+	b.outcome(y, nil)
+}
+
+func TestADuplicateIsWritten(t *testing.T) {
+	b := newBench(t, nil)
+	o := b.add(0, 1)
+	b.fail(errors.New("reset"), true)
+	b.later(time.Second)
+	b.answer(protocol.DuplicateSequenceNumber, -1)
+	b.outcome(o, nil)
+}
+
+func TestOutcomes(t *testing.T) {
+	reset := errors.New("connection reset")
+	for _, c := range []struct {
+		name string
+		do   func(b *bench, o *batch.Batch)
+		want error
+		not  error
+	}{
+		{"rejected by the broker", func(b *bench, _ *batch.Batch) { b.answer(protocol.TopicAuthorizationFailed, -1) }, protocol.TopicAuthorizationFailed, ErrUncertain},
+		{"rejected when an earlier try may have been written", func(b *bench, _ *batch.Batch) {
+			b.fail(reset, true)
+			b.later(time.Second)
+			b.answer(protocol.TopicAuthorizationFailed, -1)
+		}, ErrUncertain, nil},
+		{"rejected when no try was sent", func(b *bench, _ *batch.Batch) {
+			b.fail(reset, false)
+			b.later(time.Second)
+			b.answer(protocol.TopicAuthorizationFailed, -1)
+		}, protocol.TopicAuthorizationFailed, ErrUncertain},
+		{"its time is over in the queue", func(b *bench, _ *batch.Batch) {
+			b.fail(reset, false)
+			b.step(&Changed{snapshot(1, -1, -1)})
+			b.later(2 * time.Minute)
+		}, ErrTimeout, ErrUncertain},
+		{"its time is over in flight", func(b *bench, _ *batch.Batch) { b.later(2 * time.Minute) }, ErrUncertain, nil},
+		{"closed before it was sent", func(b *bench, _ *batch.Batch) {
+			b.fail(reset, false)
+			b.step(&Changed{snapshot(1, -1, -1)})
+			b.step(&Close{Deadline: b.now, Owner: "c"})
+		}, ErrClosed, ErrUncertain},
+		{"closed in flight", func(b *bench, _ *batch.Batch) { b.step(&Close{Deadline: b.now, Owner: "c"}) }, ErrUncertain, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := newBench(t, nil)
+			o := b.add(0, 1)
+			c.do(b, o)
+			b.outcome(o, c.want)
+			for _, s := range b.told {
+				if c.not != nil && errors.Is(s.Err, c.not) {
+					t.Fatalf("%v", s.Err)
+				}
+			}
+		})
+	}
+}
+
+func TestABufferIsFreeWhenItIsWrittenAndSettled(t *testing.T) {
+	b := newBench(t, nil)
+	o := b.add(0, 1)
+	out := b.later(2 * time.Minute)
+	if len(out.Settled) != 1 || len(out.Free) != 0 { // the connection may still read it
+		t.Fatalf("%+v", out)
+	}
+	if out := b.step(&Released{b.sent[0]}); len(out.Free) != 1 || out.Free[0] != o {
+		t.Fatal("not free")
+	}
+}
+
+func TestATooLargeBatchIsSplitAndKeepsItsSequences(t *testing.T) {
+	b := newBench(t, nil)
+	o := b.add(0, 5)
+	b.answer(protocol.MessageTooLarge, -1)
+	b.pending(o)
+	if len(b.sent) != 1 || b.sent[0].Batches[0].Count != 2 || b.sent[0].Batches[0].Sequence != 0 {
+		t.Fatalf("%+v", b.sent)
+	}
+	b.answer(protocol.None, 0)
+	if second := b.sent[0].Batches[0]; second.Count != 3 || second.Sequence != 2 {
+		t.Fatalf("%+v", second)
+	}
+	b.answer(protocol.None, 2)
+	if len(b.told) != 2 || b.told[1].Base != 2 {
+		t.Fatalf("%+v", b.told)
+	}
+}
+
+func TestASingleRecordThatIsTooLargeIsRejected(t *testing.T) {
+	b := newBench(t, nil)
+	o := b.add(0, 1)
+	b.answer(protocol.MessageTooLarge, -1)
+	b.outcome(o, protocol.MessageTooLarge)
+}
+
+func TestBrokersWithoutProducerIDs(t *testing.T) {
+	b := newBench(t, nil)
+	o := b.batch(0, 1)
+	b.out = Effects{}
+	b.c.Step(b.now, &Wake{Ready: []Ready{{To: o.To, Closed: []*batch.Batch{o}}}}, &b.out)
+	if !b.out.AskIdentity {
+		t.Fatal("no id is asked for")
+	}
+	b.step(&Identity{Unsupported: true, Err: errors.New("unsupported")})
+	b.inFlight(o)
+	if o.ProducerID >= 0 {
+		t.Fatalf("id %d", o.ProducerID)
+	}
+}
+
+func TestAFlushWaitsForWhatWasThereOnly(t *testing.T) {
+	b := newBench(t, nil)
+	b.add(0, 1)
+	b.step(&Flush{Owner: "f"})
+	b.add(1, 1)
+	if out := b.answer(protocol.None, 0); len(out.Flushed) != 1 || out.Flushed[0] != "f" {
+		t.Fatalf("flushed %v", out.Flushed)
+	}
+}
+
+func TestATopicCreatedAgainBeginsAtZero(t *testing.T) {
+	b := newBench(t, nil)
+	b.add(0, 3)
+	b.answer(protocol.None, 0)
+	s := snapshot(0, 1, 2)
+	again := *s.Topic("a")
+	again.ID = wire.UUID{2}
+	b.step(&Changed{cluster.New(cluster.Snapshot{Nodes: s.Nodes, Topics: []*cluster.Topic{&again}})})
+	if o := b.add(0, 1); o.Sequence != 0 || o.Epoch != 1 {
+		t.Fatalf("epoch %d, sequence %d", o.Epoch, o.Sequence)
+	}
+}
+
+func TestCloseWaitsAndTells(t *testing.T) {
+	b := newBench(t, nil)
+	o := b.add(0, 1)
+	b.step(&Close{Deadline: b.now.Add(time.Second), Owner: "c"})
+	if b.out.Closed != nil {
+		t.Fatal("closed at once")
+	}
+	if out := b.answer(protocol.None, 0); out.Closed != "c" {
+		t.Fatal("not closed")
+	}
+	b.outcome(o, nil)
+	if !b.c.Next().IsZero() {
+		t.Fatal("a deadline")
+	}
+}
+
+func TestAbortSettlesEverything(t *testing.T) {
+	b := newBench(t, nil)
+	x := b.add(0, 1)
+	y := b.batch(1, 1)
+	bug := errors.New("bug")
+	b.out = Effects{}
+	b.c.Abort(bug, &b.out)
+	b.note()
+	b.outcome(x, bug)
+	b.out = Effects{}
+	b.c.Refuse(&Wake{Ready: []Ready{{To: y.To, Closed: []*batch.Batch{y}}}}, bug, &b.out)
+	b.note()
+	b.outcome(y, bug)
+}
