@@ -434,8 +434,8 @@ func (c *Core) drive(now time.Time, out *Effects) {
 	if c.closed {
 		return
 	}
+	c.driveFetches(now, out) // it may find out that a log must be checked first
 	c.driveQueries(now, out)
-	c.driveFetches(now, out)
 }
 
 func (c *Core) at(t time.Time) {
