@@ -285,6 +285,13 @@ func (c *Client) perform(h *role.Handle, out *meta.Effects) {
 			}
 		}
 	}
+	if out.Publish != nil { // a node that left the cluster leads nothing any more: what it still has moves
+		for _, k := range c.connections {
+			if k.leaving {
+				k.self.Tell(&conn.Moved{})
+			}
+		}
+	}
 	c.driveClose()
 }
 
@@ -340,8 +347,9 @@ func (c *Client) moved(node int32, partitions []Led) bool {
 }
 
 func (c *Client) askMetadata(h *role.Handle, out *meta.Effects) {
+	ask := out.MetaAsk
 	c.place(h, out.Peer, &Route{Req: out.Metadata, Deadline: h.World().Now().Add(c.cfg.RequestTimeout), Fit: fitMetadata, Reply: func(r Reply) {
-		m := meta.Metadata{Version: r.Version, Err: r.Err}
+		m := meta.Metadata{Ask: ask, Version: r.Version, Err: r.Err}
 		if r.Err == nil {
 			m.Resp = r.Resp.(*msg.MetadataResponse)
 		}
@@ -369,7 +377,7 @@ func (c *Client) askCoordinator(h *role.Handle, a meta.AskCoordinator) {
 			return nil
 		},
 		Reply: func(r Reply) {
-			m := meta.Coordinator{Key: a.Key, KeyType: a.KeyType, Version: r.Version, Err: r.Err}
+			m := meta.Coordinator{Ask: a.Ask, Key: a.Key, KeyType: a.KeyType, Version: r.Version, Err: r.Err}
 			if r.Err == nil {
 				m.Resp = r.Resp.(*msg.FindCoordinatorResponse)
 			}

@@ -3,6 +3,7 @@ package scenario_test
 import (
 	"context"
 	"flag"
+	"strings"
 	"testing"
 	"time"
 
@@ -57,3 +58,23 @@ func (b brokers) Start(node int32) { b.n.Do(func(c *fake.Cluster) { c.Start(b.w.
 func (b brokers) Pause(node int32) { b.n.Do(func(c *fake.Cluster) { c.Pause(b.w.Now(), node) }) }
 
 func (b brokers) Resume(node int32) { b.n.Do(func(c *fake.Cluster) { c.Resume(b.w.Now(), node) }) }
+
+// TestAPausedBrokerIsLeftEarly has rule R1: work moves when the leader has moved, and does not wait for the requests to time out. The time is virtual.
+func TestAPausedBrokerIsLeftEarly(t *testing.T) {
+	for _, s := range scenario.All() {
+		if !strings.HasPrefix(s.Name, "a broker that is paused") {
+			continue
+		}
+		for seed := range uint64(20) {
+			w := sim.New(seed + 1)
+			if err := w.Run(func(w *sim.World) error { return play(w, s) }); err != nil {
+				t.Fatal(err)
+			}
+			if took := w.Now().Sub(sim.Epoch); took > 8*time.Second { // session time-out 3 s, request time-out 20 s
+				t.Errorf("seed %d: %s", seed+1, took)
+			}
+		}
+		return
+	}
+	t.Fatal("there is no such scenario")
+}

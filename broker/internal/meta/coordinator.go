@@ -15,6 +15,8 @@ type coordinator struct {
 	node     int32 // cluster.NoNode: not known
 	wanted   bool  // somebody waits for it
 	asked    bool  // a request is in flight
+	peer     int32 // at this broker
+	ask      uint64
 	failures int
 	retryAt  time.Time
 	err      error
@@ -55,16 +57,17 @@ func (c *Core) driveCoordinators(now time.Time, out *Effects) {
 			k.retryAt = now.Add(c.cfg.BackoffFirst)
 			continue
 		}
-		k.asked = true
+		k.asked, k.peer = true, p.ID
+		k.ask++
 		p.placed++
-		out.Ask = append(out.Ask, AskCoordinator{p.Node, k.key, k.keyType})
+		out.Ask = append(out.Ask, AskCoordinator{k.ask, p.Node, k.key, k.keyType})
 	}
 }
 
 // found takes the answer to FindCoordinator: one coordinator up to version 3, a list from version 4 on (KIP-699).
 func (c *Core) found(now time.Time, m *Coordinator, out *Effects) {
 	k := c.coordinator(m.Key, m.KeyType)
-	if k == nil || c.closed {
+	if k == nil || c.closed || !k.asked || m.Ask != k.ask {
 		return
 	}
 	k.asked = false

@@ -77,12 +77,14 @@ type (
 	}
 	// Metadata answers AskMetadata.
 	Metadata struct {
+		Ask     uint64 // of Effects
 		Resp    *msg.MetadataResponse
 		Version int16
 		Err     error
 	}
 	// Coordinator answers AskCoordinator.
 	Coordinator struct {
+		Ask     uint64 // of AskCoordinator
 		Key     string
 		KeyType int8
 		Resp    *msg.FindCoordinatorResponse
@@ -144,6 +146,7 @@ type Refusal struct {
 
 // AskCoordinator asks a peer for a coordinator.
 type AskCoordinator struct {
+	Ask     uint64
 	Peer    cluster.Node
 	Key     string
 	KeyType int8
@@ -155,6 +158,7 @@ type Effects struct {
 	Moved    []int32           // suspect peers whose calls may have moved
 	Metadata *msg.MetadataRequest
 	Peer     cluster.Node // who is asked for metadata
+	MetaAsk  uint64       // which question it is: an answer to an older one does not count
 	Ask      []AskCoordinator
 	Place    []Place
 	Refuse   []Refusal
@@ -249,10 +253,7 @@ func (c *Core) Step(now time.Time, m Message, out *Effects) {
 	case *Down:
 		c.down(now, m)
 	case *Late:
-		if p := c.peer(m.Peer); p != nil && !p.suspect {
-			p.suspect = true
-			c.refresh.want(now)
-		}
+		c.late(now, m.Peer)
 	case *Ended:
 		if p := c.peer(m.Peer); p != nil && p.placed > 0 {
 			p.placed--
@@ -289,6 +290,26 @@ func (c *Core) drive(now time.Time, out *Effects) {
 	}
 	c.driveRefresh(now, out)
 	c.driveCoordinators(now, out)
+}
+
+// late makes a broker suspect. What it was asked for is asked for elsewhere: a broker that stands still must not hold up the news of who leads in its place.
+func (c *Core) late(now time.Time, id int32) {
+	p := c.peer(id)
+	if p == nil || p.suspect {
+		return
+	}
+	p.suspect = true
+	if r := &c.refresh; r.inFlight && r.peer == id {
+		r.inFlight = false
+		r.waiters = append(r.waiters, r.nextWaiters...)
+		r.nextWaiters = nil
+	}
+	for i := range c.coord {
+		if c.coord[i].peer == id {
+			c.coord[i].asked = false
+		}
+	}
+	c.refresh.want(now)
 }
 
 func (c *Core) down(now time.Time, m *Down) {

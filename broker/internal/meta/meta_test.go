@@ -30,6 +30,14 @@ func newBench(t *testing.T, change func(*Config)) *bench {
 }
 
 func (b *bench) step(m Message) *Effects {
+	switch m := m.(type) { // answers belong to the last question
+	case *Metadata:
+		if m.Ask == 0 {
+			m.Ask = b.c.refresh.ask
+		}
+	case *Coordinator:
+		m.Ask = b.c.coord[0].ask
+	}
 	b.out = Effects{}
 	b.c.Step(b.now, m, &b.out)
 	return &b.out
@@ -204,6 +212,27 @@ func TestASuspectBrokerIsNotAsked(t *testing.T) {
 	}
 }
 
+// TestABrokerThatStandsStillHoldsUpNobody has rule R1: what a suspect broker was asked for is asked for elsewhere, and its own answer no longer counts.
+func TestABrokerThatStandsStillHoldsUpNobody(t *testing.T) {
+	b := newBench(t, nil).known()
+	b.now = b.now.Add(time.Second)
+	out := b.step(&Refresh{Suspect: cluster.NoNode, Owner: "w"})
+	still, ask := out.Peer.ID, out.MetaAsk
+	out = b.step(&Late{Peer: still})
+	if out.Metadata == nil || out.Peer.ID == still {
+		t.Fatalf("asked %+v", out.Peer)
+	}
+	if out := b.step(&Metadata{Ask: ask, Resp: metadata([]int32{1}, []int32{1}), Version: 12}); len(out.Fresh) != 0 {
+		t.Fatal("the answer to the old question counts")
+	}
+	if out := b.step(&Metadata{Resp: metadata([]int32{2, 2}, []int32{6, 5}), Version: 12}); len(out.Fresh) != 1 || len(out.Moved) != 1 {
+		t.Fatalf("%+v", out)
+	}
+	if out := b.later(250 * time.Millisecond); out.Metadata == nil { // it still has the call: who leads may change any moment
+		t.Fatal("metadata is not asked for again")
+	}
+}
+
 func TestFailuresBackOffAndFindAnotherBroker(t *testing.T) {
 	b := newBench(t, nil)
 	out := b.step(&Refresh{Suspect: cluster.NoNode, Owner: "w"})
@@ -281,6 +310,7 @@ func TestCoordinatorsAreLookedUpOnce(t *testing.T) {
 
 func TestHostileMetadataIsRefused(t *testing.T) {
 	b := newBench(t, nil).known()
+	b.now = b.now.Add(time.Second)
 	b.step(&Refresh{Suspect: cluster.NoNode})
 	m := metadata([]int32{1}, []int32{9})
 	m.Topics[0].Partitions[0].PartitionIndex = 1 << 30

@@ -21,6 +21,8 @@ type interest struct {
 type refresh struct {
 	next        time.Time // when to ask next
 	inFlight    bool
+	peer        int32  // who was asked last
+	ask         uint64 // how often was asked
 	again       bool // somebody wished for it while one was in flight
 	failures    int
 	failedSince time.Time
@@ -93,7 +95,9 @@ func (c *Core) driveRefresh(now time.Time, out *Effects) {
 	for _, t := range c.topics {
 		m.Topics = append(m.Topics, msg.MetadataRequestMetadataRequestTopic{Name: wire.Ptr(t.name)})
 	}
-	out.Metadata, out.Peer = m, p.Node
+	r.ask++
+	r.peer = p.ID
+	out.Metadata, out.Peer, out.MetaAsk = m, p.Node, r.ask
 	p.placed++
 	r.inFlight, r.again, r.next = true, false, time.Time{}
 }
@@ -112,10 +116,10 @@ func (c *Core) giveUpOnNodes(now time.Time) {
 
 func (c *Core) metadata(now time.Time, m *Metadata, out *Effects) {
 	r := &c.refresh
-	r.inFlight = false
-	if c.closed {
+	if c.closed || m.Ask != r.ask || !r.inFlight {
 		return
 	}
+	r.inFlight = false
 	if m.Err == nil && protocol.Code(m.Resp.ErrorCode) == protocol.RebootstrapRequired {
 		c.bootstrap()
 		m.Err = protocol.RebootstrapRequired
@@ -140,12 +144,24 @@ func (c *Core) metadata(now time.Time, m *Metadata, out *Effects) {
 		r.next = now.Add(c.cfg.BackoffFirst / 2)
 	}
 	c.unpark(now, out)
+	for _, p := range c.peers { // its partitions may soon be led elsewhere
+		if p.suspect && p.placed > 0 {
+			r.next = earlier(r.next, now.Add(c.cfg.BackoffMax/4))
+		}
+	}
 	for _, p := range c.parked { // what they wait for is still not known
 		if p.Target.Kind != ToCoordinator {
-			r.next = now.Add(c.cfg.BackoffFirst)
+			r.next = earlier(r.next, now.Add(c.cfg.BackoffFirst))
 			break
 		}
 	}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // hint takes over a leader learnt from an answer (KIP-951), if it is newer than what is known.
