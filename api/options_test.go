@@ -9,6 +9,7 @@ import (
 	"go/printer"
 	"go/token"
 	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -117,12 +118,19 @@ var update = flag.Bool("update", false, "write testdata/surface.txt anew")
 // TestSurface holds what the package exports against a file, so that no change of it goes unseen.
 func TestSurface(t *testing.T) {
 	files := token.NewFileSet()
-	parsed, err := parser.ParseDir(files, ".", func(f os.FileInfo) bool { return !strings.HasSuffix(f.Name(), "_test.go") }, 0) //nolint:staticcheck // one directory, no build tags
+	names, err := filepath.Glob("*.go")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var lines []string
-	for _, f := range parsed["api"].Files {
+	for _, name := range names {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		f, err := parser.ParseFile(files, name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
 		for _, d := range f.Decls {
 			lines = append(lines, exported(files, d)...)
 		}

@@ -23,7 +23,7 @@ type refresh struct {
 	inFlight    bool
 	peer        int32  // who was asked last
 	ask         uint64 // how often was asked
-	again       bool // somebody wished for it while one was in flight
+	again       bool   // somebody wished for it while one was in flight
 	failures    int
 	failedSince time.Time
 	last        time.Time // when an answer came last
