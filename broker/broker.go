@@ -109,8 +109,8 @@ type Reply struct {
 	Version int16 // of request and response
 	Node    int32 // who answered
 	Err     error // a *CallError
-	// Frame is the size of the answer in bytes, for read budgets.
-	Frame int
+	// Frame is the answer as it came. Bytes fields of Resp alias it; who knows that nobody reads them any more may give it to role.Network.Free.
+	Frame []byte
 }
 
 // Refresh asks for new metadata. Any role -> cluster; refreshes coalesce, at most one metadata request is in flight.

@@ -50,7 +50,11 @@ func NewNetwork(cfg NetworkConfig) role.Network {
 type network struct {
 	cfg    NetworkConfig
 	custom bool
+	frames frames
 }
+
+// Free implements role.Network.
+func (n *network) Free(frame []byte) { n.frames.put(frame) }
 
 // Resolve looks a host up. All its addresses are tried in turn (client.dns.lookup=use_all_dns_ips).
 func (n *network) Resolve(host string, done func([]string, error)) {
@@ -237,7 +241,7 @@ func (l *link) read(conn net.Conn) error {
 		if err != nil {
 			return err
 		}
-		frame, err := readFrame(r, n)
+		frame, err := l.net.frames.read(r, n)
 		if err != nil {
 			return err
 		}
@@ -249,26 +253,6 @@ func (l *link) read(conn net.Conn) error {
 		}
 		l.sink.Received(frame)
 	}
-}
-
-// startFrame is how much of a frame is allocated at once: a longer one grows with what really comes.
-const startFrame = 4 << 20
-
-func readFrame(r io.Reader, n int) ([]byte, error) {
-	frame := make([]byte, min(n, startFrame))
-	if _, err := io.ReadFull(r, frame); err != nil {
-		return nil, fmt.Errorf("in the middle of a frame of %d bytes: %w", n, err)
-	}
-	for len(frame) < n {
-		have := len(frame)
-		grown := make([]byte, min(n, 4*have))
-		copy(grown, frame)
-		if _, err := io.ReadFull(r, grown[have:]); err != nil {
-			return nil, fmt.Errorf("in the middle of a frame of %d bytes: %w", n, err)
-		}
-		frame = grown
-	}
-	return frame, nil
 }
 
 // admit counts a frame and waits while too much is unread.

@@ -39,7 +39,7 @@ func Start(under role.Spawner, client *broker.Client, cfg Config, note func(stri
 	}
 	w := under.World()
 	f := &Fetcher{cfg: cfg, world: w, client: client, note: note}
-	f.buf = &buffer{world: w, byTP: map[cluster.TopicPartition]*place{}, wait: role.NewWaiter(), give: func(t []plan.Taking) { f.self.Tell(&plan.Taken{Chunks: t}) }}
+	f.buf = &buffer{world: w, byTP: map[cluster.TopicPartition]*place{}, wait: role.NewWaiter(), poison: poisons(w), give: func(t []plan.Taking) { f.self.Tell(&plan.Taken{Chunks: t}) }}
 	f.core = plan.New(plan.Config{MinBytes: int32(cfg.MinBytes), MaxBytes: int32(cfg.MaxBytes), PartitionBytes: int32(cfg.PartitionBytes), MaxWait: cfg.MaxWait, Budget: cfg.Budget,
 		Committed: cfg.Committed, Rack: cfg.Rack, Policy: cfg.Reset.policy, Duration: cfg.Reset.ago, RequestTimeout: cfg.RequestTimeout, BackoffFirst: cfg.RetryFirst,
 		BackoffMax: cfg.RetryMax, ReplicaAge: cfg.ReplicaAge}, client.Snapshot())
@@ -47,6 +47,12 @@ func Start(under role.Spawner, client *broker.Client, cfg Config, note func(stri
 	f.id = broker.NextWatch()
 	client.Ref().Tell(&broker.Watch{ID: f.id, Changed: func(s *cluster.Snapshot) { f.self.Tell(&plan.Changed{Snapshot: s}) }})
 	return f, nil
+}
+
+// poisons tells whether memory that is given back is to be spoilt, so that who still reads it is found out.
+func poisons(w role.World) bool {
+	p, ok := w.(interface{ Poisons() bool })
+	return ok && p.Poisons()
 }
 
 // Assign begins to read partitions; those that are assigned already are moved to the new place.
@@ -126,7 +132,7 @@ func (f *Fetcher) pause(parts []cluster.TopicPartition, on bool) error {
 		}
 	}
 	for _, tp := range parts {
-		f.buf.byTP[tp].paused = on
+		f.buf.byTP[tp].pause(on)
 	}
 	f.buf.mu.Unlock()
 	f.self.Tell(&plan.Pause{Parts: slices.Clone(parts), On: on})
@@ -143,7 +149,7 @@ func (f *Fetcher) Assignment() []cluster.TopicPartition {
 
 // Paused gives the partitions that are paused, in order.
 func (f *Fetcher) Paused() []cluster.TopicPartition {
-	return f.list(func(p *place) bool { return p.paused })
+	return f.list(func(p *place) bool { return p.life.state.Load() == paused })
 }
 
 func (f *Fetcher) list(keep func(*place) bool) (parts []cluster.TopicPartition) {
@@ -200,14 +206,18 @@ func (f *Fetcher) Lag(tp cluster.TopicPartition) int64 {
 	f.buf.mu.Lock()
 	defer f.buf.mu.Unlock()
 	p := f.buf.byTP[tp]
-	if p == nil || p.position < 0 || p.highWater < 0 {
+	if p == nil || p.highWater < 0 {
+		return -1
+	}
+	position := p.life.position.Load()
+	if position < 0 {
 		return -1
 	}
 	end := p.highWater
 	if f.cfg.Committed {
 		end = p.lastStable
 	}
-	return max(0, end-p.position)
+	return max(0, end-position)
 }
 
 // Close ends the sessions with the brokers. Readers get ErrClosed.
@@ -266,6 +276,9 @@ func (f *Fetcher) perform(h *role.Handle, out *plan.Effects) {
 			f.note(note)
 		}
 	}
+	for _, m := range out.Frames {
+		m.(*frame).release()
+	}
 	for _, e := range out.End {
 		req := &msg.FetchRequest{}
 		req.SetDefaults()
@@ -318,9 +331,9 @@ func (f *Fetcher) fetch(now time.Time, r *plan.Request) {
 	}
 	route.Fit = fitFetch
 	route.Reply = func(reply broker.Reply) {
-		m := &plan.Fetched{Request: r, Version: reply.Version, Size: reply.Frame, Err: reply.Err, Moved: errors.Is(reply.Err, broker.ErrMoved)}
+		m := &plan.Fetched{Request: r, Version: reply.Version, Err: reply.Err, Moved: errors.Is(reply.Err, broker.ErrMoved)}
 		if resp, ok := reply.Resp.(*msg.FetchResponse); ok {
-			m.Resp = resp
+			m.Resp, m.Frame = resp, newFrame(reply.Frame, f.world.Network())
 		}
 		f.self.Tell(m)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/kactor-go/kactor/actors/role"
 	"github.com/kactor-go/kactor/fetcher/internal/plan"
@@ -16,14 +17,34 @@ import (
 type place struct {
 	tp         cluster.TopicPartition
 	gen        uint64
-	paused     bool
-	position   int64 // -1: not known yet
+	life       *life
 	highWater  int64
 	lastStable int64
 	logStart   int64
 	failed     error // told once by Take, kept for Position
 	chunks     []*Chunk
 	waiters    []*role.Waiter // for the position
+}
+
+// life is a partition between two seeks, as its readers see it: they look at it with every record and take no lock for that.
+type life struct {
+	position atomic.Int64 // -1: not known yet
+	state    atomic.Uint32
+}
+
+// States of a life. From ended there is no way back.
+const (
+	going uint32 = iota
+	paused
+	ended
+)
+
+// pause is called under the buffer's lock, as everything is that changes a life's state.
+func (p *place) pause(on bool) {
+	p.life.state.Store(going)
+	if on {
+		p.life.state.Store(paused)
+	}
 }
 
 // buffer holds what was fetched and is not taken. The actor puts in, one consumer takes out.
@@ -37,6 +58,10 @@ type buffer struct {
 	wait  *role.Waiter
 	over  bool
 	give  func([]plan.Taking) // tells the actor
+
+	current *Chunk // in the reader's hands
+	spare   []byte // memory for decompressed batches that nobody reads any more; the reader's
+	poison  bool
 }
 
 func (b *buffer) place(tp cluster.TopicPartition, gen uint64) *place {
@@ -50,23 +75,37 @@ func (b *buffer) place(tp cluster.TopicPartition, gen uint64) *place {
 func (b *buffer) assign(tp cluster.TopicPartition, offset int64) (gen uint64, dropped []plan.Taking) {
 	b.gen++
 	p := b.byTP[tp]
+	next := &life{}
+	next.position.Store(max(offset, -1))
 	if p == nil {
-		p = &place{tp: tp}
+		p = &place{tp: tp, life: next}
 		b.byTP[tp] = p
 		b.order = append(b.order, p)
 		p.highWater, p.lastStable, p.logStart = -1, -1, -1
 	}
-	dropped = p.drop()
-	p.gen, p.position, p.failed = b.gen, max(offset, -1), nil
+	dropped = b.drop(p)
+	next.state.Store(p.life.state.Swap(ended))
+	p.gen, p.life, p.failed = b.gen, next, nil
 	return b.gen, dropped
 }
 
-func (p *place) drop() (dropped []plan.Taking) {
+// drop throws away what was fetched of a partition.
+func (b *buffer) drop(p *place) (dropped []plan.Taking) {
 	for _, k := range p.chunks {
 		dropped = append(dropped, plan.Taking{TopicPartition: p.tp, Gen: k.gen, Bytes: k.bytes})
+		b.leave(k)
 	}
 	p.chunks = nil
 	return dropped
+}
+
+// leave takes a chunk out. Its bytes may be used again; if the reader has it at hand, when it goes on.
+func (b *buffer) leave(k *Chunk) {
+	if k == b.current {
+		k.left = true
+	} else if k.frame != nil {
+		k.frame.release()
+	}
 }
 
 func (b *buffer) revoke(tp cluster.TopicPartition) (dropped []plan.Taking, waiters []*role.Waiter, ok bool) {
@@ -77,7 +116,8 @@ func (b *buffer) revoke(tp cluster.TopicPartition) (dropped []plan.Taking, waite
 	delete(b.byTP, tp)
 	b.order = slices.DeleteFunc(b.order, func(o *place) bool { return o == p })
 	p.gen = 0
-	return p.drop(), p.waiters, true
+	p.life.state.Store(ended)
+	return b.drop(p), p.waiters, true
 }
 
 // perform puts in what the core found.
@@ -96,8 +136,8 @@ func (b *buffer) put(out *plan.Effects) (notes []string) {
 			notes = append(notes, fmt.Sprintf("%s: %s; position %d", e.TopicPartition, e.Why, e.Position))
 		}
 		if e.Position >= 0 {
-			dropped = append(dropped, p.drop()...)
-			p.position = e.Position
+			dropped = append(dropped, b.drop(p)...)
+			p.life.position.Store(e.Position)
 			wake = append(wake, p.waiters...)
 			p.waiters = nil
 		}
@@ -157,11 +197,16 @@ func (b *buffer) take() (*Chunk, error) {
 		b.fails = b.fails[1:]
 		return nil, err
 	}
+	if k := b.current; k != nil && k.left && k.frame != nil {
+		k.frame.release()
+	}
+	b.current = nil
 	for i, p := range b.order {
-		if p.paused || len(p.chunks) == 0 {
+		if len(p.chunks) == 0 || p.life.state.Load() != going {
 			continue
 		}
 		k := p.chunks[0]
+		b.current = k
 		b.order = append(slices.Delete(b.order, i, i+1), p)
 		return k, nil
 	}
@@ -185,6 +230,7 @@ func (b *buffer) done(k *Chunk, t plan.Taking) {
 	b.mu.Lock()
 	if p := b.place(k.TopicPartition, k.gen); p != nil && len(p.chunks) > 0 && p.chunks[0] == k {
 		p.chunks = p.chunks[1:]
+		b.leave(k)
 		b.mu.Unlock()
 		b.give([]plan.Taking{t})
 		return
@@ -204,9 +250,9 @@ func (b *buffer) position(ctx context.Context, tp cluster.TopicPartition) (int64
 		case p == nil:
 			b.mu.Unlock()
 			return -1, fmt.Errorf("position of %s: %w", tp, ErrNotAssigned)
-		case p.position >= 0:
+		case p.life.position.Load() >= 0:
 			defer b.mu.Unlock()
-			return p.position, nil
+			return p.life.position.Load(), nil
 		case p.failed != nil:
 			defer b.mu.Unlock()
 			return -1, p.failed

@@ -15,6 +15,9 @@ type Chunk struct {
 	HighWatermark int64
 
 	buf     *buffer
+	life    *life
+	frame   *frame // nil: its memory is nobody's to give back
+	left    bool   // it is not in the buffer any more; under the buffer's lock
 	gen     uint64
 	bytes   int64
 	rest    []byte
@@ -22,8 +25,8 @@ type Chunk struct {
 	batch   record.Batch
 	inBatch bool
 	it      record.Iter
-	scratch []byte // decompressed batch
-	reuse   bool   // scratch may be used again: nobody keeps records
+	scratch []byte // the decompressed batch, if it may be used again
+	reuse   bool   // nobody keeps records
 	crc     bool
 	limit   compress.Limit
 	aborted []abortedTxn
@@ -37,66 +40,57 @@ type Chunk struct {
 type abortedTxn struct{ producer, first int64 }
 
 func newChunk(b *buffer, p *place, k *plan.Chunk) *Chunk {
-	c := &Chunk{TopicPartition: k.TopicPartition, LeaderEpoch: k.LeaderEpoch, HighWatermark: k.HighWatermark, buf: b, gen: k.Gen, bytes: k.Bytes, rest: k.Records, from: k.Offset, first: true}
+	c := &Chunk{TopicPartition: k.TopicPartition, LeaderEpoch: k.LeaderEpoch, HighWatermark: k.HighWatermark, buf: b, life: p.life, gen: k.Gen, bytes: k.Bytes, rest: k.Records, from: k.Offset, first: true}
 	for _, a := range k.Aborted {
 		c.aborted = append(c.aborted, abortedTxn{a.ProducerID, a.FirstOffset})
+	}
+	if f, ok := k.Frame.(*frame); ok {
+		f.hold()
+		c.frame = f
 	}
 	return c
 }
 
-// Next reads the next record into v and moves the position behind it. It returns false at the end of the chunk, when the chunk was dropped (a seek, a revocation), and at an error: see Err.
+// Next reads the next record into v and moves the position behind it. It returns false at the end of the chunk, when its partition is paused, when the chunk was
+// dropped (a seek, a revocation), and at an error: see Err.
 func (c *Chunk) Next(v *record.View) bool {
-	if c.ended {
-		return false
-	}
-	for {
-		if !c.readable() || !c.inBatch && !c.open() {
-			return false
-		}
+	for c.readable() && (c.inBatch || c.open()) {
 		for c.it.Next(v) {
-			if v.Offset < c.from {
-				continue
+			if v.Offset >= c.from {
+				c.move(v.Offset + 1)
+				return true
 			}
-			if !c.move(v.Offset + 1) {
-				return false
-			}
-			return true
 		}
 		if err := c.it.Err(); err != nil {
 			return c.fail(err)
 		}
 		c.inBatch = false
-		if !c.move(max(c.from, c.batch.LastOffset()+1)) {
-			return false
+		if c.reuse && c.scratch != nil {
+			c.buf.spare, c.scratch = c.scratch, nil
 		}
+		c.move(max(c.from, c.batch.LastOffset()+1))
 	}
+	return false
 }
 
 // readable tells whether the chunk may be read on: not while its partition is paused, and no more after a seek or a revocation.
 func (c *Chunk) readable() bool {
-	b := c.buf
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	p := b.place(c.TopicPartition, c.gen)
-	c.ended = p == nil
-	return p != nil && !p.paused
-}
-
-// move notes that everything below offset was read. It fails if the chunk is of a life before.
-func (c *Chunk) move(offset int64) bool {
-	c.from = offset
-	b := c.buf
-	b.mu.Lock()
-	p := b.place(c.TopicPartition, c.gen)
-	ok := p != nil && !p.paused
-	if ok {
-		p.position = offset
+	if c.ended {
+		return false
 	}
-	b.mu.Unlock()
-	if !ok && p == nil {
+	switch c.life.state.Load() {
+	case going:
+		return true
+	case ended:
 		c.ended = true
 	}
-	return ok
+	return false
+}
+
+// move notes that everything below offset was read.
+func (c *Chunk) move(offset int64) {
+	c.from = offset
+	c.life.position.Store(offset)
 }
 
 // open goes to the next batch that has something to read.
@@ -124,22 +118,25 @@ func (c *Chunk) open() bool {
 			if b.Control && c.read {
 				c.marker(&b)
 			}
-			if !c.move(b.LastOffset() + 1) {
-				return false
-			}
+			c.move(b.LastOffset() + 1)
 			continue
 		}
-		scratch := c.scratch
-		if !c.reuse {
-			scratch = nil
+		var scratch []byte
+		if c.reuse {
+			scratch, c.buf.spare = c.buf.spare, nil
+			if c.buf.poison {
+				spoil(scratch)
+			}
 		}
-		it, buf, err := c.batch.Records(scratch, c.limit)
+		it, out, err := c.batch.Records(scratch, c.limit)
 		if err != nil {
 			return c.fail(err)
 		}
 		c.it, c.inBatch = it, true
-		if b.Codec != compress.None {
-			c.scratch = buf
+		if c.reuse {
+			c.scratch = out
+		} else if b.Codec == compress.None {
+			c.keep()
 		}
 		return true
 	}
@@ -201,7 +198,7 @@ func (c *Chunk) fail(err error) bool {
 // Err is why Next ended: nil at the end of the chunk.
 func (c *Chunk) Err() error { return c.err }
 
-// Reuse lets the memory of decompressed records be used again with the next batch: for readers that keep none.
+// Reuse lets the memory of the records be used again when they were read: for readers that keep none.
 func (c *Chunk) Reuse() {
 	if !c.reuse { // what was decompressed before may be kept by somebody
 		c.reuse, c.scratch = true, nil
@@ -209,4 +206,26 @@ func (c *Chunk) Reuse() {
 }
 
 // Keep ends Reuse: records that are read from now on stay valid.
-func (c *Chunk) Keep() { c.reuse = false }
+func (c *Chunk) Keep() {
+	if c.reuse {
+		c.reuse, c.scratch = false, nil
+		if c.inBatch && c.batch.Codec == compress.None {
+			c.keep()
+		}
+	}
+}
+
+// keep leaves the memory of the answer to the records in it.
+func (c *Chunk) keep() {
+	if c.frame != nil {
+		c.frame.keep()
+	}
+}
+
+// spoil overwrites memory that nobody may read.
+func spoil(b []byte) {
+	b = b[:cap(b)]
+	for i := range b {
+		b[i] = 0xdb
+	}
+}

@@ -7,6 +7,8 @@ type Network interface {
 	Resolve(host string, done func(addrs []string, err error))
 	// Dial opens a connection to address ("ip:port"); host is the name it came from, for TLS verification. The events go to sink.
 	Dial(address, host string, sink Sink) Link
+	// Free takes back the memory of a received frame that nobody reads any more. It need not be called: the collector takes what is not given back.
+	Free(frame []byte)
 }
 
 // Sink takes the events of one connection, in order: Opened or Broken first, then frames and flushes, and Broken at most once, last.

@@ -57,31 +57,100 @@ func (it *Iter) fail(format string, args ...any) bool {
 
 // Next reads the next record into v.
 func (it *Iter) Next(v *View) bool {
-	if it.b != nil && it.b.Magic < 2 {
+	if it.left <= 0 {
+		return it.finish()
+	}
+	if it.b.Magic < 2 {
 		return it.nextLegacy(v)
 	}
-	if it.left <= 0 {
-		if len(it.data) > 0 && it.err == nil {
-			return it.fail("%d bytes behind the last record", len(it.data))
+	// Nearly every number of a record has one byte or two: those are read here, without a call. What is longer, or wrong, is left to it.long, which starts anew.
+	d := it.data
+	if len(d) < 3 {
+		return it.long(v)
+	}
+	size, i := uint(d[0]), 1
+	if size >= 0x80 {
+		if d[1] >= 0x80 {
+			return it.long(v)
 		}
-		return false
+		size, i = size&0x7f|uint(d[1])<<7, 2
 	}
-	size, n := wire.Varint32(it.data)
-	if n <= 0 || size < 0 || int(size) > len(it.data)-n {
-		return it.fail("a length of %d in %d bytes", size, len(it.data))
+	end := i + int(size>>1)
+	if size&1 != 0 || end-i < 7 || end > len(d) {
+		return it.long(v)
 	}
-	r := it.data[n : n+int(size)]
-	it.data = it.data[n+int(size):]
+	r := d[i+1 : end] // behind the attributes
+	var at, delta uint
+	if at, i = uint(r[0]), 1; at >= 0x80 {
+		if r[1] >= 0x80 {
+			return it.long(v)
+		}
+		at, i = at&0x7f|uint(r[1])<<7, 2
+	}
+	if delta = uint(r[i]); delta >= 0x80 {
+		if r[i+1] >= 0x80 {
+			return it.long(v)
+		}
+		delta = delta&0x7f | uint(r[i+1])<<7
+		i++
+	}
+	i++
+	offset := int64(delta >> 1)
+	if delta&1 != 0 || offset <= it.last || offset > int64(it.b.LastOffsetDelta) {
+		return it.long(v)
+	}
+	var ok bool
+	if v.Key, r, ok = field(r[i:]); !ok {
+		return it.long(v)
+	}
+	if v.Value, r, ok = field(r); !ok || len(r) != 1 || r[0] != 0 {
+		return it.long(v)
+	}
+	v.headers, v.count = nil, 0
+	v.Offset = it.b.BaseOffset + offset
+	v.Timestamp = it.b.BaseTimestamp + (int64(at>>1) ^ -int64(at&1))
+	if it.b.LogAppendTime {
+		v.Timestamp = it.b.MaxTimestamp
+	}
+	it.data = d[end:]
 	it.left--
-	return it.record(v, r)
+	it.last = offset
+	return true
 }
 
-func (it *Iter) record(v *View, r []byte) bool {
-	if len(r) < 1 {
-		return it.fail("empty")
+// field reads bytes whose length has one byte or two; nil for null.
+func field(r []byte) (f, rest []byte, ok bool) {
+	if len(r) < 2 {
+		return nil, nil, false
 	}
-	r = r[1:]
-	ts, n := wire.Varint64(r)
+	n, i := uint(r[0]), uint(1)
+	if n >= 0x80 {
+		if r[1] >= 0x80 {
+			return nil, nil, false
+		}
+		n, i = n&0x7f|uint(r[1])<<7, 2
+	}
+	if n == 1 {
+		return nil, r[1:], true
+	}
+	end := i + n>>1
+	if n&1 != 0 || end > uint(len(r)) {
+		return nil, nil, false
+	}
+	return r[i:end:end], r[end:], true
+}
+
+// long reads any record.
+func (it *Iter) long(v *View) bool {
+	size, n := wire.Varint32(it.data)
+	if n <= 0 || size < 1 || int(size) > len(it.data)-n {
+		return it.fail("a length of %d in %d bytes", size, len(it.data))
+	}
+	end := n + int(size)
+	r := it.data[n+1 : end] // behind the attributes
+	it.data = it.data[end:]
+	it.left--
+	timestamp, n := wire.Varint64(r)
 	if n <= 0 {
 		return it.fail("timestamp")
 	}
@@ -91,12 +160,17 @@ func (it *Iter) record(v *View, r []byte) bool {
 		return it.fail("offset delta %d after %d, last %d", delta, it.last, it.b.LastOffsetDelta)
 	}
 	it.last = int64(delta)
+	v.Offset = it.b.BaseOffset + int64(delta)
+	v.Timestamp = it.b.BaseTimestamp + timestamp
+	if it.b.LogAppendTime {
+		v.Timestamp = it.b.MaxTimestamp
+	}
 	r = r[n:]
 	var ok bool
-	if v.Key, r, ok = field(r); !ok {
+	if v.Key, r, ok = longField(r); !ok {
 		return it.fail("key")
 	}
-	if v.Value, r, ok = field(r); !ok {
+	if v.Value, r, ok = longField(r); !ok {
 		return it.fail("value")
 	}
 	count, n := wire.Varint32(r)
@@ -107,16 +181,11 @@ func (it *Iter) record(v *View, r []byte) bool {
 	if count == 0 && len(r) > n {
 		return it.fail("%d bytes left over", len(r)-n)
 	}
-	v.Offset = it.b.BaseOffset + int64(delta)
-	v.Timestamp = it.b.BaseTimestamp + ts
-	if it.b.LogAppendTime {
-		v.Timestamp = it.b.MaxTimestamp
-	}
 	return true
 }
 
-// field reads bytes behind their length; nil for null.
-func field(r []byte) (f, rest []byte, ok bool) {
+// longField reads bytes behind their length; nil for null.
+func longField(r []byte) (f, rest []byte, ok bool) {
 	size, n := wire.Varint32(r)
 	if n <= 0 || size < -1 || int(size) > len(r)-n {
 		return nil, nil, false
@@ -128,6 +197,14 @@ func field(r []byte) (f, rest []byte, ok bool) {
 	return r[n:end:end], r[end:], true
 }
 
+// finish is the end of a batch.
+func (it *Iter) finish() bool {
+	if len(it.data) > 0 && it.err == nil && it.b != nil && it.b.Magic >= 2 {
+		return it.fail("%d bytes behind the last record", len(it.data))
+	}
+	return false
+}
+
 // HeaderCount is how many headers the record has.
 func (v *View) HeaderCount() int { return int(v.count) }
 
@@ -135,11 +212,11 @@ func (v *View) HeaderCount() int { return int(v.count) }
 func (v *View) Headers(dst []Header) ([]Header, error) {
 	r := v.headers
 	for range v.count {
-		key, rest, ok := field(r)
+		key, rest, ok := longField(r)
 		if !ok || key == nil {
 			return dst, fmt.Errorf("record at offset %d: %w: key of a header", v.Offset, ErrRecord)
 		}
-		value, rest, ok := field(rest)
+		value, rest, ok := longField(rest)
 		if !ok {
 			return dst, fmt.Errorf("record at offset %d: %w: value of header %q", v.Offset, ErrRecord, key)
 		}

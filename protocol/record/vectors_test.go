@@ -491,34 +491,3 @@ func ExampleSeal() {
 	// 0 100 k first 0
 	// 1 103  second 1
 }
-
-func BenchmarkAppendRecord100(b *testing.B) {
-	value := make([]byte, 100)
-	dst := make([]byte, 0, 1<<20)
-	b.ReportAllocs()
-	i := int32(0)
-	for b.Loop() {
-		if len(dst) > 1<<20-200 {
-			dst, i = dst[:0], 0
-		}
-		dst = record.AppendRecord(dst, i, 5, nil, value, nil)
-		i++
-	}
-}
-
-func BenchmarkIterate100(b *testing.B) {
-	raw := batch(10000, compress.None)
-	b.ReportAllocs()
-	n := 0
-	for b.Loop() {
-		if n == 0 {
-			bt, _, _, _ := record.Next(raw)
-			it, _, _ := bt.Records(nil, compress.Limit{})
-			var v record.View
-			for it.Next(&v) {
-				n++
-			}
-		}
-		n--
-	}
-}

@@ -97,7 +97,7 @@ type End struct {
 	Call    *Call
 	Resp    protocol.Response
 	Version int16
-	Frame   int
+	Frame   []byte
 	Err     error
 	Sent    bool
 	Phase   string
@@ -501,7 +501,7 @@ func (c *Core) received(now time.Time, frame []byte, out *Effects) {
 			c.holdUntil = until
 		}
 	}
-	c.end(now, m, End{Resp: resp, Version: m.version, Frame: len(frame), Sent: true}, out)
+	c.end(now, m, End{Resp: resp, Version: m.version, Frame: frame, Sent: true}, out)
 }
 
 // negotiated reads the answer to ApiVersions. A broker that does not know the version asked for answers in version 0 with an error, and

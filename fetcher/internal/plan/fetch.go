@@ -17,7 +17,7 @@ const least = 64 << 10
 
 // ahead is how many chunks of a partition may wait for the application. With one alone a partition that is read fast would stand still while its broker holds
 // the next fetch back for the sake of the others.
-const ahead = 4
+const ahead = 2
 
 // driveFetches sends a fetch to every broker that has something to give and none in flight.
 func (c *Core) driveFetches(now time.Time, out *Effects) {
@@ -204,7 +204,7 @@ func (c *Core) partition(now time.Time, m *Fetched, t *msg.FetchResponseFetchabl
 	}
 	end, epoch, ok := lastOf(d.Records)
 	k := &Chunk{TopicPartition: p.TopicPartition, Gen: p.gen, Offset: w.Offset, Records: d.Records, LeaderEpoch: p.epoch, HighWatermark: d.HighWatermark,
-		LastStable: last, LogStart: p.logStart, Bytes: int64(len(d.Records))}
+		LastStable: last, LogStart: p.logStart, Bytes: int64(len(d.Records)), Frame: m.Frame}
 	if c.cfg.Committed {
 		k.Aborted = d.AbortedTransactions
 	}

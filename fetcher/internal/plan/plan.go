@@ -96,7 +96,7 @@ type (
 		Request *Request
 		Resp    *msg.FetchResponse
 		Version int16
-		Size    int
+		Frame   any // whose bytes Resp aliases
 		Err     error
 		Moved   bool
 	}
@@ -190,6 +190,7 @@ type Chunk struct {
 	LogStart      int64
 	Aborted       []msg.FetchResponseAbortedTransaction
 	Bytes         int64
+	Frame         any // Records lie in it
 }
 
 // Place tells where a partition stands: at its reset, and with each answer.
@@ -239,6 +240,7 @@ type Effects struct {
 	Places  []Place
 	Chunks  []*Chunk
 	Fail    []Failure
+	Frames  []any // the core is done with these, but for the chunks in them
 	End     []EndSession
 	Closed  any
 }
@@ -253,8 +255,9 @@ func (e *Effects) Reset() {
 	clear(e.Fetch)
 	clear(e.Chunks)
 	clear(e.Fail)
+	clear(e.Frames)
 	*e = Effects{Hints: e.Hints[:0], Refresh: e.Refresh[:0], Fetch: e.Fetch[:0], List: e.List[:0], Check: e.Check[:0], Places: e.Places[:0], Chunks: e.Chunks[:0],
-		Fail: e.Fail[:0], End: e.End[:0]}
+		Fail: e.Fail[:0], Frames: e.Frames[:0], End: e.End[:0]}
 }
 
 // part is one partition.
@@ -360,6 +363,9 @@ func (c *Core) Step(now time.Time, m Message, out *Effects) {
 		c.changed(now, m.Snapshot)
 	case *Fetched:
 		c.fetched(now, m, out)
+		if m.Frame != nil {
+			out.Frames = append(out.Frames, m.Frame)
+		}
 	case *Listed:
 		c.listed(now, m, out)
 	case *Checked:

@@ -1,0 +1,286 @@
+package fetcher
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+
+	"github.com/kactor-go/kactor/actors/role"
+	"github.com/kactor-go/kactor/fetcher/internal/plan"
+	"github.com/kactor-go/kactor/protocol/cluster"
+	"github.com/kactor-go/kactor/protocol/compress"
+	"github.com/kactor-go/kactor/protocol/record"
+)
+
+var tp = cluster.TopicPartition{Topic: "t"}
+
+// spoiler is a network that overwrites what is given back to it.
+type spoiler struct {
+	role.Network
+	freed int
+}
+
+func (s *spoiler) Free(frame []byte) {
+	s.freed++
+	spoil(frame)
+}
+
+// bench is a buffer with one partition, and answers that are put into it.
+type bench struct {
+	t    *testing.T
+	buf  *buffer
+	net  spoiler
+	gen  uint64
+	next int64
+}
+
+func newBench(t *testing.T) *bench {
+	w := role.NewSystem(nil, nil, nil)
+	t.Cleanup(w.Close)
+	b := &bench{t: t, buf: &buffer{world: w, byTP: map[cluster.TopicPartition]*place{}, wait: role.NewWaiter(), give: func([]plan.Taking) {}, poison: true}}
+	b.seek(0)
+	return b
+}
+
+func (b *bench) seek(offset int64) {
+	b.buf.mu.Lock()
+	b.gen, _ = b.buf.assign(tp, offset)
+	b.buf.mu.Unlock()
+	b.next = offset
+}
+
+// answer puts an answer with batches of two records each into the buffer.
+func (b *bench) answer(codec compress.Codec, batches int) {
+	var raw []byte
+	begin := b.next
+	for range batches {
+		one := make([]byte, record.Overhead)
+		for i := range int32(2) {
+			one = record.AppendRecord(one, i, 0, nil, value(b.next+int64(i)), []record.Header{{Key: "h", Value: value(b.next)}})
+		}
+		if codec != compress.None {
+			packed, err := codec.Compress(make([]byte, record.Overhead), one[record.Overhead:], compress.DefaultLevel)
+			if err != nil {
+				b.t.Fatal(err)
+			}
+			one = packed
+		}
+		record.Seal(one, &record.Info{Magic: 2, Codec: codec, BaseOffset: b.next, LastOffsetDelta: 1, Count: 2})
+		raw = append(raw, one...)
+		b.next += 2
+	}
+	f := newFrame(raw, &b.net)
+	b.buf.put(&plan.Effects{Chunks: []*plan.Chunk{{TopicPartition: tp, Gen: b.gen, Offset: begin, Records: raw, Bytes: int64(len(raw)), Frame: f}}})
+	f.release()
+}
+
+func value(offset int64) []byte { return fmt.Appendf(nil, "the value at offset %d", offset) }
+
+func (b *bench) take() *Chunk {
+	k, err := b.buf.take()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if k != nil {
+		k.crc = true
+	}
+	return k
+}
+
+func (b *bench) read(k *Chunk) record.View {
+	b.t.Helper()
+	var v record.View
+	if !k.Next(&v) {
+		b.t.Fatalf("no record: %v", k.Err())
+	}
+	b.holds(&v)
+	return v
+}
+
+// holds sees to it that a view still has its bytes.
+func (b *bench) holds(v *record.View) {
+	b.t.Helper()
+	h, err := v.Headers(nil)
+	if !bytes.Equal(v.Value, value(v.Offset)) || err != nil || len(h) != 1 || !bytes.HasPrefix(h[0].Value, []byte("the value")) {
+		b.t.Fatalf("the record at %d is %q with %q, %v", v.Offset, v.Value, h, err)
+	}
+}
+
+func (b *bench) end(k *Chunk) {
+	b.t.Helper()
+	var v record.View
+	if k.Next(&v) || k.Err() != nil {
+		b.t.Fatalf("a record at %d, %v", v.Offset, k.Err())
+	}
+}
+
+func (b *bench) freed(n int) {
+	b.t.Helper()
+	if b.net.freed != n {
+		b.t.Fatalf("%d answers were freed, expected %d", b.net.freed, n)
+	}
+}
+
+var codecs = []compress.Codec{compress.None, compress.LZ4}
+
+func TestAnAnswerIsFreedWhenItsReaderGoesOn(t *testing.T) {
+	for _, codec := range codecs {
+		b := newBench(t)
+		b.answer(codec, 1)
+		b.answer(codec, 1)
+		k := b.take()
+		k.Reuse()
+		b.read(k)
+		v := b.read(k)
+		b.end(k)
+		b.holds(&v)
+		b.freed(0)
+		k = b.take()
+		b.freed(1)
+		k.Reuse()
+		b.read(k)
+		b.read(k)
+		b.end(k)
+		if b.take() != nil {
+			t.Fatal("a third chunk")
+		}
+		b.freed(2)
+	}
+}
+
+func TestRecordsThatAreKeptStayAsTheyAre(t *testing.T) {
+	for _, codec := range codecs {
+		b := newBench(t)
+		b.answer(codec, 2)
+		b.answer(codec, 2)
+		var kept []record.View
+		for range 2 {
+			k := b.take()
+			k.Keep()
+			for range 4 {
+				kept = append(kept, b.read(k))
+			}
+			b.end(k)
+		}
+		b.take()
+		for i := range kept {
+			b.holds(&kept[i])
+		}
+		if codec == compress.None {
+			b.freed(0)
+		} else { // the records are not in the answers
+			b.freed(2)
+		}
+	}
+}
+
+func TestKeepAndReuseTakeTurnsWithinAChunk(t *testing.T) {
+	for _, codec := range codecs {
+		b := newBench(t)
+		b.answer(codec, 6)
+		b.answer(codec, 1)
+		k := b.take()
+		var kept []record.View
+		for i := range 12 { // it changes in the middle of batches
+			if i%4 == 1 {
+				k.Keep()
+			} else if i%4 == 3 {
+				k.Reuse()
+			}
+			if v := b.read(k); i%4 == 1 || i%4 == 2 {
+				kept = append(kept, v)
+			}
+		}
+		b.end(k)
+		k = b.take()
+		k.Reuse()
+		b.read(k)
+		for i := range kept {
+			b.holds(&kept[i])
+		}
+	}
+}
+
+func TestASeekWhileAChunkIsReadLeavesItsBytes(t *testing.T) {
+	for _, codec := range codecs {
+		b := newBench(t)
+		b.answer(codec, 2)
+		k := b.take()
+		k.Reuse()
+		v := b.read(k)
+		b.seek(100)
+		b.holds(&v)
+		b.freed(0)
+		b.end(k)
+		b.holds(&v)
+		b.answer(codec, 1)
+		if k = b.take(); k.life.position.Load() != 100 {
+			t.Fatalf("position %d", k.life.position.Load())
+		}
+		b.freed(1)
+	}
+}
+
+func TestWhatIsDroppedUnreadIsFreedAtOnce(t *testing.T) {
+	b := newBench(t)
+	b.answer(compress.None, 1)
+	b.seek(7)
+	b.freed(1)
+	b.answer(compress.None, 1)
+	b.buf.mu.Lock()
+	b.buf.revoke(tp)
+	b.buf.mu.Unlock()
+	b.freed(2)
+	b.answer(compress.None, 1) // nobody is there for it
+	b.freed(3)
+}
+
+func TestAPausedChunkGoesOnWhereItWas(t *testing.T) {
+	for _, codec := range codecs {
+		b := newBench(t)
+		b.answer(codec, 2)
+		k := b.take()
+		k.Reuse()
+		b.read(k)
+		p := b.buf.byTP[tp]
+		p.pause(true)
+		b.end(k)
+		if b.take() != nil {
+			t.Fatal("a paused partition is given out")
+		}
+		p.pause(false)
+		k = b.take()
+		for want := int64(1); want < 4; want++ {
+			if v := b.read(k); v.Offset != want {
+				t.Fatalf("offset %d, expected %d", v.Offset, want)
+			}
+		}
+		b.end(k)
+		b.take()
+		b.freed(1)
+	}
+}
+
+// BenchmarkChunk reads a megabyte of records of 100 bytes as views; ns/record is what one costs from the answer to the application.
+func BenchmarkChunk(b *testing.B) {
+	raw := make([]byte, record.Overhead, 1<<20)
+	n := int32(0)
+	for ; len(raw) < 1<<20-200; n++ {
+		raw = record.AppendRecord(raw, n, 0, nil, make([]byte, 100), nil)
+	}
+	record.Seal(raw, &record.Info{Magic: 2, LastOffsetDelta: n - 1, Count: n})
+	buf := &buffer{}
+	p := &place{tp: tp, life: &life{}}
+	b.ReportAllocs()
+	var v record.View
+	for b.Loop() {
+		k := newChunk(buf, p, &plan.Chunk{TopicPartition: tp, Records: raw})
+		k.crc, k.reuse = true, true
+		for range n {
+			if !k.Next(&v) {
+				b.Fatal(k.Err())
+			}
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/record")
+}
