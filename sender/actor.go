@@ -187,7 +187,7 @@ func (s *Sender) perform(h *role.Handle, out *drain.Effects) {
 		b.Buf = nil
 	}
 	for _, o := range out.Flushed { // behind the completions of what was flushed
-		s.done.add(drain.Settled{Batch: &batch.Batch{Done: []batch.Completion{told{o.(*role.Promise[struct{}])}}, Times: []int64{0}}, Base: -1, AppendTime: -1})
+		s.done.add(drain.Settled{Batch: &batch.Batch{Ledger: &batch.Ledger{Times: []int64{0}, Done: []batch.Completion{told{o.(*role.Promise[struct{}])}}}}, Base: -1, AppendTime: -1})
 	}
 	if out.Closed != nil {
 		out.Closed.(*role.Promise[struct{}]).Settle(struct{}{}, nil)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,6 +28,7 @@ type buffer struct {
 
 	mu     sync.Mutex
 	topics atomic.Pointer[map[string]*topicBuffer]
+	latest atomic.Pointer[topicBuffer] // that a record went to: the next one mostly goes there, too
 	closed atomic.Bool
 
 	dirty   sync.Mutex
@@ -37,11 +39,17 @@ type buffer struct {
 }
 
 type topicBuffer struct {
-	name       string
-	mu         sync.Mutex
-	partition  Partitioner
-	snapshot   *cluster.Snapshot // of which meta is
-	meta       *cluster.Topic
+	name      string
+	mu        sync.Mutex // of view's renewal, and of a partitioner that one goroutine at a time may call
+	partition Partitioner
+	free      bool // any number of goroutines may
+	view      atomic.Pointer[topicView]
+}
+
+// topicView is a topic as a snapshot has it. It does not change.
+type topicView struct {
+	snapshot   *cluster.Snapshot
+	meta       *cluster.Topic // nil: not known
 	partitions []*partitionBuffer
 }
 
@@ -55,9 +63,18 @@ type partitionBuffer struct {
 
 // topic finds the buffer of a topic.
 func (b *buffer) topic(name string) *topicBuffer {
-	if t := (*b.topics.Load())[name]; t != nil {
+	if t := b.latest.Load(); t != nil && t.name == name {
 		return t
 	}
+	t := (*b.topics.Load())[name]
+	if t == nil {
+		t = b.newTopic(name)
+	}
+	b.latest.Store(t)
+	return t
+}
+
+func (b *buffer) newTopic(name string) *topicBuffer {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	old := *b.topics.Load()
@@ -69,50 +86,74 @@ func (b *buffer) topic(name string) *topicBuffer {
 		next[k] = v
 	}
 	t := &topicBuffer{name: name, partition: b.cfg.Partitioner(b.world.Rand())}
+	_, t.free = t.partition.(free)
+	t.view.Store(&topicView{})
 	next[name] = t
 	b.topics.Store(&next)
 	return t
 }
 
-// choose gives the partition buffer for a record, or nil if metadata is missing; err if the record cannot go anywhere.
-func (b *buffer) choose(t *topicBuffer, r *Record) (*partitionBuffer, error) {
+// renew makes the view of a new snapshot. Partitions keep their buffers.
+func (b *buffer) renew(t *topicBuffer) *topicView {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if s := b.client.Snapshot(); s != t.snapshot {
-		t.snapshot, t.meta = s, s.Topic(t.name)
-		if t.meta != nil {
-			for i := len(t.partitions); i < len(t.meta.Partitions); i++ {
-				t.partitions = append(t.partitions, &partitionBuffer{to: cluster.TopicPartition{Topic: t.name, Partition: int32(i)}})
-			}
+	s, old := b.client.Snapshot(), t.view.Load()
+	if old.snapshot == s {
+		return old
+	}
+	v := &topicView{snapshot: s, meta: s.Topic(t.name), partitions: old.partitions}
+	if v.meta != nil && len(v.meta.Partitions) > len(v.partitions) {
+		v.partitions = slices.Clone(v.partitions)
+		for i := len(v.partitions); i < len(v.meta.Partitions); i++ {
+			v.partitions = append(v.partitions, &partitionBuffer{to: cluster.TopicPartition{Topic: t.name, Partition: int32(i)}})
 		}
 	}
-	if t.meta == nil || len(t.meta.Partitions) == 0 {
+	t.view.Store(v)
+	return v
+}
+
+// choose gives the partition buffer for a record of about size bytes, or nil if metadata is missing; err if the record cannot go anywhere.
+func (b *buffer) choose(t *topicBuffer, r *Record, size int) (*partitionBuffer, error) {
+	v := t.view.Load()
+	if v.snapshot != b.client.Snapshot() {
+		v = b.renew(t)
+	}
+	if v.meta == nil || len(v.meta.Partitions) == 0 {
 		return nil, nil
 	}
 	n := r.Partition
-	if n == AnyPartition {
-		n = t.partition.Partition(t.meta, r.Key, len(r.Key)+len(r.Value)+16)
+	switch {
+	case n != AnyPartition:
+	case t.free:
+		n = t.partition.Partition(v.meta, r.Key, size)
+	default:
+		t.mu.Lock()
+		n = t.partition.Partition(v.meta, r.Key, size)
+		t.mu.Unlock()
 	}
 	if n < 0 {
 		return nil, fmt.Errorf("%w: %s/%d", ErrUnknownTopic, r.Topic, n)
 	}
-	if int(n) >= len(t.meta.Partitions) {
+	if int(n) >= len(v.meta.Partitions) {
 		return nil, nil // it may have been added meanwhile
 	}
-	return t.partitions[n], nil
+	return v.partitions[n], nil
 }
 
 // append puts a record into the open batch of its partition.
 func (b *buffer) append(ctx context.Context, r *Record, done Completion) error {
-	size := record.Size(1<<20, 1<<40, r.Key, r.Value, r.Headers)
+	size := record.Bound(r.Key, r.Value, r.Headers)
 	if size+record.Overhead > b.cfg.MaxRequest {
-		return fmt.Errorf("produce %s: %w: %d bytes, max.request.size is %d", r.Topic, ErrTooLarge, size+record.Overhead, b.cfg.MaxRequest)
+		size = record.Size(1<<20, 1<<40, r.Key, r.Value, r.Headers)
+		if size+record.Overhead > b.cfg.MaxRequest {
+			return fmt.Errorf("produce %s: %w: %d bytes, max.request.size is %d", r.Topic, ErrTooLarge, size+record.Overhead, b.cfg.MaxRequest)
+		}
 	}
 	t := b.topic(r.Topic)
-	p, err := b.choose(t, r)
+	p, err := b.choose(t, r, size)
 	if p == nil {
 		if err == nil {
-			p, err = b.await(ctx, t, r)
+			p, err = b.await(ctx, t, r, size)
 		}
 		if err != nil {
 			return err
@@ -123,6 +164,23 @@ func (b *buffer) append(ctx context.Context, r *Record, done Completion) error {
 		timestamp = b.world.NowMs()
 	}
 	p.mu.Lock()
+	if p.open != nil && p.open.Fits(size, b.cfg.BatchSize) {
+		p.open.Append(timestamp, r.Key, r.Value, r.Headers, done)
+		p.mu.Unlock()
+		return nil
+	}
+	if err := b.makeRoom(ctx, p, size); err != nil {
+		p.mu.Unlock()
+		return fmt.Errorf("produce %s: %w", p.to, err)
+	}
+	p.open.Append(timestamp, r.Key, r.Value, r.Headers, done)
+	p.mu.Unlock()
+	b.rouse()
+	return nil
+}
+
+// makeRoom sees to it that the open batch of p takes a record of size bytes. p's lock is held, but not while it waits.
+func (b *buffer) makeRoom(ctx context.Context, p *partitionBuffer, size int) error {
 	for p.open == nil || !p.open.Fits(size, b.cfg.BatchSize) {
 		if p.open != nil { // full: the actor takes it
 			p.closed = append(p.closed, p.open)
@@ -131,29 +189,24 @@ func (b *buffer) append(ctx context.Context, r *Record, done Completion) error {
 		}
 		p.mu.Unlock()
 		chunk, credits, err := b.room(ctx, max(size+record.Overhead, b.cfg.BatchSize))
-		if err != nil {
-			return fmt.Errorf("produce %s: %w", p.to, err)
-		}
 		p.mu.Lock()
-		if p.open != nil { // somebody was faster
+		switch {
+		case err != nil:
+			return err
+		case p.open != nil: // somebody was faster
 			b.pool.put(chunk, b.cfg.Poison)
 			b.credits.Give(credits)
-			continue
-		}
-		if b.closed.Load() {
-			p.mu.Unlock()
+		case b.closed.Load():
 			b.pool.put(chunk, b.cfg.Poison)
 			b.credits.Give(credits)
-			return fmt.Errorf("produce %s: %w", p.to, ErrClosed)
+			return ErrClosed
+		default:
+			now := b.world.Now()
+			p.open = batch.New(p.to, chunk, now)
+			p.open.Credits, p.open.Codec, p.open.Deadline = credits, b.cfg.Codec, now.Add(b.cfg.DeliveryTimeout)
+			b.list(p)
 		}
-		now := b.world.Now()
-		p.open = batch.New(p.to, chunk, now)
-		p.open.Credits, p.open.Codec, p.open.Deadline = credits, b.cfg.Codec, now.Add(b.cfg.DeliveryTimeout)
-		b.list(p)
 	}
-	p.open.Append(timestamp, r.Key, r.Value, r.Headers, done)
-	p.mu.Unlock()
-	b.rouse()
 	return nil
 }
 
@@ -193,10 +246,8 @@ func (b *buffer) collect() []drain.Ready {
 		p.mu.Lock()
 		r := drain.Ready{To: p.to, Closed: p.closed}
 		p.closed, p.listed = nil, false
-		if p.open != nil && p.open.Count > 0 {
+		if p.open != nil {
 			r.Open = p.open.Created
-		} else if p.open != nil { // its first record is being encoded: look again
-			b.list(p)
 		}
 		p.mu.Unlock()
 		out = append(out, r)
@@ -210,14 +261,12 @@ func (b *buffer) Cut(to cluster.TopicPartition) []*batch.Batch {
 	if t == nil {
 		return nil
 	}
-	t.mu.Lock()
-	p := t.partitions[to.Partition]
-	t.mu.Unlock()
+	p := t.view.Load().partitions[to.Partition]
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	closed := p.closed
 	p.closed = nil
-	if p.open != nil && p.open.Count > 0 {
+	if p.open != nil {
 		closed = append(closed, p.open)
 		p.open = nil
 	}
@@ -231,6 +280,7 @@ func (b *buffer) room(ctx context.Context, n int) (chunk []byte, credits int64, 
 		if ctx.Err() != nil {
 			return nil, 0, fmt.Errorf("%w: %d bytes of buffer.memory are in use", ErrBufferFull, b.credits.Used())
 		}
+		b.rouse() // of what is full: room comes only when it is sent
 		wait, cancel := b.world.WithTimeout(ctx, b.cfg.MaxBlock)
 		defer cancel()
 		if err := b.credits.Take(wait, credits); err != nil {
@@ -247,7 +297,7 @@ func (b *buffer) room(ctx context.Context, n int) (chunk []byte, credits int64, 
 }
 
 // await asks for metadata until the record's partition is known.
-func (b *buffer) await(ctx context.Context, t *topicBuffer, r *Record) (*partitionBuffer, error) {
+func (b *buffer) await(ctx context.Context, t *topicBuffer, r *Record, size int) (*partitionBuffer, error) {
 	wait, cancel := b.world.WithTimeout(ctx, b.cfg.MaxBlock)
 	defer cancel()
 	begun := b.world.Now()
@@ -270,11 +320,11 @@ func (b *buffer) await(ctx context.Context, t *topicBuffer, r *Record) (*partiti
 		if err != nil {
 			return nil, why(err)
 		}
-		p, err := b.choose(t, r)
+		p, err := b.choose(t, r, size)
 		if p != nil || err != nil {
 			return p, err
 		}
-		if m := t.meta; m != nil && m.Err != 0 && !m.Err.Retriable() {
+		if m := t.view.Load().meta; m != nil && m.Err != 0 && !m.Err.Retriable() {
 			return nil, why(m.Err)
 		}
 		w := role.NewWaiter()

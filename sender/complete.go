@@ -6,7 +6,6 @@ import (
 	"sync"
 
 	"github.com/kactor-go/kactor/actors/role"
-	"github.com/kactor-go/kactor/sender/internal/batch"
 	"github.com/kactor-go/kactor/sender/internal/drain"
 )
 
@@ -69,28 +68,35 @@ func (c *completer) complete(s *drain.Settled) {
 	if err != nil {
 		err = fmt.Errorf("produce %s: %w", b.To, err)
 	}
-	p := Placed{Topic: b.To.Topic, Partition: b.To.Partition, Offset: -1}
-	for i, done := range b.Done {
-		if done == nil {
-			continue
-		}
-		p.Timestamp = b.Times[i]
-		if s.AppendTime >= 0 {
-			p.Timestamp = s.AppendTime
-		}
-		if s.Base >= 0 {
-			p.Offset = s.Base + int64(i)
-		}
-		c.one(done, p, err, b)
+	for next := 0; next < len(b.Done); {
+		next = c.some(s, err, next)
 	}
+	b.Close()
 }
 
-// one calls a completion; a panic in it is the user's, and must not take the others along.
-func (c *completer) one(done batch.Completion, p Placed, err error, b *batch.Batch) {
+// some calls completions from number first on, and gives the number of the one to go on with: a panic in one is the user's, and must not take the others along.
+func (c *completer) some(s *drain.Settled, err error, first int) (next int) {
+	b := s.Batch
+	next = first
 	defer func() {
 		if r := recover(); r != nil {
 			c.world.Report(fmt.Errorf("a completion for %s panicked: %v", b.To, r))
 		}
 	}()
-	done.Done(p, err)
+	p := Placed{Topic: b.To.Topic, Partition: b.To.Partition, Offset: -1}
+	for i, done := range b.Done[first:] {
+		next++
+		if done == nil {
+			continue
+		}
+		p.Timestamp = b.Times[first+i]
+		if s.AppendTime >= 0 {
+			p.Timestamp = s.AppendTime
+		}
+		if s.Base >= 0 {
+			p.Offset = s.Base + int64(first+i)
+		}
+		done.Done(p, err)
+	}
+	return next
 }

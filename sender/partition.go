@@ -2,6 +2,8 @@ package sender
 
 import (
 	"math/rand/v2"
+	"sync"
+	"sync/atomic"
 
 	"github.com/kactor-go/kactor/protocol/cluster"
 	"github.com/kactor-go/kactor/protocol/record"
@@ -19,43 +21,59 @@ type Partitioner interface {
 // NewPartitioner makes the partitioner of a topic. r is a source of randomness for it alone.
 type NewPartitioner func(r *rand.Rand) Partitioner
 
+// free is a partitioner that any number of goroutines may call at once.
+type free interface{ free() }
+
 // Default is the partitioner of the Java client: records with a key go by its murmur2 hash, so that a key always meets the same partition; records without stay with one
 // partition until a batch's worth of bytes has gone there, then go to another (KIP-480, KIP-794).
 func Default(batchSize int) NewPartitioner {
-	return func(r *rand.Rand) Partitioner { return &sticky{r: r, batch: batchSize, hash: true, at: -1} }
+	return func(r *rand.Rand) Partitioner { return &sticky{r: r, batch: uint64(batchSize), hash: true} }
 }
 
 // Uniform is Default without regard to keys (partitioner.ignore.keys).
 func Uniform(batchSize int) NewPartitioner {
-	return func(r *rand.Rand) Partitioner { return &sticky{r: r, batch: batchSize, at: -1} }
+	return func(r *rand.Rand) Partitioner { return &sticky{r: r, batch: uint64(batchSize)} }
 }
 
+// sticky stays with a partition for a batch's worth of bytes.
 type sticky struct {
-	r     *rand.Rand
-	batch int
+	batch uint64
 	hash  bool
-	at    int32
-	sent  int
+	state atomic.Uint64 // the partition + 1, and in the lower bits the bytes that went there
+	mu    sync.Mutex    // to choose another
+	r     *rand.Rand
 }
+
+const stickyBits = 40
+
+func (s *sticky) free() {}
 
 func (s *sticky) Partition(topic *cluster.Topic, key []byte, size int) int32 {
 	n := len(topic.Partitions)
 	if key != nil && s.hash {
 		return HashPartition(key, n)
 	}
-	if s.at < 0 || int(s.at) >= n || s.sent >= s.batch {
-		s.at, s.sent = s.pick(topic), 0
+	for {
+		state := s.state.Load()
+		at := int32(state>>stickyBits) - 1
+		if at < 0 || int(at) >= n || state&(1<<stickyBits-1) >= s.batch {
+			s.mu.Lock()
+			if s.state.Load() == state {
+				s.state.Store(uint64(s.pick(topic, at)+1) << stickyBits)
+			}
+			s.mu.Unlock()
+		} else if s.state.CompareAndSwap(state, state+uint64(size)) {
+			return at
+		}
 	}
-	s.sent += size
-	return s.at
 }
 
 // pick draws one of the partitions that have a leader, and another one than before if there is one.
-func (s *sticky) pick(topic *cluster.Topic) int32 {
+func (s *sticky) pick(topic *cluster.Topic, before int32) int32 {
 	n := len(topic.Partitions)
 	led := 0
 	for i := range topic.Partitions {
-		if topic.Partitions[i].Leader >= 0 && int32(i) != s.at {
+		if topic.Partitions[i].Leader >= 0 && int32(i) != before {
 			led++
 		}
 	}
@@ -64,7 +82,7 @@ func (s *sticky) pick(topic *cluster.Topic) int32 {
 	}
 	k := s.r.IntN(led)
 	for i := range topic.Partitions {
-		if topic.Partitions[i].Leader >= 0 && int32(i) != s.at {
+		if topic.Partitions[i].Leader >= 0 && int32(i) != before {
 			if k--; k < 0 {
 				return int32(i)
 			}
@@ -91,7 +109,7 @@ func (p *roundRobin) Partition(topic *cluster.Topic, _ []byte, _ int) int32 {
 // ByHash spreads keys with a hash of the user's own; records without a key go as with Default.
 func ByHash(hash func(key []byte) uint32, batchSize int) NewPartitioner {
 	return func(r *rand.Rand) Partitioner {
-		return &byHash{hash, &sticky{r: r, batch: batchSize, at: -1}}
+		return &byHash{hash, &sticky{r: r, batch: uint64(batchSize)}}
 	}
 }
 

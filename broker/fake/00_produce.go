@@ -15,6 +15,9 @@ func (c *Cluster) produce(q *call) {
 	injected := c.injected(q.Key)
 	for i := range req.TopicData {
 		d := &req.TopicData[i]
+		if slices.ContainsFunc(req.TopicData[:i], func(o msg.ProduceRequestTopicProduceData) bool { return o.Name == d.Name && o.TopicID == d.TopicID }) {
+			continue // Kafka reads the topics into a set: it does not see the second mention
+		}
 		out := msg.ProduceResponseTopicProduceResponse{Name: d.Name, TopicID: d.TopicID}
 		t, code := c.lookup(d.Name, d.TopicID, q.Version >= 13)
 		for k := range d.PartitionData {

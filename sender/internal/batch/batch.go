@@ -9,6 +9,7 @@
 package batch
 
 import (
+	"sync"
 	"time"
 
 	"github.com/kactor-go/kactor/protocol/cluster"
@@ -27,6 +28,23 @@ type Placed struct {
 // Completion is told what became of one record, exactly once.
 type Completion interface{ Done(p Placed, err error) }
 
+// Ledger has what completions need of each record.
+type Ledger struct {
+	Times []int64
+	Done  []Completion
+}
+
+var ledgers = sync.Pool{New: func() any { return new(Ledger) }}
+
+// Close takes the ledger away, to be used again.
+func (b *Batch) Close() {
+	l := b.Ledger
+	b.Ledger = nil
+	clear(l.Done)
+	l.Times, l.Done = l.Times[:0], l.Done[:0]
+	ledgers.Put(l)
+}
+
 // Batch is a batch.
 type Batch struct {
 	Serial     uint64 // in the order of closing; the parts of a split batch lie between it and the next
@@ -38,8 +56,7 @@ type Batch struct {
 	Count      int32
 	BaseTime   int64
 	NewestTime int64
-	Times      []int64 // of each record
-	Done       []Completion
+	*Ledger              // the completer's once the batch is settled; it takes it away
 	Credits    int64     // taken for Buf
 	Created    time.Time // the first record's arrival
 	Deadline   time.Time // delivery.timeout.ms after that
@@ -61,7 +78,7 @@ type Batch struct {
 
 // New opens a batch in buf.
 func New(to cluster.TopicPartition, buf []byte, now time.Time) *Batch {
-	return &Batch{To: to, Buf: buf[:record.Overhead], Created: now, ProducerID: record.NoProducerID, Epoch: record.NoProducerEpoch, Sequence: record.NoSequence}
+	return &Batch{To: to, Buf: buf[:record.Overhead], Ledger: ledgers.Get().(*Ledger), Created: now, ProducerID: record.NoProducerID, Epoch: record.NoProducerEpoch, Sequence: record.NoSequence}
 }
 
 // Fits tells whether a record of about n bytes can be appended without going over limit.
@@ -76,8 +93,9 @@ func (b *Batch) Append(timestamp int64, key, value []byte, headers []record.Head
 	}
 	b.NewestTime = max(b.NewestTime, timestamp)
 	b.Buf = record.AppendRecord(b.Buf, b.Count, timestamp-b.BaseTime, key, value, headers)
-	b.Times = append(b.Times, timestamp)
-	b.Done = append(b.Done, done)
+	l := b.Ledger
+	l.Times = append(l.Times, timestamp)
+	l.Done = append(l.Done, done)
 	b.Count++
 }
 

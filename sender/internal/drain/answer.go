@@ -17,6 +17,14 @@ import (
 func (c *Core) answer(now time.Time, m *Answer, out *Effects) {
 	r := m.Request
 	c.line(r.Node).flight--
+	c.settleAll(now, m, out)
+	for _, b := range r.Batches {
+		c.activate(c.part(b.To))
+	}
+}
+
+func (c *Core) settleAll(now time.Time, m *Answer, out *Effects) {
+	r := m.Request
 	if m.Err != nil {
 		for _, b := range r.Batches {
 			c.unanswered(now, b, m, out)
@@ -33,10 +41,10 @@ func (c *Core) answer(now time.Time, m *Answer, out *Effects) {
 		}
 		return
 	}
-	answers := c.byPartition(m.Resp, m.Version)
-	for _, b := range r.Batches {
-		a, ok := answers[b.To]
-		if !ok {
+	c.find(m.Resp, m.Version)
+	for i, b := range r.Batches {
+		a := c.answerFor(b, i)
+		if a == nil {
 			c.unanswered(now, b, &Answer{Err: errors.New("the answer says nothing of it"), Sent: true}, out)
 			continue
 		}
@@ -47,8 +55,16 @@ func (c *Core) answer(now time.Time, m *Answer, out *Effects) {
 
 type partitionAnswer = *msg.ProduceResponsePartitionProduceResponse
 
-func (c *Core) byPartition(m *msg.ProduceResponse, version int16) map[cluster.TopicPartition]partitionAnswer {
-	answers := map[cluster.TopicPartition]partitionAnswer{}
+// found is what an answer says of one partition.
+type found struct {
+	to     cluster.TopicPartition
+	answer partitionAnswer
+}
+
+// find lists what an answer says.
+func (c *Core) find(m *msg.ProduceResponse, version int16) {
+	clear(c.found)
+	c.found = c.found[:0]
 	for i := range m.Responses {
 		t := &m.Responses[i]
 		name := t.Name
@@ -58,10 +74,23 @@ func (c *Core) byPartition(m *msg.ProduceResponse, version int16) map[cluster.To
 			}
 		}
 		for k := range t.PartitionResponses {
-			answers[cluster.TopicPartition{Topic: name, Partition: t.PartitionResponses[k].Index}] = &t.PartitionResponses[k]
+			a := &t.PartitionResponses[k]
+			c.found = append(c.found, found{cluster.TopicPartition{Topic: name, Partition: a.Index}, a})
 		}
 	}
-	return answers
+}
+
+// answerFor finds what an answer says of the i-th batch of its request; nil: nothing. Brokers answer mostly in the order in which they were asked.
+func (c *Core) answerFor(b *batch.Batch, i int) partitionAnswer {
+	if i < len(c.found) && c.found[i].to == b.To {
+		return c.found[i].answer
+	}
+	for k := range c.found {
+		if c.found[k].to == b.To {
+			return c.found[k].answer
+		}
+	}
+	return nil
 }
 
 // land takes a batch out of flight.

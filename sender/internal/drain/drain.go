@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/kactor-go/kactor/protocol"
@@ -166,6 +167,8 @@ type part struct {
 	queue    []*batch.Batch // in order
 	flight   []*batch.Batch // in order
 	open     time.Time      // when the open batch began; zero: there is none
+	home     *line          // of its leader
+	listed   bool           // it is among home's active ones
 	settling bool           // something failed: wait until nothing is in flight
 	node     int32          // to which flight is under way
 	failures int
@@ -173,11 +176,18 @@ type part struct {
 	seq      sequence
 }
 
-// line is what is under way to one broker.
+// line is what is to be sent to one broker, and under way to it. The line of cluster.NoNode has what nobody leads.
 type line struct {
 	node   int32
 	flight int
-	turn   int // where the next request begins to look
+	active []*part   // that may have something to send; who comes first is sent first
+	opens  []opening // by time
+}
+
+// opening is an open batch. It is out of date when its partition has cut it, or has moved.
+type opening struct {
+	p  *part
+	at time.Time
 }
 
 type flush struct {
@@ -196,7 +206,10 @@ type Core struct {
 	lines  []*line // in the order they were met
 	ident  identity
 	serial uint64
-	alive  int // batches not settled
+	alive  int       // batches not settled
+	due    time.Time // no batch is to expire before; zero: there is none
+	behind []*part   // scratch of send
+	found  []found   // scratch of answer
 	flushs []flush
 	close  *Close
 	over   bool
@@ -214,11 +227,17 @@ func New(cfg Config, source Source, snap *cluster.Snapshot) *Core {
 func (c *Core) part(to cluster.TopicPartition) *part {
 	p := c.index[to]
 	if p == nil {
-		p = &part{to: to}
+		p = &part{to: to, home: c.line(c.leader(to))}
 		c.index[to] = p
 		c.parts = append(c.parts, p)
 	}
 	return p
+}
+
+// leader gives the leader of a partition, or cluster.NoNode.
+func (c *Core) leader(to cluster.TopicPartition) int32 {
+	node, _ := c.snap.Leader(to.Topic, to.Partition)
+	return max(node, cluster.NoNode)
 }
 
 func (c *Core) line(node int32) *line {
@@ -268,7 +287,13 @@ func (c *Core) Tick(now time.Time, out *Effects) { c.drive(now, out) }
 func (c *Core) ready(r *Ready, out *Effects) {
 	p := c.part(r.To)
 	c.accept(p, r.Closed, out)
-	p.open = r.Open
+	if p.open = r.Open; !p.open.IsZero() {
+		l := p.home
+		if len(l.opens) > 64 && len(l.opens) > 2*len(c.parts) { // most of them are out of date
+			l.opens = slices.DeleteFunc(l.opens, func(o opening) bool { return o.p.home != l || o.p.open != o.at })
+		}
+		l.opens = append(l.opens, opening{p, p.open})
+	}
 }
 
 // accept takes over batches that are closed.
@@ -277,11 +302,23 @@ func (c *Core) accept(p *part, closed []*batch.Batch, out *Effects) {
 		c.serial += gap
 		b.Serial, b.Gap = c.serial, gap
 		c.alive++
+		if c.due.IsZero() || b.Deadline.Before(c.due) {
+			c.due = b.Deadline
+		}
 		p.queue = append(p.queue, b)
 		if c.cfg.Compress {
 			b.Packing = true
 			out.Pack = append(out.Pack, b)
 		}
+	}
+	c.activate(p)
+}
+
+// activate lets a partition be looked at by the next request, if it has something. It is called after everything that may have made it sendable.
+func (c *Core) activate(p *part) {
+	if !p.listed && len(p.queue) > 0 {
+		p.listed = true
+		p.home.active = append(p.home.active, p)
 	}
 }
 
@@ -305,18 +342,40 @@ func (c *Core) packed(m *Packed, out *Effects) {
 	if m.Err != nil && !m.Batch.Settled { // cannot happen but by a bug: the records go uncompressed
 		m.Batch.Packed = nil
 	}
+	c.activate(c.part(m.Batch.To))
 	c.free(m.Batch, out)
 }
 
 func (c *Core) changed(now time.Time, s *cluster.Snapshot) {
-	old := c.snap
 	c.snap = s
-	for _, p := range c.parts { // a new leader need not wait for the back-off of the old one
-		a, _ := old.Leader(p.to.Topic, p.to.Partition)
-		b, _ := s.Leader(p.to.Topic, p.to.Partition)
-		if a != b && b >= 0 && !p.retryAt.IsZero() {
-			p.retryAt = now
+	moved := false
+	for _, p := range c.parts {
+		if node := c.leader(p.to); node != p.home.node {
+			p.home, moved = c.line(node), true
+			if node >= 0 && !p.retryAt.IsZero() { // a new leader need not wait for the back-off of the old one
+				p.retryAt = now
+			}
 		}
+	}
+	if moved {
+		c.relist()
+	}
+}
+
+// relist puts every partition into the lists of its leader's line.
+func (c *Core) relist() {
+	for _, l := range c.lines {
+		l.active, l.opens = nil, nil
+	}
+	for _, p := range c.parts {
+		p.listed = false
+		c.activate(p)
+		if !p.open.IsZero() {
+			p.home.opens = append(p.home.opens, opening{p, p.open})
+		}
+	}
+	for _, l := range c.lines {
+		slices.SortStableFunc(l.opens, func(a, b opening) int { return a.at.Compare(b.at) })
 	}
 }
 
@@ -337,52 +396,73 @@ func (c *Core) at(t time.Time) {
 	}
 }
 
-// cutDue closes open batches that have lingered, or that need not, because nothing is under way to their broker.
+// cutDue closes open batches that have lingered, or that need not, because nothing is under way to their broker. While the window of a broker is full they stay
+// open: they could not be sent, but they can grow.
 func (c *Core) cutDue(now time.Time, out *Effects) {
-	for _, p := range c.parts {
-		if p.open.IsZero() {
-			continue
-		}
-		due := p.open.Add(c.cfg.Linger)
-		if !now.Before(due) || c.close != nil || len(c.flushs) > 0 || c.cfg.Adaptive && len(p.queue) == 0 && len(p.flight) == 0 && c.idle(p) {
-			c.cut(p, out)
-		} else {
-			c.at(due)
+	for _, l := range c.lines {
+		if len(l.opens) > 0 && l.flight < c.cfg.Window {
+			c.cutLine(now, l, out)
 		}
 	}
 }
 
-func (c *Core) idle(p *part) bool {
-	node, _ := c.snap.Leader(p.to.Topic, p.to.Partition)
-	return node >= 0 && c.line(node).flight == 0
+func (c *Core) cutLine(now time.Time, l *line, out *Effects) {
+	all := c.close != nil || len(c.flushs) > 0
+	idle := c.cfg.Adaptive && l.node >= 0 && l.flight == 0
+	kept := l.opens[:0]
+	for i, o := range l.opens {
+		p, due := o.p, o.at.Add(c.cfg.Linger)
+		switch {
+		case p.home != l || p.open != o.at: // out of date
+		case all || !now.Before(due) || idle && len(p.queue) == 0 && len(p.flight) == 0:
+			c.cut(p, out)
+		case idle:
+			c.at(due)
+			kept = append(kept, o)
+		default: // those behind it are due later
+			c.at(due)
+			l.opens = append(kept, l.opens[i:]...)
+			return
+		}
+	}
+	l.opens = kept
 }
 
+// verdict of sendable.
+type verdict uint8
+
+const (
+	send verdict = iota
+	wait         // look again
+	drop         // something must happen to the partition first: it is activated then
+)
+
 // sendable tells whether the first batch of a partition may go now.
-func (c *Core) sendable(now time.Time, p *part) bool {
-	if len(p.queue) == 0 || p.queue[0].Packing {
-		return false
+func (c *Core) sendable(now time.Time, p *part) verdict {
+	if len(p.queue) == 0 || p.queue[0].Packing || len(p.flight) >= c.cfg.Window {
+		return drop
 	}
 	if p.settling {
 		if len(p.flight) > 0 {
-			return false
+			return drop
 		}
 		if now.Before(p.retryAt) {
 			c.at(p.retryAt)
-			return false
+			return wait
 		}
 	}
-	if len(p.flight) >= c.cfg.Window {
-		return false
-	}
-	if len(p.flight) > 0 { // to two brokers at once there is no order; the cluster actor fetches back what a silent one has
-		if node, _ := c.snap.Leader(p.to.Topic, p.to.Partition); node != p.node {
-			return false
+	if len(p.flight) > 0 {
+		if p.home.node != p.node { // to two brokers at once there is no order; the cluster actor fetches back what a silent one has
+			return drop
 		}
 		if c.cfg.Idempotent && p.seq.last == 0 { // a broker takes any sequence as the first: until one is in the log, the next would be taken before it
-			return false
+			return drop
 		}
 	}
-	return !c.cfg.Idempotent || c.numberable(p)
+	if c.cfg.Idempotent && !c.numberable(p) {
+		return wait
+	}
+	return send
 }
 
 // sendAll fills the windows of all brokers.
@@ -393,24 +473,8 @@ func (c *Core) sendAll(now time.Time, out *Effects) {
 		}
 		return
 	}
-	for {
-		sent := false
-		for _, p := range c.parts {
-			if !c.sendable(now, p) {
-				continue
-			}
-			node, _ := c.snap.Leader(p.to.Topic, p.to.Partition)
-			if node < 0 {
-				c.leaderless(now, p, out)
-				continue
-			}
-			if l := c.line(node); l.flight < c.cfg.Window {
-				c.send(now, l, out)
-				sent = true
-			}
-		}
-		if !sent {
-			return
+	for _, l := range c.lines {
+		for len(l.active) > 0 && l.flight < c.cfg.Window && c.send(now, l, out) {
 		}
 	}
 }
@@ -427,20 +491,33 @@ func (c *Core) leaderless(now time.Time, p *part, out *Effects) {
 	out.Refresh = append(out.Refresh, Refresh{p.to.Topic, cluster.NoNode, "a partition has no leader"})
 }
 
-// send makes one request for a broker: the first batch of each partition it leads, as many as fit. Who begins goes round.
-func (c *Core) send(now time.Time, l *line, out *Effects) {
-	r := &Request{Node: l.node, Deadline: now.Add(c.cfg.RequestTimeout)}
-	size := 0
-	n := len(c.parts)
-	for i := range n {
-		p := c.parts[(l.turn+i)%n]
-		if node, _ := c.snap.Leader(p.to.Topic, p.to.Partition); node != l.node || !c.sendable(now, p) {
+// send makes one request for a broker: the first batch of each partition it leads, as many as fit. Who was sent comes behind those who were not. It returns false if
+// there is nothing to send.
+func (c *Core) send(now time.Time, l *line, out *Effects) bool {
+	var r *Request
+	size, topics := 0, 0
+	kept, behind := l.active[:0], c.behind[:0]
+	for i, p := range l.active {
+		switch c.sendable(now, p) {
+		case drop:
+			p.listed = false
+			continue
+		case wait:
+			kept = append(kept, p)
+			continue
+		}
+		if l.node < 0 {
+			c.leaderless(now, p, out)
+			kept = append(kept, p)
 			continue
 		}
 		b := p.queue[0]
-		if size += b.Size(); size > c.cfg.MaxRequest && len(r.Batches) > 0 {
-			l.turn = (l.turn + i) % n
+		if size += b.Size(); size > c.cfg.MaxRequest && r != nil {
+			kept = append(kept, l.active[i:]...)
 			break
+		}
+		if r == nil {
+			r = &Request{Node: l.node, Deadline: now.Add(c.cfg.RequestTimeout)}
 		}
 		p.queue = p.queue[1:]
 		p.settling, p.retryAt = false, time.Time{}
@@ -451,32 +528,64 @@ func (c *Core) send(now time.Time, l *line, out *Effects) {
 		}
 		b.Attempts++
 		b.OnWire++
+		if n := len(r.Batches); n > 0 && r.Batches[n-1].To.Topic != b.To.Topic {
+			topics++
+		}
 		r.Batches = append(r.Batches, b)
+		if p.listed = len(p.queue) > 0; p.listed {
+			behind = append(behind, p)
+		}
+	}
+	l.active = append(kept, behind...)
+	clear(behind)
+	c.behind = behind[:0]
+	if r == nil {
+		return false
+	}
+	if topics > 0 { // brokers look at the first mention of a topic only
+		slices.SortStableFunc(r.Batches, func(a, b *batch.Batch) int { return strings.Compare(a.To.Topic, b.To.Topic) })
 	}
 	l.flight++
 	out.Send = append(out.Send, r)
+	return true
 }
 
 // expire ends batches whose time is over.
 func (c *Core) expire(now time.Time, out *Effects) {
-	for _, p := range c.parts {
-		for len(p.queue) > 0 && !now.Before(p.queue[0].Deadline) {
-			b := p.queue[0]
-			p.queue = p.queue[1:]
+	if c.due.IsZero() {
+		return
+	}
+	if !now.Before(c.due) {
+		c.due = time.Time{}
+		for _, p := range c.parts {
+			c.expirePart(now, p, out)
+		}
+	}
+	if !c.due.IsZero() {
+		c.at(c.due)
+	}
+}
+
+func (c *Core) expirePart(now time.Time, p *part, out *Effects) {
+	lives := func(b *batch.Batch) bool {
+		if !now.Before(b.Deadline) {
+			return false
+		}
+		if c.due.IsZero() || b.Deadline.Before(c.due) {
+			c.due = b.Deadline
+		}
+		return true
+	}
+	for len(p.queue) > 0 && !lives(p.queue[0]) {
+		b := p.queue[0]
+		p.queue = p.queue[1:]
+		c.settle(b, -1, -1, c.late(now, b), out)
+		c.activate(p)
+	}
+	for _, b := range p.flight { // its records are told now; its place in the order stays until the answer
+		if !b.Settled && !lives(b) {
+			b.Maybe = true
 			c.settle(b, -1, -1, c.late(now, b), out)
-		}
-		if len(p.queue) > 0 {
-			c.at(p.queue[0].Deadline)
-		}
-		for _, b := range p.flight { // its records are told now; its place in the order stays until the answer
-			if !b.Settled {
-				if now.Before(b.Deadline) {
-					c.at(b.Deadline)
-				} else {
-					b.Maybe = true
-					c.settle(b, -1, -1, c.late(now, b), out)
-				}
-			}
 		}
 	}
 }
@@ -498,7 +607,9 @@ func (c *Core) settle(b *batch.Batch, base, appendTime int64, err error, out *Ef
 		return
 	}
 	b.Settled = true
-	c.alive--
+	if c.alive--; c.alive == 0 {
+		c.due = time.Time{}
+	}
 	for i := range c.flushs {
 		if b.Serial <= c.flushs[i].upTo {
 			c.flushs[i].left--

@@ -190,6 +190,71 @@ func TestBatchesOfOneBrokerShareARequest(t *testing.T) {
 	}
 }
 
+func TestARequestNamesATopicOnce(t *testing.T) {
+	b := newBench(t, func(c *Config) { c.Idempotent, c.Window = false, 1 })
+	b.add(0, 1)
+	other := func(topic string, p int32) *batch.Batch {
+		o := batch.New(cluster.TopicPartition{Topic: topic, Partition: p}, make([]byte, 0, 256), b.now)
+		o.Deadline = b.now.Add(time.Minute)
+		o.Append(0, nil, nil, nil, nil)
+		return o
+	}
+	s := snapshot(0, 1, 1)
+	s = cluster.New(cluster.Snapshot{Nodes: s.Nodes, Topics: []*cluster.Topic{s.Topics[0], {Name: "b", Partitions: s.Topics[0].Partitions}}})
+	b.step(&Changed{s})
+	for _, o := range []*batch.Batch{other("b", 0), other("a", 0), other("b", 1), other("a", 1)} {
+		b.step(&Wake{Ready: []Ready{{To: o.To, Closed: []*batch.Batch{o}}}})
+	}
+	b.answer(protocol.None, 0)
+	if len(b.sent) != 1 || len(b.sent[0].Batches) != 4 {
+		t.Fatalf("%d requests", len(b.sent))
+	}
+	topics := ""
+	for _, o := range b.sent[0].Batches {
+		topics += o.To.Topic
+	}
+	if topics != "aabb" {
+		t.Fatalf("the topics are in the order %s", topics)
+	}
+}
+
+func TestOpenBatchesGrowWhileTheWindowIsFull(t *testing.T) {
+	b := newBench(t, func(c *Config) { c.Idempotent, c.Window = false, 1 })
+	b.step(&Changed{snapshot(1, 1, 1)})
+	first := b.add(0, 1)
+	b.inFlight(first)
+	o := b.batch(1, 1)
+	b.open[o.To] = o
+	b.step(&Wake{Ready: []Ready{{To: o.To, Open: b.now}}})
+	b.later(time.Second) // long past linger.ms
+	if b.open[o.To] == nil {
+		t.Fatal("it was closed although it cannot be sent")
+	}
+	b.answer(protocol.None, 0)
+	b.inFlight(o)
+}
+
+func TestBatchesThatWereOpenedLaterLingerLonger(t *testing.T) {
+	b := newBench(t, func(c *Config) { c.Idempotent = false })
+	b.step(&Changed{snapshot(1, 1, 1)})
+	x := b.batch(0, 1)
+	b.open[x.To] = x
+	b.step(&Wake{Ready: []Ready{{To: x.To, Open: b.now}}})
+	b.later(3 * time.Millisecond)
+	y := b.batch(1, 1)
+	b.open[y.To] = y
+	b.step(&Wake{Ready: []Ready{{To: y.To, Open: b.now}}})
+	b.inFlight()
+	if due := b.now.Add(2 * time.Millisecond); b.c.Next() != due {
+		t.Fatalf("the next deadline is %s, expected %s", b.c.Next(), due)
+	}
+	b.later(2 * time.Millisecond)
+	b.inFlight(x)
+	b.step(&Changed{snapshot(2, 2, 2)}) // the open one moves along
+	b.later(3 * time.Millisecond)
+	b.inFlight(x, y)
+}
+
 func TestTheWindowOfABrokerIsKept(t *testing.T) {
 	b := newBench(t, func(c *Config) { c.Idempotent, c.Window = false, 2 })
 	for range 4 {
