@@ -186,8 +186,11 @@ func (s *Sender) perform(h *role.Handle, out *drain.Effects) {
 		}
 		b.Buf = nil
 	}
+	for _, b := range out.Gone {
+		b.Release()
+	}
 	for _, o := range out.Flushed { // behind the completions of what was flushed
-		s.done.add(drain.Settled{Batch: &batch.Batch{Ledger: &batch.Ledger{Times: []int64{0}, Done: []batch.Completion{told{o.(*role.Promise[struct{}])}}}}, Base: -1, AppendTime: -1})
+		s.done.add(drain.Settled{Batch: &batch.Batch{Entries: []batch.Entry{{Done: told{o.(*role.Promise[struct{}])}}}}, Base: -1, AppendTime: -1})
 	}
 	if out.Closed != nil {
 		out.Closed.(*role.Promise[struct{}]).Settle(struct{}{}, nil)

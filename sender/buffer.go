@@ -255,16 +255,16 @@ func (b *buffer) collect() []drain.Ready {
 	return out
 }
 
-// Cut closes the open batch of a partition; it is the core's way to the buffer.
-func (b *buffer) Cut(to cluster.TopicPartition) []*batch.Batch {
+// Cut closes the open batch of a partition and appends all that are closed; it is the core's way to the buffer.
+func (b *buffer) Cut(to cluster.TopicPartition, closed []*batch.Batch) []*batch.Batch {
 	t := (*b.topics.Load())[to.Topic]
 	if t == nil {
-		return nil
+		return closed
 	}
 	p := t.view.Load().partitions[to.Partition]
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	closed := p.closed
+	closed = append(closed, p.closed...)
 	p.closed = nil
 	if p.open != nil {
 		closed = append(closed, p.open)
@@ -362,7 +362,7 @@ func (c *chunks) put(b []byte, poison bool) {
 		}
 	}
 	c.mu.Lock()
-	if len(c.free) < 1024 && (len(c.free) == 0 || cap(c.free[0]) == cap(b)) {
+	if len(c.free) < 1<<16 && (len(c.free) == 0 || cap(c.free[0]) == cap(b)) {
 		c.free = append(c.free, b)
 	}
 	c.mu.Unlock()

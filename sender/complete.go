@@ -68,10 +68,10 @@ func (c *completer) complete(s *drain.Settled) {
 	if err != nil {
 		err = fmt.Errorf("produce %s: %w", b.To, err)
 	}
-	for next := 0; next < len(b.Done); {
+	for next := 0; next < len(b.Entries); {
 		next = c.some(s, err, next)
 	}
-	b.Close()
+	b.Release()
 }
 
 // some calls completions from number first on, and gives the number of the one to go on with: a panic in one is the user's, and must not take the others along.
@@ -84,19 +84,19 @@ func (c *completer) some(s *drain.Settled, err error, first int) (next int) {
 		}
 	}()
 	p := Placed{Topic: b.To.Topic, Partition: b.To.Partition, Offset: -1}
-	for i, done := range b.Done[first:] {
+	for i, e := range b.Entries[first:] {
 		next++
-		if done == nil {
+		if e.Done == nil {
 			continue
 		}
-		p.Timestamp = b.Times[first+i]
+		p.Timestamp = e.Time
 		if s.AppendTime >= 0 {
 			p.Timestamp = s.AppendTime
 		}
 		if s.Base >= 0 {
 			p.Offset = s.Base + int64(first+i)
 		}
-		done.Done(p, err)
+		e.Done.Done(p, err)
 	}
 	return next
 }

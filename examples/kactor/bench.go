@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"runtime/pprof"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -63,9 +64,9 @@ func parseBench(args []string) (*benchOptions, error) {
 	f.StringVar(&o.acks, "acks", "all", "0, 1 or all")
 	f.IntVar(&o.linger, "linger-ms", 5, "milliseconds")
 	f.IntVar(&o.batchBytes, "batch-bytes", 1<<20, "limit of a partition's batch")
-	f.BoolVar(&o.idempotent, "idempotent", false, "idempotent producer")
+	truth(f, &o.idempotent, "idempotent", "`true|false`: idempotent producer (default false)")
 	f.StringVar(&o.key, "key", "none", "none or seq")
-	f.BoolVar(&o.defaults, "defaults", false, "the client's own linger, batch and buffer")
+	truth(f, &o.defaults, "defaults", "`true|false`: the client's own linger, batch and buffer (default false)")
 	f.IntVar(&o.partitions, "partitions", 12, "of the topic")
 	f.IntVar(&o.rate, "rate", 1000, "latency: records a second")
 	f.IntVar(&o.seconds, "seconds", 10, "idle: length of the window")
@@ -81,6 +82,14 @@ func parseBench(args []string) (*benchOptions, error) {
 		return nil, fmt.Errorf("bench: unknown variant %q; there is views", o.variant)
 	}
 	return o, nil
+}
+
+// truth is a flag that takes true or false as an argument of its own, as the contract of the comparison has it.
+func truth(f *flag.FlagSet, to *bool, name, usage string) {
+	f.Func(name, usage, func(s string) (err error) {
+		*to, err = strconv.ParseBool(s)
+		return err
+	})
 }
 
 func runBench(ctx context.Context, args []string, out io.Writer) error {

@@ -10,6 +10,7 @@ package batch
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/kactor-go/kactor/protocol/cluster"
@@ -28,40 +29,32 @@ type Placed struct {
 // Completion is told what became of one record, exactly once.
 type Completion interface{ Done(p Placed, err error) }
 
-// Ledger has what completions need of each record.
-type Ledger struct {
-	Times []int64
-	Done  []Completion
+// Entry is what a completion needs of one record.
+type Entry struct {
+	Done Completion
+	Time int64
 }
 
-var ledgers = sync.Pool{New: func() any { return new(Ledger) }}
-
-// Close takes the ledger away, to be used again.
-func (b *Batch) Close() {
-	l := b.Ledger
-	b.Ledger = nil
-	clear(l.Done)
-	l.Times, l.Done = l.Times[:0], l.Done[:0]
-	ledgers.Put(l)
-}
-
-// Batch is a batch.
+// Batch is a batch. What an append touches comes first.
 type Batch struct {
-	Serial     uint64 // in the order of closing; the parts of a split batch lie between it and the next
-	Gap        uint64 // room behind Serial for parts
-	To         cluster.TopicPartition
 	Buf        []byte // record.Overhead bytes for the header, then the encoded records
-	Packed     []byte // the same compressed, once it is; its header is filled when it is sent
-	Codec      compress.Codec
-	Count      int32
+	Entries    []Entry
 	BaseTime   int64
 	NewestTime int64
-	*Ledger              // the completer's once the batch is settled; it takes it away
-	Credits    int64     // taken for Buf
-	Created    time.Time // the first record's arrival
-	Deadline   time.Time // delivery.timeout.ms after that
+	Count      int32
+	Codec      compress.Codec
+
+	To       cluster.TopicPartition
+	Serial   uint64    // in the order of closing; the parts of a split batch lie between it and the next
+	Gap      uint64    // room behind Serial for parts
+	Packed   []byte    // Buf compressed, once it is; its header is filled when it is sent
+	Credits  int64     // taken for Buf
+	Created  time.Time // the first record's arrival
+	Deadline time.Time // delivery.timeout.ms after that
+	holders  *atomic.Int32
 
 	// What follows is the core's.
+	Owner      any
 	ProducerID int64
 	Epoch      int16
 	Sequence   int32
@@ -69,16 +62,33 @@ type Batch struct {
 	Sealed     bool // the header is written for them
 	Packing    bool // compression is under way
 	Maybe      bool // it may have been written
+	Flying     bool // a request with it has not been answered
 	Settled    bool
-	OnWire     int // requests whose bytes somebody may still read
+	Freed      bool // Buf was given back
+	Gone       bool // the core knows it no more
+	OnWire     int  // requests whose bytes somebody may still read
 	Attempts   int
 	LastErr    error
 	Split      bool // a part of a larger one: do not count its buffer twice
 }
 
-// New opens a batch in buf.
+var pool = sync.Pool{New: func() any { return &Batch{holders: new(atomic.Int32)} }}
+
+// New opens a batch in buf. It is held twice: by the core and by who calls its completions.
 func New(to cluster.TopicPartition, buf []byte, now time.Time) *Batch {
-	return &Batch{To: to, Buf: buf[:record.Overhead], Ledger: ledgers.Get().(*Ledger), Created: now, ProducerID: record.NoProducerID, Epoch: record.NoProducerEpoch, Sequence: record.NoSequence}
+	b := pool.Get().(*Batch)
+	*b = Batch{To: to, Buf: buf[:record.Overhead], Entries: b.Entries[:0], Created: now, ProducerID: record.NoProducerID, Epoch: record.NoProducerEpoch,
+		Sequence: record.NoSequence, holders: b.holders}
+	b.holders.Store(2)
+	return b
+}
+
+// Release ends one hold. After the second the batch is used again.
+func (b *Batch) Release() {
+	if b.holders != nil && b.holders.Add(-1) == 0 {
+		clear(b.Entries)
+		pool.Put(b)
+	}
 }
 
 // Fits tells whether a record of about n bytes can be appended without going over limit.
@@ -93,9 +103,7 @@ func (b *Batch) Append(timestamp int64, key, value []byte, headers []record.Head
 	}
 	b.NewestTime = max(b.NewestTime, timestamp)
 	b.Buf = record.AppendRecord(b.Buf, b.Count, timestamp-b.BaseTime, key, value, headers)
-	l := b.Ledger
-	l.Times = append(l.Times, timestamp)
-	l.Done = append(l.Done, done)
+	b.Entries = append(b.Entries, Entry{done, timestamp})
 	b.Count++
 }
 
@@ -156,7 +164,7 @@ func (b *Batch) Halve() (first, second *Batch, err error) {
 		if i >= half {
 			p = parts[1]
 		}
-		p.Append(b.Times[i], v.Key, v.Value, headers, b.Done[i])
+		p.Append(b.Entries[i].Time, v.Key, v.Value, headers, b.Entries[i].Done)
 	}
 	parts[0].Serial, parts[0].Gap = b.Serial, b.Gap/2
 	parts[1].Serial, parts[1].Gap = b.Serial+b.Gap/2, b.Gap/2

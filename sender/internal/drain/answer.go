@@ -19,7 +19,7 @@ func (c *Core) answer(now time.Time, m *Answer, out *Effects) {
 	c.line(r.Node).flight--
 	c.settleAll(now, m, out)
 	for _, b := range r.Batches {
-		c.activate(c.part(b.To))
+		c.activate(of(b))
 	}
 }
 
@@ -95,7 +95,8 @@ func (c *Core) answerFor(b *batch.Batch, i int) partitionAnswer {
 
 // land takes a batch out of flight.
 func (c *Core) land(b *batch.Batch) *part {
-	p := c.part(b.To)
+	p := of(b)
+	b.Flying = false
 	if i := slices.Index(p.flight, b); i >= 0 {
 		p.flight = slices.Delete(p.flight, i, i+1)
 	}
@@ -190,6 +191,7 @@ func (c *Core) reject(b *batch.Batch, code protocol.Code, a partitionAnswer, out
 func (c *Core) again(now time.Time, b *batch.Batch, wait bool, out *Effects) {
 	p := c.land(b)
 	if b.Settled { // its time was over while it was in flight
+		c.free(b, out)
 		return
 	}
 	i, _ := slices.BinarySearchFunc(p.queue, b.Serial, func(q *batch.Batch, s uint64) int {
@@ -215,7 +217,7 @@ func (c *Core) again(now time.Time, b *batch.Batch, wait bool, out *Effects) {
 // first, then the log has lost what was before, or it was rejected or given up; this batch and those behind it are not in the log, and
 // they begin anew in the next epoch.
 func (c *Core) outOfOrder(now time.Time, b *batch.Batch, code protocol.Code, out *Effects) {
-	p := c.part(b.To)
+	p := of(b)
 	if p.seq.confirmed(b) {
 		c.land(b)
 		c.settle(b, -1, -1, nil, out)
@@ -234,6 +236,7 @@ func (c *Core) outOfOrder(now time.Time, b *batch.Batch, code protocol.Code, out
 func (c *Core) tooLarge(b *batch.Batch, code protocol.Code, out *Effects) {
 	p := c.land(b)
 	if b.Settled {
+		c.free(b, out)
 		return
 	}
 	if b.Count == 1 {
@@ -251,6 +254,7 @@ func (c *Core) tooLarge(b *batch.Batch, code protocol.Code, out *Effects) {
 		}
 		return 1
 	})
+	first.Owner, second.Owner = p, p
 	p.queue = slices.Insert(p.queue, i, first, second)
 	p.settling = true
 	if c.cfg.Compress {

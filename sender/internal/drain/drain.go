@@ -50,8 +50,8 @@ type Config struct {
 
 // Source cuts open batches: the buffer that callers fill.
 type Source interface {
-	// Cut closes the open batch of a partition and gives all that are closed; nil if there are none.
-	Cut(to cluster.TopicPartition) []*batch.Batch
+	// Cut closes the open batch of a partition and appends all that are closed.
+	Cut(to cluster.TopicPartition, closed []*batch.Batch) []*batch.Batch
 }
 
 // Messages.
@@ -148,6 +148,7 @@ type Effects struct {
 	Send        []*Request
 	Settled     []Settled
 	Free        []*batch.Batch // their buffers are free
+	Gone        []*batch.Batch // the core knows them no more
 	Flushed     []any
 	Closed      any
 }
@@ -158,7 +159,8 @@ func (e *Effects) Reset() {
 	clear(e.Send)
 	clear(e.Settled)
 	clear(e.Free)
-	*e = Effects{Pack: e.Pack[:0], Hints: e.Hints[:0], Refresh: e.Refresh[:0], Send: e.Send[:0], Settled: e.Settled[:0], Free: e.Free[:0], Flushed: e.Flushed[:0]}
+	clear(e.Gone)
+	*e = Effects{Pack: e.Pack[:0], Hints: e.Hints[:0], Refresh: e.Refresh[:0], Send: e.Send[:0], Settled: e.Settled[:0], Free: e.Free[:0], Gone: e.Gone[:0], Flushed: e.Flushed[:0]}
 }
 
 // part is one partition.
@@ -175,6 +177,16 @@ type part struct {
 	retryAt  time.Time
 	seq      sequence
 }
+
+// pop takes the first batch out of the queue.
+func (p *part) pop() *batch.Batch {
+	b := p.queue[0]
+	p.queue = slices.Delete(p.queue, 0, 1)
+	return b
+}
+
+// of is the partition of a batch.
+func of(b *batch.Batch) *part { return b.Owner.(*part) }
 
 // line is what is to be sent to one broker, and under way to it. The line of cluster.NoNode has what nobody leads.
 type line struct {
@@ -206,10 +218,11 @@ type Core struct {
 	lines  []*line // in the order they were met
 	ident  identity
 	serial uint64
-	alive  int       // batches not settled
-	due    time.Time // no batch is to expire before; zero: there is none
-	behind []*part   // scratch of send
-	found  []found   // scratch of answer
+	alive  int            // batches not settled
+	due    time.Time      // no batch is to expire before; zero: there is none
+	behind []*part        // scratch of send
+	cuts   []*batch.Batch // scratch of cut
+	found  []found        // scratch of answer
 	flushs []flush
 	close  *Close
 	over   bool
@@ -300,7 +313,7 @@ func (c *Core) ready(r *Ready, out *Effects) {
 func (c *Core) accept(p *part, closed []*batch.Batch, out *Effects) {
 	for _, b := range closed {
 		c.serial += gap
-		b.Serial, b.Gap = c.serial, gap
+		b.Serial, b.Gap, b.Owner = c.serial, gap, p
 		c.alive++
 		if c.due.IsZero() || b.Deadline.Before(c.due) {
 			c.due = b.Deadline
@@ -328,7 +341,8 @@ func (c *Core) cut(p *part, out *Effects) {
 		return
 	}
 	p.open = time.Time{}
-	c.accept(p, c.source.Cut(p.to), out)
+	c.cuts = c.source.Cut(p.to, c.cuts[:0])
+	c.accept(p, c.cuts, out)
 }
 
 func (c *Core) cutAll(out *Effects) {
@@ -342,7 +356,7 @@ func (c *Core) packed(m *Packed, out *Effects) {
 	if m.Err != nil && !m.Batch.Settled { // cannot happen but by a bug: the records go uncompressed
 		m.Batch.Packed = nil
 	}
-	c.activate(c.part(m.Batch.To))
+	c.activate(of(m.Batch))
 	c.free(m.Batch, out)
 }
 
@@ -519,7 +533,7 @@ func (c *Core) send(now time.Time, l *line, out *Effects) bool {
 		if r == nil {
 			r = &Request{Node: l.node, Deadline: now.Add(c.cfg.RequestTimeout)}
 		}
-		p.queue = p.queue[1:]
+		p.pop()
 		p.settling, p.retryAt = false, time.Time{}
 		p.flight = append(p.flight, b)
 		p.node = l.node
@@ -528,6 +542,7 @@ func (c *Core) send(now time.Time, l *line, out *Effects) bool {
 		}
 		b.Attempts++
 		b.OnWire++
+		b.Flying = true
 		if n := len(r.Batches); n > 0 && r.Batches[n-1].To.Topic != b.To.Topic {
 			topics++
 		}
@@ -577,8 +592,7 @@ func (c *Core) expirePart(now time.Time, p *part, out *Effects) {
 		return true
 	}
 	for len(p.queue) > 0 && !lives(p.queue[0]) {
-		b := p.queue[0]
-		p.queue = p.queue[1:]
+		b := p.pop()
 		c.settle(b, -1, -1, c.late(now, b), out)
 		c.activate(p)
 	}
@@ -604,6 +618,7 @@ func (c *Core) late(now time.Time, b *batch.Batch) error {
 // settle tells the outcome of a batch, once.
 func (c *Core) settle(b *batch.Batch, base, appendTime int64, err error, out *Effects) {
 	if b.Settled {
+		c.free(b, out)
 		return
 	}
 	b.Settled = true
@@ -621,8 +636,13 @@ func (c *Core) settle(b *batch.Batch, base, appendTime int64, err error, out *Ef
 
 // free gives a buffer back when the batch is settled and nobody reads its bytes: neither a connection nor a compressor.
 func (c *Core) free(b *batch.Batch, out *Effects) {
-	if b.Settled && b.OnWire == 0 && !b.Packing && b.Buf != nil {
+	if b.Settled && b.OnWire == 0 && !b.Packing && !b.Freed {
+		b.Freed = true
 		out.Free = append(out.Free, b)
+	}
+	if b.Freed && !b.Flying && !b.Gone {
+		b.Gone = true
+		out.Gone = append(out.Gone, b)
 	}
 }
 

@@ -50,12 +50,12 @@ func newBench(t *testing.T, change func(*Config)) *bench {
 }
 
 // Cut implements Source.
-func (b *bench) Cut(to cluster.TopicPartition) []*batch.Batch {
+func (b *bench) Cut(to cluster.TopicPartition, closed []*batch.Batch) []*batch.Batch {
 	if o := b.open[to]; o != nil {
 		delete(b.open, to)
-		return []*batch.Batch{o}
+		closed = append(closed, o)
 	}
-	return nil
+	return closed
 }
 
 func (b *bench) step(m Message) *Effects {
