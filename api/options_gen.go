@@ -33,7 +33,7 @@ var options = [...]option{
 	{name: "compression.type", role: "producer", kind: "enum", def: "none", aliases: []string{"compression.codec"}, values: []string{"none", "gzip", "snappy", "lz4", "zstd"}, doc: "How batches are compressed."},
 	{name: "compression.gzip.level", role: "producer", kind: "int", def: "6", bounded: true, min: 1, max: 9, doc: "Level of gzip."},
 	{name: "compression.lz4.level", role: "producer", kind: "int", def: "0", bounded: true, min: 0, max: 17, doc: "Level of lz4; 0 is the fastest."},
-	{name: "compression.zstd.level", role: "producer", kind: "int", def: "3", bounded: true, min: -131072, max: 22, doc: "Level of zstd."},
+	{name: "compression.zstd.level", role: "producer", kind: "int", def: "3", bounded: true, min: -131072, max: 22, doc: "Level of zstd. Left unset the fastest is used, which packs records as small as level 3."},
 	{name: "partitioner.ignore.keys", role: "producer", kind: "bool", def: "false", doc: "Records are spread without regard to their keys."},
 	{name: "partitioner.class", role: "producer", kind: "enum", def: "default", aliases: []string{"partitioner"}, values: []string{"default", "uniform", "roundrobin"}, doc: "How partitions are chosen."},
 	{name: "fetch.min.bytes", role: "consumer", kind: "bytes", def: "1", bounded: true, min: 0, doc: "A broker waits for so many bytes before it answers a fetch."},

@@ -25,7 +25,7 @@ const (
 	Zstd   Codec = 4 // KIP-110, Kafka 2.1
 )
 
-// DefaultLevel asks for a codec's own level: gzip 6, lz4 fast, zstd 3. Snappy has no levels.
+// DefaultLevel asks for a codec's own level: gzip 6, lz4 fast, zstd 1. Snappy has no levels.
 const DefaultLevel = -1 << 30
 
 // Errors of decompression.
