@@ -3,11 +3,15 @@ package role
 import (
 	"runtime"
 	"sync"
+	"time"
 )
 
 // pool is a dispatcher of a few workers with one run list. A hop between two actors costs a fraction of that of
 // protoactor's own dispatcher, which starts a goroutine for each mailbox that wakes. Workers start on demand and end when
 // there is nothing to do for them, so an idle client owns no goroutine here.
+//
+// An actor that works mostly tells the next one and is done: what it has scheduled is left to its own worker, because to wake another costs more than the work. If the
+// worker does not come soon, the watch wakes one after all.
 type pool struct {
 	mu      sync.Mutex
 	run     []func()
@@ -18,7 +22,13 @@ type pool struct {
 	waking  int // of these, already signalled
 	limit   int
 	closed  bool
+
+	watch    *time.Timer
+	watching bool
 }
+
+// patience is how long a single mailbox waits for a worker that is busy.
+const patience = time.Millisecond
 
 func newPool(limit int) *pool {
 	if limit <= 0 {
@@ -36,6 +46,21 @@ func (p *pool) Throughput() int { return 300 }
 func (p *pool) Schedule(f func()) {
 	p.mu.Lock()
 	p.run = append(p.run, f)
+	switch busy := p.workers - p.idle; {
+	case busy == 0 && p.waking == 0 || len(p.run)-p.head > 1:
+		p.hire()
+	case p.watching:
+	case p.watch == nil:
+		p.watching, p.watch = true, time.AfterFunc(patience, p.look)
+	default:
+		p.watching = true
+		p.watch.Reset(patience)
+	}
+	p.mu.Unlock()
+}
+
+// hire gets another worker, if there may be one more.
+func (p *pool) hire() {
 	switch {
 	case p.idle > p.waking:
 		p.waking++
@@ -43,6 +68,15 @@ func (p *pool) Schedule(f func()) {
 	case p.workers < p.limit:
 		p.workers++
 		go p.work()
+	}
+}
+
+// look is the watch.
+func (p *pool) look() {
+	p.mu.Lock()
+	if p.watching = p.head < len(p.run); p.watching {
+		p.hire()
+		p.watch.Reset(patience)
 	}
 	p.mu.Unlock()
 }
