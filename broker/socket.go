@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -93,9 +94,12 @@ type link struct {
 	mu      sync.Mutex
 	cond    sync.Cond
 	conn    net.Conn
-	queue   [][]byte // segments to be written
-	frames  int      // whole frames in the queue
-	unread  int      // bytes handed over and not yet consumed
+	direct  func([]byte) int // writes what the kernel takes at once; nil: it cannot be asked
+	small   []byte           // scratch of direct
+	writing bool             // the writer is at work
+	queue   [][]byte         // segments to be written
+	frames  int              // whole frames in the queue
+	unread  int              // bytes handed over and not yet consumed
 	closed  bool
 	closing error // why, if not by Close
 }
@@ -116,7 +120,7 @@ func (l *link) run(ctx context.Context, address, host string) {
 		return
 	}
 	l.mu.Lock()
-	l.conn = conn
+	l.conn, l.direct = conn, writesAtOnce(conn)
 	closed := l.closed
 	l.mu.Unlock()
 	if closed {
@@ -180,13 +184,42 @@ func (l *link) Close() {
 	l.fail(errLinkClosed)
 }
 
-// Send queues one frame.
+// smallFrame is the size up to which a frame is written by who sends it: waking the writer costs more than that.
+const smallFrame = 8 << 10
+
+// Send queues one frame. A small one is given to the kernel at once, if nothing is before it and the kernel takes it.
 func (l *link) Send(segments [][]byte) {
 	l.mu.Lock()
+	if l.direct != nil && !l.writing && len(l.queue) == 0 && !l.closed {
+		if b, ok := join(l.small[:0], segments); ok {
+			l.small = b
+			n := l.direct(b)
+			if n == len(b) {
+				l.mu.Unlock()
+				l.sink.Flushed()
+				return
+			}
+			segments = [][]byte{slices.Clone(b[n:])} // the writer waits for the kernel, or finds out what is wrong
+		}
+	}
 	l.queue = append(l.queue, segments...)
 	l.frames++
 	l.cond.Broadcast()
 	l.mu.Unlock()
+}
+
+// join puts the segments of a small frame behind dst.
+func join(dst []byte, segments [][]byte) ([]byte, bool) {
+	n := 0
+	for _, s := range segments {
+		if n += len(s); n > smallFrame {
+			return dst, false
+		}
+	}
+	for _, s := range segments {
+		dst = append(dst, s...)
+	}
+	return dst, true
 }
 
 // Consumed gives bytes back to the read budget.
@@ -205,9 +238,11 @@ func (l *link) write(conn net.Conn) {
 	var spare [][]byte
 	for {
 		l.mu.Lock()
+		l.writing = false
 		for len(l.queue) == 0 && !l.closed {
 			l.cond.Wait()
 		}
+		l.writing = true
 		if l.closed {
 			l.mu.Unlock()
 			return
