@@ -320,12 +320,16 @@ func (f *Fetcher) fetch(now time.Time, r *plan.Request) {
 		}
 		req.ForgottenTopicsData[last].Partitions = append(req.ForgottenTopicsData[last].Partitions, w.Partition)
 	}
-	whole := r.Wants
-	route := &broker.Route{Req: req, To: broker.Target{Kind: broker.ToNode, Node: r.Node}, Purpose: broker.Fetch, Wait: f.cfg.MaxWait,
-		Deadline: now.Add(f.cfg.RequestTimeout + f.cfg.MaxWait)}
-	for i := range whole {
-		route.Partitions = append(route.Partitions, broker.Led{TopicPartition: whole[i].TopicPartition, Epoch: whole[i].LeaderEpoch})
+	led, _ := r.Led.([]broker.Led)
+	if led == nil {
+		led = make([]broker.Led, len(r.Wants))
+		for i := range r.Wants {
+			led[i] = broker.Led{TopicPartition: r.Wants[i].TopicPartition, Epoch: r.Wants[i].LeaderEpoch}
+		}
+		r.Led = led
 	}
+	route := &broker.Route{Req: req, To: broker.Target{Kind: broker.ToNode, Node: r.Node}, Purpose: broker.Fetch, Wait: f.cfg.MaxWait,
+		Deadline: now.Add(f.cfg.RequestTimeout + f.cfg.MaxWait), Partitions: led}
 	if r.ByName {
 		route.MaxVersion = 12
 	}

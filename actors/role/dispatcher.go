@@ -90,6 +90,10 @@ func (p *pool) work() {
 				p.mu.Unlock()
 				return
 			}
+			if p.watching { // nothing is left to be watched: do not wake for it
+				p.watching = false
+				p.watch.Stop()
+			}
 			p.idle++
 			p.cond.Wait()
 			p.idle--

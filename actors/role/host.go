@@ -178,10 +178,14 @@ func (h *host[M, E]) flush() {
 	h.reset(&h.out)
 }
 
-// rearm sets the timer only when it would fire too late: a tick too early is harmless and cheaper than a setting for each message.
+// slack is how much too early a timer may fire.
+const slack = 250 * time.Millisecond
+
+// rearm sets the timer only when it would fire too late, or much too early: a tick too early is harmless and cheaper than a setting for each message, but an idle
+// client should not be woken by deadlines that have long moved on.
 func (h *host[M, E]) rearm() {
 	next := h.core.Next()
-	if next.IsZero() || !h.armed.IsZero() && !next.Before(h.armed) {
+	if next.IsZero() || !h.armed.IsZero() && !next.Before(h.armed) && next.Sub(h.armed) < slack {
 		return
 	}
 	h.armed = next

@@ -24,7 +24,7 @@ func (c *Core) driveFetches(now time.Time, out *Effects) {
 	var wants map[int32][]*part
 	var nodes []int32
 	for _, p := range c.parts {
-		if p.state != Fetching || p.paused || p.inFlight || p.buffered >= ahead {
+		if p.state != Fetching || p.paused || p.flight != nil || p.buffered >= ahead {
 			continue
 		}
 		node, epoch, ok := c.leader(now, p, out)
@@ -38,6 +38,7 @@ func (c *Core) driveFetches(now time.Time, out *Effects) {
 				p.replica = cluster.NoNode
 			}
 		}
+		p.home = c.line(node)
 		if wants == nil {
 			wants = map[int32][]*part{}
 		}
@@ -63,7 +64,7 @@ func (c *Core) driveFetches(now time.Time, out *Effects) {
 			c.at(l.retryAt)
 			continue
 		}
-		c.fetch(l, wants[node], brokers, out)
+		c.fetch(now, l, wants[node], brokers, out)
 	}
 }
 
@@ -80,13 +81,16 @@ func (c *Core) current(p *part, epoch int32) bool {
 	return true
 }
 
-func (c *Core) fetch(l *line, parts []*part, brokers int, out *Effects) {
+// renewal is how long a request is repeated before it is made anew: replicas to read from have their time, too.
+const renewal = 10 * time.Second
+
+func (c *Core) fetch(now time.Time, l *line, parts []*part, brokers int, out *Effects) {
 	free := c.cfg.Budget - c.used
 	if free < least {
 		return // Taken makes room
 	}
 	cost := min(int64(c.cfg.MaxBytes), max(c.cfg.Budget/int64(brokers), least), free)
-	r := &Request{Node: l.node, MaxByte: int32(cost), Cost: cost}
+	r := &Request{Node: l.node, MaxByte: int32(cost), Cost: cost, parts: parts, flight: new(flight), stamp: c.stamp, until: now.Add(renewal)}
 	for _, p := range parts {
 		w := session.Want{TopicPartition: p.TopicPartition, Offset: p.offset, LogStart: -1, LeaderEpoch: p.epoch, LastEpoch: p.lastEpoch, MaxBytes: p.maxBytes}
 		if t := c.snap.Topic(p.Topic); t != nil {
@@ -96,8 +100,7 @@ func (c *Core) fetch(l *line, parts []*part, brokers int, out *Effects) {
 			r.ByName = true
 		}
 		r.Wants = append(r.Wants, w)
-		r.Gens = append(r.Gens, p.gen)
-		p.inFlight = true
+		p.flight, p.wanted = r.flight, p.offset
 	}
 	c.used += cost
 	r.Ask = l.session.Next(r.Wants)
@@ -112,11 +115,13 @@ func (c *Core) fetched(now time.Time, m *Fetched, out *Effects) {
 	l := c.line(m.Request.Node)
 	l.flight = false
 	c.used -= m.Request.Cost
-	for i, w := range m.Request.Wants {
-		if p := c.part(w.TopicPartition, m.Request.Gens[i]); p != nil {
-			p.inFlight = false
+	defer func() { // not before: its answers are taken only for partitions that it is the request of
+		for _, p := range m.Request.parts {
+			if p.flight == m.Request.flight {
+				p.flight = nil
+			}
 		}
-	}
+	}()
 	if m.Err != nil {
 		l.session.Reset()
 		c.noReplica(m.Request)
@@ -148,33 +153,56 @@ func (c *Core) fetched(now time.Time, m *Fetched, out *Effects) {
 }
 
 func (c *Core) noReplica(r *Request) {
-	for i, w := range r.Wants {
-		if p := c.part(w.TopicPartition, r.Gens[i]); p != nil {
-			p.replica = cluster.NoNode
-		}
+	for _, p := range r.parts {
+		p.replica = cluster.NoNode
 	}
+}
+
+// repeat asks again for the same, if that is all there is to do: the answer brought nothing, and nothing has changed since it was asked for. It costs the same for any
+// number of partitions.
+func (c *Core) repeat(now time.Time, m *Fetched, out *Effects) bool {
+	r := m.Request
+	if m.Err != nil || m.Resp.ErrorCode != 0 || m.Resp.SessionID == 0 || len(m.Resp.Responses) > 0 || r.stamp != c.stamp || !now.Before(r.until) || c.closed {
+		return false
+	}
+	l := c.line(r.Node)
+	l.session.Answered(m.Resp.SessionID)
+	ask, ok := l.session.Repeat()
+	if !ok {
+		return false
+	}
+	next := *r
+	next.Ask = ask
+	l.fails = 0
+	c.turn++
+	l.turn = c.turn
+	out.Fetch = append(out.Fetch, &next)
+	return true
 }
 
 // asked finds the partition of an answer among those that were asked for: nothing else is taken.
-func (c *Core) asked(m *Fetched, t *msg.FetchResponseFetchableTopicResponse, d *msg.FetchResponsePartitionData) (*part, session.Want) {
-	for i, w := range m.Request.Wants {
-		same := w.Topic == t.Topic
-		if m.Version >= 13 {
-			same = w.ID == wire.UUID(t.TopicID)
+func (c *Core) asked(m *Fetched, t *msg.FetchResponseFetchableTopicResponse, d *msg.FetchResponsePartitionData) *part {
+	name := t.Topic
+	if m.Version >= 13 {
+		topic := c.snap.TopicByID(wire.UUID(t.TopicID))
+		if topic == nil {
+			return nil
 		}
-		if same && w.Partition == d.PartitionIndex {
-			p := c.part(w.TopicPartition, m.Request.Gens[i])
-			if p == nil || p.state != Fetching || p.offset != w.Offset {
-				return nil, w
-			}
-			return p, w
-		}
+		name = topic.Name
 	}
-	return nil, session.Want{}
+	i, ok := c.find(cluster.TopicPartition{Topic: name, Partition: d.PartitionIndex})
+	if !ok {
+		return nil
+	}
+	p := c.parts[i]
+	if p.flight != m.Request.flight || p.state != Fetching || p.offset != p.wanted {
+		return nil
+	}
+	return p
 }
 
 func (c *Core) partition(now time.Time, m *Fetched, t *msg.FetchResponseFetchableTopicResponse, d *msg.FetchResponsePartitionData, out *Effects) {
-	p, w := c.asked(m, t, d)
+	p := c.asked(m, t, d)
 	if p == nil {
 		return
 	}
@@ -203,7 +231,7 @@ func (c *Core) partition(now time.Time, m *Fetched, t *msg.FetchResponseFetchabl
 		return
 	}
 	end, epoch, ok := lastOf(d.Records)
-	k := &Chunk{TopicPartition: p.TopicPartition, Gen: p.gen, Offset: w.Offset, Records: d.Records, LeaderEpoch: p.epoch, HighWatermark: d.HighWatermark,
+	k := &Chunk{TopicPartition: p.TopicPartition, Gen: p.gen, Offset: p.offset, Records: d.Records, LeaderEpoch: p.epoch, HighWatermark: d.HighWatermark,
 		LastStable: last, LogStart: p.logStart, Bytes: int64(len(d.Records)), Frame: m.Frame}
 	if c.cfg.Committed {
 		k.Aborted = d.AbortedTransactions

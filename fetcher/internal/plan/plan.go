@@ -155,13 +155,20 @@ type Taking struct {
 type Request struct {
 	Node    int32
 	Wants   []session.Want
-	Gens    []uint64
 	Ask     session.Ask
 	MaxByte int32
 	Cost    int64 // reserved of the budget
 	ByName  bool  // a topic id is not known: no version with ids
-	Led     []int32
+	Led     any   // what the owner has made of Wants; it stays when the request is repeated
+
+	parts  []*part
+	flight *flight
+	stamp  uint64    // of the core's state that it was made from
+	until  time.Time // it is made anew then, whatever
 }
+
+// flight tells requests apart; the repetitions of one are the same.
+type flight struct{ _ byte }
 
 // Query is one ListOffsets or OffsetForLeaderEpoch in flight.
 type Query struct {
@@ -266,9 +273,11 @@ type part struct {
 	gen      uint64
 	state    State
 	paused   bool
-	asked    bool // a query is in flight
-	inFlight bool // a fetch is in flight
-	buffered int  // chunks the application has not taken
+	asked    bool    // a query is in flight
+	flight   *flight // the request it is part of, or its repetitions
+	wanted   int64   // the offset asked for
+	home     *line   // where it was to be fetched last
+	buffered int     // chunks the application has not taken
 
 	start     Start // of a reset
 	offset    int64 // to fetch next
@@ -308,6 +317,8 @@ type Core struct {
 	used   int64 // of the budget: reserved and buffered
 	turn   uint64
 	nextAt time.Time
+	dirty  bool   // something has changed: there may be something to ask for
+	stamp  uint64 // grows with every change
 	closed bool
 }
 
@@ -338,7 +349,25 @@ func (c *Core) line(node int32) *line {
 
 // Step takes one message.
 func (c *Core) Step(now time.Time, m Message, out *Effects) {
+	if f, ok := m.(*Fetched); ok {
+		if f.Frame != nil {
+			out.Frames = append(out.Frames, f.Frame)
+		}
+		if c.repeat(now, f, out) {
+			c.drive(now, out)
+			return
+		}
+	}
+	c.stamp++
+	quiet := false
 	switch m := m.(type) {
+	case *Fetched:
+		c.fetched(now, m, out)
+	case *Taken: // mostly its broker is being asked already
+		quiet = true
+		for i := range m.Chunks {
+			quiet = c.taken(&m.Chunks[i]) && quiet
+		}
 	case *Assign:
 		for i := range m.Starts {
 			c.assign(&m.Starts[i], out)
@@ -355,17 +384,8 @@ func (c *Core) Step(now time.Time, m Message, out *Effects) {
 				c.parts[i].paused = m.On
 			}
 		}
-	case *Taken:
-		for i := range m.Chunks {
-			c.taken(&m.Chunks[i])
-		}
 	case *Changed:
 		c.changed(now, m.Snapshot)
-	case *Fetched:
-		c.fetched(now, m, out)
-		if m.Frame != nil {
-			out.Frames = append(out.Frames, m.Frame)
-		}
 	case *Listed:
 		c.listed(now, m, out)
 	case *Checked:
@@ -373,6 +393,7 @@ func (c *Core) Step(now time.Time, m Message, out *Effects) {
 	case *Close:
 		c.shut(m.Owner, out)
 	}
+	c.dirty = c.dirty || !quiet
 	c.drive(now, out)
 }
 
@@ -397,11 +418,12 @@ func (c *Core) assign(s *Start, out *Effects) {
 	}
 }
 
-func (c *Core) taken(t *Taking) {
+// taken tells whether there is nothing to ask for because of it.
+func (c *Core) taken(t *Taking) (quiet bool) {
 	c.used -= t.Bytes
 	p := c.part(t.TopicPartition, t.Gen)
 	if p == nil {
-		return
+		return false
 	}
 	p.buffered--
 	if t.Corrupt && p.state == Fetching {
@@ -410,6 +432,7 @@ func (c *Core) taken(t *Taking) {
 	if t.Grow {
 		p.maxBytes = int32(min(int64(p.maxBytes)*2, 1<<30))
 	}
+	return p.home != nil && p.home.flight && c.cfg.Budget-c.used > least+t.Bytes
 }
 
 func (c *Core) changed(now time.Time, s *cluster.Snapshot) {
@@ -434,12 +457,17 @@ func (c *Core) changed(now time.Time, s *cluster.Snapshot) {
 	_ = now
 }
 
-// drive asks for what can be asked for.
+// drive asks for what can be asked for, if something has changed or a time has come.
 func (c *Core) drive(now time.Time, out *Effects) {
-	c.nextAt = time.Time{}
 	if c.closed {
+		c.nextAt = time.Time{}
 		return
 	}
+	if !c.dirty && (c.nextAt.IsZero() || now.Before(c.nextAt)) {
+		return
+	}
+	c.dirty, c.nextAt = false, time.Time{}
+	c.stamp++
 	c.driveFetches(now, out) // it may find out that a log must be checked first
 	c.driveQueries(now, out)
 }

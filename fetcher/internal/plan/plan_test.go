@@ -2,6 +2,7 @@ package plan
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -450,4 +451,89 @@ func TestAbortTellsEveryReader(t *testing.T) {
 	b.out = Effects{}
 	b.c.Refuse(&Assign{Starts: []Start{{TopicPartition: tp(2), Gen: 9}}}, bug, &b.out)
 	b.failed(bug)
+}
+
+// nothing answers a fetch with nothing.
+func (b *bench) nothing(r *Request) *Effects {
+	return b.step(&Fetched{Request: r, Version: 13, Resp: &msg.FetchResponse{SessionID: 7}})
+}
+
+func TestAnEmptyAnswerRepeatsTheRequest(t *testing.T) {
+	b := newBench(t, nil)
+	b.assign(0, 10)
+	r := b.fetch()
+	b.nothing(r)
+	again := b.fetch()
+	if len(again.Ask.Send) != 0 || again.Ask.ID != 7 || again.Ask.Epoch != 1 || &again.Wants[0] != &r.Wants[0] {
+		t.Fatalf("asked for %+v", again.Ask)
+	}
+	b.assign(2, 20) // its broker is being asked: it waits
+	if len(b.out.Fetch) != 0 {
+		t.Fatal("two fetches of one broker")
+	}
+	b.nothing(again)
+	both := b.fetch()
+	if len(both.Wants) != 2 || len(both.Ask.Send) != 1 || both.Ask.Send[0].Offset != 20 {
+		t.Fatalf("asked for %+v of %+v", both.Ask, both.Wants)
+	}
+	b.nothing(both)
+	last := b.fetch()
+	b.records(last, 0, 10, 3) // the answer of a repetition counts
+	if len(b.out.Chunks) != 1 {
+		t.Fatal("no records")
+	}
+	if next := b.fetch(); len(next.Ask.Send) != 1 || next.Ask.Send[0].Offset != 13 {
+		t.Fatalf("asked for %+v", next.Ask)
+	}
+}
+
+func TestARepeatedRequestIsMadeAnewAfterAWhile(t *testing.T) {
+	b := newBench(t, nil)
+	b.assign(0, 10)
+	r := b.fetch()
+	b.now = b.now.Add(renewal)
+	b.nothing(r)
+	if again := b.fetch(); &again.Wants[0] == &r.Wants[0] {
+		t.Fatal("it was repeated")
+	}
+}
+
+func TestWhatIsTakenMakesRoomForTheNextFetch(t *testing.T) {
+	b := newBench(t, nil)
+	b.assign(0, 0)
+	for i := range int64(ahead) {
+		b.records(b.out.Fetch[0], 0, i, 1)
+	}
+	if len(b.out.Fetch) != 0 {
+		t.Fatal("it is fetched further ahead than the application reads")
+	}
+	b.step(&Taken{Chunks: []Taking{{TopicPartition: tp(0), Gen: b.gens[0], Bytes: 1}}})
+	if r := b.fetch(); r.Wants[0].Offset != ahead {
+		t.Fatalf("offset %d", r.Wants[0].Offset)
+	}
+}
+
+// BenchmarkPoll is one empty answer and the next request, with nothing changed.
+func BenchmarkPoll(b *testing.B) {
+	for _, n := range []int{100, 10_000} {
+		b.Run(fmt.Sprintf("partitions=%d", n), func(b *testing.B) {
+			topic := &cluster.Topic{Name: "a", ID: wire.UUID{1}}
+			m := &Assign{}
+			for i := range int32(n) {
+				topic.Partitions = append(topic.Partitions, cluster.Partition{Index: i, Leader: 1})
+				m.Starts = append(m.Starts, Start{TopicPartition: tp(i), Gen: 1, Epoch: -1})
+			}
+			c := New(Config{MaxBytes: 50 << 20, PartitionBytes: 1 << 20, Budget: 64 << 20}, cluster.New(cluster.Snapshot{Nodes: []cluster.Node{{ID: 1}}, Topics: []*cluster.Topic{topic}}))
+			var out Effects
+			now := time.Unix(1000, 0)
+			c.Step(now, m, &out)
+			resp := &msg.FetchResponse{SessionID: 7}
+			b.ReportAllocs()
+			for b.Loop() {
+				r := out.Fetch[0]
+				out.Reset()
+				c.Step(now, &Fetched{Request: r, Version: 13, Resp: resp}, &out)
+			}
+		})
+	}
 }

@@ -75,6 +75,9 @@ func (s *Session) Next(want []Want) Ask {
 	return a
 }
 
+// Repeat makes the next request for what was wanted last, if the session allows it.
+func (s *Session) Repeat() (a Ask, ok bool) { return Ask{ID: s.id, Epoch: s.epoch}, s.epoch > 0 }
+
 // Answered notes a good answer. An id of 0 says that the broker has made no session: every request is a full one then.
 func (s *Session) Answered(id int32) {
 	if id == 0 {
