@@ -15,6 +15,9 @@ import (
 // least is how much of the budget must be free for a fetch.
 const least = 64 << 10
 
+// shares is how many fetches the budget is for at least. Of few large answers most would wait for the application, out of every cache.
+const shares = 4
+
 // ahead is how many chunks of a partition may wait for the application. With one alone a partition that is read fast would stand still while its broker holds
 // the next fetch back for the sake of the others.
 const ahead = 2
@@ -89,7 +92,7 @@ func (c *Core) fetch(now time.Time, l *line, parts []*part, brokers int, out *Ef
 	if free < least {
 		return // Taken makes room
 	}
-	cost := min(int64(c.cfg.MaxBytes), max(c.cfg.Budget/int64(brokers), least), free)
+	cost := min(int64(c.cfg.MaxBytes), max(c.cfg.Budget/int64(max(brokers, shares)), least), free)
 	r := &Request{Node: l.node, MaxByte: int32(cost), Cost: cost, parts: parts, flight: new(flight), stamp: c.stamp, until: now.Add(renewal)}
 	for _, p := range parts {
 		w := session.Want{TopicPartition: p.TopicPartition, Offset: p.offset, LogStart: -1, LeaderEpoch: p.epoch, LastEpoch: p.lastEpoch, MaxBytes: p.maxBytes}
