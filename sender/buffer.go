@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"github.com/kactor-go/kactor/actors/role"
 	"github.com/kactor-go/kactor/broker"
@@ -42,7 +43,8 @@ type topicBuffer struct {
 	name      string
 	mu        sync.Mutex // of view's renewal, and of a partitioner that one goroutine at a time may call
 	partition Partitioner
-	free      bool // any number of goroutines may
+	lanes     lanes        // the same, if any number of goroutines may
+	crowded   atomic.Int32 // how many lanes are used: one, until goroutines have met
 	view      atomic.Pointer[topicView]
 }
 
@@ -86,7 +88,8 @@ func (b *buffer) newTopic(name string) *topicBuffer {
 		next[k] = v
 	}
 	t := &topicBuffer{name: name, partition: b.cfg.Partitioner(b.world.Rand())}
-	_, t.free = t.partition.(free)
+	t.lanes, _ = t.partition.(lanes)
+	t.crowded.Store(1)
 	t.view.Store(&topicView{})
 	next[name] = t
 	b.topics.Store(&next)
@@ -112,8 +115,8 @@ func (b *buffer) renew(t *topicBuffer) *topicView {
 	return v
 }
 
-// choose gives the partition buffer for a record of about size bytes, or nil if metadata is missing; err if the record cannot go anywhere.
-func (b *buffer) choose(t *topicBuffer, r *Record, size int) (*partitionBuffer, error) {
+// choose gives the partition buffer for a record of about size bytes on a lane, or nil if metadata is missing; err if the record cannot go anywhere.
+func (b *buffer) choose(t *topicBuffer, r *Record, lane, size int) (*partitionBuffer, error) {
 	v := t.view.Load()
 	if v.snapshot != b.client.Snapshot() {
 		v = b.renew(t)
@@ -124,8 +127,8 @@ func (b *buffer) choose(t *topicBuffer, r *Record, size int) (*partitionBuffer, 
 	n := r.Partition
 	switch {
 	case n != AnyPartition:
-	case t.free:
-		n = t.partition.Partition(v.meta, r.Key, size)
+	case t.lanes != nil:
+		n = t.lanes.lane(lane, v.meta, r.Key, size)
 	default:
 		t.mu.Lock()
 		n = t.partition.Partition(v.meta, r.Key, size)
@@ -150,7 +153,11 @@ func (b *buffer) append(ctx context.Context, r *Record, done Completion) error {
 		}
 	}
 	t := b.topic(r.Topic)
-	p, err := b.choose(t, r, size)
+	lane := 0
+	if n := t.crowded.Load(); n > 1 {
+		lane = int(goroutine() % uintptr(n))
+	}
+	p, err := b.choose(t, r, lane, size)
 	if p == nil {
 		if err == nil {
 			p, err = b.await(ctx, t, r, size)
@@ -163,7 +170,11 @@ func (b *buffer) append(ctx context.Context, r *Record, done Completion) error {
 	if timestamp == 0 {
 		timestamp = b.world.NowMs()
 	}
-	p.mu.Lock()
+	if !p.mu.TryLock() {
+		if p, err = b.lockOther(t, r, p, lane, size); err != nil {
+			return err
+		}
+	}
 	if p.open != nil && p.open.Fits(size, b.cfg.BatchSize) {
 		p.open.Append(timestamp, r.Key, r.Value, r.Headers, done)
 		p.mu.Unlock()
@@ -177,6 +188,33 @@ func (b *buffer) append(ctx context.Context, r *Record, done Completion) error {
 	p.mu.Unlock()
 	b.rouse()
 	return nil
+}
+
+// lockOther locks p, which somebody else has locked, or the partition of another lane if the record may go there.
+func (b *buffer) lockOther(t *topicBuffer, r *Record, p *partitionBuffer, lane, size int) (*partitionBuffer, error) {
+	if r.Partition == AnyPartition && t.lanes != nil {
+		t.crowded.Store(laneCount)
+		for i := 1; i < laneCount; i++ {
+			q, err := b.choose(t, r, (lane+i)%laneCount, size)
+			if err != nil {
+				return nil, err
+			}
+			if q == p { // the key says where it goes
+				break
+			}
+			if q != nil && q.mu.TryLock() {
+				return q, nil
+			}
+		}
+	}
+	p.mu.Lock()
+	return p, nil
+}
+
+// goroutine is a number that is mostly the same for one goroutine and another for others: where its stack is.
+func goroutine() uintptr {
+	var here byte
+	return uintptr(unsafe.Pointer(&here)) >> 13
 }
 
 // makeRoom sees to it that the open batch of p takes a record of size bytes. p's lock is held, but not while it waits.
@@ -320,7 +358,7 @@ func (b *buffer) await(ctx context.Context, t *topicBuffer, r *Record, size int)
 		if err != nil {
 			return nil, why(err)
 		}
-		p, err := b.choose(t, r, size)
+		p, err := b.choose(t, r, 0, size)
 		if p != nil || err != nil {
 			return p, err
 		}

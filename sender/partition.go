@@ -21,8 +21,14 @@ type Partitioner interface {
 // NewPartitioner makes the partitioner of a topic. r is a source of randomness for it alone.
 type NewPartitioner func(r *rand.Rand) Partitioner
 
-// free is a partitioner that any number of goroutines may call at once.
-type free interface{ free() }
+// lanes is a partitioner that any number of goroutines may call at once. Where their records meet in one partition, they may take other lanes: each stays with a
+// partition of its own.
+type lanes interface {
+	lane(i int, topic *cluster.Topic, key []byte, size int) int32
+}
+
+// laneCount is how many lanes there are.
+const laneCount = 4
 
 // Default is the partitioner of the Java client: records with a key go by its murmur2 hash, so that a key always meets the same partition; records without stay with one
 // partition until a batch's worth of bytes has gone there, then go to another (KIP-480, KIP-794).
@@ -39,30 +45,35 @@ func Uniform(batchSize int) NewPartitioner {
 type sticky struct {
 	batch uint64
 	hash  bool
-	state atomic.Uint64 // the partition + 1, and in the lower bits the bytes that went there
-	mu    sync.Mutex    // to choose another
-	r     *rand.Rand
+	on    [laneCount]struct {
+		state atomic.Uint64 // the partition + 1, and in the lower bits the bytes that went there
+		_     [56]byte      // each lane has its line of the cache
+	}
+	mu sync.Mutex // to choose another
+	r  *rand.Rand
 }
 
 const stickyBits = 40
 
-func (s *sticky) free() {}
-
 func (s *sticky) Partition(topic *cluster.Topic, key []byte, size int) int32 {
+	return s.lane(0, topic, key, size)
+}
+
+func (s *sticky) lane(i int, topic *cluster.Topic, key []byte, size int) int32 {
 	n := len(topic.Partitions)
 	if key != nil && s.hash {
 		return HashPartition(key, n)
 	}
 	for {
-		state := s.state.Load()
+		state := s.on[i].state.Load()
 		at := int32(state>>stickyBits) - 1
 		if at < 0 || int(at) >= n || state&(1<<stickyBits-1) >= s.batch {
 			s.mu.Lock()
-			if s.state.Load() == state {
-				s.state.Store(uint64(s.pick(topic, at)+1) << stickyBits)
+			if s.on[i].state.Load() == state {
+				s.on[i].state.Store(uint64(s.pick(topic, at)+1) << stickyBits)
 			}
 			s.mu.Unlock()
-		} else if s.state.CompareAndSwap(state, state+uint64(size)) {
+		} else if s.on[i].state.CompareAndSwap(state, state+uint64(size)) {
 			return at
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"runtime/pprof"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -26,6 +27,7 @@ type benchOptions struct {
 	key                       string
 	partitions, rate, seconds int
 	payload, variant          string
+	goroutines                int // that produce
 }
 
 // benchResult is the line that is printed.
@@ -71,15 +73,21 @@ func parseBench(args []string) (*benchOptions, error) {
 	f.IntVar(&o.rate, "rate", 1000, "latency: records a second")
 	f.IntVar(&o.seconds, "seconds", 10, "idle: length of the window")
 	f.StringVar(&o.payload, "payload", "", "file of records of the given size")
-	f.StringVar(&o.variant, "variant", "", "views: consume through views")
+	f.StringVar(&o.variant, "variant", "", "views: consume through views; goroutines:`N`: produce from so many")
 	if err := f.Parse(args); err != nil {
 		return nil, err
 	}
 	if f.NArg() > 0 {
 		return nil, fmt.Errorf("bench: unexpected argument %q", f.Arg(0))
 	}
-	if o.variant != "" && o.variant != "views" {
-		return nil, fmt.Errorf("bench: unknown variant %q; there is views", o.variant)
+	o.goroutines = 1
+	if n, ok := strings.CutPrefix(o.variant, "goroutines:"); ok {
+		var err error
+		if o.goroutines, err = strconv.Atoi(n); err != nil || o.goroutines < 1 {
+			return nil, fmt.Errorf("bench: --variant goroutines:%s: a number of goroutines is wanted", n)
+		}
+	} else if o.variant != "" && o.variant != "views" {
+		return nil, fmt.Errorf("bench: unknown variant %q; there are views and goroutines:N", o.variant)
 	}
 	return o, nil
 }

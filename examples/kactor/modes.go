@@ -84,8 +84,20 @@ func benchProduce(ctx context.Context, o *benchOptions, r *benchResult) error {
 	}
 	runtime.GC()
 	w := begin()
-	for i := range o.count {
-		if err := p.producer.Send(ctx, p.record(i), acknowledged); err != nil {
+	sent := make(chan error, o.goroutines)
+	for g := range o.goroutines {
+		go func() {
+			for i := g * o.count / o.goroutines; i < (g+1)*o.count/o.goroutines; i++ {
+				if err := p.producer.Send(ctx, p.record(i), acknowledged); err != nil {
+					sent <- err
+					return
+				}
+			}
+			sent <- nil
+		}()
+	}
+	for range o.goroutines {
+		if err := <-sent; err != nil {
 			return err
 		}
 	}
