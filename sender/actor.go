@@ -187,7 +187,7 @@ func (s *Sender) perform(h *role.Handle, out *drain.Effects) {
 		b.Buf = nil
 	}
 	for _, b := range out.Gone {
-		b.Release()
+		release(b)
 	}
 	for _, o := range out.Flushed { // behind the completions of what was flushed
 		s.done.add(drain.Settled{Batch: &batch.Batch{Entries: []batch.Entry{{Done: told{o.(*role.Promise[struct{}])}}}}, Base: -1, AppendTime: -1})

@@ -240,7 +240,7 @@ func (b *buffer) makeRoom(ctx context.Context, p *partitionBuffer, size int) err
 			return ErrClosed
 		default:
 			now := b.world.Now()
-			p.open = batch.New(p.to, chunk, now)
+			p.open = newBatch(p.to, chunk, now)
 			p.open.Credits, p.open.Codec, p.open.Deadline = credits, b.cfg.Codec, now.Add(b.cfg.DeliveryTimeout)
 			b.list(p)
 		}

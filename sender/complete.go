@@ -71,7 +71,7 @@ func (c *completer) complete(s *drain.Settled) {
 	for next := 0; next < len(b.Entries); {
 		next = c.some(s, err, next)
 	}
-	b.Release()
+	release(b)
 }
 
 // some calls completions from number first on, and gives the number of the one to go on with: a panic in one is the user's, and must not take the others along.

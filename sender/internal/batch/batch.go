@@ -9,8 +9,6 @@
 package batch
 
 import (
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/kactor-go/kactor/protocol/cluster"
@@ -51,7 +49,7 @@ type Batch struct {
 	Credits  int64     // taken for Buf
 	Created  time.Time // the first record's arrival
 	Deadline time.Time // delivery.timeout.ms after that
-	holders  *atomic.Int32
+	Hold     any       // the owner's
 
 	// What follows is the core's.
 	Owner      any
@@ -72,23 +70,18 @@ type Batch struct {
 	Split      bool // a part of a larger one: do not count its buffer twice
 }
 
-var pool = sync.Pool{New: func() any { return &Batch{holders: new(atomic.Int32)} }}
-
-// New opens a batch in buf. It is held twice: by the core and by who calls its completions.
+// New opens a batch in buf.
 func New(to cluster.TopicPartition, buf []byte, now time.Time) *Batch {
-	b := pool.Get().(*Batch)
-	*b = Batch{To: to, Buf: buf[:record.Overhead], Entries: b.Entries[:0], Created: now, ProducerID: record.NoProducerID, Epoch: record.NoProducerEpoch,
-		Sequence: record.NoSequence, holders: b.holders}
-	b.holders.Store(2)
+	b := &Batch{}
+	b.Reset(to, buf, now)
 	return b
 }
 
-// Release ends one hold. After the second the batch is used again.
-func (b *Batch) Release() {
-	if b.holders != nil && b.holders.Add(-1) == 0 {
-		clear(b.Entries)
-		pool.Put(b)
-	}
+// Reset opens another batch in buf, in the place of one that is over.
+func (b *Batch) Reset(to cluster.TopicPartition, buf []byte, now time.Time) {
+	clear(b.Entries)
+	*b = Batch{To: to, Buf: buf[:record.Overhead], Entries: b.Entries[:0], Created: now, ProducerID: record.NoProducerID, Epoch: record.NoProducerEpoch,
+		Sequence: record.NoSequence, Hold: b.Hold}
 }
 
 // Fits tells whether a record of about n bytes can be appended without going over limit.

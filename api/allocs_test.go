@@ -1,0 +1,166 @@
+package api_test
+
+import (
+	"context"
+	"runtime"
+	"sync"
+	"testing"
+
+	"github.com/kactor-go/kactor/api"
+	"github.com/kactor-go/kactor/broker/fake"
+)
+
+// mallocs is how many objects f allocates, on all goroutines.
+func mallocs(f func()) float64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return float64(after.Mallocs - before.Mallocs)
+}
+
+// A record costs no allocation, neither produced nor consumed: what there are belong to batches and requests. The fake cluster's own are counted, too.
+func TestRecordsAreNotAllocatedOneByOne(t *testing.T) {
+	const records, partitions, most = 300_000, 4, 0.02 + slackOfRace
+	server, err := fake.Listen(fake.Config{Nodes: 1, Topics: []fake.Topic{{Name: "t", Partitions: partitions}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	ctx := t.Context()
+	client, err := api.Dial(ctx, api.Brokers(server.Addrs()...), api.Properties(map[string]string{"batch.size": "1048576", "linger.ms": "5", "buffer.memory": "67108864",
+		"max.request.size": "2097152", "auto.offset.reset": "earliest"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close(context.Background())
+	producer, err := client.Producer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	value := make([]byte, 100)
+	var acked sync.WaitGroup
+	done := func(_ api.Placed, err error) {
+		if err != nil {
+			t.Error(err)
+		}
+		acked.Done()
+	}
+	produce := func() {
+		acked.Add(records)
+		for range records {
+			if err := producer.Send(ctx, &api.Record{Topic: "t", Value: value}, done); err != nil {
+				t.Fatal(err)
+			}
+		}
+		acked.Wait()
+	}
+	produce() // buffers are there from now on
+	if n := mallocs(produce) / records; n > most {
+		t.Errorf("%.4f allocations for each record produced, at most %.2f are allowed", n, most)
+	}
+	for _, views := range []bool{true, false} {
+		consumer, err := client.Consumer("")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for p := range int32(partitions) {
+			if err := consumer.Assign(append(consumer.Assignment(), api.TopicPartition{Topic: "t", Partition: p})...); err != nil {
+				t.Fatal(err)
+			}
+		}
+		n := mallocs(func() { consume(t, consumer, 2*records, views) }) / (2 * records)
+		if n > most {
+			t.Errorf("views %v: %.4f allocations for each record consumed, at most %.2f are allowed", views, n, most)
+		}
+		if err := consumer.Close(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func consume(t *testing.T, consumer *api.Consumer, n int, views bool) {
+	if !views {
+		for _, err := range consumer.Records(t.Context()) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n--; n == 0 {
+				return
+			}
+		}
+	}
+	var v api.View
+	for batch, err := range consumer.Batches(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		for batch.Next(&v) {
+			n--
+		}
+		if err := batch.Err(); err != nil {
+			t.Fatal(err)
+		}
+		if n == 0 {
+			return
+		}
+	}
+}
+
+// Records of goroutines that share a producer all come through, and those of each goroutine in its order within a partition.
+func TestGoroutinesShareAProducer(t *testing.T) {
+	const goroutines, each, partitions = 16, 2000, 8
+	server, err := fake.Listen(fake.Config{Nodes: 3, Topics: []fake.Topic{{Name: "t", Partitions: partitions}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	ctx := t.Context()
+	client, err := api.Dial(ctx, api.Brokers(server.Addrs()...), api.Property("auto.offset.reset", "earliest"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close(context.Background())
+	producer, err := client.Producer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for g := range goroutines {
+		all.Go(func() {
+			for i := range each {
+				if err := producer.Send(ctx, &api.Record{Topic: "t", Value: []byte{byte(g), byte(i >> 8), byte(i)}}, nil); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if err := producer.Flush(ctx); err != nil {
+		t.Fatal(err)
+	}
+	consumer, err := client.Consumer("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for p := range int32(partitions) {
+		if err := consumer.IncrementalAssign(api.TopicPartition{Topic: "t", Partition: p}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seen := 0
+	last := map[[2]int]int{}
+	for r, err := range consumer.Records(ctx) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		key, i := [2]int{int(r.Partition), int(r.Value[0])}, int(r.Value[1])<<8|int(r.Value[2])
+		if before, ok := last[key]; ok && i <= before {
+			t.Fatalf("partition %d has record %d of goroutine %d behind record %d", r.Partition, i, r.Value[0], before)
+		}
+		last[key] = i
+		if seen++; seen == goroutines*each {
+			break
+		}
+	}
+}
