@@ -69,6 +69,7 @@ func Start(under role.Spawner, client *broker.Client, cfg Config, failed func(er
 	}
 	s := &Sender{cfg: cfg, world: w, client: client, done: newCompleter(w)}
 	s.buf = &buffer{cfg: &s.cfg, world: w, client: client, credits: role.NewCredits(w, cfg.BufferMemory)}
+	s.buf.pool.whole, s.buf.pool.poison = cfg.BatchSize, cfg.Poison
 	s.buf.topics.Store(&map[string]*topicBuffer{})
 	s.core = drain.New(drain.Config{Acks: cfg.Acks, Idempotent: cfg.Idempotent, Window: cfg.Window, MaxRequest: cfg.MaxRequest, RequestTimeout: cfg.RequestTimeout,
 		Linger: cfg.Linger, Adaptive: cfg.Adaptive, Retries: cfg.Retries, BackoffFirst: cfg.RetryFirst, BackoffMax: cfg.RetryMax,
@@ -181,7 +182,7 @@ func (s *Sender) perform(h *role.Handle, out *drain.Effects) {
 	}
 	for _, b := range out.Free {
 		if !b.Split {
-			s.buf.pool.put(b.Buf, s.cfg.Poison)
+			s.buf.pool.put(b.Buf)
 			s.buf.credits.Give(b.Credits)
 		}
 		b.Buf = nil

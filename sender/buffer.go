@@ -61,6 +61,7 @@ type partitionBuffer struct {
 	open   *batch.Batch
 	closed []*batch.Batch
 	listed bool // it is in ready
+	usual  int  // bytes of the batch before: the next one begins with memory for as many
 }
 
 // topic finds the buffer of a topic.
@@ -175,7 +176,7 @@ func (b *buffer) append(ctx context.Context, r *Record, done Completion) error {
 			return err
 		}
 	}
-	if p.open != nil && p.open.Fits(size, b.cfg.BatchSize) {
+	if p.open != nil && b.fits(p.open, size) {
 		p.open.Append(timestamp, r.Key, r.Value, r.Headers, done)
 		p.mu.Unlock()
 		return nil
@@ -219,23 +220,23 @@ func goroutine() uintptr {
 
 // makeRoom sees to it that the open batch of p takes a record of size bytes. p's lock is held, but not while it waits.
 func (b *buffer) makeRoom(ctx context.Context, p *partitionBuffer, size int) error {
-	for p.open == nil || !p.open.Fits(size, b.cfg.BatchSize) {
+	for p.open == nil || !b.fits(p.open, size) {
 		if p.open != nil { // full: the actor takes it
-			p.closed = append(p.closed, p.open)
-			p.open = nil
+			p.closed = append(p.closed, p.close())
 			b.list(p)
 		}
+		n := b.pool.room(max(size+record.Overhead, min(p.usual, b.cfg.BatchSize)))
 		p.mu.Unlock()
-		chunk, credits, err := b.room(ctx, max(size+record.Overhead, b.cfg.BatchSize))
+		chunk, credits, err := b.room(ctx, n)
 		p.mu.Lock()
 		switch {
 		case err != nil:
 			return err
 		case p.open != nil: // somebody was faster
-			b.pool.put(chunk, b.cfg.Poison)
+			b.pool.put(chunk)
 			b.credits.Give(credits)
 		case b.closed.Load():
-			b.pool.put(chunk, b.cfg.Poison)
+			b.pool.put(chunk)
 			b.credits.Give(credits)
 			return ErrClosed
 		default:
@@ -246,6 +247,34 @@ func (b *buffer) makeRoom(ctx context.Context, p *partitionBuffer, size int) err
 		}
 	}
 	return nil
+}
+
+// fits tells whether a record of size bytes goes into an open batch. The batch gets more memory if it may have it; to wait for some is not worth it.
+func (b *buffer) fits(o *batch.Batch, size int) bool {
+	if o.Fits(size, b.cfg.BatchSize) {
+		return true
+	}
+	n := len(o.Buf) + size
+	if n > b.cfg.BatchSize {
+		return false
+	}
+	room := b.pool.room(n)
+	more := int64(room - cap(o.Buf))
+	if !b.credits.TryTake(more) {
+		return false
+	}
+	old := o.Buf
+	o.Buf = append(b.pool.get(room), old...)
+	o.Credits += more
+	b.pool.put(old)
+	return true
+}
+
+// close takes the open batch.
+func (p *partitionBuffer) close() *batch.Batch {
+	o := p.open
+	p.open, p.usual = nil, len(o.Buf)
+	return o
 }
 
 // list notes that the actor has something to learn of p. p's lock is held.
@@ -305,13 +334,12 @@ func (b *buffer) Cut(to cluster.TopicPartition, closed []*batch.Batch) []*batch.
 	closed = append(closed, p.closed...)
 	p.closed = nil
 	if p.open != nil {
-		closed = append(closed, p.open)
-		p.open = nil
+		closed = append(closed, p.close())
 	}
 	return closed
 }
 
-// room takes credits and a chunk. A context that has ended already asks not to wait.
+// room takes credits and a chunk of n bytes. A context that has ended already asks not to wait.
 func (b *buffer) room(ctx context.Context, n int) (chunk []byte, credits int64, err error) {
 	credits = int64(n)
 	if !b.credits.TryTake(credits) {
@@ -372,36 +400,4 @@ func (b *buffer) await(ctx context.Context, t *topicBuffer, r *Record, size int)
 			return nil, why(err)
 		}
 	}
-}
-
-// chunks are buffers of batches that are used again. How many there are is bounded by the credits.
-type chunks struct {
-	mu   sync.Mutex
-	free [][]byte
-}
-
-func (c *chunks) get(n int) []byte {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if last := len(c.free) - 1; last >= 0 && cap(c.free[last]) >= n {
-		b := c.free[last]
-		c.free = c.free[:last]
-		return b[:0]
-	}
-	return make([]byte, 0, n)
-}
-
-// put takes a chunk back. Chunks for one large record are left to the collector.
-func (c *chunks) put(b []byte, poison bool) {
-	b = b[:cap(b)]
-	if poison {
-		for i := range b {
-			b[i] = 0xdb
-		}
-	}
-	c.mu.Lock()
-	if len(c.free) < 1<<16 && (len(c.free) == 0 || cap(c.free[0]) == cap(b)) {
-		c.free = append(c.free, b)
-	}
-	c.mu.Unlock()
 }

@@ -4,7 +4,7 @@
 //	       <--Done---- completer goroutine <--settled batches-------------------------'
 //
 //	sender.go     Config, Record, Sender: append, flush, close
-//	buffer.go     the buffer that callers fill, under small locks and byte credits; batches.go its batches
+//	buffer.go     the buffer that callers fill, under small locks and byte credits; batches.go and chunks.go their batches and memory
 //	actor.go      the actor: performs the core's effects
 //	complete.go   the goroutine on which completions run
 //	partition.go  partitioners
