@@ -20,15 +20,15 @@ type mutation struct{ name, file, old, new string }
 
 var mutations = []mutation{
 	{"sequence reset on metadata loss", "sender/internal/drain/drain.go",
-		"b, _ := s.Leader(p.to.Topic, p.to.Partition)\n", "b, _ := s.Leader(p.to.Topic, p.to.Partition)\n\t\tif a != b {\n\t\t\tp.seq = sequence{}\n\t\t}\n"},
+		"p.home, moved = c.line(node), true\n", "p.home, moved = c.line(node), true\n\t\t\tp.seq = sequence{}\n"},
 	{"buffer freed early", "sender/internal/drain/drain.go",
-		"if b.Settled && b.OnWire == 0 && !b.Packing && b.Buf != nil {", "if b.Settled && !b.Packing && b.Buf != nil {"},
+		"if b.Settled && b.OnWire == 0 && !b.Packing && !b.Freed {", "if b.Settled && !b.Packing && !b.Freed {"},
 	{"retry out of order", "sender/internal/drain/answer.go",
 		"p.queue = slices.Insert(p.queue, i, b)\n\tp.settling = true\n", "_ = i\n\tp.queue = append(p.queue, b)\n\tp.settling, c.cfg.Idempotent = true, false\n\tb.Numbered, b.Sealed, b.ProducerID = false, false, -1\n"},
 	{"position past undelivered records", "fetcher/chunk.go",
 		"if b.LastOffset() < c.from {", "if b.LastOffset() <= c.from {"},
 	{"promise completed twice", "sender/internal/drain/drain.go",
-		"if b.Settled {\n\t\treturn\n\t}\n\tb.Settled = true\n\tc.alive--", "if b.Settled && err != nil {\n\t\treturn\n\t}\n\tb.Settled = true\n\tc.alive--"},
+		"if b.Settled {\n\t\tc.free(b, out)\n\t\treturn\n\t}\n", "if b.Settled && err != nil {\n\t\tc.free(b, out)\n\t\treturn\n\t}\n"},
 	{"answer of the broker taken for another's", "broker/internal/conn/conn.go",
 		"if lost { // its answer", "if lost && false { // its answer"},
 	{"acknowledged when sent", "sender/internal/drain/answer.go",
