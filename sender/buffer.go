@@ -19,7 +19,7 @@ import (
 )
 
 // buffer is what callers fill. A partition's open batch is under its lock for as long as an encoding takes; memory is bounded by credits, which
-// are taken a batch at a time.
+// are taken for the memory that batches get.
 type buffer struct {
 	cfg     *Config
 	world   role.World

@@ -214,10 +214,11 @@ var producing = []Scenario{
 		c := t.dial(props("buffer.memory", "20000", "batch.size", "16384", "linger.ms", "600000", "delivery.timeout.ms", "900000"))
 		topic := t.topic(c, 2)
 		p := t.producer(c)
-		t.send(p, &api.Record{Topic: topic, Partition: 0, Fixed: true, Value: []byte("0")})
-		t.is(p.Send(t.over(), &api.Record{Topic: topic, Partition: 1, Fixed: true, Value: []byte("0")}, nil), api.ErrBufferFull)
+		large := make([]byte, 15_000)
+		t.send(p, &api.Record{Topic: topic, Partition: 0, Fixed: true, Value: large})
+		t.is(p.Send(t.over(), &api.Record{Topic: topic, Partition: 1, Fixed: true, Value: large}, nil), api.ErrBufferFull)
 		t.flush(p)
-		t.send(p, &api.Record{Topic: topic, Partition: 1, Fixed: true, Value: []byte("0")})
+		t.send(p, &api.Record{Topic: topic, Partition: 1, Fixed: true, Value: large})
 	}},
 	{"a full buffer makes who waits wait, and loses nothing", func(t *T) {
 		c := t.dial(props("buffer.memory", "20000", "batch.size", "16384"))
