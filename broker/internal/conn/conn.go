@@ -290,11 +290,7 @@ func (c *Core) releaseLink(gen uint64, out *Effects) {
 
 // drive does what can be done now.
 func (c *Core) drive(now time.Time, out *Effects) {
-	if c.closing && c.state != Closed {
-		if c.live() == 0 || !now.Before(c.closeBy) {
-			c.shut(now, ErrClosed, out)
-		}
-	}
+	c.closeIf(now, out)
 	if c.state == Idle && len(c.waiting) > 0 && !now.Before(c.retryAt) {
 		c.gen++
 		out.Gen = c.gen
@@ -309,10 +305,20 @@ func (c *Core) drive(now time.Time, out *Effects) {
 	}
 	if c.state == Ready {
 		c.send(now, out)
+		if len(out.Send) == 0 { // what cannot be sent has ended; what was sent is waited for at least until it is written
+			c.closeIf(now, out)
+		}
 	}
 	if c.state == Closed && len(c.unflushed) == 0 && !c.finished { // not before: buffers would never be released
 		c.finished = true
 		out.Finished = true
+	}
+}
+
+// closeIf closes the connection if that is asked for and nothing is waited for any more.
+func (c *Core) closeIf(now time.Time, out *Effects) {
+	if c.closing && c.state != Closed && (c.live() == 0 || !now.Before(c.closeBy)) {
+		c.shut(now, ErrClosed, out)
 	}
 }
 

@@ -409,6 +409,35 @@ func TestClosingEndsAtItsDeadline(t *testing.T) {
 	}
 }
 
+func TestACallThatCannotBeSentDoesNotHoldTheCloseUp(t *testing.T) { // seed 1015134
+	b := newBench(t, nil)
+	b.step(b.call(func(m *Call) { m.MinVersion = 99 }))
+	b.step(&Resolved{Gen: b.c.gen, Addrs: []string{"10.0.0.1"}})
+	b.step(&Opened{Gen: b.c.gen})
+	f := b.sent()
+	b.step(&Flushed{Gen: b.c.gen})
+	b.step(&Close{Deadline: b.now.Add(time.Minute)})
+	if out := b.answer(f, versions(9)); len(out.Ends) != 1 || !errors.Is(out.Ends[0].Err, ErrUnsupported) || !out.Finished {
+		t.Fatalf("%+v", out)
+	}
+}
+
+func TestAOneWayCallIsWrittenBeforeTheClose(t *testing.T) {
+	b := newBench(t, nil)
+	b.step(b.call(func(m *Call) { m.OneWay = true }))
+	b.step(&Resolved{Gen: b.c.gen, Addrs: []string{"10.0.0.1"}})
+	b.step(&Opened{Gen: b.c.gen})
+	f := b.sent()
+	b.step(&Flushed{Gen: b.c.gen})
+	b.step(&Close{Deadline: b.now.Add(time.Minute)})
+	if out := b.answer(f, versions(9)); len(out.Send) != 1 || len(out.Ends) != 1 || out.CloseLink {
+		t.Fatalf("%+v", out)
+	}
+	if out := b.step(&Flushed{Gen: b.c.gen}); !out.CloseLink || !out.Finished {
+		t.Fatalf("%+v", out)
+	}
+}
+
 func TestAFitMayRefuse(t *testing.T) {
 	b := newBench(t, nil)
 	b.ready(b.call())
