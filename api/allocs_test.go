@@ -19,25 +19,30 @@ func mallocs(f func()) float64 {
 	return float64(after.Mallocs - before.Mallocs)
 }
 
-// A record costs no allocation, neither produced nor consumed: what there are belong to batches and requests. The fake cluster's own are counted, too.
-func TestRecordsAreNotAllocatedOneByOne(t *testing.T) {
-	const records, partitions, most = 300_000, 4, 0.02 + slackOfRace
-	server, err := fake.Listen(fake.Config{Nodes: 1, Topics: []fake.Topic{{Name: "t", Partitions: partitions}}})
+// loaded gives a client and a producer on a cluster with a topic "t"; consumers begin at its start.
+func loaded(t *testing.T, nodes, partitions int, properties map[string]string) (*api.Client, *api.Producer) {
+	server, err := fake.Listen(fake.Config{Nodes: nodes, Topics: []fake.Topic{{Name: "t", Partitions: partitions}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer server.Close()
-	ctx := t.Context()
-	client, err := api.Dial(ctx, api.Brokers(server.Addrs()...), api.Properties(map[string]string{"batch.size": "1048576", "linger.ms": "5", "buffer.memory": "67108864",
-		"max.request.size": "2097152", "auto.offset.reset": "earliest"}))
+	t.Cleanup(func() { server.Close() })
+	client, err := api.Dial(t.Context(), api.Brokers(server.Addrs()...), api.Property("auto.offset.reset", "earliest"), api.Properties(properties))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer client.Close(context.Background())
+	t.Cleanup(func() { client.Close(context.Background()) })
 	producer, err := client.Producer()
 	if err != nil {
 		t.Fatal(err)
 	}
+	return client, producer
+}
+
+// A record costs no allocation, neither produced nor consumed: what there are belong to batches and requests. The fake cluster's own are counted, too.
+func TestRecordsAreNotAllocatedOneByOne(t *testing.T) {
+	const records, partitions, most = 300_000, 4, 0.02 + slackOfRace
+	ctx := t.Context()
+	client, producer := loaded(t, 1, partitions, map[string]string{"batch.size": "1048576", "linger.ms": "5", "buffer.memory": "67108864", "max.request.size": "2097152"})
 	value := make([]byte, 100)
 	var acked sync.WaitGroup
 	done := func(_ api.Placed, err error) {
@@ -110,21 +115,8 @@ func consume(t *testing.T, consumer *api.Consumer, n int, views bool) {
 // Records of goroutines that share a producer all come through, and those of each goroutine in its order within a partition.
 func TestGoroutinesShareAProducer(t *testing.T) {
 	const goroutines, each, partitions = 16, 2000, 8
-	server, err := fake.Listen(fake.Config{Nodes: 3, Topics: []fake.Topic{{Name: "t", Partitions: partitions}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer server.Close()
 	ctx := t.Context()
-	client, err := api.Dial(ctx, api.Brokers(server.Addrs()...), api.Property("auto.offset.reset", "earliest"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close(context.Background())
-	producer, err := client.Producer()
-	if err != nil {
-		t.Fatal(err)
-	}
+	client, producer := loaded(t, 3, partitions, nil)
 	var all sync.WaitGroup
 	for g := range goroutines {
 		all.Go(func() {
