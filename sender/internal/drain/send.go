@@ -1,0 +1,234 @@
+package drain
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/cluster"
+	"github.com/kactor-go/kactor/sender/internal/batch"
+)
+
+// drive sends what can be sent.
+func (c *Core) drive(now time.Time, out *Effects) {
+	c.nextAt = time.Time{}
+	if !c.over {
+		c.expire(now, out)
+		c.cutDue(now, out)
+		c.sendAll(now, out)
+	}
+	c.finish(now, out)
+}
+
+func (c *Core) at(t time.Time) {
+	if c.nextAt.IsZero() || t.Before(c.nextAt) {
+		c.nextAt = t
+	}
+}
+
+// cutDue closes open batches that have lingered, or that need not, because nothing is under way to their broker. While the window of a broker is full they stay
+// open: they could not be sent, but they can grow.
+func (c *Core) cutDue(now time.Time, out *Effects) {
+	for _, l := range c.lines {
+		if len(l.opens) > 0 && l.flight < c.cfg.Window {
+			c.cutLine(now, l, out)
+		}
+	}
+}
+
+func (c *Core) cutLine(now time.Time, l *line, out *Effects) {
+	all := c.close != nil || len(c.flushs) > 0
+	idle := c.cfg.Adaptive && l.node >= 0 && l.flight == 0
+	kept := l.opens[:0]
+	for i, o := range l.opens {
+		p, due := o.p, o.at.Add(c.cfg.Linger)
+		switch {
+		case p.home != l || p.open != o.at: // out of date
+		case all || !now.Before(due) || idle && len(p.queue) == 0 && len(p.flight) == 0:
+			c.cut(p, out)
+		case idle:
+			c.at(due)
+			kept = append(kept, o)
+		default: // those behind it are due later
+			c.at(due)
+			l.opens = append(kept, l.opens[i:]...)
+			return
+		}
+	}
+	l.opens = kept
+}
+
+// verdict of sendable.
+type verdict uint8
+
+const (
+	send verdict = iota
+	wait         // look again
+	drop         // something must happen to the partition first: it is activated then
+)
+
+// sendable tells whether the first batch of a partition may go now.
+func (c *Core) sendable(now time.Time, p *part) verdict {
+	if len(p.queue) == 0 || p.queue[0].Packing || len(p.flight) >= c.cfg.Window {
+		return drop
+	}
+	if p.settling {
+		if len(p.flight) > 0 {
+			return drop
+		}
+		if now.Before(p.retryAt) {
+			c.at(p.retryAt)
+			return wait
+		}
+	}
+	if len(p.flight) > 0 {
+		if p.home.node != p.node { // to two brokers at once there is no order; the cluster actor fetches back what a silent one has
+			return drop
+		}
+		if c.cfg.Idempotent && p.seq.last == 0 { // a broker takes any sequence as the first: until one is in the log, the next would be taken before it
+			return drop
+		}
+	}
+	if c.cfg.Idempotent && !c.numberable(p) {
+		return wait
+	}
+	return send
+}
+
+// sendAll fills the windows of all brokers.
+func (c *Core) sendAll(now time.Time, out *Effects) {
+	if c.cfg.Idempotent && !c.ident.known {
+		if c.alive > 0 {
+			c.driveIdentity(now, out)
+		}
+		return
+	}
+	for _, l := range c.lines {
+		for len(l.active) > 0 && l.flight < c.cfg.Window && c.send(now, l, out) {
+		}
+	}
+}
+
+// leaderless waits for a leader.
+func (c *Core) leaderless(now time.Time, p *part, out *Effects) {
+	p.settling = true
+	p.retryAt = now.Add(c.cfg.BackoffMax)
+	c.at(p.retryAt)
+	p.queue[0].LastErr = protocol.LeaderNotAvailable
+	if t := c.snap.Topic(p.to.Topic); t != nil && t.Err != protocol.None {
+		p.queue[0].LastErr = t.Err
+	}
+	out.Refresh = append(out.Refresh, Refresh{p.to.Topic, cluster.NoNode, "a partition has no leader"})
+}
+
+// send makes one request for a broker: the first batch of each partition it leads, as many as fit. Who was sent comes behind those who were not. It returns false if
+// there is nothing to send.
+func (c *Core) send(now time.Time, l *line, out *Effects) bool {
+	var r *Request
+	size, topics := 0, 0
+	kept, behind := l.active[:0], c.behind[:0]
+	for i, p := range l.active {
+		switch c.sendable(now, p) {
+		case drop:
+			p.listed = false
+			continue
+		case wait:
+			kept = append(kept, p)
+			continue
+		}
+		if l.node < 0 {
+			c.leaderless(now, p, out)
+			kept = append(kept, p)
+			continue
+		}
+		b := p.queue[0]
+		if size += b.Size(); size > c.cfg.MaxRequest && r != nil {
+			kept = append(kept, l.active[i:]...)
+			break
+		}
+		if r == nil {
+			r = &Request{Node: l.node, Deadline: now.Add(c.cfg.RequestTimeout)}
+		}
+		p.pop()
+		p.settling, p.retryAt = false, time.Time{}
+		p.flight = append(p.flight, b)
+		p.node = l.node
+		if c.cfg.Idempotent {
+			c.number(p, b)
+		}
+		b.Attempts++
+		b.OnWire++
+		b.Flying = true
+		if n := len(r.Batches); n > 0 && r.Batches[n-1].To.Topic != b.To.Topic {
+			topics++
+		}
+		r.Batches = append(r.Batches, b)
+		if p.listed = len(p.queue) > 0; p.listed {
+			behind = append(behind, p)
+		}
+	}
+	l.active = append(kept, behind...)
+	clear(behind)
+	c.behind = behind[:0]
+	if r == nil {
+		return false
+	}
+	if topics > 0 { // brokers look at the first mention of a topic only
+		slices.SortStableFunc(r.Batches, func(a, b *batch.Batch) int { return strings.Compare(a.To.Topic, b.To.Topic) })
+	}
+	l.flight++
+	out.Send = append(out.Send, r)
+	return true
+}
+
+// expire ends batches whose time is over.
+func (c *Core) expire(now time.Time, out *Effects) {
+	if c.due.IsZero() {
+		return
+	}
+	if !now.Before(c.due) {
+		c.due = time.Time{}
+		for _, p := range c.parts {
+			c.expirePart(now, p, out)
+		}
+	}
+	if !c.due.IsZero() {
+		c.at(c.due)
+	}
+}
+
+func (c *Core) expirePart(now time.Time, p *part, out *Effects) {
+	lives := func(b *batch.Batch) bool {
+		if !now.Before(b.Deadline) {
+			return false
+		}
+		if c.due.IsZero() || b.Deadline.Before(c.due) {
+			c.due = b.Deadline
+		}
+		return true
+	}
+	for len(p.queue) > 0 && !lives(p.queue[0]) {
+		b := p.pop()
+		c.settle(b, -1, -1, c.late(now, b), out)
+		c.activate(p)
+	}
+	for _, b := range p.flight { // its records are told now; its place in the order stays until the answer
+		if !b.Settled && !lives(b) {
+			b.Maybe = true
+			c.settle(b, -1, -1, c.late(now, b), out)
+		}
+	}
+}
+
+func (c *Core) late(now time.Time, b *batch.Batch) error {
+	err := fmt.Errorf("%w after %s, %d tries", ErrTimeout, now.Sub(b.Created).Round(time.Millisecond), b.Attempts)
+	if b.LastErr != nil {
+		err = fmt.Errorf("%w: %w", err, b.LastErr)
+	}
+	if b.Maybe {
+		return fmt.Errorf("%w: %w", ErrUncertain, err)
+	}
+	return err
+}
