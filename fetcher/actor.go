@@ -294,7 +294,7 @@ func (f *Fetcher) perform(h *role.Handle, out *plan.Effects) {
 func (f *Fetcher) fetch(now time.Time, r *plan.Request) {
 	req := &msg.FetchRequest{}
 	req.SetDefaults()
-	req.ReplicaID, req.MaxWaitMs, req.MinBytes, req.MaxBytes = -1, int32(f.cfg.MaxWait.Milliseconds()), int32(f.cfg.MinBytes), r.MaxByte
+	req.ReplicaID, req.MaxWaitMs, req.MinBytes, req.MaxBytes = -1, int32(r.Wait.Milliseconds()), int32(f.cfg.MinBytes), r.MaxByte
 	req.SessionID, req.SessionEpoch, req.RackID = r.Ask.ID, r.Ask.Epoch, f.cfg.Rack
 	if f.cfg.Committed {
 		req.IsolationLevel = 1
@@ -328,8 +328,8 @@ func (f *Fetcher) fetch(now time.Time, r *plan.Request) {
 		}
 		r.Led = led
 	}
-	route := &broker.Route{Req: req, To: broker.Target{Kind: broker.ToNode, Node: r.Node}, Purpose: broker.Fetch, Wait: f.cfg.MaxWait,
-		Deadline: now.Add(f.cfg.RequestTimeout + f.cfg.MaxWait), Partitions: led}
+	route := &broker.Route{Req: req, To: broker.Target{Kind: broker.ToNode, Node: r.Node}, Purpose: broker.Fetch, Wait: r.Wait,
+		Deadline: now.Add(f.cfg.RequestTimeout + r.Wait), Partitions: led}
 	if r.ByName {
 		route.MaxVersion = 12
 	}

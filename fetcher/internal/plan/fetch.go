@@ -18,16 +18,36 @@ const least = 64 << 10
 // shares is how many fetches the budget is for at least. Of few large answers most would wait for the application, out of every cache.
 const shares = 4
 
-// ahead is how many chunks of a partition may wait for the application. With one alone a partition that is read fast would stand still while its broker holds
-// the next fetch back for the sake of the others.
-const ahead = 2
+// A partition is fetched ahead of the application by two chunks, or by as many small ones as make a whole answer.
+const (
+	ahead = 2
+	many  = 64
+)
+
+// full tells whether so much of a partition waits for the application that no more of it is fetched.
+func (c *Core) full(p *part) bool {
+	return p.buffered >= ahead && (p.bytes >= int64(c.cfg.PartitionBytes) || p.buffered >= many)
+}
+
+// brief is how long a broker may hold a fetch back at first when partitions were left out of it because they are full: the application may have read them in a moment,
+// and must not wait for the sake of the others.
+const brief = 20 * time.Millisecond
 
 // driveFetches sends a fetch to every broker that has something to give and none in flight.
 func (c *Core) driveFetches(now time.Time, out *Effects) {
 	var wants map[int32][]*part
 	var nodes []int32
+	for _, l := range c.lines {
+		l.full = false
+	}
 	for _, p := range c.parts {
-		if p.state != Fetching || p.paused || p.flight != nil || p.buffered >= ahead {
+		if p.state != Fetching || p.paused || p.flight != nil {
+			continue
+		}
+		if c.full(p) {
+			if p.home != nil {
+				p.home.full = true
+			}
 			continue
 		}
 		node, epoch, ok := c.leader(now, p, out)
@@ -93,7 +113,10 @@ func (c *Core) fetch(now time.Time, l *line, parts []*part, brokers int, out *Ef
 		return // Taken makes room
 	}
 	cost := min(int64(c.cfg.MaxBytes), max(c.cfg.Budget/int64(max(brokers, shares)), least), free)
-	r := &Request{Node: l.node, MaxByte: int32(cost), Cost: cost, parts: parts, flight: new(flight), stamp: c.stamp, until: now.Add(renewal)}
+	r := &Request{Node: l.node, MaxByte: int32(cost), Cost: cost, Wait: c.cfg.MaxWait, parts: parts, flight: new(flight), stamp: c.stamp, until: now.Add(renewal)}
+	if l.full {
+		r.Wait = min(brief, c.cfg.MaxWait)
+	}
 	for _, p := range parts {
 		w := session.Want{TopicPartition: p.TopicPartition, Offset: p.offset, LogStart: -1, LeaderEpoch: p.epoch, LastEpoch: p.lastEpoch, MaxBytes: p.maxBytes}
 		if t := c.snap.Topic(p.Topic); t != nil {
@@ -175,7 +198,7 @@ func (c *Core) repeat(now time.Time, m *Fetched, out *Effects) bool {
 		return false
 	}
 	next := *r
-	next.Ask = ask
+	next.Ask, next.Wait = ask, min(2*r.Wait, c.cfg.MaxWait)
 	l.fails = 0
 	c.turn++
 	l.turn = c.turn
@@ -246,6 +269,7 @@ func (c *Core) partition(now time.Time, m *Fetched, t *msg.FetchResponseFetchabl
 		}
 	}
 	p.buffered++
+	p.bytes += k.Bytes
 	c.used += k.Bytes
 	out.Chunks = append(out.Chunks, k)
 }

@@ -157,9 +157,10 @@ type Request struct {
 	Wants   []session.Want
 	Ask     session.Ask
 	MaxByte int32
-	Cost    int64 // reserved of the budget
-	ByName  bool  // a topic id is not known: no version with ids
-	Led     any   // what the owner has made of Wants; it stays when the request is repeated
+	Cost    int64         // reserved of the budget
+	Wait    time.Duration // how long the broker may hold it back
+	ByName  bool          // a topic id is not known: no version with ids
+	Led     any           // what the owner has made of Wants; it stays when the request is repeated
 
 	parts  []*part
 	flight *flight
@@ -278,6 +279,7 @@ type part struct {
 	wanted   int64   // the offset asked for
 	home     *line   // where it was to be fetched last
 	buffered int     // chunks the application has not taken
+	bytes    int64   // in them
 
 	start     Start // of a reset
 	offset    int64 // to fetch next
@@ -302,6 +304,7 @@ func (p *part) become(s State) {
 type line struct {
 	node    int32
 	flight  bool
+	full    bool   // a partition was left out of its fetch because it is full
 	turn    uint64 // of its last fetch
 	session session.Session
 	retryAt time.Time
@@ -426,6 +429,7 @@ func (c *Core) taken(t *Taking) (quiet bool) {
 		return false
 	}
 	p.buffered--
+	p.bytes -= t.Bytes
 	if t.Corrupt && p.state == Fetching {
 		p.offset = t.At
 	}

@@ -337,7 +337,7 @@ func TestALostSessionIsOpenedAnewAtOnce(t *testing.T) {
 }
 
 func TestPausedAndFullPartitionsAreNotFetched(t *testing.T) {
-	b := newBench(t, nil)
+	b := newBench(t, func(c *Config) { c.PartitionBytes = 100 })
 	b.assign(0, 0)
 	for i := range int64(ahead) {
 		b.records(b.fetch(), 0, i, 1)
@@ -353,6 +353,43 @@ func TestPausedAndFullPartitionsAreNotFetched(t *testing.T) {
 	}
 	if out := b.step(&Pause{Parts: []cluster.TopicPartition{tp(0)}}); len(out.Fetch) != 1 {
 		t.Fatal("it does not go on")
+	}
+}
+
+func TestSmallChunksDoNotFillAPartition(t *testing.T) {
+	b := newBench(t, nil)
+	b.assign(0, 0)
+	for i := range int64(many) {
+		b.records(b.fetch(), 0, i, 1)
+	}
+	if len(b.out.Fetch) != 0 {
+		t.Fatal("there is no end to it")
+	}
+}
+
+func TestTheOthersOfAFullPartitionAreAskedForBriefly(t *testing.T) {
+	b := newBench(t, func(c *Config) { c.PartitionBytes = 100 })
+	b.assign(2, 0) // of the same broker
+	r := b.fetch()
+	b.assign(0, 0)
+	b.nothing(r)
+	for i := range int64(ahead) {
+		if r = b.fetch(); r.Wait != 500*time.Millisecond {
+			t.Fatalf("held back for %s", r.Wait)
+		}
+		b.records(r, 0, i, 1)
+	}
+	for wait := brief; wait < 500*time.Millisecond; wait *= 2 {
+		if r = b.fetch(); len(r.Wants) != 1 || r.Wait != wait {
+			t.Fatalf("%d partitions are held back for %s, expected %s", len(r.Wants), r.Wait, wait)
+		}
+		b.nothing(r)
+	}
+	r = b.fetch()
+	b.step(&Taken{Chunks: []Taking{{TopicPartition: tp(0), Gen: b.gens[0], Bytes: 70}}})
+	b.nothing(r)
+	if r = b.fetch(); len(r.Wants) != 2 || r.Wait != 500*time.Millisecond {
+		t.Fatalf("%d partitions are held back for %s", len(r.Wants), r.Wait)
 	}
 }
 
