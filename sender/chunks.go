@@ -42,9 +42,10 @@ func (c *chunks) get(room int) []byte {
 		c.mu.Lock()
 		free := c.free[class]
 		if last := len(free) - 1; last >= 0 {
+			b := free[last][:0]
 			c.free[class] = free[:last]
 			c.mu.Unlock()
-			return free[last][:0]
+			return b
 		}
 		c.mu.Unlock()
 	}

@@ -1,33 +1,33 @@
 package sender
 
-import "testing"
+import (
+	"sync"
+	"sync/atomic"
+	"testing"
+)
 
-func TestChunksHaveRoomForWhatIsAsked(t *testing.T) {
-	for _, x := range []struct{ whole, n, room int }{
-		{16384, 1, 1024}, {16384, 1024, 1024}, {16384, 1025, 2048}, {16384, 9000, 16384}, {16384, 16384, 16384}, {16384, 20000, 20000},
-		{100000, 40000, 65536}, {100000, 65537, 100000}, {200, 100, 200}, {200, 300, 300},
-	} {
-		c := chunks{whole: x.whole}
-		if got := c.room(x.n); got != x.room {
-			t.Errorf("batch.size %d: %d bytes get %d, expected %d", x.whole, x.n, got, x.room)
-		}
-		if b := c.get(x.room); len(b) != 0 || cap(b) != x.room {
-			t.Errorf("a chunk of %d has the capacity %d", x.room, cap(b))
-		}
+// A chunk is in one hand at a time, whoever else takes and gives back.
+func TestChunksAreNotShared(t *testing.T) {
+	const goroutines, rounds = 8, 20_000
+	c := chunks{whole: 1 << 14}
+	var held sync.Map // by the first byte's address
+	var shared atomic.Int32
+	var all sync.WaitGroup
+	for range goroutines {
+		all.Go(func() {
+			for i := range rounds {
+				b := c.get(c.room(1 << (10 + i%5)))[:1]
+				owner, _ := held.LoadOrStore(&b[0], new(atomic.Int32))
+				if owner.(*atomic.Int32).Add(1) != 1 {
+					shared.Add(1)
+				}
+				owner.(*atomic.Int32).Add(-1)
+				c.put(b)
+			}
+		})
 	}
-}
-
-func TestChunksAreUsedAgainButForThoseOfOneLargeRecord(t *testing.T) {
-	c := chunks{whole: 16384, poison: true}
-	for _, room := range []int{1024, 2048, 8192, 16384, 20000, 32768} {
-		b := append(c.get(room), "records"...)
-		c.put(b)
-		if b[0] != 0xdb {
-			t.Errorf("%d: what was in it can still be read", room)
-		}
-		again := c.get(room)
-		if same := &again[:1][0] == &b[0]; same != (room <= 16384) {
-			t.Errorf("%d: used again: %v", room, same)
-		}
+	all.Wait()
+	if n := shared.Load(); n > 0 {
+		t.Errorf("%d times a chunk was in two hands", n)
 	}
 }
