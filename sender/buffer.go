@@ -343,10 +343,10 @@ func (b *buffer) Cut(to cluster.TopicPartition, closed []*batch.Batch) []*batch.
 func (b *buffer) room(ctx context.Context, n int) (chunk []byte, credits int64, err error) {
 	credits = int64(n)
 	if !b.credits.TryTake(credits) {
+		b.rouse() // of what is full: room comes only when it is sent
 		if ctx.Err() != nil {
 			return nil, 0, fmt.Errorf("%w: %d bytes of buffer.memory are in use", ErrBufferFull, b.credits.Used())
 		}
-		b.rouse() // of what is full: room comes only when it is sent
 		wait, cancel := b.world.WithTimeout(ctx, b.cfg.MaxBlock)
 		defer cancel()
 		if err := b.credits.Take(wait, credits); err != nil {

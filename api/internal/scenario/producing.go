@@ -220,6 +220,17 @@ var producing = []Scenario{
 		t.flush(p)
 		t.send(p, &api.Record{Topic: topic, Partition: 1, Fixed: true, Value: large})
 	}},
+	{"a batch that is full goes although the next record finds no room", func(t *T) {
+		c := t.dial(props("buffer.memory", "20000", "batch.size", "16384", "linger.ms", "600000", "delivery.timeout.ms", "900000"))
+		topic := t.topic(c, 1)
+		p := t.producer(c)
+		large := make([]byte, 15_000)
+		first := p.Start(t.ctx, &api.Record{Topic: topic, Value: large})
+		t.sleep(time.Second) // the sender knows of an open batch
+		t.is(p.Send(t.over(), &api.Record{Topic: topic, Value: large}, nil), api.ErrBufferFull)
+		_, err := first.Get(t.ctx)
+		t.ok(err)
+	}},
 	{"a full buffer makes who waits wait, and loses nothing", func(t *T) {
 		c := t.dial(props("buffer.memory", "20000", "batch.size", "16384"))
 		topic := t.topic(c, 2)
