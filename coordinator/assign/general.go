@@ -1,0 +1,299 @@
+package assign
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+)
+
+// general divides partitions among members with different subscriptions: everybody keeps what he has, what is free goes to who has least, and then partitions move from who has
+// more to who has fewer as long as the whole gets more even.
+type general struct {
+	g       *Group
+	h       *history
+	r       *racks
+	topics  map[string][]string        // what each member can have
+	members map[string][]string        // who can have a topic, in the order of the group
+	has     map[string]map[string]bool // topics as a set
+	now     map[string][]Partition
+	owner   map[Partition]string
+	order   []string // members by how much they have
+	moves   movements
+	revoked bool
+}
+
+func newGeneral(g *Group, h *history, r *racks) *general {
+	x := &general{g: g, h: h, r: r, topics: map[string][]string{}, members: map[string][]string{}, has: map[string]map[string]bool{}, now: map[string][]Partition{}, owner: map[Partition]string{},
+		moves: movements{of: map[Partition]pair{}, by: map[string]map[pair][]Partition{}}}
+	for i := range g.Members {
+		m := &g.Members[i]
+		x.has[m.ID] = map[string]bool{}
+		for _, t := range m.Topics {
+			if len(g.Topics[t]) > 0 && !x.has[m.ID][t] {
+				x.has[m.ID][t] = true
+				x.topics[m.ID] = append(x.topics[m.ID], t)
+				x.members[t] = append(x.members[t], m.ID)
+			}
+		}
+	}
+	return x
+}
+
+func (x *general) less(a, b string) int {
+	if n := len(x.now[a]) - len(x.now[b]); n != 0 {
+		return n
+	}
+	return cmp.Compare(a, b)
+}
+
+func (x *general) leave(id string) {
+	i, _ := slices.BinarySearchFunc(x.order, id, x.less)
+	x.order = slices.Delete(x.order, i, i+1)
+}
+
+func (x *general) enter(id string) {
+	i, _ := slices.BinarySearchFunc(x.order, id, x.less)
+	x.order = slices.Insert(x.order, i, id)
+}
+
+// all gives the partitions, those of topics that few members can have first.
+func (x *general) all() (parts []Partition) {
+	names := x.g.topics()
+	slices.SortStableFunc(names, func(a, b string) int {
+		if n := len(x.members[a]) - len(x.members[b]); n != 0 {
+			return n
+		}
+		return cmp.Compare(a, b)
+	})
+	for _, t := range names {
+		for p := range int32(len(x.g.Topics[t])) {
+			parts = append(parts, Partition{Topic: t, Partition: p})
+		}
+	}
+	return parts
+}
+
+func (x *general) build() Assignment {
+	for i := range x.g.Members {
+		id := x.g.Members[i].ID
+		x.now[id] = nil
+		for _, p := range x.h.owned[id] {
+			if !x.has[id][p.Topic] || x.r.mismatch(id, p) {
+				x.revoked = true
+				continue
+			}
+			if x.h.twice[p] {
+				continue
+			}
+			x.now[id] = append(x.now[id], p)
+			x.owner[p] = id
+		}
+	}
+	all := x.all()
+	var free []Partition
+	for _, p := range all {
+		if _, owned := x.owner[p]; !owned {
+			free = append(free, p)
+		}
+	}
+	x.order = slices.SortedFunc(maps.Keys(x.now), x.less)
+	x.balance(all, free)
+	out := x.g.empty()
+	for id, parts := range x.now {
+		out[id] = parts
+	}
+	return out
+}
+
+// give gives a free partition to the member with the least of those that may have it.
+func (x *general) give(p Partition, may func(string) bool) bool {
+	for _, id := range x.order {
+		if x.has[id][p.Topic] && may(id) {
+			x.leave(id)
+			x.now[id] = append(x.now[id], p)
+			x.owner[p] = id
+			x.enter(id)
+			return true
+		}
+	}
+	return false
+}
+
+func (x *general) balance(all, free []Partition) {
+	beginning := len(x.order) == 0 || len(x.now[x.order[len(x.order)-1]]) == 0
+	rest := free
+	if x.r.aware {
+		rest = nil
+		for _, p := range free {
+			if !x.give(p, func(id string) bool { return !x.r.mismatch(id, p) }) {
+				rest = append(rest, p)
+			}
+		}
+	}
+	for _, p := range rest {
+		x.give(p, func(string) bool { return true })
+	}
+	movable := func(p Partition) bool { return len(x.members[p.Topic]) >= 2 }
+	all = slices.DeleteFunc(all, func(p Partition) bool { return !movable(p) })
+	free = slices.DeleteFunc(slices.Clone(rest), func(p Partition) bool { return !movable(p) })
+
+	fixed := map[string][]Partition{}
+	for i := range x.g.Members {
+		if id := x.g.Members[i].ID; !x.takesPart(id) {
+			x.leave(id)
+			fixed[id] = x.now[id]
+			delete(x.now, id)
+		}
+	}
+	before := map[string][]Partition{}
+	for id, parts := range x.now {
+		before[id] = slices.Clone(parts)
+	}
+	owners := maps.Clone(x.owner)
+	if !x.revoked { // perhaps it is enough to move what is new
+		x.move(free)
+	}
+	if x.move(all) && !beginning && score(x.now) >= score(before) {
+		x.now, x.owner = before, owners
+	}
+	maps.Copy(x.now, fixed)
+}
+
+// takesPart tells whether a member could get something, or lose something.
+func (x *general) takesPart(id string) bool {
+	if len(x.now[id]) < x.most(id) {
+		return true
+	}
+	return slices.ContainsFunc(x.now[id], func(p Partition) bool { return len(x.members[p.Topic]) >= 2 })
+}
+
+func (x *general) most(id string) (n int) {
+	for _, t := range x.topics[id] {
+		n += len(x.g.Topics[t])
+	}
+	return n
+}
+
+// move moves partitions until the whole is even, or nothing moves any more.
+func (x *general) move(parts []Partition) (moved bool) {
+	for again := true; again; {
+		again = false
+		for _, p := range parts {
+			if x.even() {
+				break
+			}
+			from := x.owner[p]
+			if before, ok := x.h.previous[p]; ok && x.now[before] != nil && len(x.now[from]) > len(x.now[before])+1 {
+				x.reassign(p, before)
+				again, moved = true, true
+				continue
+			}
+			if x.better(p, from) {
+				again, moved = true, true
+			}
+		}
+	}
+	return moved
+}
+
+// better moves p to somebody who has fewer partitions, if there is one.
+func (x *general) better(p Partition, from string) bool {
+	near := x.r.aware && x.r.members[from] != "" && !x.r.mismatch(from, p) // who shares the partition's racks gives to who does, if he can
+	for _, far := range []bool{!near, true} {
+		for _, id := range x.members[p.Topic] {
+			if len(x.now[from]) > len(x.now[id])+1 && (far || !x.r.mismatch(id, p)) {
+				to := slices.IndexFunc(x.order, func(to string) bool { return x.has[to][p.Topic] })
+				x.reassign(p, x.order[to])
+				return true
+			}
+		}
+		if far {
+			break
+		}
+	}
+	return false
+}
+
+// reassign moves p, or another partition of its topic: one that would go the way back.
+func (x *general) reassign(p Partition, to string) {
+	p = x.moves.instead(p, x.owner[p], to)
+	from := x.owner[p]
+	x.leave(to)
+	x.leave(from)
+	x.moves.note(p, from, to)
+	x.now[from] = slices.DeleteFunc(x.now[from], func(o Partition) bool { return o == p })
+	x.now[to] = append(x.now[to], p)
+	x.owner[p] = to
+	x.enter(to)
+	x.enter(from)
+}
+
+// even tells whether nobody could get anything from somebody who has more.
+func (x *general) even() bool {
+	if len(x.order) == 0 || len(x.now[x.order[0]]) >= len(x.now[x.order[len(x.order)-1]])-1 {
+		return true
+	}
+	for _, id := range x.order {
+		n := len(x.now[id])
+		if n == x.most(id) {
+			continue
+		}
+		for _, t := range x.topics[id] {
+			for p := range int32(len(x.g.Topics[t])) {
+				other, owned := x.owner[Partition{Topic: t, Partition: p}]
+				if parts, takes := x.now[other]; owned && takes && other != id && n < len(parts) {
+					return false
+				}
+			}
+		}
+	}
+	return true
+}
+
+// score is how uneven it is: the sum of all differences.
+func score(now map[string][]Partition) (sum int) {
+	var sizes []int
+	for _, parts := range now {
+		sizes = append(sizes, len(parts))
+	}
+	for i := range sizes {
+		for _, b := range sizes[i+1:] {
+			sum += max(sizes[i]-b, b-sizes[i])
+		}
+	}
+	return sum
+}
+
+// movements are what has moved from whom to whom: rather than that two partitions of a topic change places, one stays.
+type movements struct {
+	of map[Partition]pair
+	by map[string]map[pair][]Partition
+}
+
+type pair struct{ from, to string }
+
+func (m *movements) note(p Partition, from, to string) {
+	if before, ok := m.of[p]; ok {
+		m.by[p.Topic][before] = slices.DeleteFunc(m.by[p.Topic][before], func(o Partition) bool { return o == p })
+		delete(m.of, p)
+		if before.from == to {
+			return
+		}
+		from = before.from
+	}
+	m.of[p] = pair{from, to}
+	if m.by[p.Topic] == nil {
+		m.by[p.Topic] = map[pair][]Partition{}
+	}
+	m.by[p.Topic][pair{from, to}] = append(m.by[p.Topic][pair{from, to}], p)
+}
+
+func (m *movements) instead(p Partition, from, to string) Partition {
+	if before, ok := m.of[p]; ok {
+		from = before.from
+	}
+	if back := m.by[p.Topic][pair{to, from}]; len(back) > 0 {
+		return back[0]
+	}
+	return p
+}
