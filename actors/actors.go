@@ -2,7 +2,8 @@
 //
 //	Start --> supervisor "kactor" -+- cluster -+- connection (one for each broker and purpose)
 //	                               +- sender  (one for each producer)
-//	                               '- fetcher (one for each consumer)
+//	                               +- fetcher (one for each consumer)
+//	                               '- coordinator (one for each consumer with a group)
 //
 //	actors.go  Start, System: make roles, stop them in stages
 //	role       the kit of which roles are made
@@ -24,6 +25,7 @@ import (
 
 	"github.com/kactor-go/kactor/actors/role"
 	"github.com/kactor-go/kactor/broker"
+	"github.com/kactor-go/kactor/coordinator"
 	"github.com/kactor-go/kactor/fetcher"
 	"github.com/kactor-go/kactor/sender"
 )
@@ -56,6 +58,7 @@ type System struct {
 	mu       sync.Mutex
 	senders  []*sender.Sender
 	fetchers []*fetcher.Fetcher
+	groups   []*coordinator.Coordinator
 	closed   bool
 }
 
@@ -139,7 +142,25 @@ func (s *System) Fetcher(cfg fetcher.Config) (*fetcher.Fetcher, error) {
 	return f, nil
 }
 
-// Close stops the client in stages: producers flush until ctx ends and give what is left its outcome, consumers end their sessions, connections wait for answers until ctx ends and
+// Coordinator starts the membership of a consumer that reads with f in a group.
+func (s *System) Coordinator(f *fetcher.Fetcher, cfg coordinator.Config) (*coordinator.Coordinator, error) {
+	s.mu.Lock()
+	closed := s.closed
+	s.mu.Unlock()
+	if closed {
+		return nil, ErrClosed
+	}
+	c, err := coordinator.Start(s.tree, s.client, f, cfg, func(note string) { s.cfg.Logger.Warn("group membership", "what", note) }, s.failed)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	s.groups = append(s.groups, c)
+	s.mu.Unlock()
+	return c, nil
+}
+
+// Close stops the client in stages: producers flush until ctx ends and give what is left its outcome, consumers leave their groups and end their sessions, connections wait for answers until ctx ends and
 // close, and the actors end. With an embedder's actor system only the client's own subtree ends.
 func (s *System) Close(ctx context.Context) error {
 	s.mu.Lock()
@@ -148,11 +169,15 @@ func (s *System) Close(ctx context.Context) error {
 		return nil
 	}
 	s.closed = true
-	senders, fetchers := slices.Clone(s.senders), slices.Clone(s.fetchers)
+	senders, fetchers, groups := slices.Clone(s.senders), slices.Clone(s.fetchers), slices.Clone(s.groups)
 	s.mu.Unlock()
 	var errs []error
 	for _, p := range senders {
 		errs = append(errs, p.Close(ctx))
+	}
+	for _, g := range groups {
+		_ = g.Leave(ctx, coordinator.LeaveDefault, true) // who is not told finds out
+		g.End()
 	}
 	for _, f := range fetchers {
 		errs = append(errs, f.Close(context.WithoutCancel(ctx)))
@@ -162,6 +187,9 @@ func (s *System) Close(ctx context.Context) error {
 	last := context.WithoutCancel(ctx)
 	for _, p := range senders {
 		errs = append(errs, p.Stop(last))
+	}
+	for _, g := range groups {
+		errs = append(errs, g.Stop(last))
 	}
 	for _, f := range fetchers {
 		errs = append(errs, f.Stop(last))

@@ -3,11 +3,10 @@
 //	client, err := api.Dial(ctx, api.Brokers("localhost:9092"))
 //	producer, err := client.Producer()
 //	placed, err := producer.Produce(ctx, &api.Record{Topic: "orders", Value: []byte("paid")})
-//	consumer, err := client.Consumer("", api.Property("auto.offset.reset", "earliest"))
-//	err = consumer.Assign(api.TopicPartition{Topic: "orders", Partition: 0})
+//	consumer, err := client.Consumer("billing", api.Topics("orders"), api.Property("auto.offset.reset", "earliest"))
 //	for record, err := range consumer.Records(ctx) { ... }
 //
-//	client.go  Dial, Client      producer.go  Producer      consumer.go  Consumer: Poll, Records, Batches
+//	client.go  Dial, Client      producer.go  Producer      consumer.go  Consumer: Poll, Records, Batches    group.go  its group: Subscribe, Commit
 //	admin.go   Admin: topics     record.go    Record        errors.go    what can go wrong
 //	options.go Option, Properties; the table of options is made from schemas/options.json
 //
@@ -29,6 +28,7 @@ import (
 type Client struct {
 	settings *settings
 	system   *actors.System
+	members  members
 }
 
 // dialTimeout is how long Dial looks for a broker, unless its context is shorter.
@@ -90,7 +90,9 @@ func (c *Client) System() *actors.System { return c.system }
 
 // Close ends the client, its producers and its consumers: what producers hold is brought on its way until ctx ends, and the rest gets its outcome. It
 // returns when everything is over, at the latest shortly after ctx has ended.
-func (c *Client) Close(ctx context.Context) error { return public(c.system.Close(ctx)) }
+func (c *Client) Close(ctx context.Context) error {
+	return public(errors.Join(c.members.close(ctx), c.system.Close(ctx)))
+}
 
 // with gives the client's settings with more options.
 func (c *Client) with(opts []Option) (*settings, error) {

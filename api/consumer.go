@@ -5,11 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/kactor-go/kactor/actors/role"
 	"github.com/kactor-go/kactor/broker"
+	"github.com/kactor-go/kactor/coordinator"
 	"github.com/kactor-go/kactor/fetcher"
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/cluster"
@@ -25,34 +29,80 @@ const (
 // OffsetAt is the answer to a question for an offset.
 type OffsetAt = fetcher.OffsetAt
 
-// Consumer reads partitions that it is given with Assign. Poll, Records and Batches are for one goroutine; everything else may be called by any.
+// Consumer reads topics as a member of a group (Subscribe), or partitions that it is given (Assign). Poll, Records and Batches are for one goroutine; everything else may be called by any.
+//
+// With enable.auto.commit it commits from time to time what the application has finished: what Poll returned when Poll is called again or the consumer is closed, a record of Records and a batch of
+// Batches when the loop goes on to the next one. A record whose loop was left with break is not committed automatically.
 type Consumer struct {
 	client  *Client
 	fetcher *fetcher.Fetcher
+	group   *coordinator.Coordinator // nil: none
 	world   role.World
 	poll    int
 	set     *settings
+
+	mu       sync.Mutex // of what follows; held while a rebalance is dealt with, but not while the application handles records
+	mode     uint8
+	topics   []string // or patterns
+	listener RebalanceListener
+	paused   map[TopicPartition]bool  // partitions that were paused when they were given up
+	auto     map[TopicPartition]int64 // committed automatically
+	fatal    atomic.Pointer[coordinator.Fatal]
+	calling  atomic.Bool // the listener
+	hand     atomic.Pointer[hand]
+	woken    atomic.Bool
+	closed   atomic.Bool
 }
 
-// Consumer makes a consumer. group must be empty: consumer groups come with a later release. Options given here hold for it alone.
+// Consumer makes a consumer of a group; "" takes the property group.id, and without that too it has none and reads what it is given with Assign. Options given here hold for it alone.
 func (c *Client) Consumer(group string, opts ...Option) (*Consumer, error) {
-	if group != "" {
-		return nil, fmt.Errorf("group %q: consumer groups come with a later release; give no group, and partitions with Assign", group)
-	}
 	s, err := c.with(opts)
 	if err != nil {
 		return nil, err
+	}
+	if group != "" {
+		s.group.Group = group
 	}
 	f, err := c.system.Fetcher(s.fetcher)
 	if err != nil {
 		return nil, public(err)
 	}
-	return &Consumer{c, f, c.system.World(), s.poll, s}, nil
+	k := &Consumer{client: c, fetcher: f, world: c.system.World(), poll: s.poll, set: s, listener: s.listener, paused: map[TopicPartition]bool{}, auto: map[TopicPartition]int64{}}
+	if s.group.Group != "" {
+		if k.group, err = c.system.Coordinator(f, s.group); err != nil {
+			return nil, public(err)
+		}
+		c.members.add(k)
+	}
+	if len(s.topics) > 0 {
+		if err := k.Subscribe(s.topics...); err != nil {
+			_ = k.Close(context.Background())
+			return nil, err
+		}
+	}
+	return k, nil
 }
 
-// Assign reads these partitions and no others. A partition that was assigned keeps its position; a new one begins where auto.offset.reset says.
+// byHand tells whether partitions may be assigned by hand. Within the listener the incremental calls do nothing: the consumer does it.
+func (c *Consumer) byHand(what string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.mode == subscribed {
+		return fmt.Errorf("%s: %w: topics are subscribed to, the group assigns their partitions", what, ErrIllegalState)
+	}
+	if c.mode == free && c.group != nil {
+		c.group.Manual()
+	}
+	c.mode = assigned
+	return nil
+}
+
+// Assign reads these partitions and no others. A partition that was assigned keeps its position; a new one begins at the group's committed offset, and without one where auto.offset.reset says.
 func (c *Consumer) Assign(parts ...TopicPartition) error {
 	if err := check(parts); err != nil {
+		return err
+	}
+	if err := c.byHand("assign"); err != nil {
 		return err
 	}
 	var gone []TopicPartition
@@ -76,18 +126,35 @@ func (c *Consumer) AssignAt(offset int64, parts ...TopicPartition) error {
 	if offset < AtStart {
 		return fmt.Errorf("assign: %d is no offset", offset)
 	}
+	if err := c.byHand("assign"); err != nil {
+		return err
+	}
 	return c.begin(parts, c.fetcher.Assignment(), offset)
 }
 
-// IncrementalAssign adds partitions.
+// IncrementalAssign adds partitions. A listener may call it with what it was given; it changes nothing then.
 func (c *Consumer) IncrementalAssign(parts ...TopicPartition) error {
 	if err := check(parts); err != nil {
+		return err
+	}
+	if c.calling.Load() {
+		return c.inListener("assign", parts)
+	}
+	if err := c.byHand("assign"); err != nil {
 		return err
 	}
 	return c.begin(parts, c.fetcher.Assignment(), fetcher.AtDefault)
 }
 
 func (c *Consumer) begin(parts, have []TopicPartition, offset int64) error {
+	if c.group != nil && offset == fetcher.AtDefault {
+		fresh := slices.DeleteFunc(slices.Clone(parts), func(tp TopicPartition) bool { return slices.Contains(have, tp) })
+		if len(fresh) > 0 {
+			c.fetcher.Hold(fresh...)
+			c.group.Begin(fresh...)
+		}
+		return nil
+	}
 	var starts []fetcher.Begin
 	for _, tp := range parts {
 		if !slices.Contains(have, tp) {
@@ -109,8 +176,28 @@ func check(parts []TopicPartition) error {
 	return nil
 }
 
-// Unassign ends the reading of partitions.
-func (c *Consumer) Unassign(parts ...TopicPartition) { c.fetcher.Unassign(parts...) }
+// inListener holds what a listener assigns or unassigns against what the consumer has.
+func (c *Consumer) inListener(what string, parts []TopicPartition) error {
+	have := c.fetcher.Assignment()
+	for _, tp := range parts {
+		if !slices.Contains(have, tp) {
+			return fmt.Errorf("%s %s: %w: the group has not given it", what, tp, ErrIllegalState)
+		}
+	}
+	return nil
+}
+
+// Unassign ends the reading of partitions that were assigned by hand. A listener may call it with what it gives up; it changes nothing then.
+func (c *Consumer) Unassign(parts ...TopicPartition) error {
+	if c.calling.Load() {
+		return c.inListener("unassign", parts)
+	}
+	if err := c.byHand("unassign"); err != nil {
+		return err
+	}
+	c.fetcher.Unassign(parts...)
+	return nil
+}
 
 // Assignment gives the partitions that are assigned, in order.
 func (c *Consumer) Assignment() []TopicPartition { return c.fetcher.Assignment() }
@@ -248,11 +335,12 @@ func (o *owned) record(k *fetcher.Chunk, v *record.View) (*Record, error) {
 func (c *Consumer) Poll(ctx context.Context) ([]*Record, error) {
 	var got []*Record
 	var own owned
+	c.hand.Store(nil)
 	for len(got) < c.poll {
 		var k *fetcher.Chunk
 		var err error
 		if len(got) == 0 {
-			k, err = c.fetcher.Take(ctx)
+			k, err = c.take(ctx)
 		} else if k, err = c.fetcher.Ready(); err == nil && k == nil {
 			return got, nil
 		}
@@ -275,20 +363,21 @@ func (c *Consumer) Poll(ctx context.Context) ([]*Record, error) {
 	return got, nil
 }
 
-// Records goes through the records as they come. They stay valid as long as they are referenced. It ends when ctx ends or the consumer is closed; breaking out loses
-// nothing: what was not yielded comes next time. An error of a partition is yielded with a nil record, and the others go on.
+// Records goes through the records as they come. They stay valid as long as they are referenced. It ends when ctx ends, when the consumer is closed, and with consumer.timeout.ms when nothing has come
+// for so long; breaking out loses nothing: what was not yielded comes next time. An error of a partition is yielded with a nil record, and the others go on.
 func (c *Consumer) Records(ctx context.Context) iter.Seq2[*Record, error] {
 	return func(yield func(*Record, error) bool) {
 		var own owned
 		for {
-			k, err := c.fetcher.Take(ctx)
+			k, err := c.next(ctx)
 			if err != nil {
-				if over(ctx, err) || !yield(nil, public(err)) {
+				if over(ctx, err) || !yield(nil, public(err)) || ended(err) {
 					return
 				}
 				continue
 			}
 			k.Keep()
+			at := c.at(k, true)
 			var v record.View
 			for k.Next(&v) {
 				r, err := own.record(k, &v)
@@ -299,9 +388,16 @@ func (c *Consumer) Records(ctx context.Context) iter.Seq2[*Record, error] {
 					return
 				}
 				if ctx.Err() != nil {
+					c.hand.Store(nil)
 					return
 				}
+				if at && c.group.Pending() {
+					if err := c.tend(ctx); err != nil && !yield(nil, public(err)) {
+						return
+					}
+				}
 			}
+			c.hand.Store(nil)
 			if err := k.Err(); err != nil && !yield(nil, err) {
 				return
 			}
@@ -309,9 +405,46 @@ func (c *Consumer) Records(ctx context.Context) iter.Seq2[*Record, error] {
 	}
 }
 
+// next is take that ends with consumer.timeout.ms.
+func (c *Consumer) next(ctx context.Context) (*fetcher.Chunk, error) {
+	c.hand.Store(nil)
+	if c.set.patience <= 0 {
+		return c.take(ctx)
+	}
+	wait, cancel := c.world.WithTimeout(ctx, c.set.patience)
+	defer cancel()
+	k, err := c.take(wait)
+	if err != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+		return nil, errPatience
+	}
+	return k, err
+}
+
+// errPatience says that consumer.timeout.ms is over.
+var errPatience = errors.New("no record came for consumer.timeout.ms")
+
+// at notes what the application is at: for a group's member, to know what is finished.
+func (c *Consumer) at(k *fetcher.Chunk, each bool) bool {
+	if c.group == nil {
+		return false
+	}
+	h := &hand{TopicPartition: k.TopicPartition, from: math.MaxInt64, each: each}
+	if !each {
+		h.from = k.Position()
+	}
+	c.hand.Store(h)
+	return true
+}
+
+// ended tells whether an error is the last.
+func ended(err error) bool {
+	var fatal *coordinator.Fatal
+	return errors.As(err, &fatal) || errors.Is(err, ErrIllegalState)
+}
+
 // over tells whether reading is over.
 func over(ctx context.Context, err error) bool {
-	return ctx.Err() != nil || errors.Is(err, fetcher.ErrClosed)
+	return ctx.Err() != nil || errors.Is(err, fetcher.ErrClosed) || errors.Is(err, coordinator.ErrClosed) || errors.Is(err, errPatience)
 }
 
 // Batch is the records of one partition that came together, as views: they are valid until the next step of the loop.
@@ -333,14 +466,15 @@ func (b Batch) Err() error { return b.chunk.Err() }
 func (c *Consumer) Batches(ctx context.Context) iter.Seq2[Batch, error] {
 	return func(yield func(Batch, error) bool) {
 		for {
-			k, err := c.fetcher.Take(ctx)
+			k, err := c.next(ctx)
 			if err != nil {
-				if over(ctx, err) || !yield(Batch{}, public(err)) {
+				if over(ctx, err) || !yield(Batch{}, public(err)) || ended(err) {
 					return
 				}
 				continue
 			}
 			k.Reuse()
+			c.at(k, false)
 			if !yield(Batch{k.TopicPartition, k}, nil) {
 				return
 			}
@@ -348,5 +482,23 @@ func (c *Consumer) Batches(ctx context.Context) iter.Seq2[Batch, error] {
 	}
 }
 
-// Close ends the consumer. Who waits in Poll, Records or Batches is released.
-func (c *Consumer) Close(ctx context.Context) error { return public(c.fetcher.Close(ctx)) }
+// Close ends the consumer: as a member of a group it commits what is finished, if it commits automatically, calls the listener's Revoked, and leaves, as far as ctx lasts. Who waits in Poll,
+// Records or Batches is released. Any goroutine may call it, but not a listener.
+func (c *Consumer) Close(ctx context.Context, how ...Leaving) error {
+	if c.closed.Swap(true) {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var err error
+	if c.group != nil {
+		leaving := LeaveDefault
+		if len(how) > 0 {
+			leaving = how[len(how)-1]
+		}
+		err = c.letGo(ctx, leaving, true)
+		c.group.End()
+		c.client.members.remove(c)
+	}
+	return public(errors.Join(err, c.fetcher.Close(ctx)))
+}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/kactor-go/kactor/broker"
+	"github.com/kactor-go/kactor/coordinator"
 	"github.com/kactor-go/kactor/fetcher"
 	"github.com/kactor-go/kactor/sender"
 )
@@ -28,7 +29,18 @@ var (
 	ErrNoBroker = broker.ErrNoBroker
 	// ErrNotAssigned: the partition is not assigned to this consumer.
 	ErrNotAssigned = fetcher.ErrNotAssigned
+	// ErrNotOwned: a commit for a partition that is another member's.
+	ErrNotOwned = coordinator.ErrNotOwned
+	// ErrFenced: the group has gone on without this member, or another one has its place.
+	ErrFenced = coordinator.ErrFenced
+	// ErrIllegalState: the call does not fit what was called before.
+	ErrIllegalState = errors.New("illegal state")
+	// ErrWakeup: Wakeup was called.
+	ErrWakeup = errors.New("woken up")
 )
+
+// GroupError says that a consumer cannot be a member of its group; it stays so until it is closed or unsubscribed.
+type GroupError = coordinator.Fatal
 
 // PartitionError is what went wrong with one partition of a consumer.
 type PartitionError = fetcher.PartitionError
@@ -49,7 +61,7 @@ func public(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, sender.ErrClosed), errors.Is(err, fetcher.ErrClosed), errors.Is(err, broker.ErrClosed):
+	case errors.Is(err, sender.ErrClosed), errors.Is(err, fetcher.ErrClosed), errors.Is(err, coordinator.ErrClosed), errors.Is(err, broker.ErrClosed):
 		return &mapped{err, ErrClosed}
 	case errors.Is(err, sender.ErrTimeout), errors.Is(err, broker.ErrTimeout):
 		return &mapped{err, ErrTimeout}

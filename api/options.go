@@ -16,6 +16,8 @@ import (
 	"github.com/kactor-go/kactor/actors"
 	"github.com/kactor-go/kactor/actors/role"
 	"github.com/kactor-go/kactor/broker"
+	"github.com/kactor-go/kactor/coordinator"
+	"github.com/kactor-go/kactor/coordinator/assign"
 	"github.com/kactor-go/kactor/fetcher"
 	"github.com/kactor-go/kactor/protocol/compress"
 	"github.com/kactor-go/kactor/sender"
@@ -39,6 +41,10 @@ type settings struct {
 	broker   broker.Config
 	sender   sender.Config
 	fetcher  fetcher.Config
+	group    coordinator.Config
+	topics   []string
+	listener RebalanceListener
+	patience time.Duration // consumer.timeout.ms
 	network  broker.NetworkConfig
 	poll     int
 	lazy     bool
@@ -52,7 +58,7 @@ type settings struct {
 }
 
 func defaults() *settings {
-	return &settings{broker: broker.Default(), sender: sender.DefaultConfig(), fetcher: fetcher.DefaultConfig(), poll: 500, set: map[string]string{}}
+	return &settings{broker: broker.Default(), sender: sender.DefaultConfig(), fetcher: fetcher.DefaultConfig(), group: coordinator.DefaultConfig(), poll: 500, set: map[string]string{}}
 }
 
 func (s *settings) clone() *settings {
@@ -152,6 +158,21 @@ func Partitioner(p sender.NewPartitioner) Option {
 // ResetTo says where a consumer begins without a position (auto.offset.reset).
 func ResetTo(r fetcher.Reset) Option {
 	return func(s *settings) error { s.fetcher.Reset = r; return nil }
+}
+
+// Topics subscribes a consumer to these topics from the start. A name that begins with ^ is a regular expression for names.
+func Topics(topics ...string) Option {
+	return func(s *settings) error { s.topics = append(slices.Clone(s.topics), topics...); return nil }
+}
+
+// OnRebalance is told what the group gives to a consumer and takes from it.
+func OnRebalance(l RebalanceListener) Option {
+	return func(s *settings) error { s.listener = l; return nil }
+}
+
+// Assignors divide the partitions of a classic group, in order of preference (partition.assignment.strategy): the way to use one's own.
+func Assignors(assignors ...assign.Assignor) Option {
+	return func(s *settings) error { s.group.Assignors = assignors; return nil }
 }
 
 // lookUp finds an option by any of its names.
@@ -293,7 +314,7 @@ var setters = map[string]func(*settings, value) error{
 	"bootstrap.servers": func(s *settings, v value) error { s.broker.Bootstrap = v.list; return nil },
 	"client.id":         func(s *settings, v value) error { s.broker.ClientID = v.text; return nil },
 	"request.timeout.ms": func(s *settings, v value) error {
-		s.broker.RequestTimeout, s.sender.RequestTimeout, s.fetcher.RequestTimeout = v.d, v.d, v.d
+		s.broker.RequestTimeout, s.sender.RequestTimeout, s.fetcher.RequestTimeout, s.group.RequestTimeout = v.d, v.d, v.d, v.d
 		return nil
 	},
 	"socket.connection.setup.timeout.ms": func(s *settings, v value) error { s.broker.SetupTimeout = v.d; return nil },
@@ -301,15 +322,15 @@ var setters = map[string]func(*settings, value) error{
 	"reconnect.backoff.ms":               func(s *settings, v value) error { s.broker.ReconnectFirst = v.d; return nil },
 	"reconnect.backoff.max.ms":           func(s *settings, v value) error { s.broker.ReconnectMax = v.d; return nil },
 	"retry.backoff.ms": func(s *settings, v value) error {
-		s.broker.RetryFirst, s.sender.RetryFirst, s.fetcher.RetryFirst = v.d, v.d, v.d
+		s.broker.RetryFirst, s.sender.RetryFirst, s.fetcher.RetryFirst, s.group.RetryFirst = v.d, v.d, v.d, v.d
 		return nil
 	},
 	"retry.backoff.max.ms": func(s *settings, v value) error {
-		s.broker.RetryMax, s.sender.RetryMax, s.fetcher.RetryMax = v.d, v.d, v.d
+		s.broker.RetryMax, s.sender.RetryMax, s.fetcher.RetryMax, s.group.RetryMax = v.d, v.d, v.d, v.d
 		return nil
 	},
 	"metadata.max.age.ms": func(s *settings, v value) error {
-		s.broker.MetadataMaxAge, s.fetcher.ReplicaAge = v.d, v.d
+		s.broker.MetadataMaxAge, s.fetcher.ReplicaAge, s.group.MaxAge = v.d, v.d, v.d
 		return nil
 	},
 	"metadata.max.idle.ms": func(s *settings, v value) error { s.broker.TopicIdle = v.d; return nil },
@@ -359,11 +380,41 @@ var setters = map[string]func(*settings, value) error{
 		s.fetcher.PartitionBytes = int(v.n)
 		return nil
 	},
-	"check.crcs":        func(s *settings, v value) error { s.fetcher.CheckCRCs = v.on; return nil },
-	"isolation.level":   func(s *settings, v value) error { s.fetcher.Committed = v.text == "read_committed"; return nil },
+	"check.crcs": func(s *settings, v value) error { s.fetcher.CheckCRCs = v.on; return nil },
+	"isolation.level": func(s *settings, v value) error {
+		s.fetcher.Committed = v.text == "read_committed"
+		s.group.Stable = s.fetcher.Committed
+		return nil
+	},
 	"auto.offset.reset": func(s *settings, v value) error { return s.reset(v.text) },
-	"client.rack":       func(s *settings, v value) error { s.fetcher.Rack = v.text; return nil },
+	"client.rack":       func(s *settings, v value) error { s.fetcher.Rack, s.group.Rack = v.text, v.text; return nil },
 	"max.poll.records":  func(s *settings, v value) error { s.poll = int(v.n); return nil },
+	"group.id":          func(s *settings, v value) error { s.group.Group = v.text; return nil },
+	"group.protocol": func(s *settings, v value) error {
+		s.group.Protocol = map[string]coordinator.Protocol{"classic": coordinator.Classic, "consumer": coordinator.Consumer, "auto": coordinator.Auto}[v.text]
+		return nil
+	},
+	"group.instance.id":     func(s *settings, v value) error { s.group.Instance = v.text; return nil },
+	"group.remote.assignor": func(s *settings, v value) error { s.group.Remote = v.text; return nil },
+	"partition.assignment.strategy": func(s *settings, v value) error {
+		s.group.Assignors = nil
+		for _, name := range v.list {
+			a, err := assign.Named(name)
+			if err != nil {
+				return err
+			}
+			s.group.Assignors = append(s.group.Assignors, a)
+		}
+		return nil
+	},
+	"session.timeout.ms":      func(s *settings, v value) error { s.group.Session = v.d; return nil },
+	"heartbeat.interval.ms":   func(s *settings, v value) error { s.group.Heartbeat = v.d; return nil },
+	"max.poll.interval.ms":    func(s *settings, v value) error { s.group.MaxPoll = v.d; return nil },
+	"enable.auto.commit":      func(s *settings, v value) error { s.group.AutoCommit = v.on; return nil },
+	"auto.commit.interval.ms": func(s *settings, v value) error { s.group.AutoInterval = v.d; return nil },
+	"default.api.timeout.ms":  func(s *settings, v value) error { s.group.Timeout = v.d; return nil },
+	"exclude.internal.topics": func(s *settings, v value) error { s.group.Internal = !v.on; return nil },
+	"consumer.timeout.ms":     func(s *settings, v value) error { s.patience = max(0, v.d); return nil },
 	"receive.budget.bytes": func(s *settings, v value) error {
 		s.fetcher.Budget = v.n
 		return nil
@@ -461,7 +512,22 @@ func (s *settings) finish() error {
 	if s.secured && s.set["security.protocol"] == "PLAINTEXT" {
 		return errors.New("security.protocol: PLAINTEXT contradicts the TLS configuration that is given")
 	}
-	return errors.Join(s.broker.Validate(), s.sender.Validate(), s.fetcher.Validate())
+	return errors.Join(s.broker.Validate(), s.sender.Validate(), s.fetcher.Validate(), s.group.Validate(), s.replaced())
+}
+
+// replaced refuses options that mean nothing to the protocol of KIP-848: the broker decides there.
+func (s *settings) replaced() error {
+	if s.group.Protocol != coordinator.Consumer {
+		return nil
+	}
+	var errs []error
+	for _, o := range []struct{ name, instead string }{{"partition.assignment.strategy", "group.remote.assignor"}, {"session.timeout.ms", "the group's consumer.session.timeout.ms on the broker"},
+		{"heartbeat.interval.ms", "the group's consumer.heartbeat.interval.ms on the broker"}} {
+		if s.set[o.name] != "" {
+			errs = append(errs, fmt.Errorf("%s: group.protocol=consumer does not use it; use %s", o.name, o.instead))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func (s *settings) config() actors.Config {

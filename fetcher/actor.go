@@ -59,15 +59,31 @@ func poisons(w role.World) bool {
 func (f *Fetcher) Assign(starts ...Begin) {
 	m := &plan.Assign{}
 	var dropped []plan.Taking
+	var still []cluster.TopicPartition
+	var wake []*role.Waiter
 	f.buf.mu.Lock()
 	for _, s := range starts {
+		if p := f.buf.byTP[s.TopicPartition]; s.released && (p == nil || !p.held) { // it was sought, or is gone
+			continue
+		}
 		offset := s.Offset
 		if !s.Time.IsZero() {
 			offset = AtDefault
 		}
 		gen, d := f.buf.assign(s.TopicPartition, offset)
 		dropped = append(dropped, d...)
+		place := f.buf.byTP[s.TopicPartition]
+		if place.life.state.Load() == paused {
+			still = append(still, s.TopicPartition)
+		}
+		if offset >= 0 {
+			wake = append(wake, place.waiters...)
+			place.waiters = nil
+		}
 		p := plan.Start{TopicPartition: s.TopicPartition, Gen: gen, Offset: s.Offset, Epoch: -1}
+		if s.Epoch > 0 {
+			p.Epoch = s.Epoch - 1
+		}
 		if !s.Time.IsZero() {
 			p.ByTime, p.Time = true, s.Time.UnixMilli()
 		}
@@ -77,7 +93,51 @@ func (f *Fetcher) Assign(starts ...Begin) {
 	if len(dropped) > 0 {
 		f.buf.give(dropped)
 	}
+	for _, w := range wake {
+		f.world.Wake(w)
+	}
 	f.self.Tell(m)
+	if len(still) > 0 { // the core has not heard of a pause while they were held
+		f.self.Tell(&plan.Pause{Parts: still, On: true})
+	}
+}
+
+// Hold assigns partitions that are not read before Release says where they begin, or a seek. Until then they have no position.
+func (f *Fetcher) Hold(parts ...cluster.TopicPartition) {
+	f.buf.mu.Lock()
+	defer f.buf.mu.Unlock()
+	for _, tp := range parts {
+		f.buf.assign(tp, AtDefault)
+		f.buf.byTP[tp].held = true
+	}
+}
+
+// Release begins to read partitions that are still held. Any goroutine may call it.
+func (f *Fetcher) Release(starts ...Begin) {
+	for i := range starts {
+		starts[i].released = true
+	}
+	f.Assign(starts...)
+}
+
+// Read is how far a partition was read.
+type Read struct {
+	cluster.TopicPartition
+	Offset int64 // of the next record
+	Epoch  int32 // leader epoch of the last record; -1: not known
+}
+
+// Reads gives the positions of all partitions that have one, in order.
+func (f *Fetcher) Reads() (out []Read) {
+	f.buf.mu.Lock()
+	defer f.buf.mu.Unlock()
+	for _, p := range f.buf.order {
+		if n := p.life.position.Load(); n >= 0 {
+			out = append(out, Read{p.tp, n, p.life.epoch.Load()})
+		}
+	}
+	slices.SortFunc(out, func(a, b Read) int { return a.Compare(b.TopicPartition) })
+	return out
 }
 
 // Seek moves partitions that are assigned. What was fetched before is dropped, also if it is being read just now.
@@ -182,7 +242,10 @@ func (f *Fetcher) Ready() (*Chunk, error) {
 	return k, err
 }
 
-// Wake ends a Take that waits with nothing: it looks again.
+// Wait waits until there may be something to take, Wake was called, or ctx ends: then its error is returned.
+func (f *Fetcher) Wait(ctx context.Context) error { return f.world.Park(ctx, f.buf.wait) }
+
+// Wake ends a Wait.
 func (f *Fetcher) Wake() { f.world.Wake(f.buf.wait) }
 
 // Position gives the offset that is read next, and waits until it is known.

@@ -23,12 +23,14 @@ type place struct {
 	logStart   int64
 	failed     error // told once by Take, kept for Position
 	chunks     []*Chunk
+	held       bool           // it waits for Release
 	waiters    []*role.Waiter // for the position
 }
 
 // life is a partition between two seeks, as its readers see it: they look at it with every record and take no lock for that.
 type life struct {
 	position atomic.Int64 // -1: not known yet
+	epoch    atomic.Int32 // leader epoch of the last batch that was read; -1
 	state    atomic.Uint32
 }
 
@@ -77,6 +79,7 @@ func (b *buffer) assign(tp cluster.TopicPartition, offset int64) (gen uint64, dr
 	p := b.byTP[tp]
 	next := &life{}
 	next.position.Store(max(offset, -1))
+	next.epoch.Store(-1)
 	if p == nil {
 		p = &place{tp: tp, life: next}
 		b.byTP[tp] = p
@@ -85,7 +88,7 @@ func (b *buffer) assign(tp cluster.TopicPartition, offset int64) (gen uint64, dr
 	}
 	dropped = b.drop(p)
 	next.state.Store(p.life.state.Swap(ended))
-	p.gen, p.life, p.failed = b.gen, next, nil
+	p.gen, p.life, p.failed, p.held = b.gen, next, nil, false
 	return b.gen, dropped
 }
 

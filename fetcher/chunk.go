@@ -73,6 +73,9 @@ func (c *Chunk) Next(v *record.View) bool {
 	return false
 }
 
+// Position is the offset that is read next.
+func (c *Chunk) Position() int64 { return c.from }
+
 // readable tells whether the chunk may be read on: not while its partition is paused, and no more after a seek or a revocation.
 func (c *Chunk) readable() bool {
 	if c.ended {
@@ -133,6 +136,7 @@ func (c *Chunk) open() bool {
 			return c.fail(err)
 		}
 		c.it, c.inBatch = it, true
+		c.life.epoch.Store(b.LeaderEpoch)
 		if c.reuse {
 			c.scratch = out
 		} else if b.Codec == compress.None {

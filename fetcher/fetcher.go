@@ -114,6 +114,10 @@ type Begin struct {
 	Offset int64 // or AtStart, AtEnd, AtDefault
 	// Time, if not zero, begins with the first record of that time or later instead.
 	Time time.Time
+	// Epoch, if not zero, is one more than the leader epoch of the record before: a log that has lost it since is found out (KIP-320).
+	Epoch int32
+
+	released bool // only if it is held
 }
 
 // PartitionError is what went wrong with one partition. The partition stands still until a seek.

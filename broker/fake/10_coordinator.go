@@ -17,6 +17,9 @@ type committed struct {
 
 // coordinatorOf gives the broker that coordinates a key: always the same, as long as it runs.
 func (c *Cluster) coordinatorOf(key string) *node {
+	if n := c.node(c.moved[key]); n != nil && !n.down && !n.fenced {
+		return n
+	}
 	h := fnv.New32a()
 	h.Write([]byte(key))
 	at := int(h.Sum32() % uint32(len(c.nodes)))
@@ -30,7 +33,7 @@ func (c *Cluster) coordinatorOf(key string) *node {
 
 func (c *Cluster) findCoordinator(q *call) {
 	req := q.Req.(*msg.FindCoordinatorRequest)
-	resp := &msg.FindCoordinatorResponse{NodeID: -1, Port: -1}
+	resp := &msg.FindCoordinatorResponse{}
 	injected := c.injected(q.Key)
 	keys := req.CoordinatorKeys
 	if q.Version < 4 {
@@ -61,13 +64,12 @@ func (c *Cluster) coordinates(q *call, group string) protocol.Code {
 	return protocol.None
 }
 
-// offsetCommit keeps the offsets of consumers that assign partitions to themselves; groups with members come with the group APIs.
 func (c *Cluster) offsetCommit(q *call) {
 	req := q.Req.(*msg.OffsetCommitRequest)
 	resp := &msg.OffsetCommitResponse{}
-	code := or(c.injected(q.Key), c.coordinates(q, req.GroupID))
-	if code == protocol.None && (req.MemberID != "" || req.GenerationIDOrMemberEpoch >= 0) && q.Version > 0 {
-		code = protocol.UnknownMemberID
+	g, code := c.coordinated(q, req.GroupID)
+	if code == protocol.None && q.Version > 0 {
+		code = c.mayCommit(g, req, q.Version)
 	}
 	for i := range req.Topics {
 		in := &req.Topics[i]
@@ -76,12 +78,7 @@ func (c *Cluster) offsetCommit(q *call) {
 		for _, p := range in.Partitions {
 			got := or(code, unknown)
 			if got == protocol.None {
-				group := c.groups[req.GroupID]
-				if group == nil {
-					group = map[topicPartition]committed{}
-					c.groups[req.GroupID] = group
-				}
-				group[topicPartition{t.name, p.PartitionIndex}] = committed{p.CommittedOffset, p.CommittedLeaderEpoch, p.CommittedMetadata}
+				g.offsets[topicPartition{t.name, p.PartitionIndex}] = committed{p.CommittedOffset, p.CommittedLeaderEpoch, p.CommittedMetadata}
 			}
 			out.Partitions = append(out.Partitions, msg.OffsetCommitResponseOffsetCommitResponsePartition{PartitionIndex: p.PartitionIndex, ErrorCode: int16(got)})
 		}
@@ -130,8 +127,10 @@ func (c *Cluster) offsetFetch(q *call) {
 }
 
 func (c *Cluster) committed(group, topic string, partition int32) committed {
-	if k, ok := c.groups[group][topicPartition{topic, partition}]; ok {
-		return k
+	if g := c.lookGroup(group); g != nil {
+		if k, ok := g.offsets[topicPartition{topic, partition}]; ok {
+			return k
+		}
 	}
 	return committed{-1, -1, wire.Ptr("")}
 }

@@ -29,7 +29,8 @@ type Cluster struct {
 	later       []*delayed // by time
 	waiting     []*longPoll
 	nextPID     int64
-	groups      map[string]map[topicPartition]committed
+	groups      []*group         // by id
+	moved       map[string]int32 // coordinators by MoveCoordinator
 	seized      []*seizure
 	failures    map[int16][]protocol.Code
 	observe     func(Request)
@@ -86,7 +87,7 @@ func NewCluster(cfg Config) (*Cluster, error) {
 		return nil, err
 	}
 	c := &Cluster{cfg: cfg, rng: rand.New(rand.NewPCG(cfg.Seed, 0x66616b65)), conns: map[ConnID]*conn{}, nextPID: 1000,
-		groups: map[string]map[topicPartition]committed{}, failures: map[int16][]protocol.Code{}, controller: 1}
+		moved: map[string]int32{}, failures: map[int16][]protocol.Code{}, controller: 1}
 	c.ranges, c.lenient = offered(cfg.Release), c.atLeast("2.5")
 	c.id = c.uuid().String()
 	for i := range cfg.Nodes {
@@ -208,6 +209,7 @@ func (c *Cluster) Next() time.Time {
 			add(n.fenceAt)
 		}
 	}
+	c.nextGroups(add)
 	return t
 }
 
@@ -225,6 +227,7 @@ func (c *Cluster) advance(now time.Time) {
 		c.later = c.later[1:]
 		c.finish(d)
 	}
+	c.tickGroups()
 	c.wakeFetches()
 }
 

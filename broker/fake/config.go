@@ -30,6 +30,11 @@ type Config struct {
 	MinISR int
 	// SessionTimeout is after what time a broker that is stopped or paused loses its leaderships. Default 0: at once.
 	SessionTimeout time.Duration
+	// GroupSession and GroupHeartbeat are what the coordinator asks of members of KIP-848 groups (group.consumer.session.timeout.ms, group.consumer.heartbeat.interval.ms).
+	// Default 45 s and 5 s.
+	GroupSession, GroupHeartbeat time.Duration
+	// NoConsumerProtocol refuses group.protocol=consumer as brokers do that have it switched off.
+	NoConsumerProtocol bool
 	// Host gives the host name and port that a broker is known by. Default "broker-ID", 9092; a Server fills in its own.
 	Host func(node int32) (host string, port int32)
 }
@@ -53,6 +58,12 @@ func (c *Config) defaults() error {
 	set(&c.DefaultPartitions, 1)
 	set(&c.MaxMessage, 1048588)
 	set(&c.MinISR, 1)
+	if c.GroupSession == 0 {
+		c.GroupSession = 45 * time.Second
+	}
+	if c.GroupHeartbeat == 0 {
+		c.GroupHeartbeat = 5 * time.Second
+	}
 	if c.Release == "" {
 		c.Release = "4.3"
 	}

@@ -1,6 +1,6 @@
 // Package scenario is one suite of behaviour for three backends: the simulated world, the fake cluster over TCP, and real Apache Kafka.
 //
-//	scenario.go  T: what a scenario works with      producing.go, fetching.go, offsets.go, failures.go  the scenarios
+//	scenario.go  T: what a scenario works with      producing.go, fetching.go, offsets.go, failures.go, groups.go  the scenarios
 //	sim_test.go  in virtual time, from seeds        tcp_test.go  the fake over TCP      real_test.go  real brokers (build tag live)
 //
 // A scenario talks to the facade only, and to Cluster for failures. It runs unchanged on every backend.
@@ -28,7 +28,7 @@ type Scenario struct {
 
 // All gives the scenarios, by area.
 func All() []Scenario {
-	return slices.Concat(producing, fetching, offsets, metadata, failures)
+	return slices.Concat(producing, fetching, offsets, metadata, failures, groups, brokersMatch)
 }
 
 // Cluster is what a scenario may do to brokers; their ids count from 1 on the fake and from 1 on real clusters, too.
@@ -47,6 +47,7 @@ type Env struct {
 	Cluster Cluster
 	Nodes   int
 	Unique  string // makes the names of topics unique
+	Modern  bool   // there is group.protocol=consumer
 }
 
 // T is a running scenario.

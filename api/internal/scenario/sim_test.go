@@ -18,7 +18,7 @@ var seeds = flag.Int("seeds", 3, "seeds for each scenario in the simulated world
 // TestSim plays every scenario in virtual time.
 func TestSim(t *testing.T) {
 	all := scenario.All()
-	if len(all) < 60 {
+	if len(all) < 120 {
 		t.Fatalf("%d scenarios", len(all))
 	}
 	for _, s := range all {
@@ -42,7 +42,7 @@ func play(w *sim.World, s scenario.Scenario) error {
 	}
 	n := sim.NewNetwork(w, c)
 	return scenario.Play(context.Background(), scenario.Env{World: w, Brokers: []string{"broker-1:9092", "broker-2:9092", "broker-3:9092"},
-		Options: []api.Option{api.World(w)}, Cluster: brokers{w, n}, Nodes: 3, Unique: "sim"}, s)
+		Options: []api.Option{api.World(w)}, Cluster: brokers{w, n}, Nodes: 3, Unique: "sim", Modern: true}, s)
 }
 
 // brokers does things to simulated brokers.

@@ -1,0 +1,496 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/kactor-go/kactor/broker"
+	"github.com/kactor-go/kactor/coordinator"
+	"github.com/kactor-go/kactor/fetcher"
+	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/msg"
+)
+
+// Offset is a position to commit, or one that was committed: that of the next record to read.
+type Offset = coordinator.Offset
+
+// GroupMetadata is who a consumer is in its group, as transactions need it.
+type GroupMetadata = coordinator.Identity
+
+// Leaving says whether the group is told when a consumer is closed (KIP-1092).
+type Leaving = coordinator.Leaving
+
+// The ways to leave a group.
+const (
+	LeaveDefault  = coordinator.LeaveDefault  // dynamic members leave; static ones keep their partitions for a restart within the session time-out
+	LeaveGroup    = coordinator.LeaveGroup    // static members leave, too
+	RemainInGroup = coordinator.RemainInGroup // the group is not told: it finds out
+)
+
+// RebalanceListener is told what the group gives to a consumer and takes from it. It is called where the consumer polls, on that goroutine: while it is, no record of the consumer is
+// being handled. It may commit, seek, pause and ask for positions; it must not close the consumer. Any function may be nil.
+type RebalanceListener struct {
+	// Assigned gets the new partitions: with the classic protocol and an eager assignor all, else those that were added.
+	Assigned func(ctx context.Context, parts []TopicPartition)
+	// Revoked gets the partitions that are given up when it returns. What it commits still counts.
+	Revoked func(ctx context.Context, parts []TopicPartition)
+	// Lost gets partitions that belong to others already: nothing can be committed for them. Nil: Revoked is called instead.
+	Lost func(ctx context.Context, parts []TopicPartition)
+}
+
+// modes of a consumer.
+const (
+	free uint8 = iota
+	assigned
+	subscribed
+)
+
+// errNoGroup says that a consumer has no group.
+var errNoGroup = fmt.Errorf("%w: the consumer has no group.id", ErrIllegalState)
+
+// Subscribe reads topics as a member of the group, instead of what was subscribed to before. A name that begins with ^ is a regular expression: topics that match it are read, also those
+// that come into being later, within metadata.max.age.ms. Topics that do not exist are no error: they are read when they do.
+func (c *Consumer) Subscribe(topics ...string) error {
+	if len(topics) == 0 {
+		return errors.New("subscribe: no topics; Unsubscribe ends a subscription")
+	}
+	var names []string
+	var patterns []*regexp.Regexp
+	for _, t := range topics {
+		switch {
+		case t == "":
+			return errors.New("subscribe: a topic has no name")
+		case strings.HasPrefix(t, "^"):
+			re, err := regexp.Compile(t)
+			if err != nil {
+				return fmt.Errorf("subscribe %q: %w", t, err)
+			}
+			patterns = append(patterns, re)
+		default:
+			names = append(names, t)
+		}
+	}
+	if len(patterns) == 0 {
+		return c.subscribe(topics, names, nil, "")
+	}
+	return c.subscribe(topics, nil, func(topic string) bool {
+		return slices.Contains(names, topic) || slices.ContainsFunc(patterns, func(re *regexp.Regexp) bool { return re.MatchString(topic) })
+	}, "")
+}
+
+// SubscribePattern reads the topics whose names match.
+func (c *Consumer) SubscribePattern(re *regexp.Regexp) error {
+	return c.subscribe([]string{re.String()}, nil, re.MatchString, "")
+}
+
+// SubscribeRE2J reads the topics whose names match a regular expression of RE2J on the broker: with group.protocol=consumer, from Kafka 4.1 on (KIP-848).
+func (c *Consumer) SubscribeRE2J(pattern string) error {
+	if pattern == "" {
+		return errors.New("subscribe: the pattern is empty")
+	}
+	return c.subscribe([]string{pattern}, nil, nil, pattern)
+}
+
+func (c *Consumer) subscribe(what, topics []string, pattern func(string) bool, regex string) error {
+	if c.group == nil {
+		return fmt.Errorf("subscribe: %w", errNoGroup)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.mode == assigned {
+		return fmt.Errorf("subscribe: %w: partitions are assigned by hand; Unsubscribe first", ErrIllegalState)
+	}
+	c.mode, c.topics = subscribed, slices.Clone(what)
+	c.group.Seen()
+	c.group.Subscribe(topics, pattern, regex)
+	return nil
+}
+
+// Listen sets the listener of rebalances, instead of the one before.
+func (c *Consumer) Listen(l RebalanceListener) {
+	c.mu.Lock()
+	c.listener = l
+	c.mu.Unlock()
+}
+
+// Subscription gives what is subscribed to: names or patterns.
+func (c *Consumer) Subscription() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.topics)
+}
+
+// Unsubscribe ends subscription and assignment: it commits if it commits automatically, calls the listener, and leaves the group.
+func (c *Consumer) Unsubscribe(ctx context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return public(c.letGo(ctx, LeaveDefault, false))
+}
+
+// letGo commits, gives up everything, and leaves.
+func (c *Consumer) letGo(ctx context.Context, how Leaving, final bool) (err error) {
+	parts := c.fetcher.Assignment()
+	if c.group == nil {
+		c.fetcher.Unassign(parts...)
+		c.mode = free
+		return nil
+	}
+	if len(parts) > 0 && c.set.group.AutoCommit {
+		err = c.commitFinished(ctx, nil)
+	}
+	if len(parts) > 0 && c.mode == subscribed {
+		c.call(ctx, c.listener.Revoked, parts)
+	}
+	c.fetcher.Unassign(parts...)
+	if c.mode == subscribed || final {
+		err = errors.Join(err, c.group.Leave(ctx, how, final))
+	}
+	c.mode, c.topics = free, nil
+	c.fatal.Store(nil)
+	clear(c.paused)
+	clear(c.auto)
+	return err
+}
+
+func (c *Consumer) call(ctx context.Context, f func(context.Context, []TopicPartition), parts []TopicPartition) {
+	if f == nil {
+		return
+	}
+	c.calling.Store(true)
+	defer c.calling.Store(false)
+	f(ctx, slices.Clone(parts))
+}
+
+// tend does what the group wants done, where the application polls: everything that was given out before is finished with.
+func (c *Consumer) tend(ctx context.Context) error {
+	c.group.Seen()
+	if !c.group.Pending() {
+		return c.usable()
+	}
+	hand := c.hand.Swap(nil)
+	defer c.hand.Store(hand)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	w := c.group.Work()
+	for _, f := range w.Callbacks {
+		f()
+	}
+	if w.Rebalance != nil {
+		c.rebalance(ctx, w.Rebalance)
+	}
+	if w.Commit {
+		c.autoCommit()
+	}
+	for _, err := range w.Errors {
+		var fatal *coordinator.Fatal
+		if errors.As(err, &fatal) {
+			c.fatal.Store(fatal)
+		}
+	}
+	if len(w.Errors) > 0 {
+		return errors.Join(w.Errors...)
+	}
+	return c.usable()
+}
+
+func (c *Consumer) usable() error {
+	switch {
+	case c.fatal.Load() != nil:
+		return c.fatal.Load()
+	case c.mode == free && !c.closed.Load():
+		return fmt.Errorf("%w: nothing is subscribed to or assigned", ErrIllegalState)
+	}
+	return nil
+}
+
+// rebalance gives up what the group takes, and takes what it gives.
+func (c *Consumer) rebalance(ctx context.Context, r *coordinator.Rebalance) {
+	if len(r.Revoke) > 0 {
+		switch {
+		case r.Lost && c.listener.Lost != nil:
+			c.call(ctx, c.listener.Lost, r.Revoke)
+		case r.Lost:
+			c.call(ctx, c.listener.Revoked, r.Revoke)
+		default:
+			if c.set.group.AutoCommit {
+				wait, cancel := c.world.WithTimeout(context.WithoutCancel(ctx), c.set.group.RequestTimeout)
+				if err := c.commitFinished(wait, r.Revoke); err != nil {
+					c.log("commit of what is given up", err)
+				}
+				cancel()
+			}
+			c.call(ctx, c.listener.Revoked, r.Revoke)
+		}
+		for _, tp := range c.fetcher.Paused() {
+			if slices.Contains(r.Revoke, tp) {
+				c.paused[tp] = true
+			}
+		}
+		for _, tp := range r.Revoke {
+			delete(c.auto, tp)
+		}
+		c.fetcher.Unassign(r.Revoke...)
+	}
+	if len(r.Assign) > 0 {
+		c.fetcher.Hold(r.Assign...)
+		for _, tp := range r.Assign {
+			if c.paused[tp] {
+				_ = c.fetcher.Pause(tp)
+			}
+		}
+	}
+	c.group.Held(r.Seq)
+	if r.Given {
+		clear(c.paused)
+		c.call(ctx, c.listener.Assigned, r.Assign)
+	}
+	c.group.Done(r.Seq)
+}
+
+func (c *Consumer) log(what string, err error) {
+	if l := c.set.logger; l != nil {
+		l.Warn(what, "group", c.set.group.Group, "err", err)
+	}
+}
+
+// finished are the positions up to which the application is done, of parts or of all: what it has been given, but for the record or batch that it is at.
+func (c *Consumer) finished(parts []TopicPartition) (out []Offset) {
+	hand := c.hand.Load()
+	for _, r := range c.fetcher.Reads() {
+		if parts != nil && !slices.Contains(parts, r.TopicPartition) {
+			continue
+		}
+		if hand != nil && hand.TopicPartition == r.TopicPartition {
+			r.Offset = min(r.Offset, hand.from)
+			if hand.each {
+				r.Offset--
+			}
+		}
+		if r.Offset >= 0 {
+			out = append(out, Offset{Partition: r.TopicPartition, Offset: r.Offset, Epoch: r.Epoch})
+		}
+	}
+	return out
+}
+
+// news drops offsets that were committed already.
+func (c *Consumer) news(offsets []Offset) []Offset {
+	return slices.DeleteFunc(offsets, func(o Offset) bool {
+		last, ok := c.auto[o.Partition]
+		return ok && last == o.Offset
+	})
+}
+
+func (c *Consumer) commitFinished(ctx context.Context, parts []TopicPartition) error {
+	offsets := c.news(c.finished(parts))
+	if len(offsets) == 0 {
+		return nil
+	}
+	return c.group.Commit(ctx, offsets...)
+}
+
+func (c *Consumer) autoCommit() {
+	offsets := c.news(c.finished(nil))
+	if len(offsets) == 0 {
+		return
+	}
+	c.group.CommitAsync(func(err error) {
+		if err != nil {
+			c.log("automatic commit", err)
+			return
+		}
+		for _, o := range offsets { // not before: who gives a partition up must know that its position is kept
+			c.auto[o.Partition] = o.Offset
+		}
+	}, offsets...)
+}
+
+// Commit commits offsets and waits for the outcome; without any the positions of all partitions that are read: everything that was given out, also the record at hand. It retries what goes away by itself,
+// as long as ctx lasts and at most default.api.timeout.ms. For a partition that is not this member's the error is ErrNotOwned or ErrFenced, and nothing was committed.
+func (c *Consumer) Commit(ctx context.Context, offsets ...Offset) error {
+	if c.group == nil {
+		return fmt.Errorf("commit: %w", errNoGroup)
+	}
+	if err := checkOffsets(offsets); err != nil {
+		return err
+	}
+	if len(offsets) == 0 {
+		if offsets = c.positions(); len(offsets) == 0 {
+			return nil
+		}
+	}
+	return public(c.group.Commit(ctx, offsets...))
+}
+
+// CommitAsync commits offsets as Commit does, without waiting: done, if not nil, is called with the outcome where the consumer polls next. Outcomes come in the order of the commits.
+func (c *Consumer) CommitAsync(done func(error), offsets ...Offset) error {
+	if c.group == nil {
+		return fmt.Errorf("commit: %w", errNoGroup)
+	}
+	if err := checkOffsets(offsets); err != nil {
+		return err
+	}
+	if len(offsets) == 0 {
+		offsets = c.positions()
+	}
+	c.group.CommitAsync(func(err error) {
+		if done != nil {
+			done(public(err))
+		}
+	}, offsets...)
+	return nil
+}
+
+func checkOffsets(offsets []Offset) error {
+	for _, o := range offsets {
+		if o.Partition.Topic == "" || o.Partition.Partition < 0 || o.Offset < 0 {
+			return fmt.Errorf("commit: offset %d of %q/%d is none", o.Offset, o.Partition.Topic, o.Partition.Partition)
+		}
+	}
+	return nil
+}
+
+func (c *Consumer) positions() (out []Offset) {
+	for _, r := range c.fetcher.Reads() {
+		out = append(out, Offset{Partition: r.TopicPartition, Offset: r.Offset, Epoch: r.Epoch})
+	}
+	return out
+}
+
+// Committed asks for the group's committed offsets. Partitions without one are not in the answer.
+func (c *Consumer) Committed(ctx context.Context, parts ...TopicPartition) (map[TopicPartition]Offset, error) {
+	if c.group == nil {
+		return nil, fmt.Errorf("committed: %w", errNoGroup)
+	}
+	got, err := c.group.Committed(ctx, parts...)
+	if err != nil {
+		return nil, public(err)
+	}
+	out := map[TopicPartition]Offset{}
+	for _, o := range got {
+		if o.Offset >= 0 {
+			out[o.Partition] = o
+		}
+	}
+	return out, nil
+}
+
+// EnforceRebalance asks the group to divide its partitions anew (KIP-568). With group.protocol=consumer it does nothing: the broker decides.
+func (c *Consumer) EnforceRebalance(reason string) error {
+	if c.group == nil {
+		return fmt.Errorf("enforce a rebalance: %w", errNoGroup)
+	}
+	c.group.Enforce(reason)
+	return nil
+}
+
+// GroupMetadata tells who the consumer is in its group.
+func (c *Consumer) GroupMetadata() GroupMetadata {
+	if c.group == nil {
+		return GroupMetadata{Generation: -1}
+	}
+	return c.group.Identity()
+}
+
+// Wakeup makes Poll, or the next step of an iterator, return with ErrWakeup, whether it waits now or is called next. Any goroutine may call it.
+func (c *Consumer) Wakeup() {
+	c.woken.Store(true)
+	c.fetcher.Wake()
+}
+
+// Topics asks for the names of all topics that the client may see, internal ones aside.
+func (c *Consumer) Topics(ctx context.Context) ([]string, error) {
+	req := &msg.MetadataRequest{}
+	req.SetDefaults()
+	req.Topics = nil
+	reply, err := broker.Call(ctx, c.client.system.Cluster(), broker.Route{Req: req, Fit: func(version int16, _ protocol.Request) error {
+		if version == 0 {
+			req.Topics = []msg.MetadataRequestMetadataRequestTopic{}
+		}
+		return nil
+	}})
+	if err != nil {
+		return nil, public(err)
+	}
+	var names []string
+	resp := reply.Resp.(*msg.MetadataResponse)
+	for i := range resp.Topics {
+		if t := &resp.Topics[i]; t.Name != nil && t.ErrorCode == 0 && !t.IsInternal {
+			names = append(names, *t.Name)
+		}
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// hand is what the application is at: a record, or a batch.
+type hand struct {
+	TopicPartition
+	from int64 // below is finished
+	each bool  // the position is one behind the record at hand
+}
+
+// take waits for the next chunk, and meanwhile does what the group wants done.
+func (c *Consumer) take(ctx context.Context) (*fetcher.Chunk, error) {
+	for {
+		if c.woken.CompareAndSwap(true, false) {
+			return nil, ErrWakeup
+		}
+		if c.group != nil {
+			if err := c.tend(ctx); err != nil {
+				return nil, err
+			}
+		}
+		k, err := c.fetcher.Ready()
+		if k != nil || err != nil {
+			return k, err
+		}
+		if err := c.rest(ctx); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// rest waits until something has come.
+func (c *Consumer) rest(ctx context.Context) error {
+	if c.group == nil {
+		return c.fetcher.Wait(ctx)
+	}
+	c.group.Waiting(true)
+	defer c.group.Waiting(false)
+	return c.fetcher.Wait(ctx)
+}
+
+// members are a client's consumers that have a group.
+type members struct {
+	mu   sync.Mutex
+	list []*Consumer
+}
+
+func (m *members) add(k *Consumer) {
+	m.mu.Lock()
+	m.list = append(m.list, k)
+	m.mu.Unlock()
+}
+
+func (m *members) remove(k *Consumer) {
+	m.mu.Lock()
+	m.list = slices.DeleteFunc(m.list, func(o *Consumer) bool { return o == k })
+	m.mu.Unlock()
+}
+
+// close closes all.
+func (m *members) close(ctx context.Context) (err error) {
+	m.mu.Lock()
+	list := slices.Clone(m.list)
+	m.mu.Unlock()
+	for _, k := range list {
+		err = errors.Join(err, k.Close(ctx))
+	}
+	return err
+}

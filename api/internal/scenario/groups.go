@@ -1,0 +1,704 @@
+package scenario
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/kactor-go/kactor/actors/role"
+	"github.com/kactor-go/kactor/api"
+	"github.com/kactor-go/kactor/protocol"
+)
+
+// flavour is a way for groups to divide partitions.
+type flavour struct {
+	name  string
+	props []string
+}
+
+var flavours = []flavour{
+	{"range", []string{"partition.assignment.strategy", "range", "session.timeout.ms", "6000", "heartbeat.interval.ms", "500"}},
+	{"cooperative-sticky", []string{"partition.assignment.strategy", "cooperative-sticky", "session.timeout.ms", "6000", "heartbeat.interval.ms", "500"}},
+	{"consumer", []string{"group.protocol", "consumer"}},
+}
+
+func (f flavour) modern() bool { return f.name == "consumer" }
+
+// incremental tells whether members keep what they own while others come and go.
+func (f flavour) incremental() bool { return f.name != "range" }
+
+// G is a scenario's group.
+type G struct {
+	*T
+	flavour
+	client *api.Client
+	group  string
+	topic  string
+	ledger ledger
+}
+
+// ledger has what members have read.
+type ledger struct {
+	mu   sync.Mutex
+	seen map[string]int // by partition and value
+	all  int
+}
+
+func (l *ledger) add(r *api.Record) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.seen == nil {
+		l.seen = map[string]int{}
+	}
+	l.seen[fmt.Sprintf("%d:%s", r.Partition, r.Value)]++
+	l.all++
+}
+
+func (l *ledger) distinct() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.seen)
+}
+
+func (l *ledger) total() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.all
+}
+
+// grouped is a scenario for every flavour. Where the cluster does not have the consumer protocol, that flavour has a clear error to show.
+func grouped(name string, partitions int32, run func(g *G)) (out []Scenario) {
+	for _, f := range flavours {
+		out = append(out, Scenario{"group " + f.name + ": " + name, func(t *T) {
+			c := t.dial()
+			g := &G{T: t, flavour: f, client: c, topic: t.topic(c, partitions)}
+			g.group = "group-" + g.topic
+			if f.modern() && !t.Modern {
+				g.refused()
+				return
+			}
+			run(g)
+		}})
+	}
+	return out
+}
+
+// refused sees to it that an old cluster is told of clearly.
+func (g *G) refused() {
+	k := g.consumer()
+	t := g.T
+	t.ok(k.Subscribe(g.topic))
+	_, err := k.Poll(t.ctx)
+	t.is(err, protocol.UnsupportedVersion)
+	var e *api.GroupError
+	if !errors.As(err, &e) || !strings.Contains(err.Error(), "group.protocol=consumer") {
+		t.Failf("the error is %v", err)
+	}
+	t.ok(k.Close(t.ctx))
+}
+
+// consumer makes a consumer of the group on a client of its own.
+func (g *G) consumer(opts ...api.Option) *api.Consumer {
+	c := g.dial()
+	k, err := c.Consumer(g.group, slices.Concat([]api.Option{props(slices.Concat([]string{"auto.offset.reset", "earliest"}, g.props)...)}, opts)...)
+	g.ok(err)
+	return k
+}
+
+// member reads on its own until it is stopped.
+type member struct {
+	g    *G
+	k    *api.Consumer
+	stop context.CancelFunc
+	run  *running
+
+	mu       sync.Mutex
+	assigned int // calls of the listener
+	revoked  int
+	lost     int
+	own      map[api.TopicPartition]bool
+	wrong    error
+}
+
+// joins makes a member that reads and fills the ledger.
+func (g *G) joins(opts ...api.Option) *member {
+	m := &member{g: g, own: map[api.TopicPartition]bool{}}
+	listener := api.RebalanceListener{
+		Assigned: func(_ context.Context, parts []api.TopicPartition) { m.listen(&m.assigned, parts, true) },
+		Revoked:  func(_ context.Context, parts []api.TopicPartition) { m.listen(&m.revoked, parts, false) },
+		Lost:     func(_ context.Context, parts []api.TopicPartition) { m.listen(&m.lost, parts, false) },
+	}
+	m.k = g.consumer(append([]api.Option{api.Topics(g.topic), api.OnRebalance(listener)}, opts...)...)
+	var ctx context.Context
+	ctx, m.stop = context.WithCancel(g.ctx)
+	m.run = g.goes("member", func() error {
+		for r, err := range m.k.Records(ctx) {
+			if err != nil {
+				return err
+			}
+			g.ledger.add(r)
+		}
+		return nil
+	})
+	return m
+}
+
+func (m *member) listen(count *int, parts []api.TopicPartition, gets bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	*count++
+	for _, tp := range parts {
+		if m.own[tp] == gets {
+			m.wrong = fmt.Errorf("%s: assigned %v, but owned was %v", tp, gets, m.own[tp])
+		}
+		m.own[tp] = gets
+		if !gets {
+			delete(m.own, tp)
+		}
+	}
+}
+
+func (m *member) owns() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.own)
+}
+
+func (m *member) counts() (assigned, revoked, lost int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.assigned, m.revoked, m.lost
+}
+
+// halt stops reading, and waits until it has.
+func (m *member) halt() {
+	m.stop()
+	m.run.wait()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.g.ok(m.wrong)
+}
+
+// leave stops reading and closes the consumer.
+func (m *member) leave(how ...api.Leaving) {
+	m.halt()
+	m.g.ok(m.k.Close(m.g.ctx, how...))
+}
+
+// until waits for a condition.
+func (t *T) until(what string, cond func() bool) {
+	for !cond() {
+		if t.ctx.Err() != nil {
+			t.Failf("waited in vain: %s", what)
+		}
+		w, cancel := t.within(20 * time.Millisecond)
+		_ = t.World.Park(w, role.NewWaiter())
+		cancel()
+	}
+}
+
+// write fills every partition with values from..to-1.
+func (g *G) write(partitions int32, from, to int) {
+	p := g.producer(g.client)
+	for i := from; i < to; i++ {
+		for n := range partitions {
+			g.send(p, &api.Record{Topic: g.topic, Partition: n, Fixed: true, Value: fmt.Append(nil, i)})
+		}
+	}
+	g.flush(p)
+	g.ok(p.Close(g.ctx))
+}
+
+// share waits until the members own so many partitions each.
+func (g *G) share(want map[*member]int) {
+	g.until(fmt.Sprintf("the shares %v", slices.Sorted(maps.Values(want))), func() bool {
+		for m, n := range want {
+			if m.owns() != n {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+var groups = slices.Concat(
+	grouped("a member reads everything, and the next one goes on where it was", 2, func(g *G) {
+		g.write(2, 0, 50)
+		m := g.joins()
+		g.until("100 records", func() bool { return g.ledger.total() == 100 })
+		m.leave()
+		g.write(2, 50, 60)
+		k := g.consumer(api.Topics(g.topic))
+		records := g.read(k, 20)
+		for _, r := range records {
+			if r.Offset < 50 {
+				g.Failf("offset %d was read again", r.Offset)
+			}
+		}
+		g.none(k)
+	}),
+	grouped("two members share the partitions", 4, func(g *G) {
+		a, b := g.joins(), g.joins()
+		g.share(map[*member]int{a: 2, b: 2})
+		g.write(4, 0, 50)
+		g.until("200 records", func() bool { return g.ledger.total() == 200 })
+		equal(g.T, "distinct records", g.ledger.distinct(), 200)
+		a.leave()
+		b.leave()
+	}),
+	grouped("a member that leaves gives its partitions to the others", 4, func(g *G) {
+		a, b := g.joins(), g.joins()
+		g.share(map[*member]int{a: 2, b: 2})
+		g.write(4, 0, 20)
+		g.until("80 records", func() bool { return g.ledger.total() == 80 })
+		b.leave()
+		g.share(map[*member]int{a: 4})
+		g.write(4, 20, 40)
+		g.until("160 records", func() bool { return g.ledger.total() >= 160 })
+		equal(g.T, "records read", g.ledger.total(), 160)
+		equal(g.T, "distinct records", g.ledger.distinct(), 160)
+		a.leave()
+	}),
+	grouped("members come while records flow, and nothing is lost", 6, func(g *G) {
+		a := g.joins()
+		g.share(map[*member]int{a: 6})
+		flow := g.goes("flow", func() error { g.write(6, 0, 100); return nil })
+		b := g.joins()
+		c := g.joins()
+		g.share(map[*member]int{a: 2, b: 2, c: 2})
+		flow.wait()
+		g.until("600 records", func() bool { return g.ledger.distinct() == 600 })
+		if n := g.ledger.total(); n != 600 { // what was handled was committed before it changed hands
+			g.Failf("%d records were read, 600 written", n)
+		}
+		a.leave()
+		b.leave()
+		c.leave()
+	}),
+	grouped("a member that falls silent loses its partitions", 2, func(g *G) {
+		a, b := g.joins(), g.joins()
+		g.share(map[*member]int{a: 1, b: 1})
+		b.leave(api.RemainInGroup)
+		g.until("the other has all", func() bool { return a.owns() == 2 })
+		g.write(2, 0, 10)
+		g.until("20 records", func() bool { return g.ledger.distinct() == 20 })
+		a.leave()
+	}),
+	grouped("the listener is told what comes and what goes", 4, func(g *G) {
+		a := g.joins()
+		g.share(map[*member]int{a: 4})
+		b := g.joins()
+		g.share(map[*member]int{a: 2, b: 2})
+		assigned, revoked, lost := a.counts()
+		if revoked != 1 || lost != 0 || assigned < 1 {
+			g.Failf("assigned %d times, revoked %d times, lost %d times", assigned, revoked, lost)
+		}
+		if _, revoked, _ := b.counts(); revoked != 0 {
+			g.Failf("the new member had %d revocations", revoked)
+		}
+		a.leave()
+		_, revoked, _ = a.counts()
+		equal(g.T, "revocations after closing", revoked, 2)
+		b.leave()
+	}),
+	grouped("what did not move is not revoked", 4, func(g *G) {
+		a := g.joins()
+		g.share(map[*member]int{a: 4})
+		var mu sync.Mutex
+		var gone []api.TopicPartition
+		a.k.Listen(api.RebalanceListener{Revoked: func(_ context.Context, parts []api.TopicPartition) {
+			mu.Lock()
+			gone = append(gone, parts...)
+			mu.Unlock()
+			a.listen(&a.revoked, parts, false)
+		}, Assigned: func(_ context.Context, parts []api.TopicPartition) { a.listen(&a.assigned, parts, true) }})
+		b := g.joins()
+		g.share(map[*member]int{a: 2, b: 2})
+		mu.Lock()
+		n := len(gone)
+		mu.Unlock()
+		if g.incremental() {
+			equal(g.T, "revoked partitions", n, 2)
+		} else {
+			equal(g.T, "revoked partitions", n, 4)
+		}
+		a.leave()
+		b.leave()
+	}),
+	grouped("offsets are committed and told", 2, func(g *G) {
+		g.write(2, 0, 10)
+		k := g.consumer(api.Topics(g.topic), props("enable.auto.commit", "false"))
+		g.read(k, 20)
+		all := parts(g.topic, 2)
+		none, err := k.Committed(g.ctx, all...)
+		g.ok(err)
+		equal(g.T, "offsets before a commit", len(none), 0)
+		g.ok(k.Commit(g.ctx))
+		g.ok(k.Commit(g.ctx, api.Offset{Partition: all[1], Offset: 7, Epoch: -1, Metadata: "by hand"}))
+		got, err := k.Committed(g.ctx, all...)
+		g.ok(err)
+		equal(g.T, "offset of partition 0", got[all[0]].Offset, 10)
+		equal(g.T, "offset of partition 1", got[all[1]].Offset, 7)
+		equal(g.T, "metadata", got[all[1]].Metadata, "by hand")
+		g.ok(k.Close(g.ctx))
+		again := g.consumer(api.Topics(g.topic))
+		records := g.read(again, 3)
+		equal(g.T, "values", values(records), "7 8 9")
+		g.none(again)
+	}),
+	grouped("asynchronous commits end in order, where the consumer polls", 1, func(g *G) {
+		g.write(1, 0, 30)
+		k := g.consumer(api.Topics(g.topic), props("enable.auto.commit", "false", "max.poll.records", "1"))
+		var done []int
+		for i := range 20 {
+			g.read(k, 1)
+			g.ok(k.CommitAsync(func(err error) {
+				g.ok(err)
+				done = append(done, i)
+			}))
+		}
+		g.ok(k.Commit(g.ctx))
+		g.read(k, 1)
+		if !slices.IsSorted(done) || len(done) != 20 {
+			g.Failf("the outcomes came as %v", done)
+		}
+		got, err := k.Committed(g.ctx, parts(g.topic, 1)...)
+		g.ok(err)
+		equal(g.T, "offset", got[parts(g.topic, 1)[0]].Offset, 20)
+	}),
+	grouped("what was not finished is read again", 1, func(g *G) {
+		g.write(1, 0, 10)
+		k := g.consumer(api.Topics(g.topic))
+		n := 0
+		for r, err := range k.Records(g.ctx) {
+			g.ok(err)
+			if n++; n == 5 {
+				equal(g.T, "the record at hand", string(r.Value), "4")
+				break
+			}
+		}
+		g.ok(k.Close(g.ctx))
+		again := g.consumer(api.Topics(g.topic))
+		equal(g.T, "values", values(g.read(again, 6)), "4 5 6 7 8 9")
+	}),
+	grouped("nobody commits for what is another's", 2, func(g *G) {
+		a := g.joins()
+		g.share(map[*member]int{a: 2})
+		b := g.joins()
+		g.share(map[*member]int{a: 1, b: 1})
+		a.mu.Lock()
+		var other api.TopicPartition
+		for _, tp := range parts(g.topic, 2) {
+			if !a.own[tp] {
+				other = tp
+			}
+		}
+		a.mu.Unlock()
+		g.is(a.k.Commit(g.ctx, api.Offset{Partition: other, Offset: 5}), api.ErrNotOwned)
+		got, err := b.k.Committed(g.ctx, other)
+		g.ok(err)
+		if got[other].Offset == 5 {
+			g.Failf("the commit of who does not own %s was taken", other)
+		}
+		a.leave()
+		b.leave()
+	}),
+	grouped("a pause survives a rebalance", 2, func(g *G) {
+		g.write(2, 0, 5)
+		a := g.joins()
+		g.until("10 records", func() bool { return g.ledger.total() == 10 })
+		g.ok(a.k.Pause(parts(g.topic, 2)...))
+		b := g.joins()
+		g.share(map[*member]int{a: 1, b: 1})
+		b.leave()
+		g.share(map[*member]int{a: 2})
+		if len(a.k.Paused()) == 0 {
+			g.Failf("nothing is paused after the rebalance")
+		}
+		g.write(2, 5, 6)
+		g.ok(a.k.Resume(a.k.Paused()...))
+		g.until("12 records", func() bool { return g.ledger.distinct() == 12 })
+		a.leave()
+	}),
+	grouped("a topic that gets more partitions is read whole", 1, func(g *G) {
+		m := g.joins(props("metadata.max.age.ms", "1000"))
+		g.share(map[*member]int{m: 1})
+		results, err := g.client.Admin().CreatePartitions(g.ctx, map[string]int32{g.topic: 3})
+		g.ok(err)
+		g.ok(results[g.topic])
+		g.led(g.client, g.topic, 3)
+		g.share(map[*member]int{m: 3})
+		g.write(3, 0, 5)
+		g.until("15 records", func() bool { return g.ledger.distinct() == 15 })
+		m.leave()
+	}),
+	grouped("a topic that does not exist yet is read when it does", 1, func(g *G) {
+		late := g.T.name()
+		k := g.consumer(api.Topics(late), props("metadata.max.age.ms", "1000", "allow.auto.create.topics", "false"))
+		g.none(k)
+		g.create(g.client, late, 1)
+		p := g.producer(g.client)
+		g.fill(p, late, 0, 5)
+		g.inOrder(g.read(k, 5))
+	}),
+	grouped("a pattern finds topics that come later", 1, func(g *G) {
+		prefix := g.T.name()
+		g.create(g.client, prefix+"-a", 1)
+		k := g.consumer(props("metadata.max.age.ms", "1000"))
+		g.ok(k.SubscribePattern(regexp.MustCompile("^" + regexp.QuoteMeta(prefix) + "-[a-z]$")))
+		p := g.producer(g.client)
+		g.fill(p, prefix+"-a", 0, 3)
+		g.read(k, 3)
+		g.create(g.client, prefix+"-b", 1)
+		g.create(g.client, prefix+"-other", 1)
+		g.fill(p, prefix+"-b", 0, 3)
+		g.fill(p, prefix+"-other", 0, 3)
+		equal(g.T, "the topic", g.read(k, 3)[0].Topic, prefix+"-b")
+		g.none(k)
+	}),
+	grouped("another subscription replaces the one before", 1, func(g *G) {
+		second := g.T.topic(g.client, 1)
+		g.write(1, 0, 3)
+		p := g.producer(g.client)
+		g.fill(p, second, 0, 4)
+		k := g.consumer(api.Topics(g.topic))
+		g.read(k, 3)
+		g.ok(k.Subscribe(second))
+		for _, r := range g.read(k, 4) {
+			equal(g.T, "topic", r.Topic, second)
+		}
+		equal(g.T, "subscription", strings.Join(k.Subscription(), " "), second)
+		equal(g.T, "assignment", fmt.Sprint(k.Assignment()), fmt.Sprint(parts(second, 1)))
+	}),
+	grouped("who unsubscribes has nothing, and may subscribe again", 1, func(g *G) {
+		g.write(1, 0, 3)
+		k := g.consumer(api.Topics(g.topic))
+		g.read(k, 3)
+		g.ok(k.Unsubscribe(g.ctx))
+		equal(g.T, "partitions", len(k.Assignment()), 0)
+		_, err := k.Poll(g.ctx)
+		g.is(err, api.ErrIllegalState)
+		g.write(1, 3, 5)
+		g.ok(k.Subscribe(g.topic))
+		equal(g.T, "values", values(g.read(k, 2)), "3 4")
+	}),
+	grouped("the listener may seek and ask for positions", 1, func(g *G) {
+		g.write(1, 0, 10)
+		tp := parts(g.topic, 1)[0]
+		var position int64
+		var failed error
+		k := g.consumer()
+		k.Listen(api.RebalanceListener{Assigned: func(ctx context.Context, got []api.TopicPartition) {
+			if len(got) == 0 {
+				return
+			}
+			if failed = k.Seek(tp, 6); failed == nil {
+				position, failed = k.Position(ctx, tp)
+			}
+		}})
+		g.ok(k.Subscribe(g.topic))
+		equal(g.T, "values", values(g.read(k, 4)), "6 7 8 9")
+		g.ok(failed)
+		equal(g.T, "position", position, 6)
+	}),
+	grouped("what is committed while partitions are given up counts", 2, func(g *G) {
+		g.write(2, 0, 10)
+		var committed error
+		a := g.consumer(props("enable.auto.commit", "false"))
+		a.Listen(api.RebalanceListener{Revoked: func(ctx context.Context, got []api.TopicPartition) {
+			for _, tp := range got {
+				if n, err := a.Position(ctx, tp); err == nil {
+					committed = errors.Join(committed, a.Commit(ctx, api.Offset{Partition: tp, Offset: n, Epoch: -1}))
+				}
+			}
+		}})
+		g.ok(a.Subscribe(g.topic))
+		g.read(a, 20)
+		g.ok(a.Close(g.ctx))
+		g.ok(committed)
+		b := g.consumer(api.Topics(g.topic))
+		g.none(b)
+	}),
+	grouped("a static member that is back has its partitions again", 2, func(g *G) {
+		a, b := g.joins(props("group.instance.id", "a")), g.joins(props("group.instance.id", "b"))
+		g.share(map[*member]int{a: 1, b: 1})
+		assigned, revoked, _ := a.counts()
+		b.leave()
+		b = g.joins(props("group.instance.id", "b"))
+		g.share(map[*member]int{a: 1, b: 1})
+		g.write(2, 0, 5)
+		g.until("10 records", func() bool { return g.ledger.distinct() == 10 })
+		if assigned2, revoked2, _ := a.counts(); assigned2 != assigned || revoked2 != revoked {
+			g.Failf("the other member noticed: assigned %d then %d times, revoked %d then %d times", assigned, assigned2, revoked, revoked2)
+		}
+		a.leave(api.LeaveGroup)
+		b.leave(api.LeaveGroup)
+	}),
+	grouped("one instance id has one member", 1, func(g *G) {
+		first := g.consumer(api.Topics(g.topic), props("group.instance.id", "one"))
+		g.write(1, 0, 1)
+		g.read(first, 1)
+		second := g.consumer(api.Topics(g.topic), props("group.instance.id", "one"))
+		fenced, alive := first, second
+		if g.modern() { // the new one is refused, with the classic protocol the old one goes
+			fenced, alive = second, first
+		}
+		other := g.goes("alive", func() error {
+			g.write(1, 1, 2)
+			for {
+				if records, err := alive.Poll(g.ctx); len(records) > 0 || err != nil {
+					return err
+				}
+			}
+		})
+		if !g.modern() {
+			other.wait()
+		}
+		var e *api.GroupError
+		for {
+			_, err := fenced.Poll(g.ctx)
+			if errors.As(err, &e) {
+				break
+			}
+			g.ok(err)
+		}
+		if g.modern() {
+			g.is(e, protocol.UnreleasedInstanceID)
+			other.wait()
+		} else {
+			g.is(e, protocol.FencedInstanceID)
+		}
+		g.ok(alive.Close(g.ctx, api.LeaveGroup))
+	}),
+	grouped("an application that does not poll loses its partitions, and is back when it does", 2, func(g *G) {
+		a := g.joins()
+		slow := g.consumer(api.Topics(g.topic), props("max.poll.interval.ms", "3000", "max.poll.records", "1"))
+		for len(slow.Assignment()) != 1 || a.owns() != 1 {
+			ctx, cancel := g.within(50 * time.Millisecond)
+			_, _ = slow.Poll(ctx)
+			cancel()
+		}
+		g.write(2, 0, 4)
+		g.read(slow, 1)
+		g.until("the other has all", func() bool { return a.owns() == 2 })
+		tp := parts(g.topic, 2)
+		err := slow.Commit(g.ctx, api.Offset{Partition: tp[0], Offset: 1}, api.Offset{Partition: tp[1], Offset: 1})
+		g.is(err, api.ErrNotOwned)
+		back := g.goes("back", func() error {
+			for a.owns() == 2 {
+				ctx, cancel := g.within(200 * time.Millisecond)
+				_, err := slow.Poll(ctx)
+				cancel()
+				if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+					return err
+				}
+			}
+			return nil
+		})
+		back.wait()
+		a.leave()
+	}),
+	grouped("a group goes on when its coordinator fails", 2, func(g *G) {
+		a, b := g.joins(), g.joins()
+		g.share(map[*member]int{a: 1, b: 1})
+		g.write(2, 0, 10)
+		g.until("20 records", func() bool { return g.ledger.distinct() == 20 })
+		for n := range int32(g.Nodes) {
+			g.Cluster.Stop(n + 1)
+			g.sleep(time.Second)
+			g.Cluster.Start(n + 1)
+			g.sleep(time.Second)
+		}
+		g.write(2, 10, 20)
+		g.until("40 records", func() bool { return g.ledger.distinct() == 40 })
+		g.share(map[*member]int{a: 1, b: 1})
+		a.leave()
+		b.leave()
+	}),
+	grouped("partitions assigned by hand begin where the group has committed", 2, func(g *G) {
+		g.write(2, 0, 10)
+		k := g.consumer(props("enable.auto.commit", "false"))
+		tp := parts(g.topic, 2)
+		g.ok(k.Assign(tp...))
+		g.read(k, 20)
+		g.ok(k.Commit(g.ctx, api.Offset{Partition: tp[0], Offset: 8, Epoch: -1}))
+		g.is(k.Subscribe(g.topic), api.ErrIllegalState)
+		g.ok(k.Close(g.ctx))
+		again := g.consumer()
+		g.ok(again.Assign(tp[0]))
+		equal(g.T, "values", values(g.read(again, 2)), "8 9")
+	}),
+	grouped("calls that do not fit are refused", 1, func(g *G) {
+		k := g.consumer(api.Topics(g.topic))
+		tp := parts(g.topic, 1)
+		g.is(k.Assign(tp...), api.ErrIllegalState)
+		g.is(k.IncrementalAssign(tp...), api.ErrIllegalState)
+		g.is(k.Unassign(tp...), api.ErrIllegalState)
+		alone, err := g.client.Consumer("")
+		g.ok(err)
+		g.is(alone.Subscribe(g.topic), api.ErrIllegalState)
+		g.is(alone.Commit(g.ctx), api.ErrIllegalState)
+		if err := k.Commit(g.ctx, api.Offset{Partition: tp[0], Offset: -1}); err == nil {
+			g.Failf("a negative offset was committed")
+		}
+		g.ok(k.Close(g.ctx))
+		g.ok(k.Close(g.ctx))
+		_, err = k.Poll(g.ctx)
+		g.is(err, api.ErrClosed)
+	}),
+	grouped("a consumer can be woken, and may be left waiting only so long", 1, func(g *G) {
+		k := g.consumer(api.Topics(g.topic), props("consumer.timeout.ms", "500"))
+		waker := g.goes("waker", func() error { g.sleep(50 * time.Millisecond); k.Wakeup(); return nil })
+		_, err := k.Poll(g.ctx)
+		g.is(err, api.ErrWakeup)
+		waker.wait()
+		g.write(1, 0, 3)
+		n := 0
+		for _, err := range k.Records(g.ctx) {
+			g.ok(err)
+			n++
+		}
+		if n != 3 {
+			g.Failf("%d records before the time was over", n)
+		}
+		g.ok(g.ctx.Err())
+	}),
+)
+
+// brokersMatch are for clusters that match patterns themselves.
+var brokersMatch = []Scenario{
+	{"the broker finds topics for a group", func(t *T) {
+		c := t.dial()
+		prefix := t.name()
+		t.create(c, prefix+"-a", 1)
+		k, err := c.Consumer("group-"+prefix, props("group.protocol", "consumer", "auto.offset.reset", "earliest"))
+		t.ok(err)
+		t.ok(k.SubscribeRE2J(regexp.QuoteMeta(prefix) + "-[a-z]"))
+		if !t.Modern {
+			_, err := k.Poll(t.ctx)
+			t.is(err, protocol.UnsupportedVersion)
+			return
+		}
+		p := t.producer(c)
+		t.fill(p, prefix+"-a", 0, 3)
+		equal(t, "topic", t.read(k, 3)[0].Topic, prefix+"-a")
+	}},
+	{"a group uses the protocol that the cluster has", func(t *T) {
+		c := t.dial()
+		topic := t.topic(c, 1)
+		k, err := c.Consumer("group-"+topic, api.Topics(topic), props("group.protocol", "auto", "auto.offset.reset", "earliest"))
+		t.ok(err)
+		t.fill(t.producer(c), topic, 0, 3)
+		t.inOrder(t.read(k, 3))
+		if modern := k.GroupMetadata().Protocol != 0; modern != t.Modern {
+			t.Failf("the member is %+v", k.GroupMetadata())
+		}
+		t.ok(k.Commit(t.ctx))
+	}},
+}

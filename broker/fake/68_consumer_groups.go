@@ -1,0 +1,337 @@
+package fake
+
+import (
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/wire"
+)
+
+// modernGroup is a group whose coordinator divides the partitions (KIP-848): each change raises the epoch and gives every member a target, and the members go towards it, one
+// step with each heartbeat.
+type modernGroup struct {
+	epoch   int32
+	members []*modernMember // by id
+	counted map[string]int  // partitions of the topics when they were divided
+}
+
+type set map[topicPartition]bool
+
+type modernMember struct {
+	id, instance, client, rack string
+	epoch                      int32
+	previous                   int32
+	left                       bool // static, and away
+	topics                     []string
+	regex                      *regexp.Regexp
+	assignor                   string
+	rebalance                  time.Duration
+	expires, revokeBy          time.Time
+	target                     set
+	assigned                   set // it may have these
+	revoking                   set // it must give these up
+	told                       set // what it was told last
+}
+
+func (g *modernGroup) member(id string) *modernMember {
+	for _, m := range g.members {
+		if m.id == id {
+			return m
+		}
+	}
+	return nil
+}
+
+// state is that of the group as Kafka names it.
+func (g *modernGroup) state() string {
+	for _, m := range g.members {
+		if m.epoch != g.epoch && !m.left || len(m.revoking) > 0 || !maps.Equal(m.assigned, m.target) {
+			return "Reconciling"
+		}
+	}
+	return "Stable"
+}
+
+// tickModern removes members that were not heard of or do not give up what they must, and divides anew when topics have changed.
+func (c *Cluster) tickModern(g *group) {
+	x := &g.modern
+	for _, m := range slices.Clone(x.members) {
+		if !c.now.Before(m.expires) || !m.revokeBy.IsZero() && !c.now.Before(m.revokeBy) {
+			c.removeModern(g, m)
+		}
+	}
+	if len(x.members) > 0 && !maps.Equal(x.counted, c.count(x)) {
+		c.retarget(g)
+	}
+}
+
+func (c *Cluster) removeModern(g *group, m *modernMember) {
+	g.modern.members = slices.DeleteFunc(g.modern.members, func(o *modernMember) bool { return o == m })
+	c.retarget(g)
+}
+
+func (m *modernMember) reads(topic string) bool {
+	return slices.Contains(m.topics, topic) || m.regex != nil && m.regex.MatchString(topic)
+}
+
+// count gives the partitions of each topic that somebody reads.
+func (c *Cluster) count(x *modernGroup) map[string]int {
+	n := map[string]int{}
+	for _, t := range c.topics {
+		if slices.ContainsFunc(x.members, func(m *modernMember) bool { return m.reads(t.name) }) {
+			n[t.name] = len(t.partitions)
+		}
+	}
+	return n
+}
+
+// retarget divides the partitions: everybody keeps what he has, as far as it is fair.
+func (c *Cluster) retarget(g *group) {
+	x := &g.modern
+	x.epoch++
+	x.counted = c.count(x)
+	owner := map[topicPartition]*modernMember{}
+	for _, m := range x.members {
+		for tp := range m.target {
+			if m.reads(tp.topic) && int(tp.partition) < x.counted[tp.topic] {
+				owner[tp] = m
+			}
+		}
+		m.target = set{}
+	}
+	var all []topicPartition
+	for _, t := range c.topics {
+		for p := range x.counted[t.name] {
+			all = append(all, topicPartition{t.name, int32(p)})
+		}
+	}
+	for _, tp := range all {
+		if m := owner[tp]; m != nil {
+			m.target[tp] = true
+		}
+	}
+	least := func(topic string) (best *modernMember) {
+		for _, m := range x.members {
+			if m.reads(topic) && (best == nil || len(m.target) < len(best.target)) {
+				best = m
+			}
+		}
+		return best
+	}
+	for _, tp := range all {
+		if owner[tp] == nil {
+			if m := least(tp.topic); m != nil {
+				m.target[tp] = true
+				owner[tp] = m
+			}
+		}
+	}
+	for moved := true; moved; {
+		moved = false
+		for _, tp := range all {
+			from, to := owner[tp], least(tp.topic)
+			if from != nil && to != nil && len(from.target) > len(to.target)+1 {
+				delete(from.target, tp)
+				to.target[tp] = true
+				owner[tp] = to
+				moved = true
+			}
+		}
+	}
+}
+
+func (c *Cluster) consumerGroupHeartbeat(q *call) {
+	req := q.Req.(*msg.ConsumerGroupHeartbeatRequest)
+	resp := &msg.ConsumerGroupHeartbeatResponse{}
+	resp.SetDefaults()
+	resp.HeartbeatIntervalMs = int32(c.cfg.GroupHeartbeat.Milliseconds())
+	resp.MemberID = &req.MemberID
+	g, code := c.coordinated(q, req.GroupID)
+	if code == protocol.None && c.cfg.NoConsumerProtocol {
+		code = protocol.UnsupportedVersion
+	}
+	if code == protocol.None && (req.GroupID == "" || len(g.classic.members) > 0) {
+		code = protocol.GroupIDNotFound
+	}
+	if code == protocol.None {
+		code = c.beatModern(q, g, req, resp)
+	}
+	resp.ErrorCode = int16(code)
+	c.reply(q, resp)
+}
+
+func (c *Cluster) beatModern(q *call, g *group, req *msg.ConsumerGroupHeartbeatRequest, resp *msg.ConsumerGroupHeartbeatResponse) protocol.Code {
+	x := &g.modern
+	m := x.member(req.MemberID)
+	instance := text(req.InstanceID)
+	if req.MemberEpoch < 0 {
+		return c.leaveModern(g, m, req, resp)
+	}
+	var regex *regexp.Regexp
+	if r := text(req.SubscribedTopicRegex); r != "" {
+		var err error
+		if regex, err = regexp.Compile("^(?:" + r + ")$"); err != nil {
+			return protocol.InvalidRegularExpression
+		}
+	}
+	if a := text(req.ServerAssignor); a != "" && a != "uniform" && a != "range" {
+		return protocol.UnsupportedAssignor
+	}
+	changed := false
+	if req.MemberEpoch == 0 {
+		for _, o := range x.members {
+			if instance != "" && o.instance == instance && o.id != req.MemberID {
+				if !o.left {
+					return protocol.UnreleasedInstanceID
+				}
+				o.id, o.left, o.epoch, m = req.MemberID, false, 0, o // it is back, and gets what it had
+				slices.SortFunc(x.members, func(a, b *modernMember) int { return strings.Compare(a.id, b.id) })
+			}
+		}
+		if m == nil {
+			m = &modernMember{id: req.MemberID, instance: instance, target: set{}}
+			i, _ := slices.BinarySearchFunc(x.members, m.id, func(o *modernMember, id string) int { return strings.Compare(o.id, id) })
+			x.members = slices.Insert(x.members, i, m)
+			changed = true
+		}
+		m.left, m.assigned, m.revoking, m.told, m.revokeBy = false, set{}, set{}, nil, time.Time{}
+		m.client, m.rebalance = q.client, time.Duration(req.RebalanceTimeoutMs)*time.Millisecond
+	} else {
+		switch {
+		case m == nil:
+			return protocol.UnknownMemberID
+		case instance != m.instance:
+			return protocol.FencedInstanceID
+		case req.MemberEpoch > m.epoch, req.MemberEpoch < m.epoch && req.MemberEpoch != m.previous:
+			return protocol.FencedMemberEpoch
+		}
+	}
+	m.expires = c.now.Add(c.cfg.GroupSession)
+	if req.SubscribedTopicNames != nil && !slices.Equal(m.topics, req.SubscribedTopicNames) {
+		m.topics = slices.Clone(req.SubscribedTopicNames)
+		changed = true
+	}
+	if req.SubscribedTopicRegex != nil && (regex == nil) != (m.regex == nil) || regex != nil && regex.String() != m.regex.String() {
+		m.regex = regex
+		changed = true
+	}
+	if changed || !maps.Equal(x.counted, c.count(x)) {
+		c.retarget(g)
+	}
+	c.step(g, m, req)
+	resp.MemberEpoch = m.epoch
+	if req.MemberEpoch == 0 || req.TopicPartitions != nil || !maps.Equal(m.told, m.assigned) || m.told == nil {
+		m.told = maps.Clone(m.assigned)
+		resp.Assignment = &msg.ConsumerGroupHeartbeatResponseAssignment{TopicPartitions: c.byID(m.assigned)}
+	}
+	return protocol.None
+}
+
+func (c *Cluster) leaveModern(g *group, m *modernMember, req *msg.ConsumerGroupHeartbeatRequest, resp *msg.ConsumerGroupHeartbeatResponse) protocol.Code {
+	if m == nil {
+		return protocol.UnknownMemberID
+	}
+	resp.MemberEpoch = req.MemberEpoch
+	if req.MemberEpoch == -2 {
+		m.left, m.expires, m.assigned, m.revoking, m.revokeBy = true, c.now.Add(c.cfg.GroupSession), set{}, set{}, time.Time{}
+		return protocol.None
+	}
+	c.removeModern(g, m)
+	return protocol.None
+}
+
+// step brings a member towards its target: what it must not have it gives up first; what others still have it gets when they have given it up.
+func (c *Cluster) step(g *group, m *modernMember, req *msg.ConsumerGroupHeartbeatRequest) {
+	if len(m.revoking) > 0 && req.TopicPartitions != nil {
+		owned := set{}
+		for _, t := range req.TopicPartitions {
+			if topic := c.topicByID(t.TopicID); topic != nil {
+				for _, p := range t.Partitions {
+					owned[topicPartition{topic.name, p}] = true
+				}
+			}
+		}
+		maps.DeleteFunc(m.revoking, func(tp topicPartition, _ bool) bool { return !owned[tp] })
+		if len(m.revoking) == 0 {
+			m.revokeBy = time.Time{}
+		}
+	}
+	if len(m.revoking) > 0 {
+		return
+	}
+	keep, revoke := set{}, set{}
+	for tp := range m.assigned {
+		if m.target[tp] {
+			keep[tp] = true
+		} else {
+			revoke[tp] = true
+		}
+	}
+	if len(revoke) > 0 {
+		m.assigned, m.revoking, m.revokeBy = keep, revoke, c.now.Add(m.rebalance)
+		return
+	}
+	for tp := range m.target {
+		free := true
+		for _, o := range g.modern.members {
+			free = free && (o == m || !o.assigned[tp] && !o.revoking[tp])
+		}
+		if free {
+			keep[tp] = true
+		}
+	}
+	m.assigned = keep
+	if m.epoch != g.modern.epoch {
+		m.previous, m.epoch = m.epoch, g.modern.epoch
+	}
+}
+
+// byID gives partitions by the ids of their topics, in order.
+func (c *Cluster) byID(parts set) []msg.ConsumerGroupHeartbeatResponseTopicPartitions {
+	out := []msg.ConsumerGroupHeartbeatResponseTopicPartitions{}
+	for _, t := range c.topics {
+		var of []int32
+		for p := range t.partitions {
+			if parts[topicPartition{t.name, int32(p)}] {
+				of = append(of, int32(p))
+			}
+		}
+		if len(of) > 0 {
+			out = append(out, msg.ConsumerGroupHeartbeatResponseTopicPartitions{TopicID: t.id, Partitions: of})
+		}
+	}
+	return out
+}
+
+// describeGroups answers DescribeGroups: classic groups.
+func (c *Cluster) describeGroups(q *call) {
+	req := q.Req.(*msg.DescribeGroupsRequest)
+	resp := &msg.DescribeGroupsResponse{}
+	injected := c.injected(q.Key)
+	for _, id := range req.Groups {
+		out := msg.DescribeGroupsResponseDescribedGroup{}
+		out.SetDefaults()
+		out.GroupID, out.ErrorCode = id, int16(or(injected, c.coordinates(q, id)))
+		out.GroupState, out.ProtocolType = "Dead", ""
+		if g := c.lookGroup(id); g != nil && out.ErrorCode == 0 {
+			out.GroupState, out.ProtocolType, out.ProtocolData = g.classic.state.String(), "consumer", g.classic.protocol
+			for _, m := range g.classic.members {
+				d := msg.DescribeGroupsResponseDescribedGroupMember{MemberID: m.id, ClientID: m.client, ClientHost: "/127.0.0.1", MemberMetadata: []byte{}, MemberAssignment: m.assignment}
+				if m.assignment == nil {
+					d.MemberAssignment = []byte{}
+				}
+				if m.instance != "" {
+					d.GroupInstanceID = wire.Ptr(m.instance)
+				}
+				out.Members = append(out.Members, d)
+			}
+		}
+		resp.Groups = append(resp.Groups, out)
+	}
+	c.reply(q, resp)
+}

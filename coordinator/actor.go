@@ -1,0 +1,221 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/kactor-go/kactor/actors/role"
+	"github.com/kactor-go/kactor/broker"
+	"github.com/kactor-go/kactor/coordinator/internal/member"
+	"github.com/kactor-go/kactor/fetcher"
+	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/cluster"
+	"github.com/kactor-go/kactor/protocol/msg"
+)
+
+// Coordinator is the membership of one consumer. What concerns partitions is for the application's goroutine, the rest for any.
+type Coordinator struct {
+	cfg     Config
+	world   role.World
+	client  *broker.Client
+	fetcher *fetcher.Fetcher
+	core    *member.Core
+	self    role.Ref[Message]
+	stop    func(func())
+	id      uint64
+	note    func(string)
+	waits   role.Waits
+
+	identity atomic.Pointer[Identity]
+	bits     atomic.Uint32 // not zero: there is work
+	seen     atomic.Int64  // when the application polled, in milliseconds
+	waiting  atomic.Bool   // it waits for records
+	mu       sync.Mutex
+	work     Work
+	idle     bool // the core wants to know when the application polls again
+
+	progress int64 // sum of the positions at the last look; the actor's
+}
+
+// Start starts the membership of the consumer that reads with f. note, if not nil, is told what an operator may want to know; failed is told if it fails by a bug; both must only tell.
+func Start(under role.Spawner, client *broker.Client, f *fetcher.Fetcher, cfg Config, note func(string), failed func(error)) (*Coordinator, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if cfg.Group == "" {
+		return nil, errors.New("group.id: is empty")
+	}
+	w := under.World()
+	c := &Coordinator{cfg: cfg, world: w, client: client, fetcher: f, note: note}
+	c.core = member.New(member.Config{Group: cfg.Group, Instance: cfg.Instance, Rack: cfg.Rack, Protocol: cfg.Protocol, Assignors: cfg.Assignors, Remote: cfg.Remote, ID: newMemberID(w),
+		Session: cfg.Session, Heartbeat: cfg.Heartbeat, MaxPoll: cfg.MaxPoll, AutoCommit: cfg.AutoCommit, AutoInterval: cfg.AutoInterval, Stable: cfg.Stable, Internal: cfg.Internal,
+		MaxAge: cfg.MaxAge, RequestTimeout: cfg.RequestTimeout, BackoffFirst: cfg.RetryFirst, BackoffMax: cfg.RetryMax, Rand: w.Rand()}, client.Snapshot())
+	identity := c.core.Identity()
+	c.identity.Store(&identity)
+	c.self, c.stop = role.Spawn[Message, member.Effects](under, c.core, c.perform, (*member.Effects).Reset, role.Options{Name: "coordinator", Failed: failed})
+	c.id = broker.NextWatch()
+	client.Ref().Tell(&broker.Watch{ID: c.id, Changed: func(s *cluster.Snapshot) { c.self.Tell(&member.Changed{Snapshot: s}) }})
+	return c, nil
+}
+
+// End lets the cluster actor forget the coordinator: after Leave.
+func (c *Coordinator) End() { c.client.Ref().Tell(&broker.Watch{ID: c.id}) }
+
+// Stop ends the actor. Its requests must have come back: close the client's connections first.
+func (c *Coordinator) Stop(ctx context.Context) error {
+	p := role.NewPromise[struct{}](c.world)
+	c.stop(func() { p.Settle(struct{}{}, nil) })
+	_, err := p.Get(ctx)
+	c.waits.Close(ErrClosed)
+	return err
+}
+
+// perform carries out the effects in the order that member.Effects documents.
+func (c *Coordinator) perform(h *role.Handle, out *member.Effects) {
+	ref := c.client.Ref()
+	now := h.World().Now()
+	if out.Forget {
+		ref.Tell(&broker.Forget{Key: c.cfg.Group, KeyType: broker.KeyGroup})
+	}
+	if len(out.Refresh) > 0 {
+		slices.Sort(out.Refresh)
+		ref.Tell(&broker.Refresh{Topics: slices.Compact(slices.Clone(out.Refresh)), Suspect: cluster.NoNode, Why: "a group reads them"})
+	}
+	if out.List {
+		c.list(now)
+	}
+	for _, k := range out.Calls {
+		c.call(now, k)
+	}
+	if out.Rebalance != nil || out.Drop || len(out.Errors) > 0 || out.CommitDue || out.Idle {
+		c.put(func() {
+			if out.Drop {
+				c.work.Rebalance, c.work.Commit = nil, false
+			}
+			if out.Rebalance != nil {
+				c.work.Rebalance = out.Rebalance
+			}
+			c.work.Commit = c.work.Commit || out.CommitDue
+			c.work.Errors = append(c.work.Errors, out.Errors...)
+			c.idle = c.idle || out.Idle
+		})
+	}
+	c.begin(out.Begins)
+	for i := range out.Results {
+		r := &out.Results[i]
+		switch owner := r.Owner.(type) {
+		case committing:
+			owner(r.Err)
+		case *role.Promise[[]Offset]:
+			owner.Settle(r.Offsets, r.Err)
+		case beginning:
+			c.begun(owner, r)
+		}
+	}
+	if c.note != nil {
+		for _, n := range out.Notes {
+			c.note(n)
+		}
+	}
+	if out.AskPolled {
+		c.self.Tell(&member.Polled{At: c.lastSeen(now)})
+	}
+	if identity := c.core.Identity(); identity != *c.identity.Load() {
+		c.identity.Store(&identity)
+	}
+	for _, o := range out.Left {
+		if p, ok := o.(*role.Promise[struct{}]); ok && p != nil {
+			p.Settle(struct{}{}, nil)
+		}
+	}
+}
+
+// begin lets the fetcher read from where the group has committed; where nothing was, from where auto.offset.reset says.
+func (c *Coordinator) begin(offsets []Offset) {
+	if len(offsets) == 0 {
+		return
+	}
+	starts := make([]fetcher.Begin, len(offsets))
+	for i, o := range offsets {
+		starts[i] = fetcher.Begin{TopicPartition: o.Partition, Offset: o.Offset, Epoch: o.Epoch + 1}
+		if o.Offset < 0 {
+			starts[i].Offset, starts[i].Epoch = fetcher.AtDefault, 0
+		}
+	}
+	c.fetcher.Release(starts...)
+}
+
+// begun begins to read partitions that were assigned by hand, or asks again.
+func (c *Coordinator) begun(parts beginning, r *member.Result) {
+	switch {
+	case r.Err == nil:
+		c.begin(r.Offsets)
+	case errors.Is(r.Err, ErrClosed) || errors.Is(r.Err, broker.ErrClosed):
+	default:
+		c.put(func() { c.work.Errors = append(c.work.Errors, r.Err) })
+		if errors.Is(r.Err, protocol.RequestTimedOut) {
+			c.Begin(parts...)
+		}
+	}
+}
+
+// put changes the work and wakes the application, if it waits for records.
+func (c *Coordinator) put(change func()) {
+	c.mu.Lock()
+	change()
+	c.bits.Store(1)
+	c.mu.Unlock()
+	c.fetcher.Wake()
+}
+
+// lastSeen is when the application polled: now, if it waits for records or has read some since the last look.
+func (c *Coordinator) lastSeen(now time.Time) time.Time {
+	var sum int64
+	for _, r := range c.fetcher.Reads() {
+		sum += r.Offset
+	}
+	moved := sum != c.progress
+	c.progress = sum
+	if c.waiting.Load() || moved {
+		return now
+	}
+	return time.UnixMilli(c.seen.Load())
+}
+
+// call sends a request to the group's coordinator.
+func (c *Coordinator) call(now time.Time, k *member.Call) {
+	route := &broker.Route{Req: k.Req, To: broker.Target{Kind: broker.ToCoordinator, Key: c.cfg.Group, KeyType: broker.KeyGroup}, MinVersion: max(k.Min, least(k.Kind)), Purpose: broker.Group,
+		Wait: k.Wait, Deadline: now.Add(k.Timeout), Fit: fit}
+	if k.Capped {
+		route.MaxVersion = k.Max
+	}
+	if k.Kind == member.CommitCall || k.Kind == member.FetchCall || k.Kind == member.LeaveCall { // not behind a join that the coordinator holds back
+		route.Purpose = broker.Calls
+	}
+	route.Reply = func(r broker.Reply) {
+		c.self.Tell(&member.Answer{Call: k, Resp: r.Resp, Version: r.Version, Err: r.Err, Unsupported: errors.Is(r.Err, broker.ErrUnsupported), Closed: errors.Is(r.Err, broker.ErrClosed)})
+	}
+	c.client.Ref().Tell(route)
+}
+
+// list asks any broker for all topics.
+func (c *Coordinator) list(now time.Time) {
+	req := &msg.MetadataRequest{}
+	req.SetDefaults()
+	req.Topics, req.AllowAutoTopicCreation = nil, false
+	c.client.Ref().Tell(&broker.Route{Req: req, Deadline: now.Add(c.cfg.RequestTimeout), Fit: fit, Reply: func(r broker.Reply) {
+		m := &member.Listed{Err: r.Err}
+		if resp, ok := r.Resp.(*msg.MetadataResponse); ok {
+			for i := range resp.Topics {
+				if t := &resp.Topics[i]; t.Name != nil && t.ErrorCode == 0 {
+					m.Topics = append(m.Topics, member.Listing{Name: *t.Name, ID: t.TopicID, Internal: t.IsInternal})
+				}
+			}
+		}
+		c.self.Tell(m)
+	}})
+}

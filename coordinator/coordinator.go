@@ -1,0 +1,267 @@
+// Package coordinator makes a consumer a member of a group: one actor for each consumer with a group.
+//
+//	application --Subscribe, Commit, Fetch--> coordinator actor --Route{JoinGroup, SyncGroup, Heartbeat, ...}--> cluster
+//	            <--Work: rebalances------------'  |
+//	            --Held, Done----------------------^  '--Release--> fetcher
+//
+//	coordinator.go  Config, Coordinator: what the application's goroutine calls      actor.go  performs the core's effects
+//	requests.go     requests fitted to old brokers                                   internal/member  the pure core
+//	assign          how the leader of a classic group divides partitions
+//
+// Partitions change hands only on the application's own goroutine: it takes [Work] where it polls, gives up what is revoked, holds what is assigned, and says so.
+package coordinator
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/kactor-go/kactor/actors/role"
+	"github.com/kactor-go/kactor/coordinator/assign"
+	"github.com/kactor-go/kactor/coordinator/internal/member"
+	"github.com/kactor-go/kactor/protocol/cluster"
+)
+
+// Errors of a member.
+var (
+	// ErrClosed: the consumer is closed.
+	ErrClosed = member.ErrClosed
+	// ErrNotOwned: the partition does not belong to this member any more, or not yet.
+	ErrNotOwned = member.ErrNotOwned
+	// ErrFenced: the group has gone on without the member.
+	ErrFenced = member.ErrFenced
+)
+
+// What the application gives and gets.
+type (
+	// Message is what the coordinator actor takes; callers use the methods of Coordinator.
+	Message = member.Message
+	// Offset is a position to commit, or one that was committed.
+	Offset = member.Offset
+	// Rebalance is what the application has to do.
+	Rebalance = member.Rebalance
+	// Identity is the membership.
+	Identity = member.Identity
+	// Fatal says that a consumer cannot be a member of its group.
+	Fatal = member.Fatal
+	// Protocol of a group.
+	Protocol = member.Protocol
+	// Leaving says whether the group is told (KIP-1092).
+	Leaving = member.Leaving
+)
+
+// The protocols.
+const (
+	Classic  = member.Classic
+	Consumer = member.Consumer
+	Auto     = member.Auto
+)
+
+// The ways to leave.
+const (
+	LeaveDefault  = member.LeaveDefault
+	LeaveGroup    = member.LeaveGroup
+	RemainInGroup = member.RemainInGroup
+)
+
+// Config of a member. Names in brackets are Kafka's properties.
+type Config struct {
+	Group        string            // (group.id)
+	Instance     string            // makes the member static (group.instance.id, KIP-345)
+	Rack         string            // (client.rack)
+	Protocol     Protocol          // (group.protocol, classic)
+	Assignors    []assign.Assignor // of a classic group, in order of preference (partition.assignment.strategy, range and cooperative-sticky)
+	Remote       string            // of a group of KIP-848: uniform or range; empty: the broker chooses (group.remote.assignor)
+	Session      time.Duration     // of a classic group (session.timeout.ms, 45 s)
+	Heartbeat    time.Duration     // of a classic group (heartbeat.interval.ms, 3 s)
+	MaxPoll      time.Duration     // (max.poll.interval.ms, 5 min)
+	AutoCommit   bool              // (enable.auto.commit, true)
+	AutoInterval time.Duration     // (auto.commit.interval.ms, 5 s)
+	Timeout      time.Duration     // of commits and of questions for offsets, retries included (default.api.timeout.ms, 1 min)
+	Stable       bool              // wait for offsets of open transactions (KIP-447); with isolation.level=read_committed
+	Internal     bool              // patterns match internal topics, too (exclude.internal.topics=false)
+
+	RequestTimeout time.Duration // (request.timeout.ms, 30 s)
+	RetryFirst     time.Duration // (retry.backoff.ms, 100 ms)
+	RetryMax       time.Duration // (retry.backoff.max.ms, 1 s)
+	MaxAge         time.Duration // topics are looked for so often (metadata.max.age.ms, 5 min)
+}
+
+// DefaultConfig is the configuration of the Java client 4.3.
+func DefaultConfig() Config {
+	return Config{Assignors: []assign.Assignor{assign.Range{}, assign.CooperativeSticky{}}, Session: 45 * time.Second, Heartbeat: 3 * time.Second, MaxPoll: 5 * time.Minute, AutoCommit: true,
+		AutoInterval: 5 * time.Second, Timeout: time.Minute, RequestTimeout: 30 * time.Second, RetryFirst: 100 * time.Millisecond, RetryMax: time.Second, MaxAge: 5 * time.Minute}
+}
+
+// Validate returns everything that is wrong, by property.
+func (c *Config) Validate() error {
+	var errs []error
+	for _, n := range []struct {
+		property string
+		value    time.Duration
+	}{{"session.timeout.ms", c.Session}, {"heartbeat.interval.ms", c.Heartbeat}, {"max.poll.interval.ms", c.MaxPoll}, {"auto.commit.interval.ms", c.AutoInterval}, {"default.api.timeout.ms", c.Timeout}} {
+		if n.value <= 0 {
+			errs = append(errs, fmt.Errorf("%s: must be positive, not %s", n.property, n.value))
+		}
+	}
+	if c.Protocol != Consumer && c.Heartbeat >= c.Session {
+		errs = append(errs, fmt.Errorf("heartbeat.interval.ms: %s must be less than session.timeout.ms, %s", c.Heartbeat, c.Session))
+	}
+	if len(c.Assignors) == 0 && c.Protocol != Consumer {
+		errs = append(errs, errors.New("partition.assignment.strategy: names no assignor"))
+	}
+	return errors.Join(errs...)
+}
+
+// Work is what the application's goroutine has to do where it polls, in this order.
+type Work struct {
+	Callbacks []func()   // of commits that have ended
+	Rebalance *Rebalance // nil: none
+	Commit    bool       // it is time for an automatic commit
+	Errors    []error
+}
+
+// Subscribe says what is to be read: topics by name, those for which pattern is true, or those that a regular expression of RE2J matches on the broker.
+func (c *Coordinator) Subscribe(topics []string, pattern func(string) bool, regex string) {
+	c.self.Tell(&member.Subscribe{Topics: topics, Pattern: pattern, Regex: regex})
+}
+
+// Manual says that the application assigns partitions itself, and only commits.
+func (c *Coordinator) Manual() { c.self.Tell(&member.Manual{}) }
+
+// Held says that what a Rebalance revokes was given up, and what it assigns is held in the fetcher.
+func (c *Coordinator) Held(seq uint64) { c.self.Tell(&member.Held{Seq: seq}) }
+
+// Done says that the application has done with a Rebalance.
+func (c *Coordinator) Done(seq uint64) { c.self.Tell(&member.Done{Seq: seq}) }
+
+// Enforce asks for a rebalance (KIP-568). The members of a KIP-848 group cannot.
+func (c *Coordinator) Enforce(reason string) { c.self.Tell(&member.Enforce{Reason: reason}) }
+
+// Pending tells whether there is Work. It costs one load: readers ask with every record.
+func (c *Coordinator) Pending() bool { return c.bits.Load() != 0 }
+
+// Seen notes that the application polls.
+func (c *Coordinator) Seen() { c.seen.Store(c.world.NowMs()) }
+
+// Waiting notes that the application waits for records, which counts as polling.
+func (c *Coordinator) Waiting(on bool) {
+	c.Seen()
+	c.waiting.Store(on)
+}
+
+// Work takes what there is to do.
+func (c *Coordinator) Work() (w Work) {
+	c.mu.Lock()
+	w = c.work
+	c.work = Work{}
+	idle := c.idle
+	c.idle = false
+	c.bits.Store(0)
+	c.mu.Unlock()
+	if idle {
+		c.self.Tell(&member.Polled{At: c.world.Now()})
+	}
+	return w
+}
+
+// Identity is who the member is now.
+func (c *Coordinator) Identity() Identity { return *c.identity.Load() }
+
+// Commit commits offsets and waits for the outcome until ctx ends, and at most Config.Timeout.
+func (c *Coordinator) Commit(ctx context.Context, offsets ...Offset) error {
+	p := role.NewPromise[struct{}](c.world)
+	done, err := c.waits.Add(func(err error) { p.Settle(struct{}{}, err) })
+	if err != nil {
+		return err
+	}
+	defer done()
+	c.self.Tell(&member.Commit{Offsets: offsets, Deadline: c.deadline(ctx), Owner: committing(func(err error) { p.Settle(struct{}{}, err) })})
+	_, err = p.Get(ctx)
+	return err
+}
+
+// CommitAsync commits offsets; done, if not nil, is called with the outcome where the application polls. The outcomes come in the order of the commits.
+func (c *Coordinator) CommitAsync(done func(error), offsets ...Offset) {
+	c.self.Tell(&member.Commit{Offsets: offsets, Deadline: c.deadline(context.Background()), Owner: committing(func(err error) {
+		if done != nil {
+			c.put(func() { c.work.Callbacks = append(c.work.Callbacks, func() { done(err) }) })
+		}
+	})})
+}
+
+// committing is told how a commit ended.
+type committing func(error)
+
+// Committed asks for committed offsets; Offset is -1 where there is none.
+func (c *Coordinator) Committed(ctx context.Context, parts ...cluster.TopicPartition) ([]Offset, error) {
+	p := role.NewPromise[[]Offset](c.world)
+	done, err := c.waits.Add(func(err error) { p.Settle(nil, err) })
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	c.self.Tell(&member.Fetch{Parts: parts, Deadline: c.deadline(ctx), Owner: p})
+	return p.Get(ctx)
+}
+
+// Begin lets the fetcher read partitions that are held from where the group has committed.
+func (c *Coordinator) Begin(parts ...cluster.TopicPartition) {
+	c.self.Tell(&member.Fetch{Parts: parts, Deadline: c.deadline(context.Background()), Owner: beginning(parts)})
+}
+
+// beginning are partitions whose reading begins with the answer.
+type beginning []cluster.TopicPartition
+
+func (c *Coordinator) deadline(ctx context.Context) time.Time {
+	at := c.world.Now().Add(c.cfg.Timeout)
+	if d, ok := ctx.Deadline(); ok && d.Before(at) {
+		at = d
+	}
+	return at
+}
+
+// Leave ends the membership. The application has given up its partitions before, and committed. With final nothing can be asked of the coordinator any more.
+// It returns when the group has been told, at the latest when ctx ends.
+func (c *Coordinator) Leave(ctx context.Context, how Leaving, final bool) error {
+	p := role.NewPromise[struct{}](c.world)
+	done, err := c.waits.Add(func(error) { p.Settle(struct{}{}, nil) })
+	if err != nil {
+		return err
+	}
+	defer done()
+	deadline := c.world.Now().Add(c.cfg.RequestTimeout)
+	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
+		deadline = d
+	}
+	if ctx.Err() != nil {
+		deadline = c.world.Now()
+	}
+	c.self.Tell(&member.Leave{How: how, Deadline: deadline, Final: final, Owner: p})
+	_, err = p.Get(ctx)
+	if err != nil {
+		c.self.Tell(&member.Leave{How: how, Deadline: c.world.Now(), Final: final})
+		_, _ = p.Get(context.WithoutCancel(ctx))
+	}
+	c.mu.Lock()
+	c.work.Rebalance, c.work.Commit = nil, false
+	c.mu.Unlock()
+	return err
+}
+
+// newMemberID draws the id of a member of a KIP-848 group (KIP-1082).
+func newMemberID(w role.World) string {
+	var id [16]byte
+	if s, simulated := w.(interface{ Poisons() bool }); simulated && s != nil {
+		r := w.Rand()
+		for i := range id {
+			id[i] = byte(r.Uint32())
+		}
+	} else {
+		_, _ = rand.Read(id[:])
+	}
+	return base64.RawURLEncoding.EncodeToString(id[:])
+}

@@ -1,0 +1,128 @@
+package member
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// offer gives the application something to do.
+func (c *Core) offer(r *Rebalance, out *Effects) {
+	c.seq++
+	r.Seq = c.seq
+	c.pending = r
+	given := *r // the application's own
+	out.Rebalance = &given
+}
+
+// heldBy notes that partitions have changed hands: what was revoked is given up, what is new is held until its offsets are known.
+func (c *Core) heldBy(now time.Time, seq uint64) {
+	r := c.pending
+	if r == nil || r.Seq != seq {
+		return
+	}
+	c.owned = slices.DeleteFunc(c.owned, func(p Partition) bool { return slices.Contains(r.Revoke, p) })
+	if c.state != Taking { // it was lost meanwhile: what is held is never begun
+		r.Assign = nil
+		return
+	}
+	c.owned = append(c.owned, r.Assign...)
+	slices.SortFunc(c.owned, Partition.Compare)
+	if len(r.Assign) > 0 {
+		c.offsets.gain(now, seq, r.Assign)
+	}
+}
+
+// done goes on when the application has done its part.
+func (c *Core) done(now time.Time, seq uint64, out *Effects) {
+	r := c.pending
+	if r == nil || r.Seq != seq {
+		return
+	}
+	c.pending = nil
+	switch c.state {
+	case Giving:
+		c.become(Joining)
+	case Taking:
+		c.become(Stable)
+		if c.proto == Classic {
+			if c.cooperative() && len(r.Revoke) > 0 {
+				c.rejoin, c.reason = true, "partitions were given up for others"
+			}
+		} else {
+			c.remote.told.owned = false
+			c.beatAt = now
+		}
+	case Losing:
+		c.driveLosing(now, out)
+	case Expired, Failed:
+		if len(c.owned) > 0 && c.state == Failed {
+			c.offer(&Rebalance{Lost: true, Revoke: slices.Clone(c.owned)}, out)
+		}
+	}
+}
+
+// watched tells whether the application must poll.
+func (c *Core) watched() bool {
+	return c.leaving == nil && (c.generation >= 0 || c.state == Giving) && c.state != Expired && c.state != Failed && c.state != Unjoined
+}
+
+// drivePoll looks whether the application polls, when it was not seen for max.poll.interval.ms.
+func (c *Core) drivePoll(now time.Time, out *Effects) {
+	if c.watched() && !c.asking && !now.Before(c.polled.Add(c.cfg.MaxPoll)) {
+		c.asking = true
+		out.AskPolled = true
+	}
+}
+
+// polledAt takes when the application was seen last.
+func (c *Core) polledAt(now, at time.Time, out *Effects) {
+	c.asking = false
+	if at.After(c.polled) {
+		c.polled = at
+	}
+	if c.state == Expired {
+		if now.Sub(c.polled) < c.cfg.MaxPoll {
+			c.lose(now, out)
+		} else {
+			out.Idle = true
+		}
+		return
+	}
+	if c.watched() && now.Sub(c.polled) >= c.cfg.MaxPoll {
+		c.expire(out)
+	}
+}
+
+// expire leaves the group: the application does not poll, so somebody else shall have the partitions. Static members just fall silent.
+func (c *Core) expire(out *Effects) {
+	if c.proto == Consumer {
+		c.tell(c.goodbyeConsumer(), ConsumerCall, out)
+	} else if c.cfg.Instance == "" && c.id != "" {
+		c.tell(c.goodbyeClassic("the application does not poll within max.poll.interval.ms"), LeaveCall, out)
+	}
+	c.generation, c.call, c.beat, c.rejoin, c.ends, c.beatAt = -1, nil, nil, false, time.Time{}, time.Time{}
+	if c.proto == Classic {
+		c.id = ""
+	}
+	c.remote.reset()
+	c.become(Expired)
+	out.Idle = true
+	out.Notes = append(out.Notes, fmt.Sprintf("group %s: the application did not poll within max.poll.interval.ms, %s, and has lost its partitions: handle fewer records at a time (max.poll.records) or raise the limit",
+		c.cfg.Group, c.cfg.MaxPoll))
+}
+
+// driveAuto lets the application commit from time to time.
+func (c *Core) driveAuto(now time.Time, out *Effects) {
+	if !c.cfg.AutoCommit || c.leaving != nil || len(c.owned) == 0 && !c.manual {
+		c.autoAt = time.Time{}
+		return
+	}
+	if c.autoAt.IsZero() {
+		c.autoAt = now.Add(c.cfg.AutoInterval)
+	}
+	if !now.Before(c.autoAt) {
+		c.autoAt = now.Add(c.cfg.AutoInterval)
+		out.CommitDue = true
+	}
+}

@@ -1,0 +1,406 @@
+package member
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/kactor-go/kactor/coordinator/assign"
+	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/wire"
+)
+
+// classic is what the classic protocol knows besides the membership.
+type classic struct {
+	assignor assign.Assignor // what the group agreed upon
+	leads    bool
+	skip     bool            // the leader has nothing to divide: a static one that is back (KIP-814)
+	members  []assign.Member // whom the leader divides among
+	until    time.Time       // it waits for metadata so long
+	counted  map[string]int  // partitions of each topic when they were divided
+}
+
+// metadataWait is how long a leader waits for metadata of topics that it did not know.
+const metadataWait = 5 * time.Second
+
+// cooperative tells whether members keep what they own during a rebalance: only when every assignor that they may agree upon allows it.
+func (c *Core) cooperative() bool {
+	for _, a := range c.cfg.Assignors {
+		if !a.Cooperative() {
+			return false
+		}
+	}
+	return true
+}
+
+func (c *Core) driveClassic(now time.Time, out *Effects) {
+	if ends := c.sessionEnds(); !ends.IsZero() && !now.Before(ends) {
+		out.Notes = append(out.Notes, fmt.Sprintf("group %s: no heartbeat was answered for session.timeout.ms, %s", c.cfg.Group, c.cfg.Session))
+		c.lose(now, out)
+	}
+	if c.state == Unjoined && c.sub.any() && (c.sub.pattern == nil || !c.sub.listing) {
+		c.prepare(out)
+	}
+	if c.state == Stable && c.rejoin {
+		c.prepare(out)
+	}
+	if c.state == Assigning {
+		c.divide(now, out)
+	}
+	if c.state == Joining && c.call == nil && !now.Before(c.retryAt) {
+		c.join(out)
+	}
+	c.driveBeat(now, out)
+}
+
+// sessionEnds is when the group will have gone on without the member; the zero time while the coordinator itself lets it wait, or it is no member.
+func (c *Core) sessionEnds() time.Time {
+	if c.proto != Classic || c.generation < 0 || c.call != nil || c.leaving != nil {
+		return time.Time{}
+	}
+	return c.ends
+}
+
+// prepare gives up what must be given up before the member joins: everything, or with a cooperative assignor what is not subscribed to any more.
+func (c *Core) prepare(out *Effects) {
+	give := slices.Clone(c.owned)
+	if c.cooperative() {
+		give = slices.DeleteFunc(give, func(p Partition) bool { return slices.Contains(c.sub.topics, p.Topic) })
+	}
+	if len(give) == 0 {
+		c.become(Joining)
+		return
+	}
+	c.become(Giving)
+	c.offer(&Rebalance{Revoke: give, Whole: slices.DeleteFunc(slices.Clone(c.owned), func(p Partition) bool { return slices.Contains(give, p) })}, out)
+}
+
+func pointer(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+func (c *Core) join(out *Effects) {
+	req := &msg.JoinGroupRequest{}
+	req.SetDefaults()
+	req.GroupID, req.MemberID, req.ProtocolType, req.GroupInstanceID = c.cfg.Group, c.id, "consumer", pointer(c.cfg.Instance)
+	req.SessionTimeoutMs, req.RebalanceTimeoutMs = int32(c.cfg.Session.Milliseconds()), int32(min(c.cfg.MaxPoll.Milliseconds(), 1<<31-1))
+	req.Reason = pointer(c.reason)
+	for _, a := range c.cfg.Assignors {
+		m := assign.Member{Topics: c.sub.topics, Owned: c.owned, Generation: c.generation, Rack: c.cfg.Rack, UserData: a.UserData(c.last, c.lastGen)}
+		if m.Generation < 0 {
+			m.Generation = c.lastGen
+		}
+		b, err := assign.AppendSubscription(nil, &m)
+		if err != nil {
+			c.fail(err, out)
+			return
+		}
+		req.Protocols = append(req.Protocols, msg.JoinGroupRequestJoinGroupRequestProtocol{Name: a.Name(), Metadata: b})
+	}
+	c.rejoin = false
+	c.send(&Call{Kind: JoinCall, Req: req, Timeout: c.cfg.MaxPoll + 5*time.Second, Wait: c.cfg.MaxPoll, generation: c.generation}, out)
+}
+
+func (c *Core) send(call *Call, out *Effects) {
+	c.call = call
+	out.Calls = append(out.Calls, call)
+}
+
+// tell sends what nobody waits for the answer of.
+func (c *Core) tell(req protocol.Request, kind Kind, out *Effects) {
+	out.Calls = append(out.Calls, &Call{Kind: kind, Req: req, Timeout: c.cfg.RequestTimeout, leaving: true})
+}
+
+// trouble deals with what every answer can bring; it reports whether the call is to be repeated later.
+func (c *Core) trouble(now time.Time, m *Answer, code protocol.Code, out *Effects) bool {
+	if m.Err != nil || again(code) {
+		out.Forget = out.Forget || m.Err != nil || elsewhere(code)
+		c.later(now)
+		return true
+	}
+	return false
+}
+
+func (c *Core) joined(now time.Time, m *Answer, out *Effects) {
+	if m.Unsupported || m.Closed {
+		c.fail(m.Err, out)
+		return
+	}
+	resp, _ := m.Resp.(*msg.JoinGroupResponse)
+	code := protocol.None
+	if resp != nil {
+		code = protocol.Code(resp.ErrorCode)
+	}
+	if c.trouble(now, m, code, out) {
+		return
+	}
+	switch code {
+	case protocol.None:
+	case protocol.MemberIDRequired:
+		c.id = resp.MemberID
+		return
+	case protocol.UnknownMemberID, protocol.IllegalGeneration:
+		if code == protocol.UnknownMemberID {
+			c.id = ""
+		}
+		if c.generation >= 0 && len(c.owned) > 0 {
+			c.lose(now, out)
+		}
+		c.generation = -1
+		return
+	case protocol.RebalanceInProgress:
+		c.later(now)
+		return
+	default:
+		c.fail(fmt.Errorf("join: %w", code), out)
+		return
+	}
+	c.failures, c.id, c.generation = 0, resp.MemberID, resp.GenerationID
+	c.beatAt, c.ends = now.Add(c.cfg.Heartbeat), now.Add(c.cfg.Session)
+	name := ""
+	if resp.ProtocolName != nil {
+		name = *resp.ProtocolName
+	}
+	i := slices.IndexFunc(c.cfg.Assignors, func(a assign.Assignor) bool { return a.Name() == name })
+	if i < 0 {
+		c.fail(fmt.Errorf("join: the group uses the assignor %q", name), out)
+		return
+	}
+	c.classic = classic{assignor: c.cfg.Assignors[i], leads: resp.Leader == resp.MemberID, skip: resp.SkipAssignment}
+	if !c.classic.leads {
+		c.sync(nil, out)
+		return
+	}
+	for k := range resp.Members {
+		in := &resp.Members[k]
+		member, err := assign.ReadSubscription(in.Metadata)
+		if err != nil {
+			out.Notes = append(out.Notes, fmt.Sprintf("group %s: member %s: %v", c.cfg.Group, in.MemberID, err))
+			continue
+		}
+		member.ID = in.MemberID
+		if in.GroupInstanceID != nil {
+			member.Instance = *in.GroupInstanceID
+		}
+		c.classic.members = append(c.classic.members, member)
+	}
+	c.become(Assigning)
+	c.classic.until = now.Add(metadataWait)
+	var missing []string
+	for _, t := range c.classic.topics() {
+		if c.snap.Topic(t) == nil {
+			missing = append(missing, t)
+		}
+	}
+	out.Refresh = append(out.Refresh, missing...)
+}
+
+// topics are those that any member subscribes to, in order.
+func (k *classic) topics() (topics []string) {
+	for i := range k.members {
+		topics = append(topics, k.members[i].Topics...)
+	}
+	slices.Sort(topics)
+	return slices.Compact(topics)
+}
+
+// divide divides the partitions, as soon as metadata is there.
+func (c *Core) divide(now time.Time, out *Effects) {
+	topics := c.classic.topics()
+	g := assign.Group{Members: c.classic.members, Topics: map[string][]assign.Racks{}, Generation: c.generation}
+	counted := map[string]int{}
+	for _, name := range topics {
+		t := c.snap.Topic(name)
+		if t == nil {
+			if now.Before(c.classic.until) {
+				return
+			}
+			continue
+		}
+		counted[name] = len(t.Partitions)
+		if len(t.Partitions) == 0 {
+			continue
+		}
+		racks := make([]assign.Racks, len(t.Partitions))
+		for i := range t.Partitions {
+			for _, id := range t.Partitions[i].Replicas {
+				if n, ok := c.snap.Node(id); ok && n.Rack != "" && !slices.Contains(racks[i], n.Rack) {
+					racks[i] = append(racks[i], n.Rack)
+				}
+			}
+		}
+		g.Topics[name] = racks
+	}
+	c.classic.counted = counted
+	if c.classic.skip {
+		c.sync(nil, out)
+		return
+	}
+	a, err := c.classic.assignor.Assign(g)
+	if err != nil {
+		c.fail(fmt.Errorf("assignor %s: %w", c.classic.assignor.Name(), err), out)
+		return
+	}
+	assignments := []msg.SyncGroupRequestSyncGroupRequestAssignment{}
+	for i := range c.classic.members {
+		id := c.classic.members[i].ID
+		b, err := assign.AppendAssignment(nil, a[id])
+		if err != nil {
+			c.fail(err, out)
+			return
+		}
+		assignments = append(assignments, msg.SyncGroupRequestSyncGroupRequestAssignment{MemberID: id, Assignment: b})
+	}
+	c.sync(assignments, out)
+}
+
+func (c *Core) sync(assignments []msg.SyncGroupRequestSyncGroupRequestAssignment, out *Effects) {
+	req := &msg.SyncGroupRequest{GroupID: c.cfg.Group, GenerationID: c.generation, MemberID: c.id, GroupInstanceID: pointer(c.cfg.Instance), ProtocolType: wire.Ptr("consumer"),
+		ProtocolName: wire.Ptr(c.classic.assignor.Name()), Assignments: assignments}
+	if assignments == nil {
+		req.Assignments = []msg.SyncGroupRequestSyncGroupRequestAssignment{}
+	}
+	c.become(Syncing)
+	c.send(&Call{Kind: SyncCall, Req: req, Timeout: c.cfg.MaxPoll + 5*time.Second, Wait: c.cfg.MaxPoll, generation: c.generation}, out)
+}
+
+func (c *Core) synced(now time.Time, m *Answer, out *Effects) {
+	resp, _ := m.Resp.(*msg.SyncGroupResponse)
+	code := protocol.None
+	if resp != nil {
+		code = protocol.Code(resp.ErrorCode)
+	}
+	if c.trouble(now, m, code, out) { // whether the group went on without us a new join finds out
+		c.become(Joining)
+		return
+	}
+	switch code {
+	case protocol.None:
+	case protocol.RebalanceInProgress:
+		c.become(Joining)
+		return
+	case protocol.UnknownMemberID, protocol.IllegalGeneration:
+		c.outdated(now, code, out)
+		return
+	default:
+		c.fail(fmt.Errorf("sync: %w", code), out)
+		return
+	}
+	target, err := assign.ReadAssignment(resp.Assignment)
+	if err != nil {
+		c.fail(err, out)
+		return
+	}
+	c.failures = 0
+	c.ends, c.beatAt = now.Add(c.cfg.Session), now.Add(c.cfg.Heartbeat)
+	c.last, c.lastGen = target, c.generation
+	c.become(Taking)
+	c.offer(c.change(target), out)
+}
+
+// change is what the application has to do so that it owns the target.
+func (c *Core) change(target []Partition) *Rebalance {
+	r := &Rebalance{Whole: target, Given: true}
+	for _, p := range c.owned {
+		if !slices.Contains(target, p) {
+			r.Revoke = append(r.Revoke, p)
+		}
+	}
+	for _, p := range target {
+		if !slices.Contains(c.owned, p) {
+			r.Assign = append(r.Assign, p)
+		}
+	}
+	return r
+}
+
+// outdated deals with a group that does not know the member or its generation any more.
+func (c *Core) outdated(now time.Time, code protocol.Code, out *Effects) {
+	if code == protocol.UnknownMemberID && c.proto == Classic {
+		c.id = ""
+	}
+	out.Notes = append(out.Notes, fmt.Sprintf("group %s: %v: the member joins again", c.cfg.Group, code))
+	c.lose(now, out)
+}
+
+// beats tells whether the group expects heartbeats.
+func (c *Core) beats() bool {
+	return c.proto == Classic && c.generation >= 0 && c.leaving == nil && (c.state == Stable || c.state == Giving || c.state == Taking || c.state == Assigning)
+}
+
+func (c *Core) nextBeat() time.Time {
+	switch {
+	case c.proto == Consumer:
+		return c.nextConsumerBeat()
+	case !c.beats() || c.beat != nil:
+		return time.Time{}
+	}
+	return c.beatAt
+}
+
+func (c *Core) driveBeat(now time.Time, out *Effects) {
+	if !c.beats() || c.beat != nil || now.Before(c.beatAt) {
+		return
+	}
+	req := &msg.HeartbeatRequest{GroupID: c.cfg.Group, GenerationID: c.generation, MemberID: c.id, GroupInstanceID: pointer(c.cfg.Instance)}
+	c.beat = &Call{Kind: HeartbeatCall, Req: req, Timeout: min(c.cfg.RequestTimeout, c.cfg.Session), generation: c.generation}
+	c.beatAt = now.Add(c.cfg.Heartbeat)
+	out.Calls = append(out.Calls, c.beat)
+}
+
+func (c *Core) beaten(now time.Time, m *Answer, out *Effects) {
+	if m.Call.generation != c.generation || !c.beats() {
+		return
+	}
+	resp, _ := m.Resp.(*msg.HeartbeatResponse)
+	code := protocol.None
+	if resp != nil {
+		code = protocol.Code(resp.ErrorCode)
+	}
+	if m.Err != nil || again(code) {
+		out.Forget = out.Forget || m.Err != nil || elsewhere(code)
+		c.beatAt = now.Add(min(c.cfg.BackoffFirst, c.cfg.Heartbeat))
+		return
+	}
+	switch code {
+	case protocol.None, protocol.RebalanceInProgress:
+		c.ends = now.Add(c.cfg.Session)
+		if code != protocol.None && (c.state == Stable || c.state == Taking) {
+			c.rejoin, c.reason = true, "the group is rebalancing"
+		}
+	case protocol.UnknownMemberID, protocol.IllegalGeneration:
+		c.outdated(now, code, out)
+	case protocol.FencedInstanceID:
+		c.fail(errors.Join(ErrFenced, fmt.Errorf("another member has the group.instance.id %q: %w", c.cfg.Instance, code)), out)
+	default:
+		c.fail(fmt.Errorf("heartbeat: %w", code), out)
+	}
+}
+
+func (c *Core) goodbyeClassic(reason string) protocol.Request {
+	return &msg.LeaveGroupRequest{GroupID: c.cfg.Group, MemberID: c.id, Members: []msg.LeaveGroupRequestMemberIdentity{{MemberID: c.id, GroupInstanceID: pointer(c.cfg.Instance), Reason: pointer(reason)}}}
+}
+
+// changed looks whether the topics have other partitions now than when they were divided; the leader sees to it that they are divided anew.
+func (c *Core) changed() {
+	if c.proto != Classic || c.classic.counted == nil || c.generation < 0 || c.state == Assigning {
+		return
+	}
+	for name, n := range c.classic.counted {
+		if t := c.snap.Topic(name); t != nil && len(t.Partitions) != n {
+			c.rejoin, c.reason = true, "topics have changed"
+		}
+	}
+	for _, name := range c.classic.topics() {
+		if _, known := c.classic.counted[name]; !known {
+			if t := c.snap.Topic(name); t != nil && len(t.Partitions) > 0 {
+				c.rejoin, c.reason = true, "topics have changed"
+			}
+		}
+	}
+}

@@ -1,0 +1,298 @@
+package member
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/wire"
+)
+
+// remote is what the protocol of KIP-848 knows besides the membership: the coordinator divides the partitions and tells the member with its heartbeats.
+type remote struct {
+	interval time.Duration // as the coordinator wishes
+	targeted bool          // an assignment has come
+	target   map[wire.UUID][]int32
+	names    map[wire.UUID]string // of topics that are not in the metadata
+	asking   bool                 // for names
+	askAt    time.Time
+	told     struct{ topics, owned bool } // the coordinator knows them
+	knocked  bool                         // a first heartbeat has gone: the coordinator may know the member
+	denied   bool                         // the application knows that topics may not be read
+}
+
+func (r *remote) reset() {
+	*r = remote{interval: r.interval, names: r.names, denied: r.denied}
+}
+
+// Epochs with which members leave.
+const (
+	epochLeave       = -1
+	epochLeaveStatic = -2
+)
+
+func (c *Core) driveConsumer(now time.Time, out *Effects) {
+	if c.state == Unjoined && c.sub.any() && (c.sub.pattern == nil || !c.sub.listing) {
+		c.become(Joining)
+	}
+	if c.state == Stable {
+		c.rejoin = false
+		if c.remote.told.owned { // else it is told first: the coordinator waits for it
+			c.reconcile(now, out)
+		}
+	}
+	if c.call != nil {
+		return
+	}
+	switch c.state {
+	case Joining:
+		if !now.Before(c.retryAt) {
+			c.heartbeat(0, out)
+		}
+	case Stable, Taking:
+		if !now.Before(c.nextConsumerBeat()) {
+			c.heartbeat(c.generation, out)
+		}
+	}
+}
+
+// nextConsumerBeat is when the next heartbeat is due; the zero time: none is.
+func (c *Core) nextConsumerBeat() time.Time {
+	if c.proto != Consumer || c.generation < 0 || c.call != nil || c.leaving != nil || c.state != Stable && c.state != Taking {
+		return time.Time{}
+	}
+	at := c.beatAt
+	if !c.remote.told.topics || c.state == Stable && !c.remote.told.owned { // there is news
+		at = time.Unix(0, 1)
+	}
+	if at.Before(c.retryAt) {
+		at = c.retryAt
+	}
+	return at
+}
+
+// heartbeat tells the coordinator what it does not know yet; with epoch 0 everything.
+func (c *Core) heartbeat(epoch int32, out *Effects) {
+	req := &msg.ConsumerGroupHeartbeatRequest{}
+	req.SetDefaults()
+	req.GroupID, req.MemberID, req.MemberEpoch, req.InstanceID = c.cfg.Group, c.id, epoch, pointer(c.cfg.Instance)
+	call := &Call{Kind: ConsumerCall, Req: req, Timeout: c.cfg.RequestTimeout, generation: epoch}
+	if epoch == 0 {
+		c.remote.knocked = true
+		req.RackID, req.RebalanceTimeoutMs, req.ServerAssignor = pointer(c.cfg.Rack), int32(min(c.cfg.MaxPoll.Milliseconds(), 1<<31-1)), pointer(c.cfg.Remote)
+		req.TopicPartitions = []msg.ConsumerGroupHeartbeatRequestTopicPartitions{}
+		c.remote.told.topics = false
+	} else if !c.remote.told.owned && c.state == Stable {
+		req.RebalanceTimeoutMs = int32(min(c.cfg.MaxPoll.Milliseconds(), 1<<31-1))
+		req.TopicPartitions = c.ownedByID()
+	}
+	if !c.remote.told.topics {
+		req.SubscribedTopicNames = slices.Clone(c.sub.topics)
+		if req.SubscribedTopicNames == nil {
+			req.SubscribedTopicNames = []string{}
+		}
+		if c.sub.regex != "" {
+			req.SubscribedTopicRegex = wire.Ptr(c.sub.regex)
+			call.Min = 1
+		}
+	}
+	c.remote.told.topics = true
+	c.remote.told.owned = c.remote.told.owned || c.state == Stable || epoch == 0
+	c.send(call, out)
+}
+
+func (c *Core) ownedByID() []msg.ConsumerGroupHeartbeatRequestTopicPartitions {
+	out := []msg.ConsumerGroupHeartbeatRequestTopicPartitions{}
+	for _, p := range c.owned {
+		id := c.idOf(p.Topic)
+		last := len(out) - 1
+		if last < 0 || out[last].TopicID != id {
+			out = append(out, msg.ConsumerGroupHeartbeatRequestTopicPartitions{TopicID: id})
+			last++
+		}
+		out[last].Partitions = append(out[last].Partitions, p.Partition)
+	}
+	return out
+}
+
+// idOf gives the id under which a topic was assigned.
+func (c *Core) idOf(topic string) wire.UUID {
+	for id := range c.remote.target {
+		if c.nameOf(id) == topic {
+			return id
+		}
+	}
+	for id, name := range c.remote.names {
+		if name == topic {
+			return id
+		}
+	}
+	if t := c.snap.Topic(topic); t != nil {
+		return t.ID
+	}
+	return wire.UUID{}
+}
+
+func (c *Core) nameOf(id wire.UUID) string {
+	if t := c.snap.TopicByID(id); t != nil {
+		return t.Name
+	}
+	return c.remote.names[id]
+}
+
+// named takes the names of topics.
+func (c *Core) named(m *Listed) {
+	c.remote.asking = false
+	if len(m.Topics) == 0 {
+		return
+	}
+	names := map[wire.UUID]string{}
+	for id := range c.remote.target {
+		if name, ok := c.remote.names[id]; ok {
+			names[id] = name
+		}
+	}
+	for _, t := range m.Topics {
+		if _, wanted := c.remote.target[t.ID]; wanted {
+			names[t.ID] = t.Name
+		}
+	}
+	c.remote.names = names
+}
+
+// consumed takes the answer to a heartbeat.
+func (c *Core) consumed(now time.Time, m *Answer, out *Effects) {
+	if m.Closed {
+		c.fail(m.Err, out)
+		return
+	}
+	resp, _ := m.Resp.(*msg.ConsumerGroupHeartbeatResponse)
+	code := protocol.None
+	if resp != nil {
+		code = protocol.Code(resp.ErrorCode)
+	}
+	if m.Unsupported || code == protocol.UnsupportedVersion {
+		c.unsupported(out)
+		return
+	}
+	if c.trouble(now, m, code, out) { // what was told may not have been heard
+		c.remote.told.topics, c.remote.told.owned = false, false
+		return
+	}
+	why := func() error {
+		if resp.ErrorMessage != nil && *resp.ErrorMessage != "" {
+			return fmt.Errorf("%w: %.300s", code, *resp.ErrorMessage)
+		}
+		return code
+	}
+	switch code {
+	case protocol.None:
+	case protocol.UnknownMemberID, protocol.FencedMemberEpoch, protocol.GroupIDNotFound:
+		if c.generation < 0 { // it was not a member; a new one has nothing to lose
+			c.later(now)
+			return
+		}
+		c.outdated(now, code, out)
+		return
+	case protocol.TopicAuthorizationFailed:
+		c.remote.told.topics, c.remote.told.owned = false, false
+		c.retryAt = now.Add(max(c.remote.interval, c.cfg.BackoffMax))
+		if !c.remote.denied {
+			c.remote.denied = true
+			out.Errors = append(out.Errors, fmt.Errorf("group %s: %w", c.cfg.Group, why()))
+		}
+		return
+	default:
+		c.fail(fmt.Errorf("heartbeat: %w", why()), out)
+		return
+	}
+	c.failures, c.retryAt, c.remote.denied = 0, time.Time{}, false
+	c.generation = resp.MemberEpoch
+	c.remote.interval = time.Duration(resp.HeartbeatIntervalMs) * time.Millisecond
+	if c.remote.interval <= 0 {
+		c.remote.interval = time.Second
+	}
+	c.beatAt = now.Add(c.remote.interval)
+	if c.state == Joining {
+		c.become(Stable)
+	}
+	if resp.Assignment != nil {
+		c.remote.targeted = true
+		c.remote.target = map[wire.UUID][]int32{}
+		for _, t := range resp.Assignment.TopicPartitions {
+			c.remote.target[t.TopicID] = append(c.remote.target[t.TopicID], t.Partitions...)
+		}
+	}
+}
+
+// unsupported falls back to the classic protocol, if it may.
+func (c *Core) unsupported(out *Effects) {
+	if c.cfg.Protocol == Auto && c.sub.regex == "" {
+		c.proto, c.id, c.generation = Classic, "", -1
+		out.Notes = append(out.Notes, "group "+c.cfg.Group+": the cluster does not have group.protocol=consumer: the classic protocol is used")
+		return
+	}
+	if c.cfg.Protocol == Auto {
+		c.fail(ErrRegex, out)
+		return
+	}
+	c.fail(fmt.Errorf("the cluster does not have group.protocol=consumer (Kafka 4.0, or its configuration): %w", protocol.UnsupportedVersion), out)
+}
+
+// reconcile lets the application give up and take what the coordinator has decided. Topics whose names are not known yet come when they are.
+func (c *Core) reconcile(now time.Time, out *Effects) {
+	if !c.remote.targeted || c.pending != nil {
+		return
+	}
+	var target []Partition
+	unknown := false
+	for id, parts := range c.remote.target {
+		name := c.nameOf(id)
+		if name == "" {
+			unknown = true
+			continue
+		}
+		for _, p := range parts {
+			target = append(target, Partition{Topic: name, Partition: p})
+		}
+	}
+	slices.SortFunc(target, Partition.Compare)
+	if unknown && !c.remote.asking && !now.Before(c.remote.askAt) {
+		c.remote.asking, c.remote.askAt = true, now.Add(c.cfg.BackoffMax)
+		out.List = true
+	}
+	r := c.change(target)
+	r.Given = len(r.Assign) > 0
+	if len(r.Assign) == 0 && len(r.Revoke) == 0 {
+		return
+	}
+	var fresh []string
+	for _, p := range r.Assign {
+		if c.snap.Topic(p.Topic) == nil && !slices.Contains(fresh, p.Topic) {
+			fresh = append(fresh, p.Topic)
+		}
+	}
+	out.Refresh = append(out.Refresh, fresh...)
+	c.become(Taking)
+	c.offer(r, out)
+}
+
+// goodbyeConsumer is the heartbeat that ends the membership. A static member's place is kept for its next start, unless the group is to be told.
+func (c *Core) goodbyeConsumer() protocol.Request {
+	req := &msg.ConsumerGroupHeartbeatRequest{}
+	req.SetDefaults()
+	req.GroupID, req.MemberID, req.MemberEpoch, req.InstanceID = c.cfg.Group, c.id, epochLeave, pointer(c.cfg.Instance)
+	how := LeaveDefault
+	if c.leaving != nil {
+		how = c.leaving.How
+	}
+	if c.cfg.Instance != "" && how != LeaveGroup {
+		req.MemberEpoch = epochLeaveStatic
+	}
+	if c.cfg.Instance == "" && how == RemainInGroup {
+		return nil
+	}
+	return req
+}

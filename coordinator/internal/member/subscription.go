@@ -1,0 +1,89 @@
+package member
+
+import (
+	"errors"
+	"slices"
+	"time"
+)
+
+// subscription is what is to be read.
+type subscription struct {
+	topics  []string // by name, or those that pattern matches
+	pattern func(string) bool
+	regex   string // the coordinator matches it
+	listing bool
+	listAt  time.Time // all topics are asked for again
+}
+
+func (s *subscription) any() bool { return len(s.topics) > 0 || s.pattern != nil || s.regex != "" }
+
+// ErrRegex says that the coordinator of a classic group matches nothing.
+var ErrRegex = errors.New("a regular expression that the broker matches needs group.protocol=consumer and Kafka 4.1")
+
+func (c *Core) subscribe(now time.Time, m *Subscribe, out *Effects) {
+	c.manual = false
+	c.sub = subscription{topics: slices.Compact(slices.Sorted(slices.Values(m.Topics))), pattern: m.Pattern, regex: m.Regex}
+	if c.sub.pattern != nil {
+		c.sub.listAt = now
+	}
+	c.touchAt = now
+	c.polled = now
+	if c.state == Failed {
+		out.Errors = append(out.Errors, c.err)
+		return
+	}
+	if c.sub.regex != "" && c.proto == Classic {
+		c.fail(ErrRegex, out)
+		return
+	}
+	c.resubscribed()
+}
+
+// resubscribed lets the group know of another subscription.
+func (c *Core) resubscribed() {
+	c.remote.told.topics = false
+	if c.state != Unjoined {
+		c.rejoin, c.reason = true, "the subscription has changed"
+	}
+}
+
+// driveTopics keeps the topics' metadata, and looks for topics that match the pattern.
+func (c *Core) driveTopics(now time.Time, out *Effects) {
+	if !c.sub.any() {
+		return
+	}
+	if !now.Before(c.touchAt) {
+		c.touchAt = now.Add(c.cfg.MaxAge / 2)
+		out.Refresh = append(out.Refresh, c.sub.topics...)
+	}
+	if c.sub.pattern != nil && !c.sub.listing && !now.Before(c.sub.listAt) {
+		c.sub.listing, c.sub.listAt = true, time.Time{}
+		out.List = true
+	}
+}
+
+// listed takes the names of all topics.
+func (c *Core) listed(now time.Time, m *Listed) {
+	c.named(m)
+	if !c.sub.listing {
+		return
+	}
+	c.sub.listing = false
+	if m.Err != nil {
+		c.sub.listAt = now.Add(c.cfg.BackoffMax)
+		return
+	}
+	c.sub.listAt = now.Add(c.cfg.MaxAge)
+	var topics []string
+	for _, t := range m.Topics {
+		if (c.cfg.Internal || !t.Internal) && c.sub.pattern(t.Name) {
+			topics = append(topics, t.Name)
+		}
+	}
+	slices.Sort(topics)
+	if !slices.Equal(topics, c.sub.topics) {
+		c.sub.topics = topics
+		c.touchAt = now
+		c.resubscribed()
+	}
+}
