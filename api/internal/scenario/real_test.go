@@ -19,6 +19,7 @@ import (
 var (
 	hosts   = flag.String("brokers", "", "bootstrap brokers of a real cluster of three nodes")
 	cluster = flag.String("cluster", "", "name of that cluster as .ci/kafka knows it")
+	modern  = flag.Bool("modern", false, "the cluster has group.protocol=consumer")
 )
 
 // TestReal plays every scenario against real brokers, one after the other.
@@ -31,7 +32,7 @@ func TestReal(t *testing.T) {
 			world := role.NewSystem(nil, nil, nil)
 			defer world.Close()
 			err := scenario.Play(context.Background(), scenario.Env{World: world, Brokers: strings.Split(*hosts, ","), Cluster: real{t}, Nodes: 3,
-				Unique: fmt.Sprint(time.Now().UnixNano())}, s)
+				Unique: fmt.Sprint(time.Now().UnixNano()), Modern: *modern}, s)
 			if err != nil {
 				t.Fatal(err)
 			}
