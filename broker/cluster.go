@@ -281,7 +281,7 @@ func (c *Client) perform(h *role.Handle, out *meta.Effects) {
 		for _, k := range c.connections {
 			if k.peer.ID == id && !k.leaving {
 				k.leaving = true
-				k.self.Tell(&conn.Close{Deadline: h.World().Now().Add(c.cfg.RequestTimeout)})
+				k.self.Tell(&conn.Close{Deadline: h.World().Now().Add(c.cfg.RequestTimeout), Why: conn.ErrGone})
 			}
 		}
 	}

@@ -106,7 +106,7 @@ func (k *connection) end(e *conn.End) {
 // public gives the cores' reasons the names that users see.
 func public(err error) error {
 	for _, p := range [...]struct{ inner, outer error }{
-		{conn.ErrMoved, ErrMoved}, {conn.ErrClosed, ErrClosed},
+		{conn.ErrMoved, ErrMoved}, {conn.ErrClosed, ErrClosed}, {conn.ErrGone, ErrGone},
 	} {
 		if err == p.inner {
 			return p.outer

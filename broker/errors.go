@@ -10,6 +10,7 @@ import (
 var (
 	ErrClosed      = errors.New("client closed")
 	ErrTimeout     = errors.New("no answer in time")
+	ErrGone        = errors.New("the broker has left the cluster")
 	ErrMoved       = errors.New("broker is suspect and its partitions have moved")
 	ErrUnsupported = errors.New("the broker does not support this request")
 	ErrNoBroker    = errors.New("no broker is reachable")

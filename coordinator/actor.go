@@ -91,10 +91,14 @@ func (c *Coordinator) perform(h *role.Handle, out *member.Effects) {
 	for _, k := range out.Calls {
 		c.call(now, k)
 	}
-	if out.Rebalance != nil || out.Drop || len(out.Errors) > 0 || out.CommitDue || out.Idle {
+	recalled := uint64(0)
+	if out.Rebalance != nil || out.Recall != 0 || out.Drop || len(out.Errors) > 0 || out.CommitDue || out.Idle {
 		c.put(func() {
 			if out.Drop {
 				c.work.Rebalance, c.work.Commit = nil, false
+			}
+			if r := c.work.Rebalance; r != nil && r.Seq == out.Recall {
+				c.work.Rebalance, recalled = nil, r.Seq
 			}
 			if out.Rebalance != nil {
 				c.work.Rebalance = out.Rebalance
@@ -103,6 +107,9 @@ func (c *Coordinator) perform(h *role.Handle, out *member.Effects) {
 			c.work.Errors = append(c.work.Errors, out.Errors...)
 			c.idle = c.idle || out.Idle
 		})
+	}
+	if recalled != 0 {
+		c.self.Tell(&member.Recalled{Seq: recalled})
 	}
 	c.begin(out.Begins)
 	for i := range out.Results {

@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/kactor-go/kactor/broker/fake"
@@ -17,6 +18,9 @@ type Storm struct {
 	rng   *rand.Rand
 	kinds []fault
 	Count int // faults so far
+
+	groups []string
+	errs   []failing
 }
 
 // fault does something to the cluster or the network; undo, if not nil, ends it after some time.
@@ -74,6 +78,11 @@ var faults = []fault{
 		s.n.Do(func(c *fake.Cluster) { c.FreezeMetadata(id) })
 		return func() { s.n.Do(func(c *fake.Cluster) { c.Thaw(id) }) }
 	}},
+	{"move coordinators", func(s *Storm) func() {
+		group := s.groups[s.rng.IntN(len(s.groups))]
+		s.n.Do(func(c *fake.Cluster) { c.MoveCoordinator(group, s.node()) })
+		return nil
+	}},
 	{"throttle", func(s *Storm) func() {
 		id := s.node()
 		s.n.Do(func(c *fake.Cluster) { c.Throttle(id, time.Duration(s.rng.IntN(2000))*time.Millisecond) })
@@ -85,7 +94,7 @@ var faults = []fault{
 		return func() { s.n.Do(func(c *fake.Cluster) { c.Delay(id, 0) }) }
 	}},
 	{"errors", func(s *Storm) func() {
-		codes := errorsOf[s.rng.IntN(len(errorsOf))]
+		codes := s.errs[s.rng.IntN(len(s.errs))]
 		s.n.Do(func(c *fake.Cluster) {
 			for range 1 + s.rng.IntN(4) {
 				c.FailNext(codes.key, codes.codes[s.rng.IntN(len(codes.codes))])
@@ -111,11 +120,13 @@ var faults = []fault{
 	}},
 }
 
-// errorsOf are errors that brokers give for a while.
-var errorsOf = []struct {
+// failing are errors that brokers give for a while.
+type failing struct {
 	key   int16
 	codes []protocol.Code
-}{
+}
+
+var errorsOf = []failing{
 	{msg.ProduceAPI, []protocol.Code{protocol.NotLeaderOrFollower, protocol.NotEnoughReplicas, protocol.RequestTimedOut, protocol.LeaderNotAvailable, protocol.UnknownTopicOrPartition, protocol.KafkaStorageError}},
 	{msg.FetchAPI, []protocol.Code{protocol.NotLeaderOrFollower, protocol.UnknownTopicOrPartition, protocol.UnknownServerError, protocol.KafkaStorageError, protocol.OffsetNotAvailable}},
 	{msg.ListOffsetsAPI, []protocol.Code{protocol.NotLeaderOrFollower, protocol.LeaderNotAvailable, protocol.OffsetNotAvailable}},
@@ -123,11 +134,28 @@ var errorsOf = []struct {
 	{msg.InitProducerIdAPI, []protocol.Code{protocol.CoordinatorLoadInProgress, protocol.NotEnoughReplicas}},
 }
 
-// NewStorm makes a storm with some of the faults there are.
-func NewStorm(w *World, n *Network) *Storm {
-	s := &Storm{w: w, n: n, rng: w.Rand()}
+// errorsOfGroups are those of coordinators.
+var errorsOfGroups = []failing{
+	{msg.FindCoordinatorAPI, []protocol.Code{protocol.CoordinatorNotAvailable}},
+	{msg.JoinGroupAPI, []protocol.Code{protocol.CoordinatorLoadInProgress, protocol.NotCoordinator, protocol.UnknownMemberID, protocol.RebalanceInProgress}},
+	{msg.SyncGroupAPI, []protocol.Code{protocol.RebalanceInProgress, protocol.UnknownMemberID, protocol.IllegalGeneration, protocol.NotCoordinator, protocol.CoordinatorNotAvailable}},
+	{msg.HeartbeatAPI, []protocol.Code{protocol.UnknownMemberID, protocol.IllegalGeneration, protocol.RebalanceInProgress, protocol.CoordinatorNotAvailable, protocol.NotCoordinator}},
+	{msg.ConsumerGroupHeartbeatAPI, []protocol.Code{protocol.FencedMemberEpoch, protocol.UnknownMemberID, protocol.NotCoordinator, protocol.CoordinatorLoadInProgress, protocol.CoordinatorNotAvailable}},
+	{msg.OffsetCommitAPI, []protocol.Code{protocol.CoordinatorLoadInProgress, protocol.NotCoordinator, protocol.RequestTimedOut, protocol.UnknownTopicOrPartition, protocol.RebalanceInProgress}},
+	{msg.OffsetFetchAPI, []protocol.Code{protocol.CoordinatorLoadInProgress, protocol.NotCoordinator, protocol.UnstableOffsetCommit, protocol.CoordinatorNotAvailable}},
+}
+
+// NewStorm makes a storm with some of the faults there are; those of coordinators are for the groups that are named.
+func NewStorm(w *World, n *Network, groups ...string) *Storm {
+	s := &Storm{w: w, n: n, rng: w.Rand(), groups: groups, errs: errorsOf}
+	if len(groups) > 0 {
+		s.errs = slices.Concat(errorsOf, errorsOfGroups)
+	}
 	for len(s.kinds) == 0 {
 		for _, f := range faults {
+			if f.name == "move coordinators" && len(groups) == 0 {
+				continue
+			}
 			if s.rng.IntN(3) == 0 {
 				s.kinds = append(s.kinds, f)
 			}

@@ -15,7 +15,7 @@ type committed struct {
 	metadata *string
 }
 
-// coordinatorOf gives the broker that coordinates a key: always the same, as long as it runs.
+// coordinatorOf gives the broker that coordinates a key: always the same, as long as it runs. One that was away is not it again.
 func (c *Cluster) coordinatorOf(key string) *node {
 	if n := c.node(c.moved[key]); n != nil && !n.down && !n.fenced {
 		return n
@@ -25,6 +25,7 @@ func (c *Cluster) coordinatorOf(key string) *node {
 	at := int(h.Sum32() % uint32(len(c.nodes)))
 	for i := range c.nodes {
 		if n := c.nodes[(at+i)%len(c.nodes)]; !n.down && !n.fenced {
+			c.moved[key] = n.id
 			return n
 		}
 	}

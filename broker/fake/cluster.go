@@ -30,7 +30,7 @@ type Cluster struct {
 	waiting     []*longPoll
 	nextPID     int64
 	groups      []*group         // by id
-	moved       map[string]int32 // coordinators by MoveCoordinator
+	moved       map[string]int32 // coordinators by key
 	seized      []*seizure
 	failures    map[int16][]protocol.Code
 	observe     func(Request)

@@ -54,6 +54,7 @@ var (
 	ErrMoved       = errors.New("broker is suspect and its partitions have moved")
 	ErrUnsupported = errors.New("the broker does not support this request")
 	ErrClosed      = errors.New("client closed")
+	ErrGone        = errors.New("the broker has left the cluster")
 )
 
 // Config of a connection.
@@ -157,8 +158,11 @@ type (
 	}
 	// Moved asks each call whether its work has moved. Cluster -> connection.
 	Moved struct{}
-	// Close ends the connection: calls in flight are waited for until Deadline.
-	Close struct{ Deadline time.Time }
+	// Close ends the connection: calls in flight are waited for until Deadline, and end with Why then; nil: ErrClosed.
+	Close struct {
+		Deadline time.Time
+		Why      error
+	}
 	// Bye says that nothing comes any more from who sends it. Cluster -> connection; once, after Finished or a failure.
 	Bye struct{}
 )
@@ -198,6 +202,7 @@ type Core struct {
 	suspect   bool
 	closing   bool
 	closeBy   time.Time
+	why       error // calls that it does not wait for end with it
 	finished  bool
 }
 
@@ -260,7 +265,10 @@ func (c *Core) Step(now time.Time, m Message, out *Effects) {
 	case *Moved:
 		c.moved(now, out)
 	case *Close:
-		c.closing, c.closeBy = true, m.Deadline
+		c.closing, c.closeBy, c.why = true, m.Deadline, m.Why
+		if c.why == nil {
+			c.why = ErrClosed
+		}
 	case *Bye:
 		out.Left = true
 	}
@@ -318,7 +326,7 @@ func (c *Core) drive(now time.Time, out *Effects) {
 // closeIf closes the connection if that is asked for and nothing is waited for any more.
 func (c *Core) closeIf(now time.Time, out *Effects) {
 	if c.closing && c.state != Closed && (c.live() == 0 || !now.Before(c.closeBy)) {
-		c.shut(now, ErrClosed, out)
+		c.shut(now, c.why, out)
 	}
 }
 
@@ -336,7 +344,7 @@ func (c *Core) live() int {
 func (c *Core) call(now time.Time, m *Call, out *Effects) {
 	m.accepted = now
 	if c.closing || c.state == Closed {
-		c.end(now, m, End{Err: ErrClosed}, out)
+		c.end(now, m, End{Err: c.why}, out)
 		return
 	}
 	c.lastUse = now

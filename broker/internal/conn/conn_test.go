@@ -409,6 +409,19 @@ func TestClosingEndsAtItsDeadline(t *testing.T) {
 	}
 }
 
+// Who calls a broker that has left the cluster must not take the client for closed.
+func TestCallsToABrokerThatHasLeftEndSo(t *testing.T) {
+	b := newBench(t, nil)
+	b.ready(b.call())
+	b.step(&Close{Deadline: b.now.Add(time.Second), Why: ErrGone})
+	if out := b.step(b.call()); len(out.Ends) != 1 || out.Ends[0].Err != ErrGone {
+		t.Fatalf("%+v", out)
+	}
+	if out := b.later(time.Second); len(out.Ends) != 1 || out.Ends[0].Err != ErrGone {
+		t.Fatalf("%+v", out)
+	}
+}
+
 func TestACallThatCannotBeSentDoesNotHoldTheCloseUp(t *testing.T) { // seed 1015134
 	b := newBench(t, nil)
 	b.step(b.call(func(m *Call) { m.MinVersion = 99 }))

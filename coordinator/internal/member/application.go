@@ -15,6 +15,19 @@ func (c *Core) offer(r *Rebalance, out *Effects) {
 	out.Rebalance = &given
 }
 
+// recall takes back what the application has not begun with: it is out of date.
+func (c *Core) recall(out *Effects) {
+	if c.pending != nil && !c.pending.Lost {
+		out.Recall = c.pending.Seq
+	}
+}
+
+func (c *Core) recalled(seq uint64) {
+	if c.pending != nil && c.pending.Seq == seq {
+		c.pending = nil
+	}
+}
+
 // heldBy notes that partitions have changed hands: what was revoked is given up, what is new is held until its offsets are known.
 func (c *Core) heldBy(now time.Time, seq uint64) {
 	r := c.pending
@@ -54,7 +67,7 @@ func (c *Core) done(now time.Time, seq uint64, out *Effects) {
 			c.beatAt = now
 		}
 	case Losing:
-		c.driveLosing(now, out)
+		c.driveLosing(out)
 	case Expired, Failed:
 		if len(c.owned) > 0 && c.state == Failed {
 			c.offer(&Rebalance{Lost: true, Revoke: slices.Clone(c.owned)}, out)
@@ -83,7 +96,7 @@ func (c *Core) polledAt(now, at time.Time, out *Effects) {
 	}
 	if c.state == Expired {
 		if now.Sub(c.polled) < c.cfg.MaxPoll {
-			c.lose(now, out)
+			c.lose(out)
 		} else {
 			out.Idle = true
 		}
@@ -106,6 +119,7 @@ func (c *Core) expire(out *Effects) {
 		c.id = ""
 	}
 	c.remote.reset()
+	c.recall(out)
 	c.become(Expired)
 	out.Idle = true
 	out.Notes = append(out.Notes, fmt.Sprintf("group %s: the application did not poll within max.poll.interval.ms, %s, and has lost its partitions: handle fewer records at a time (max.poll.records) or raise the limit",

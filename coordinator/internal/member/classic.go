@@ -38,7 +38,7 @@ func (c *Core) cooperative() bool {
 func (c *Core) driveClassic(now time.Time, out *Effects) {
 	if ends := c.sessionEnds(); !ends.IsZero() && !now.Before(ends) {
 		out.Notes = append(out.Notes, fmt.Sprintf("group %s: no heartbeat was answered for session.timeout.ms, %s", c.cfg.Group, c.cfg.Session))
-		c.lose(now, out)
+		c.lose(out)
 	}
 	if c.state == Unjoined && c.sub.any() && (c.sub.pattern == nil || !c.sub.listing) {
 		c.prepare(out)
@@ -149,7 +149,7 @@ func (c *Core) joined(now time.Time, m *Answer, out *Effects) {
 			c.id = ""
 		}
 		if c.generation >= 0 && len(c.owned) > 0 {
-			c.lose(now, out)
+			c.lose(out)
 		}
 		c.generation = -1
 		return
@@ -285,7 +285,7 @@ func (c *Core) synced(now time.Time, m *Answer, out *Effects) {
 		c.become(Joining)
 		return
 	case protocol.UnknownMemberID, protocol.IllegalGeneration:
-		c.outdated(now, code, out)
+		c.outdated(code, out)
 		return
 	default:
 		c.fail(fmt.Errorf("sync: %w", code), out)
@@ -320,12 +320,12 @@ func (c *Core) change(target []Partition) *Rebalance {
 }
 
 // outdated deals with a group that does not know the member or its generation any more.
-func (c *Core) outdated(now time.Time, code protocol.Code, out *Effects) {
+func (c *Core) outdated(code protocol.Code, out *Effects) {
 	if code == protocol.UnknownMemberID && c.proto == Classic {
 		c.id = ""
 	}
 	out.Notes = append(out.Notes, fmt.Sprintf("group %s: %v: the member joins again", c.cfg.Group, code))
-	c.lose(now, out)
+	c.lose(out)
 }
 
 // beats tells whether the group expects heartbeats.
@@ -374,7 +374,7 @@ func (c *Core) beaten(now time.Time, m *Answer, out *Effects) {
 			c.rejoin, c.reason = true, "the group is rebalancing"
 		}
 	case protocol.UnknownMemberID, protocol.IllegalGeneration:
-		c.outdated(now, code, out)
+		c.outdated(code, out)
 	case protocol.FencedInstanceID:
 		c.fail(errors.Join(ErrFenced, fmt.Errorf("another member has the group.instance.id %q: %w", c.cfg.Instance, code)), out)
 	default:

@@ -194,7 +194,7 @@ func (c *Core) consumed(now time.Time, m *Answer, out *Effects) {
 			c.later(now)
 			return
 		}
-		c.outdated(now, code, out)
+		c.outdated(code, out)
 		return
 	case protocol.TopicAuthorizationFailed:
 		c.remote.told.topics, c.remote.told.owned = false, false

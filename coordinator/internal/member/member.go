@@ -107,6 +107,8 @@ type (
 	Held struct{ Seq uint64 }
 	// Done says that the application has done with a Rebalance.
 	Done struct{ Seq uint64 }
+	// Recalled says that the application had not begun with a Rebalance, and will not.
+	Recalled struct{ Seq uint64 }
 	// Polled answers AskPolled, or says that the application is back.
 	Polled struct{ At time.Time }
 	// Enforce asks for a rebalance (KIP-568).
@@ -153,6 +155,7 @@ func (*Manual) coordinator()    {}
 func (*Held) coordinator()      {}
 func (*Done) coordinator()      {}
 func (*Polled) coordinator()    {}
+func (*Recalled) coordinator()  {}
 func (*Enforce) coordinator()   {}
 func (*Commit) coordinator()    {}
 func (*Fetch) coordinator()     {}
@@ -250,7 +253,8 @@ type Effects struct {
 	List      bool // ask for all topics
 	Calls     []*Call
 	Rebalance *Rebalance // for the application
-	Drop      bool       // what the application has not begun of a Rebalance
+	Recall    uint64     // the number of a Rebalance that the application shall not begin with any more
+	Drop      bool       // whatever the application has not begun with
 	Begins    []Offset   // where to read new partitions from
 	Results   []Result
 	Errors    []error  // for the application
@@ -344,6 +348,8 @@ func (c *Core) Step(now time.Time, m Message, out *Effects) {
 		c.heldBy(now, m.Seq)
 	case *Done:
 		c.done(now, m.Seq, out)
+	case *Recalled:
+		c.recalled(m.Seq)
 	case *Polled:
 		c.polledAt(now, m.At, out)
 	case *Enforce:
@@ -373,6 +379,7 @@ func (c *Core) Tick(now time.Time, out *Effects) { c.drive(now, out) }
 // drive does what can be done now.
 func (c *Core) drive(now time.Time, out *Effects) {
 	c.drivePoll(now, out)
+	c.driveLosing(out)
 	c.driveTopics(now, out)
 	if c.leaving == nil {
 		if c.proto == Classic {
@@ -422,15 +429,16 @@ func (c *Core) later(now time.Time) {
 }
 
 // lose begins anew: the group has gone on without the member.
-func (c *Core) lose(now time.Time, out *Effects) {
+func (c *Core) lose(out *Effects) {
 	c.generation, c.call, c.beat, c.rejoin, c.ends = -1, nil, nil, false, time.Time{}
 	c.remote.reset()
+	c.recall(out)
 	c.become(Losing)
-	c.driveLosing(now, out)
+	c.driveLosing(out)
 }
 
 // driveLosing tells the application what it has lost, when it has done with what it is at.
-func (c *Core) driveLosing(now time.Time, out *Effects) {
+func (c *Core) driveLosing(out *Effects) {
 	switch {
 	case c.state != Losing || c.pending != nil:
 	case len(c.owned) > 0:
@@ -546,8 +554,10 @@ func (c *Core) Next() time.Time {
 			t = d
 		}
 	}
+	add(c.offsets.next())
 	if c.leaving != nil {
 		add(c.leaving.Deadline)
+		return t
 	}
 	if c.state == Joining && c.call == nil {
 		add(c.retryAt)
@@ -565,7 +575,6 @@ func (c *Core) Next() time.Time {
 		add(c.sub.listAt)
 	}
 	add(c.autoAt)
-	add(c.offsets.next())
 	return t
 }
 

@@ -242,7 +242,7 @@ func (c *Core) committed(now time.Time, m *Answer, out *Effects) {
 		out.Results = append(out.Results, Result{Owner: f.Owner, Err: err})
 	}
 	if lost && m.Call.generation == c.generation && c.generation >= 0 && c.leaving == nil && c.state != Losing && c.state != Expired && c.state != Failed {
-		c.outdated(now, protocol.IllegalGeneration, out)
+		c.outdated(protocol.IllegalGeneration, out)
 	}
 }
 

@@ -1,0 +1,453 @@
+package sim_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/kactor-go/kactor/actors/sim"
+	"github.com/kactor-go/kactor/api"
+	"github.com/kactor-go/kactor/broker/fake"
+	"github.com/kactor-go/kactor/protocol/msg"
+)
+
+// TestGroups plays seeds: a group whose members join, leave, crash, dawdle and come back while brokers and coordinators fail. Nothing may be skipped, no member may commit what was not
+// handled, none may own what another member of the group owns, and in the end everything is owned by one.
+func TestGroups(t *testing.T) {
+	if *oneSeed != 0 {
+		p := groupSeed(*oneSeed, true)
+		t.Logf("seed %d: %s", *oneSeed, p.summary())
+		if p.err != nil {
+			t.Fatalf("%v\n%s", p.err, p.log.String())
+		}
+		return
+	}
+	var next, records, rebalances, faults atomic.Int64
+	var failed atomic.Bool
+	var wg sync.WaitGroup
+	begun := time.Now()
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for !failed.Load() {
+				n := next.Add(1) - 1
+				if n >= int64(*seeds) {
+					return
+				}
+				seed := *fromSeed + uint64(n)
+				p := groupSeed(seed, false)
+				records.Add(int64(p.handled))
+				rebalances.Add(int64(p.assignments))
+				faults.Add(int64(p.storm.Count))
+				if p.err != nil {
+					failed.Store(true)
+					t.Errorf("%v\nreplay: go test ./actors/sim -run Groups -seed %d", p.err, seed)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	t.Logf("%d seeds, %d records handled, %d assignments, %d faults, %.0f seeds a minute", *seeds, records.Load(), rebalances.Load(), faults.Load(), float64(*seeds)/time.Since(begun).Minutes())
+}
+
+const (
+	groupName = "workers"
+	groupWork = "work"
+)
+
+// groupPlay is one seed of a group.
+type groupPlay struct {
+	w           *sim.World
+	n           *sim.Network
+	c           *fake.Cluster
+	storm       *sim.Storm
+	rng         *rand.Rand
+	partitions  int32
+	props       map[string]string
+	workers     sim.Group
+	failed      []error
+	over        bool // the storm: members stay from now on
+	done        bool
+	sending     int
+	seen        map[int32]map[int64]bool // handled to the end
+	low         map[int32]int64          // everything below was handled
+	truth       map[int32]int64          // committed, at the last look
+	senders     map[commitKey]string     // member and generation that have sent a commit
+	owners      map[int32][]*groupMember // who thinks that it owns a partition
+	handled     int
+	assignments int
+	err         error
+	log         strings.Builder
+	behind      string
+}
+
+// commitKey is an offset that somebody commits.
+type commitKey struct {
+	partition int32
+	offset    int64
+}
+
+// groupMember is a member, as its listener and its handler see it.
+type groupMember struct {
+	name    string
+	dead    bool          // it cannot go on
+	closing bool          // it does not matter any more what it owns
+	id      func() string // in the group
+	own     map[int32]bool
+	next    map[int32]int64 // the offset expected next; -1: any
+	floor   map[int32]int64 // what was committed when it was assigned
+}
+
+func (p *groupPlay) summary() string {
+	return fmt.Sprintf("%d handled, %d assignments, %d faults, %s of virtual time", p.handled, p.assignments, p.storm.Count, p.w.Now().Sub(sim.Epoch))
+}
+
+func groupSeed(seed uint64, tracing bool) *groupPlay {
+	w := sim.New(seed)
+	p := &groupPlay{w: w, seen: map[int32]map[int64]bool{}, low: map[int32]int64{}, truth: map[int32]int64{}, senders: map[commitKey]string{}, owners: map[int32][]*groupMember{}}
+	if tracing {
+		w.Trace(&p.log)
+	}
+	p.err = w.Run(p.run)
+	if p.err != nil {
+		p.err = fmt.Errorf("seed %d, after %s, %v: %w", seed, p.w.Now().Sub(sim.Epoch), p.props, p.err)
+	}
+	return p
+}
+
+func (p *groupPlay) fail(format string, args ...any) {
+	p.failed = append(p.failed, fmt.Errorf(format, args...))
+}
+
+func (p *groupPlay) run(w *sim.World) error {
+	p.rng = w.Rand()
+	rng := p.rng
+	p.partitions = int32(1 + rng.IntN(6))
+	flavours := []map[string]string{{"partition.assignment.strategy": "range"}, {"partition.assignment.strategy": "roundrobin"}, {"partition.assignment.strategy": "sticky"},
+		{"partition.assignment.strategy": "cooperative-sticky"}, {"partition.assignment.strategy": "cooperative-sticky"}, {"group.protocol": "consumer"}, {"group.protocol": "consumer"}, {"group.protocol": "consumer"}}
+	p.props = flavours[rng.IntN(len(flavours))]
+	release := []string{"4.3", "4.0", "3.9", "2.8", "2.3", "1.1", "0.11"}[rng.IntN(7)]
+	if p.props["group.protocol"] == "consumer" {
+		release = []string{"4.3", "4.1", "4.0"}[rng.IntN(3)]
+	}
+	var err error
+	if p.c, err = fake.NewCluster(fake.Config{Nodes: 3, Topics: []fake.Topic{{Name: groupWork, Partitions: int(p.partitions)}}, Seed: w.Seed(), Release: release,
+		SessionTimeout: time.Duration(rng.IntN(5000)) * time.Millisecond, GroupSession: time.Duration(5+rng.IntN(5)) * time.Second, GroupHeartbeat: 500 * time.Millisecond}); err != nil {
+		return err
+	}
+	w.Tracef("release %s, %v, %d partitions", release, p.props, p.partitions)
+	p.n = sim.NewNetwork(w, p.c)
+	p.c.Observe(p.observed)
+	p.storm = sim.NewStorm(w, p.n, groupName)
+	ctx := context.Background()
+	span := time.Duration(15+rng.IntN(30)) * time.Second
+	p.sending = 1
+	p.workers.Go(w, "producer", func() { p.produce(ctx, span) })
+	slots := 2 + rng.IntN(3)
+	for i := range slots {
+		p.workers.Go(w, fmt.Sprintf("slot-%d", i), func() { p.slot(ctx, fmt.Sprintf("slot-%d", i)) })
+	}
+	if err := p.storm.Blow(ctx, 5+rng.IntN(25), span); err != nil {
+		return err
+	}
+	p.n.Do(func(c *fake.Cluster) { c.MoveCoordinator(groupName, -1) })
+	p.over = true
+	heal, cancel := w.WithTimeout(ctx, 5*time.Minute)
+	defer cancel()
+	for !p.settled() && heal.Err() == nil {
+		_ = w.Sleep(heal, 200*time.Millisecond)
+	}
+	if heal.Err() != nil {
+		state, members := p.c.DescribeGroup(groupName)
+		p.fail("not settled after five minutes: %s\ngroup %s: %+v\n%s", p.behind, state, members, p.ownership())
+	}
+	p.done = true
+	end, cancel2 := w.WithTimeout(ctx, 2*time.Minute)
+	defer cancel2()
+	if err := p.workers.Wait(end, w); err != nil {
+		p.fail("members are still at work: %w", err)
+	}
+	return errors.Join(p.failed...)
+}
+
+// settled tells whether everything was handled and each partition has one owner.
+func (p *groupPlay) settled() bool {
+	if p.sending > 0 {
+		p.behind = "the producer is at work"
+		return false
+	}
+	for i := range p.partitions {
+		_, end := p.c.Offsets(groupWork, i)
+		if p.low[i] < end {
+			p.behind = fmt.Sprintf("partition %d: handled up to %d of %d", i, p.low[i], end)
+			return false
+		}
+		if n := len(p.owners[i]); n != 1 {
+			p.behind = fmt.Sprintf("partition %d has %d owners", i, n)
+			return false
+		}
+	}
+	return true
+}
+
+func (p *groupPlay) ownership() string {
+	var b strings.Builder
+	for i := range p.partitions {
+		fmt.Fprintf(&b, "partition %d:", i)
+		for _, m := range p.owners[i] {
+			fmt.Fprintf(&b, " %s", m.name)
+		}
+		fmt.Fprintln(&b)
+	}
+	return b.String()
+}
+
+// observed looks at commits as they reach a broker: nobody commits what was not handled, and what was committed does not go back.
+func (p *groupPlay) observed(r fake.Request) {
+	for i := range p.partitions {
+		now := p.c.Committed(groupName, groupWork, i)
+		before, ok := p.truth[i]
+		late := p.senders[commitKey{i, now}] == p.senders[commitKey{i, before}] // a commit that was on its way for long, of the same member
+		if ok && now < before && !late {
+			p.fail("the committed offset of partition %d went back from %d to %d", i, before, now)
+		}
+		p.truth[i] = now
+	}
+	req, ok := r.Req.(*msg.OffsetCommitRequest)
+	if !ok {
+		return
+	}
+	for _, t := range req.Topics {
+		for _, k := range t.Partitions {
+			p.w.Tracef("%s commits %d of %d in generation %d", req.MemberID, k.CommittedOffset, k.PartitionIndex, req.GenerationIDOrMemberEpoch)
+			p.senders[commitKey{k.PartitionIndex, k.CommittedOffset}] = fmt.Sprint(req.MemberID, req.GenerationIDOrMemberEpoch)
+			if k.CommittedOffset > p.low[k.PartitionIndex] {
+				p.fail("%s commits offset %d of partition %d, but only %d were handled", req.MemberID, k.CommittedOffset, k.PartitionIndex, p.low[k.PartitionIndex])
+			}
+		}
+	}
+}
+
+func (p *groupPlay) client(ctx context.Context) (*api.Client, error) {
+	return api.Dial(ctx, api.World(p.w), api.Lazy(), api.Brokers("broker-1:9092", "broker-2:9092", "broker-3:9092"), api.Properties(map[string]string{"request.timeout.ms": "4000",
+		"socket.connection.setup.timeout.ms": "2000", "fetch.max.wait.ms": "500", "auto.offset.reset": "earliest"}))
+}
+
+func (p *groupPlay) produce(ctx context.Context, span time.Duration) {
+	defer func() { p.sending-- }()
+	client, err := p.client(ctx)
+	if err != nil {
+		p.fail("producer: %w", err)
+		return
+	}
+	producer, err := client.Producer()
+	if err != nil {
+		p.fail("producer: %w", err)
+		return
+	}
+	count := 60 + p.rng.IntN(100)
+	for i := range count {
+		_ = producer.Send(ctx, &api.Record{Topic: groupWork, Partition: int32(p.rng.IntN(int(p.partitions))), Fixed: true, Value: fmt.Append(nil, i)}, nil)
+		if p.rng.IntN(3) == 0 {
+			_ = p.w.Sleep(ctx, time.Duration(p.rng.Int64N(int64(4*span)/int64(count)+1)))
+		}
+	}
+	if err := producer.Flush(ctx); err != nil {
+		p.fail("producer: flush: %w", err)
+	}
+	closing, cancel := p.w.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	if err := client.Close(closing); err != nil {
+		p.fail("producer: close: %w", err)
+	}
+}
+
+// slot has one member after the other.
+func (p *groupPlay) slot(ctx context.Context, name string) {
+	for n := 0; !p.done && len(p.failed) == 0; n++ {
+		if !p.over && n > 0 {
+			_ = p.w.Sleep(ctx, time.Duration(p.rng.IntN(4000))*time.Millisecond)
+		}
+		p.member(ctx, fmt.Sprintf("%s.%d", name, n))
+	}
+}
+
+// member lives and ends.
+func (p *groupPlay) member(ctx context.Context, name string) {
+	m := &groupMember{name: name, own: map[int32]bool{}, next: map[int32]int64{}, floor: map[int32]int64{}}
+	client, err := p.client(ctx)
+	if err != nil {
+		p.fail("%s: %w", name, err)
+		return
+	}
+	auto := p.rng.IntN(2) == 0
+	dawdles := p.rng.IntN(3) == 0
+	props := map[string]string{"enable.auto.commit": fmt.Sprint(auto), "auto.commit.interval.ms": "700", "max.poll.interval.ms": "6000", "max.poll.records": fmt.Sprint(1 + p.rng.IntN(10))}
+	for k, v := range p.props {
+		props[k] = v
+	}
+	if p.props["group.protocol"] != "consumer" {
+		props["session.timeout.ms"], props["heartbeat.interval.ms"] = fmt.Sprint(4000+p.rng.IntN(4000)), "600"
+	}
+	consumer, err := client.Consumer(groupName, api.Properties(props), api.Topics(groupWork), api.OnRebalance(api.RebalanceListener{
+		Assigned: func(_ context.Context, parts []api.TopicPartition) { p.assigned(m, parts) },
+		Revoked:  func(_ context.Context, parts []api.TopicPartition) { p.gone(m, parts, false) },
+		Lost:     func(_ context.Context, parts []api.TopicPartition) { p.gone(m, parts, true) }}))
+	if err != nil {
+		p.fail("%s: %w", name, err)
+		return
+	}
+	m.id = func() string { return consumer.GroupMetadata().Member }
+	life := time.Duration(2+p.rng.IntN(25)) * time.Second
+	ends := p.w.Now().Add(life)
+	alive := func() bool { return !m.dead && !p.done && (p.over || p.w.Now().Before(ends)) }
+	loops := p.rng.IntN(2) == 0 && auto
+	for alive() {
+		some, cancel := p.w.WithTimeout(ctx, 2*time.Second)
+		if loops {
+			p.readLoop(some, m, consumer, dawdles)
+		} else {
+			p.readPolls(ctx, some, m, consumer, auto, dawdles)
+		}
+		cancel()
+	}
+	m.closing = true
+	closing, cancel := p.w.WithTimeout(ctx, time.Duration(2+p.rng.IntN(10))*time.Second)
+	defer cancel()
+	if !p.over && p.rng.IntN(3) == 0 { // a crash: nobody is told
+		cancel()
+		_ = client.System().Close(closing)
+	} else if p.rng.IntN(2) == 0 {
+		if err := consumer.Close(closing); err != nil && p.done {
+			p.w.Tracef("%s: close: %v", name, err)
+		}
+	}
+	_ = client.Close(closing)
+	var rest []api.TopicPartition
+	for i := range m.own {
+		rest = append(rest, api.TopicPartition{Topic: groupWork, Partition: i})
+	}
+	p.gone(m, rest, true)
+}
+
+func (p *groupPlay) assigned(m *groupMember, parts []api.TopicPartition) {
+	p.assignments++
+	_, present := p.c.DescribeGroup(groupName)
+	for _, tp := range parts {
+		i := tp.Partition
+		p.w.Tracef("%s is assigned %d", m.name, i)
+		if m.own[i] {
+			p.fail("%s was assigned partition %d twice", m.name, i)
+		}
+		for _, o := range p.owners[i] {
+			if id := o.id(); !o.closing && slices.ContainsFunc(present, func(g fake.GroupMember) bool { return g.ID == id }) {
+				p.fail("%s was assigned partition %d, and %s owns it, which the group has not expelled", m.name, i, o.name)
+			}
+		}
+		m.own[i], m.next[i], m.floor[i] = true, -1, p.c.Committed(groupName, groupWork, i)
+		p.owners[i] = append(p.owners[i], m)
+	}
+}
+
+func (p *groupPlay) gone(m *groupMember, parts []api.TopicPartition, lost bool) {
+	for _, tp := range parts {
+		i := tp.Partition
+		p.w.Tracef("%s gives up %d, lost: %v", m.name, i, lost)
+		if !m.own[i] {
+			p.fail("%s gives up partition %d, which it does not own", m.name, i)
+		}
+		delete(m.own, i)
+		p.owners[i] = slices.DeleteFunc(p.owners[i], func(o *groupMember) bool { return o == m })
+	}
+}
+
+// begin notes that a record is at hand.
+func (p *groupPlay) begin(m *groupMember, r *api.Record) {
+	i := r.Partition
+	switch {
+	case !m.own[i]:
+		p.fail("%s was given a record of partition %d, which it does not own", m.name, i)
+	case m.next[i] < 0 && r.Offset < m.floor[i]:
+		p.fail("%s reads partition %d from %d, but %d was committed when it was assigned", m.name, i, r.Offset, m.floor[i])
+	case m.next[i] < 0 && r.Offset > p.low[i]:
+		p.fail("%s reads partition %d from %d, but only %d were handled", m.name, i, r.Offset, p.low[i])
+	case m.next[i] >= 0 && r.Offset != m.next[i]:
+		p.fail("%s reads partition %d at %d, expected %d", m.name, i, r.Offset, m.next[i])
+	}
+	m.next[i] = r.Offset + 1
+}
+
+// end notes that a record was handled.
+func (p *groupPlay) end(r *api.Record) {
+	i := r.Partition
+	if p.seen[i] == nil {
+		p.seen[i] = map[int64]bool{}
+	}
+	p.seen[i][r.Offset] = true
+	p.handled++
+	for p.seen[i][p.low[i]] {
+		p.low[i]++
+	}
+}
+
+func (p *groupPlay) work(ctx context.Context, dawdles bool) {
+	switch n := p.rng.IntN(60); {
+	case n == 0 && dawdles && !p.over:
+		_ = p.w.Sleep(context.WithoutCancel(ctx), time.Duration(1+p.rng.IntN(14))*time.Second)
+	case n < 10:
+		_ = p.w.Sleep(context.WithoutCancel(ctx), time.Duration(p.rng.IntN(100))*time.Millisecond)
+	}
+}
+
+func (p *groupPlay) readLoop(ctx context.Context, m *groupMember, consumer *api.Consumer, dawdles bool) {
+	for r, err := range consumer.Records(ctx) {
+		if err != nil {
+			p.w.Tracef("%s: %v", m.name, err)
+			if p.fatal(m, err) {
+				return
+			}
+			continue
+		}
+		p.begin(m, r)
+		p.work(ctx, dawdles)
+		p.end(r)
+	}
+}
+
+func (p *groupPlay) readPolls(ctx, some context.Context, m *groupMember, consumer *api.Consumer, auto, dawdles bool) {
+	records, err := consumer.Poll(some)
+	if err != nil && some.Err() == nil {
+		p.w.Tracef("%s: %v", m.name, err)
+		p.fatal(m, err)
+	}
+	for _, r := range records {
+		p.begin(m, r)
+		p.work(ctx, dawdles)
+		p.end(r)
+	}
+	if !auto && len(records) > 0 {
+		commit, cancel := p.w.WithTimeout(ctx, 3*time.Second)
+		defer cancel()
+		if err := consumer.Commit(commit); err != nil {
+			p.w.Tracef("%s: commit: %v", m.name, err)
+		}
+	}
+}
+
+// fatal tells whether a consumer cannot go on; in this play there is no reason for that.
+func (p *groupPlay) fatal(m *groupMember, err error) bool {
+	var e *api.GroupError
+	if !errors.As(err, &e) {
+		return false
+	}
+	m.dead = true
+	p.fail("%s: %w", m.name, err)
+	return true
+}
