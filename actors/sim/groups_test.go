@@ -79,7 +79,7 @@ type groupPlay struct {
 	seen        map[int32]map[int64]bool // handled to the end
 	low         map[int32]int64          // everything below was handled
 	truth       map[int32]int64          // committed, at the last look
-	senders     map[commitKey]string     // member and generation that have sent a commit
+	senders     map[commitKey]string     // members that have sent a commit
 	owners      map[int32][]*groupMember // who thinks that it owns a partition
 	handled     int
 	assignments int
@@ -161,7 +161,7 @@ func (p *groupPlay) run(w *sim.World) error {
 	p.over = true
 	heal, cancel := w.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
-	for !p.settled() && heal.Err() == nil {
+	for len(p.failed) == 0 && !p.settled() && heal.Err() == nil {
 		_ = w.Sleep(heal, 200*time.Millisecond)
 	}
 	if heal.Err() != nil {
@@ -227,7 +227,7 @@ func (p *groupPlay) observed(r fake.Request) {
 	for _, t := range req.Topics {
 		for _, k := range t.Partitions {
 			p.w.Tracef("%s commits %d of %d in generation %d", req.MemberID, k.CommittedOffset, k.PartitionIndex, req.GenerationIDOrMemberEpoch)
-			p.senders[commitKey{k.PartitionIndex, k.CommittedOffset}] = fmt.Sprint(req.MemberID, req.GenerationIDOrMemberEpoch)
+			p.senders[commitKey{k.PartitionIndex, k.CommittedOffset}] = req.MemberID
 			if k.CommittedOffset > p.low[k.PartitionIndex] {
 				p.fail("%s commits offset %d of partition %d, but only %d were handled", req.MemberID, k.CommittedOffset, k.PartitionIndex, p.low[k.PartitionIndex])
 			}
@@ -340,6 +340,9 @@ func (p *groupPlay) member(ctx context.Context, name string) {
 func (p *groupPlay) assigned(m *groupMember, parts []api.TopicPartition) {
 	p.assignments++
 	_, present := p.c.DescribeGroup(groupName)
+	member := func(m *groupMember) bool {
+		return slices.ContainsFunc(present, func(g fake.GroupMember) bool { return g.ID == m.id() })
+	}
 	for _, tp := range parts {
 		i := tp.Partition
 		p.w.Tracef("%s is assigned %d", m.name, i)
@@ -347,7 +350,7 @@ func (p *groupPlay) assigned(m *groupMember, parts []api.TopicPartition) {
 			p.fail("%s was assigned partition %d twice", m.name, i)
 		}
 		for _, o := range p.owners[i] {
-			if id := o.id(); !o.closing && slices.ContainsFunc(present, func(g fake.GroupMember) bool { return g.ID == id }) {
+			if !o.closing && member(o) && member(m) { // who was expelled may not know it yet
 				p.fail("%s was assigned partition %d, and %s owns it, which the group has not expelled", m.name, i, o.name)
 			}
 		}

@@ -119,6 +119,7 @@ func (c *Core) expire(out *Effects) {
 		c.id = ""
 	}
 	c.remote.reset()
+	c.forsake(out)
 	c.recall(out)
 	c.become(Expired)
 	out.Idle = true

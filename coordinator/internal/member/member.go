@@ -284,6 +284,7 @@ type Core struct {
 	id         string
 	generation int32 // or member epoch; -1: not a member
 	manual     bool
+	member     bool  // by subscription: it commits as a member, or not at all
 	err        error // of Failed
 
 	owned   []Partition
@@ -432,6 +433,7 @@ func (c *Core) later(now time.Time) {
 func (c *Core) lose(out *Effects) {
 	c.generation, c.call, c.beat, c.rejoin, c.ends = -1, nil, nil, false, time.Time{}
 	c.remote.reset()
+	c.forsake(out)
 	c.recall(out)
 	c.become(Losing)
 	c.driveLosing(out)
@@ -537,7 +539,7 @@ func (c *Core) gone(out *Effects) {
 	if c.proto == Classic {
 		c.id = ""
 	}
-	c.err = nil
+	c.err, c.member = nil, false
 	c.become(Unjoined)
 	if final {
 		c.err = ErrClosed

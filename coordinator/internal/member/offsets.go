@@ -115,12 +115,11 @@ func (c *Core) driveOffsets(now time.Time, out *Effects) {
 // commit sends what is to be committed. Of a member only partitions that it owns are.
 func (c *Core) commit(out *Effects) {
 	o := &c.offsets
-	member := !c.manual && (c.sub.any() || c.generation >= 0)
 	latest := map[Partition]Offset{}
 	for _, m := range o.commits {
 		var err error
 		for _, k := range m.Offsets {
-			if member && !slices.Contains(c.owned, k.Partition) && c.leaving == nil {
+			if c.member && (c.generation < 0 || !slices.Contains(c.owned, k.Partition) && c.leaving == nil) {
 				err = fmt.Errorf("commit offset %d of %s in group %s: %w", k.Offset, k.Partition, c.cfg.Group, c.notOwned())
 			}
 		}
@@ -147,7 +146,7 @@ func (c *Core) commit(out *Effects) {
 	req := &msg.OffsetCommitRequest{}
 	req.SetDefaults()
 	req.GroupID, req.GenerationIDOrMemberEpoch = c.cfg.Group, -1
-	if member {
+	if c.member {
 		req.MemberID, req.GenerationIDOrMemberEpoch, req.GroupInstanceID = c.id, c.generation, pointer(c.cfg.Instance)
 	}
 	call := &Call{Kind: CommitCall, Req: req, Timeout: c.cfg.RequestTimeout, commits: o.flying, generation: req.GenerationIDOrMemberEpoch}
@@ -173,6 +172,15 @@ func (c *Core) commit(out *Effects) {
 		req.Topics[last].Partitions = append(req.Topics[last].Partitions, in)
 	}
 	out.Calls = append(out.Calls, call)
+}
+
+// forsake ends the commits of a membership that is over: in the next one they would be out of date.
+func (c *Core) forsake(out *Effects) {
+	o := &c.offsets
+	for _, m := range append(o.flying, o.commits...) {
+		out.Results = append(out.Results, Result{Owner: m.Owner, Err: fmt.Errorf("commit offsets of group %s: %w", c.cfg.Group, ErrFenced)})
+	}
+	o.flying, o.commits, o.failures, o.retryAt = nil, nil, 0, time.Time{}
 }
 
 func (c *Core) notOwned() error {

@@ -21,7 +21,7 @@ func (s *subscription) any() bool { return len(s.topics) > 0 || s.pattern != nil
 var ErrRegex = errors.New("a regular expression that the broker matches needs group.protocol=consumer and Kafka 4.1")
 
 func (c *Core) subscribe(now time.Time, m *Subscribe, out *Effects) {
-	c.manual = false
+	c.manual, c.member = false, true
 	c.sub = subscription{topics: slices.Compact(slices.Sorted(slices.Values(m.Topics))), pattern: m.Pattern, regex: m.Regex}
 	if c.sub.pattern != nil {
 		c.sub.listAt = now
