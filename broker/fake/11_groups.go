@@ -239,9 +239,9 @@ func (c *Cluster) joinGroup(q *call) {
 	same := m.same(req)
 	m.update(req)
 	m.expires = c.now.Add(m.session)
-	if m.join != nil { // it has asked before
-		c.reply(m.join, &msg.JoinGroupResponse{ErrorCode: int16(protocol.UnknownMemberID), ProtocolName: new(string)})
+	if before := m.join; before != nil { // it has asked before
 		m.join = nil
+		defer c.reply(before, &msg.JoinGroupResponse{ErrorCode: int16(protocol.UnknownMemberID), ProtocolName: new(string)})
 	}
 	if same && (k.state == groupCompleting || k.state == groupStable && m.id != k.leader) { // the answer was lost, or there is nothing new
 		c.reply(q, c.joinAnswer(g, m, q, false))
@@ -256,14 +256,16 @@ func (c *Cluster) joinGroup(q *call) {
 func (c *Cluster) takeOver(g *group, m *classicMember, q *call, req *msg.JoinGroupRequest) {
 	k := &g.classic
 	old := m.id
-	for _, waiting := range []*call{m.join, m.sync} {
-		if waiting != nil && waiting == m.join {
-			c.reply(waiting, &msg.JoinGroupResponse{ErrorCode: int16(protocol.FencedInstanceID), ProtocolName: new(string)})
-		} else if waiting != nil {
-			c.reply(waiting, &msg.SyncGroupResponse{ErrorCode: int16(protocol.FencedInstanceID)})
-		}
+	if join, sync := m.join, m.sync; join != nil || sync != nil {
+		m.join, m.sync = nil, nil
+		defer func() {
+			if join != nil {
+				c.reply(join, &msg.JoinGroupResponse{ErrorCode: int16(protocol.FencedInstanceID), ProtocolName: new(string)})
+			} else {
+				c.reply(sync, &msg.SyncGroupResponse{ErrorCode: int16(protocol.FencedInstanceID)})
+			}
+		}()
 	}
-	m.join, m.sync = nil, nil
 	m.id = m.instance + "-" + c.memberID(q)
 	if k.leader == old {
 		k.leader = m.id
@@ -323,9 +325,10 @@ func (c *Cluster) prepare(g *group) {
 	if k.state == groupPreparing {
 		return
 	}
+	var told []*call
 	for _, m := range k.members {
 		if m.sync != nil {
-			c.reply(m.sync, &msg.SyncGroupResponse{ErrorCode: int16(protocol.RebalanceInProgress)})
+			told = append(told, m.sync)
 			m.sync, m.expires = nil, c.now.Add(m.session)
 		}
 		m.assignment = nil
@@ -336,6 +339,15 @@ func (c *Cluster) prepare(g *group) {
 		longest = max(longest, m.rebalance)
 	}
 	k.until = c.now.Add(longest)
+	for _, q := range told { // last: an answer lets the connection go on with its next request
+		c.reply(q, &msg.SyncGroupResponse{ErrorCode: int16(protocol.RebalanceInProgress)})
+	}
+}
+
+// answer is an answer that is ready; it is given when the group is in order, because it lets a connection go on with its next request.
+type answer struct {
+	to   *call
+	resp protocol.Response
 }
 
 // completeJoin answers the joins when all members have asked.
@@ -354,10 +366,13 @@ func (c *Cluster) completeJoin(g *group) {
 	if k.member(k.leader) == nil {
 		k.leader = k.members[0].id
 	}
-	for _, m := range slices.Clone(k.members) {
-		q := m.join
+	var answers []answer
+	for _, m := range k.members {
+		answers = append(answers, answer{m.join, c.joinAnswer(g, m, m.join, false)})
 		m.join, m.expires = nil, c.now.Add(m.session)
-		c.reply(q, c.joinAnswer(g, m, q, false))
+	}
+	for _, a := range answers {
+		c.reply(a.to, a.resp)
 	}
 }
 
@@ -458,12 +473,15 @@ func (c *Cluster) syncGroup(q *call) {
 		}
 	}
 	k.state = groupStable
-	for _, o := range slices.Clone(k.members) {
+	var answers []answer
+	for _, o := range k.members {
 		if o.sync != nil {
-			s := o.sync
+			answers = append(answers, answer{o.sync, k.syncAnswer(o)})
 			o.sync, o.expires = nil, c.now.Add(o.session)
-			c.reply(s, k.syncAnswer(o))
 		}
+	}
+	for _, a := range answers {
+		c.reply(a.to, a.resp)
 	}
 }
 
@@ -533,15 +551,16 @@ func (c *Cluster) leaveGroup(q *call) {
 func (c *Cluster) remove(g *group, m *classicMember) {
 	k := &g.classic
 	k.members = slices.DeleteFunc(k.members, func(o *classicMember) bool { return o == m })
-	if m.join != nil {
-		c.reply(m.join, &msg.JoinGroupResponse{ErrorCode: int16(protocol.UnknownMemberID), ProtocolName: new(string)})
-	}
-	if m.sync != nil {
-		c.reply(m.sync, &msg.SyncGroupResponse{ErrorCode: int16(protocol.UnknownMemberID)})
-	}
+	join, sync := m.join, m.sync
 	m.join, m.sync = nil, nil
 	c.prepare(g)
 	c.completeJoin(g)
+	if join != nil {
+		c.reply(join, &msg.JoinGroupResponse{ErrorCode: int16(protocol.UnknownMemberID), ProtocolName: new(string)})
+	}
+	if sync != nil {
+		c.reply(sync, &msg.SyncGroupResponse{ErrorCode: int16(protocol.UnknownMemberID)})
+	}
 }
 
 // mayCommit tells whether who commits may: a member of the present generation, or anybody while there are no members.
