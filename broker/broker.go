@@ -78,6 +78,9 @@ type Route struct {
 	// MinVersion is the lowest version that can carry what Req says; a broker below it is answered with ErrUnsupported.
 	MinVersion int16
 	Purpose    Purpose
+	// Lane keeps connections apart besides: that of each consumer, because brokers handle the requests of a connection one after the other and hold joins and fetches back. It is the
+	// id of a Watch, and ends with it; 0: the lane of all.
+	Lane uint64
 	// Deadline is when the request counts as lost. The connection it was on is closed then, because its answer may still come.
 	Deadline time.Time
 	// Wait is how long the broker may hold the answer back by the request's own wish (max wait of a fetch): it is not late before.
@@ -126,7 +129,7 @@ type Refresh struct {
 }
 
 // Watch adds a listener for snapshots: Changed is called on the cluster actor with each new one (at once with the present one, if any);
-// it must only tell. A nil Changed removes the listener of that id. Role -> cluster.
+// it must only tell. A nil Changed removes the listener of that id, and the connections of its lane. Role -> cluster.
 type Watch struct {
 	ID      uint64
 	Changed func(*cluster.Snapshot)

@@ -229,6 +229,13 @@ func (c *Client) watch(m *Watch) {
 	if m.Changed != nil {
 		c.watchers = append(c.watchers, m)
 		m.Changed(c.core.Snapshot())
+		return
+	}
+	for _, k := range c.connections {
+		if k.lane == m.ID && !k.leaving {
+			k.leaving = true
+			k.self.Tell(&conn.Close{Deadline: c.world.Now()}) // what is still asked there is of no use
+		}
 	}
 }
 
@@ -316,13 +323,13 @@ func (c *Client) driveClose() {
 	}
 }
 
-func (c *Client) connection(h *role.Handle, peer cluster.Node, purpose Purpose) *connection {
+func (c *Client) connection(h *role.Handle, peer cluster.Node, purpose Purpose, lane uint64) *connection {
 	for _, k := range c.connections {
-		if !k.leaving && k.peer.ID == peer.ID && k.purpose == purpose && k.peer.Host == peer.Host && k.peer.Port == peer.Port {
+		if !k.leaving && k.peer.ID == peer.ID && k.purpose == purpose && k.lane == lane && k.peer.Host == peer.Host && k.peer.Port == peer.Port {
 			return k
 		}
 	}
-	k := c.spawnConnection(h, peer, purpose)
+	k := c.spawnConnection(h, peer, purpose, lane)
 	c.connections = append(c.connections, k)
 	return k
 }
@@ -332,7 +339,7 @@ func (c *Client) place(h *role.Handle, peer cluster.Node, r *Route) {
 	if len(r.Partitions) > 0 {
 		call.Moved = func() bool { return c.moved(peer.ID, r.Partitions) }
 	}
-	c.connection(h, peer, r.Purpose).self.Tell(call)
+	c.connection(h, peer, r.Purpose, r.Lane).self.Tell(call)
 }
 
 // moved tells whether one of the partitions has a leader of a higher epoch elsewhere: then the old leader is fenced.

@@ -14,6 +14,7 @@ type connection struct {
 	client  *Client
 	peer    cluster.Node
 	purpose Purpose
+	lane    uint64
 	core    *conn.Core
 	self    role.Ref[conn.Message]
 	stop    func(func())
@@ -22,9 +23,9 @@ type connection struct {
 	over    bool
 }
 
-func (c *Client) spawnConnection(h *role.Handle, peer cluster.Node, purpose Purpose) *connection {
+func (c *Client) spawnConnection(h *role.Handle, peer cluster.Node, purpose Purpose, lane uint64) *connection {
 	w := h.World()
-	k := &connection{client: c, peer: peer, purpose: purpose}
+	k := &connection{client: c, peer: peer, purpose: purpose, lane: lane}
 	id := c.cfg.ClientID
 	k.core = conn.New(conn.Config{
 		Host: peer.Host, Port: peer.Port, ClientID: &id, SetupTimeout: c.cfg.SetupTimeout, MaxIdle: c.cfg.MaxIdle, Window: c.cfg.MaxInFlight,

@@ -195,13 +195,13 @@ func (c *Coordinator) lastSeen(now time.Time) time.Time {
 
 // call sends a request to the group's coordinator.
 func (c *Coordinator) call(now time.Time, k *member.Call) {
-	route := &broker.Route{Req: k.Req, To: broker.Target{Kind: broker.ToCoordinator, Key: c.cfg.Group, KeyType: broker.KeyGroup}, MinVersion: max(k.Min, least(k.Kind)), Purpose: broker.Group,
+	route := &broker.Route{Req: k.Req, To: broker.Target{Kind: broker.ToCoordinator, Key: c.cfg.Group, KeyType: broker.KeyGroup}, MinVersion: max(k.Min, least(k.Kind)), Purpose: broker.Group, Lane: c.id,
 		Wait: k.Wait, Deadline: now.Add(k.Timeout), Fit: fit}
 	if k.Capped {
 		route.MaxVersion = k.Max
 	}
 	if k.Kind == member.CommitCall || k.Kind == member.FetchCall || k.Kind == member.LeaveCall { // not behind a join that the coordinator holds back
-		route.Purpose = broker.Calls
+		route.Purpose, route.Lane = broker.Calls, 0
 	}
 	route.Reply = func(r broker.Reply) {
 		c.self.Tell(&member.Answer{Call: k, Resp: r.Resp, Version: r.Version, Err: r.Err, Unsupported: errors.Is(r.Err, broker.ErrUnsupported), Closed: errors.Is(r.Err, broker.ErrClosed)})

@@ -391,7 +391,7 @@ func (f *Fetcher) fetch(now time.Time, r *plan.Request) {
 		}
 		r.Led = led
 	}
-	route := &broker.Route{Req: req, To: broker.Target{Kind: broker.ToNode, Node: r.Node}, Purpose: broker.Fetch, Wait: r.Wait,
+	route := &broker.Route{Req: req, To: broker.Target{Kind: broker.ToNode, Node: r.Node}, Purpose: broker.Fetch, Lane: f.id, Wait: r.Wait,
 		Deadline: now.Add(f.cfg.RequestTimeout + r.Wait), Partitions: led}
 	if r.ByName {
 		route.MaxVersion = 12

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"time"
 
 	"github.com/kactor-go/kactor/api"
 )
@@ -20,6 +21,7 @@ type consumeFlags struct {
 	count  int64
 	format string
 	json   bool
+	group  string
 }
 
 // consume writes records to out until there are enough, or until the end of the partitions with -e.
@@ -29,6 +31,7 @@ func consume(ctx context.Context, args []string, out, errs io.Writer) error {
 	f.SetOutput(errs)
 	c.register(f)
 	f.StringVar(&c.offset, "o", "beginning", "`OFFSET`: beginning, end, N, or -N for the last N of each partition")
+	f.StringVar(&c.group, "g", "", "`GROUP` of which to be a member: begin where it has committed, or with -o beginning or end where it has not, and commit what is written")
 	f.BoolVar(&c.end, "e", false, "end at what is the end of the partitions now")
 	f.Int64Var(&c.count, "c", 0, "`N`: end after N records; 0: no limit")
 	f.StringVar(&c.format, "f", `%s\n`, "`FORMAT` of a record: %t topic %p partition %o offset %k key %s value %K %S their lengths %T timestamp %h headers")
@@ -41,6 +44,10 @@ func consume(ctx context.Context, args []string, out, errs io.Writer) error {
 	switch {
 	case c.json && given["f"]:
 		return errors.New("-J and -f contradict each other: give one")
+	case c.group != "" && (c.end || c.partition >= 0):
+		return errors.New("-g: the group decides what is read: it does not go with -e or -p")
+	case c.group != "" && c.offset != "beginning" && c.offset != "end":
+		return fmt.Errorf("-g: -o %s: beginning or end is wanted, for partitions that the group has not read", c.offset)
 	case c.count < 0:
 		return fmt.Errorf("-c %d: a number of records is wanted", c.count)
 	}
@@ -53,6 +60,10 @@ func consume(ctx context.Context, args []string, out, errs io.Writer) error {
 		return err
 	}
 	defer client.Close(context.WithoutCancel(ctx))
+	w := bufio.NewWriterSize(out, 1<<16)
+	if c.group != "" {
+		return c.member(ctx, client, w, render)
+	}
 	consumer, err := client.Consumer("")
 	if err != nil {
 		return err
@@ -61,8 +72,26 @@ func consume(ctx context.Context, args []string, out, errs io.Writer) error {
 	if err != nil {
 		return err
 	}
-	w := bufio.NewWriterSize(out, 1<<16)
 	return errors.Join(c.read(ctx, consumer, ends, w, render), w.Flush())
+}
+
+// member reads as a member of a group. What was written to out is committed: at the latest when the command ends.
+func (c *consumeFlags) member(ctx context.Context, client *api.Client, w *bufio.Writer, render func([]byte, *api.Record) ([]byte, error)) error {
+	options := []api.Option{api.Topics(c.topic)}
+	if c.properties["auto.offset.reset"] == "" {
+		options = append(options, api.Property("auto.offset.reset", map[string]string{"beginning": "earliest", "end": "latest"}[c.offset]))
+	}
+	if c.count > 0 { // no more than that is taken, so that no more is committed
+		options = append(options, api.Property("max.poll.records", strconv.FormatInt(min(c.count, 500), 10)))
+	}
+	consumer, err := client.Consumer(c.group, options...)
+	if err != nil {
+		return err
+	}
+	err = errors.Join(c.read(ctx, consumer, nil, w, render), w.Flush())
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	return errors.Join(err, consumer.Close(closing))
 }
 
 // renderer gives what appends a record in the form that was asked for.

@@ -2,6 +2,8 @@
 //
 //	kactor produce -b HOSTS -t TOPIC ...   one record a line of standard input
 //	kactor consume -b HOSTS -t TOPIC ...   records to standard output
+//	kactor consume -b HOSTS -t TOPIC -g G  the same as a member of the group G, which commits what it has written
+//	kactor verifiable-producer ...         what Kafka's own tool of that name does, for its system tests; and verifiable-consumer
 //	kactor codec                           protocol messages between bytes and JSON, a line each
 //	kactor bench --mode produce ...        one measurement, one line of JSON
 //
@@ -37,6 +39,8 @@ const usage = `usage: kactor COMMAND [flags]
   consume   records to standard output
   codec     protocol messages between bytes and JSON
   bench     one measurement
+  verifiable-producer, verifiable-consumer
+            what Kafka's own tools of these names do
 
 kactor COMMAND -h prints the flags of a command.
 `
@@ -51,6 +55,10 @@ func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) 
 		return produce(ctx, args[1:], in, errs)
 	case "consume":
 		return consume(ctx, args[1:], out, errs)
+	case "verifiable-producer":
+		return verifiableProducer(ctx, args[1:], out, errs)
+	case "verifiable-consumer":
+		return verifiableConsumer(ctx, args[1:], out, errs)
 	case "codec":
 		return codec(in, out)
 	case "bench":

@@ -1,5 +1,5 @@
-// Command quickstart is the whole way round: it creates a topic, produces 10,000 records with keys, and reads them with two consumers that share the
-// partitions. Without flags it does so on a cluster inside the process; with -b on your own.
+// Command quickstart is the whole way round: it creates a topic, produces 10,000 records with keys, and reads them with a group of two consumers, one of which
+// leaves in the middle: the other one takes over its partitions. Without flags it does so on a cluster inside the process; with -b on your own.
 //
 //	go run ./examples/quickstart
 //	go run ./examples/quickstart -b localhost:9092
@@ -7,6 +7,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log"
@@ -105,7 +106,7 @@ func produce(ctx context.Context, client *api.Client, topic string) error {
 	return nil
 }
 
-// consume reads with two consumers, each of every second partition, until all records are there.
+// consume reads with a group of two members until all records are there. The first one leaves early.
 func consume(ctx context.Context, client *api.Client, topic string) (counts [2]int, err error) {
 	ctx, enough := context.WithCancel(ctx)
 	defer enough()
@@ -114,7 +115,12 @@ func consume(ctx context.Context, client *api.Client, topic string) (counts [2]i
 	errs := make([]error, len(counts))
 	for n := range counts {
 		wg.Go(func() {
-			counts[n], errs[n] = consumeSome(ctx, client, topic, n, &total, enough)
+			counts[n], errs[n] = member(ctx, client, topic, n, func() (leave bool) {
+				if total.Add(1) == records {
+					enough()
+				}
+				return n == 0 && total.Load() > records/4
+			})
 		})
 	}
 	wg.Wait()
@@ -129,27 +135,31 @@ func consume(ctx context.Context, client *api.Client, topic string) (counts [2]i
 	return counts, nil
 }
 
-func consumeSome(ctx context.Context, client *api.Client, topic string, n int, total *atomic.Int64, enough func()) (count int, err error) {
-	consumer, err := client.Consumer("", api.Property("auto.offset.reset", "earliest"))
+// member joins the group and handles records until handle says so or ctx ends. What it has handled is committed when it leaves.
+func member(ctx context.Context, client *api.Client, topic string, n int, handle func() (leave bool)) (count int, err error) {
+	consumer, err := client.Consumer("group-"+topic, api.Topics(topic), api.Property("auto.offset.reset", "earliest"), api.Property("heartbeat.interval.ms", "500"),
+		api.OnRebalance(api.RebalanceListener{
+			Assigned: func(_ context.Context, parts []api.TopicPartition) {
+				fmt.Printf("member %d is assigned %d partitions\n", n+1, len(parts))
+			},
+			Revoked: func(_ context.Context, parts []api.TopicPartition) {
+				fmt.Printf("member %d gives up %d partitions\n", n+1, len(parts))
+			},
+		}))
 	if err != nil {
 		return 0, err
 	}
-	defer consumer.Close(context.WithoutCancel(ctx))
-	var mine []api.TopicPartition
-	for p := n; p < partitions; p += 2 {
-		mine = append(mine, api.TopicPartition{Topic: topic, Partition: int32(p)})
-	}
-	if err := consumer.Assign(mine...); err != nil {
-		return 0, err
-	}
+	defer func() { err = errors.Join(err, consumer.Close(context.WithoutCancel(ctx))) }()
+	leave := false
 	for _, err := range consumer.Records(ctx) {
 		if err != nil {
 			return count, err
 		}
-		count++
-		if total.Add(1) == records {
-			enough()
+		if leave { // here, what was handled before counts as finished
+			break
 		}
+		count++
+		leave = handle()
 	}
 	return count, nil
 }

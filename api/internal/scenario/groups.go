@@ -38,6 +38,7 @@ type G struct {
 	*T
 	flavour
 	client *api.Client
+	shared *api.Client // of all members, if it is set
 	group  string
 	topic  string
 	ledger ledger
@@ -103,9 +104,12 @@ func (g *G) refused() {
 	t.ok(k.Close(t.ctx))
 }
 
-// consumer makes a consumer of the group on a client of its own.
+// consumer makes a consumer of the group, on a client of its own if none is shared.
 func (g *G) consumer(opts ...api.Option) *api.Consumer {
-	c := g.dial()
+	c := g.shared
+	if c == nil {
+		c = g.dial()
+	}
 	k, err := c.Consumer(g.group, slices.Concat([]api.Option{props(slices.Concat([]string{"auto.offset.reset", "earliest"}, g.props)...)}, opts)...)
 	g.ok(err)
 	return k
@@ -251,6 +255,20 @@ var groups = slices.Concat(
 		equal(g.T, "distinct records", g.ledger.distinct(), 200)
 		a.leave()
 		b.leave()
+	}),
+	grouped("members may share a client", 4, func(g *G) {
+		g.shared = g.dial()
+		var patient api.Option = props("client.id", "shared")
+		if !g.modern() { // a join that waits for another member's must not do so on its connection
+			patient = props("session.timeout.ms", "119000")
+		}
+		a, b := g.joins(patient), g.joins(patient)
+		g.share(map[*member]int{a: 2, b: 2})
+		g.write(4, 0, 10)
+		g.until("40 records", func() bool { return g.ledger.total() == 40 })
+		b.leave()
+		g.share(map[*member]int{a: 4})
+		a.leave()
 	}),
 	grouped("a member that leaves gives its partitions to the others", 4, func(g *G) {
 		a, b := g.joins(), g.joins()
