@@ -160,3 +160,83 @@ func TestBenchModes(t *testing.T) {
 		}
 	}
 }
+
+func TestConsumeAsAMember(t *testing.T) {
+	c := newCommand(t)
+	c.run("1\n2\n3\n4\n5\n", "produce", "-b", c.hosts, "-t", "a", "-p", "0")
+	if got := c.run("", "consume", "-b", c.hosts, "-t", "a", "-g", "readers", "-c", "3", "-f", "%s "); got != "1 2 3 " {
+		t.Errorf("the first three: %q", got)
+	}
+	if got := c.run("", "consume", "-b", c.hosts, "-t", "a", "-g", "readers", "-c", "2", "-f", "%s "); got != "4 5 " {
+		t.Errorf("what the group has not read: %q", got)
+	}
+	for _, args := range [][]string{{"-e"}, {"-p", "1"}, {"-o", "7"}} {
+		if _, _, err := c.try("", append([]string{"consume", "-b", c.hosts, "-t", "a", "-g", "readers"}, args...)...); err == nil || !strings.Contains(err.Error(), "-g") {
+			t.Errorf("-g %v: %v", args, err)
+		}
+	}
+}
+
+// eventsOf reads lines of JSON.
+func eventsOf(t *testing.T, out string) (names []string, events []map[string]any) {
+	t.Helper()
+	for line := range strings.Lines(out) {
+		var e map[string]any
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		names, events = append(names, e["name"].(string)), append(events, e)
+	}
+	return names, events
+}
+
+func TestVerifiableTools(t *testing.T) {
+	c := newCommand(t)
+	names, events := eventsOf(t, c.run("", "verifiable-producer", "--bootstrap-server", c.hosts, "--topic", "a", "--max-messages", "50", "--value-prefix", "7", "--repeating-keys", "5", "--acks", "-1"))
+	if names[0] != "startup_complete" || names[51] != "shutdown_complete" || names[52] != "tool_data" || len(names) != 53 {
+		t.Fatalf("%v", names)
+	}
+	values := map[any]bool{}
+	for _, e := range events[1:51] {
+		values[e["value"]] = true
+		if e["name"] != "producer_send_success" || e["topic"] != "a" || e["offset"].(float64) < 0 {
+			t.Errorf("%v", e)
+		}
+	}
+	if len(values) != 50 || !values["7.0"] || !values["7.49"] || events[52]["acked"].(float64) != 50 || events[52]["sent"].(float64) != 50 {
+		t.Errorf("%d values, and %v", len(values), events[52])
+	}
+	for _, protocol := range []string{"classic", "consumer"} {
+		names, events = eventsOf(t, c.run("", "verifiable-consumer", "--bootstrap-server", c.hosts, "--topic", "a", "--group-id", protocol, "--group-protocol", strings.ToUpper(protocol), "--session-timeout", "10000",
+			"--max-messages", "50", "--verbose"))
+		if names[0] != "startup_complete" || names[1] != "partitions_assigned" || names[len(names)-2] != "partitions_revoked" || names[len(names)-1] != "shutdown_complete" {
+			t.Errorf("%s: %v", protocol, names)
+		}
+		consumed, verbose, committed := 0, 0, map[any]any{}
+		for _, e := range events {
+			switch e["name"] {
+			case "records_consumed":
+				consumed += int(e["count"].(float64))
+			case "record_data":
+				verbose++
+			case "offsets_committed":
+				if e["success"] != true {
+					t.Errorf("%v", e)
+				}
+				for _, o := range e["offsets"].([]any) {
+					committed[o.(map[string]any)["partition"]] = o.(map[string]any)["offset"]
+				}
+			}
+		}
+		sum := 0.0
+		for _, o := range committed {
+			sum += o.(float64)
+		}
+		if consumed != 50 || verbose != 50 || sum != 50 {
+			t.Errorf("%s: %d consumed, %d told of, %v committed", protocol, consumed, verbose, committed)
+		}
+	}
+	if _, _, err := c.try("", "verifiable-consumer", "--bootstrap-server", c.hosts, "--topic", "a"); err == nil || !strings.Contains(err.Error(), "--group-id") {
+		t.Errorf("without a group: %v", err)
+	}
+}
