@@ -74,7 +74,9 @@ type groupPlay struct {
 	workers     sim.Group
 	failed      []error
 	over        bool // the storm: members stay from now on
+	calm        bool // there is no storm, and no handler is slower than it may be: nobody loses anything
 	done        bool
+	dawdled     time.Time
 	sending     int
 	seen        map[int32]map[int64]bool // handled to the end
 	low         map[int32]int64          // everything below was handled
@@ -142,13 +144,16 @@ func (p *groupPlay) run(w *sim.World) error {
 	p.storm = sim.NewStorm(w, p.n, groupName)
 	ctx := context.Background()
 	span := time.Duration(15+rng.IntN(30)) * time.Second
+	p.calm = rng.IntN(6) == 0
 	p.sending = 1
 	p.workers.Go(w, "producer", func() { p.produce(ctx, span) })
 	slots := 2 + rng.IntN(3)
 	for i := range slots {
 		p.workers.Go(w, fmt.Sprintf("slot-%d", i), func() { p.slot(ctx, fmt.Sprintf("slot-%d", i)) })
 	}
-	if err := p.storm.Blow(ctx, 5+rng.IntN(25), span); err != nil {
+	if p.calm {
+		_ = w.Sleep(ctx, span)
+	} else if err := p.storm.Blow(ctx, 5+rng.IntN(25), span); err != nil {
 		return err
 	}
 	p.n.Do(func(c *fake.Cluster) { c.MoveCoordinator(groupName, -1) })
@@ -290,7 +295,7 @@ func (p *groupPlay) member(ctx context.Context, name string) {
 		props[k] = v
 	}
 	if p.props["group.protocol"] != "consumer" {
-		props["session.timeout.ms"], props["heartbeat.interval.ms"] = fmt.Sprint(4000+p.rng.IntN(4000)), "600"
+		props["session.timeout.ms"], props["heartbeat.interval.ms"] = fmt.Sprint(2500+p.rng.IntN(5500)), "600"
 	}
 	consumer, err := client.Consumer(groupName, api.Properties(props), api.Topics(groupWork), api.OnRebalance(api.RebalanceListener{
 		Assigned: func(_ context.Context, parts []api.TopicPartition) { p.assigned(m, parts) },
@@ -308,7 +313,7 @@ func (p *groupPlay) member(ctx context.Context, name string) {
 	for alive() {
 		some, cancel := p.w.WithTimeout(ctx, 2*time.Second)
 		if loops {
-			p.readLoop(some, m, consumer, dawdles)
+			p.readLoop(some, m, consumer, dawdles, alive)
 		} else {
 			p.readPolls(ctx, some, m, consumer, auto, dawdles)
 		}
@@ -364,6 +369,9 @@ func (p *groupPlay) gone(m *groupMember, parts []api.TopicPartition, lost bool) 
 		if !m.own[i] {
 			p.fail("%s gives up partition %d, which it does not own", m.name, i)
 		}
+		if lost && p.calm && !m.closing {
+			p.fail("%s has lost partition %d, although nothing was wrong", m.name, i)
+		}
 		delete(m.own, i)
 		for _, id := range m.ids {
 			p.had[had(id, i)] = p.w.Now()
@@ -403,14 +411,22 @@ func (p *groupPlay) end(r *api.Record) {
 
 func (p *groupPlay) work(ctx context.Context, dawdles bool) {
 	switch n := p.rng.IntN(60); {
-	case n == 0 && dawdles && !p.over:
-		_ = p.w.Sleep(context.WithoutCancel(ctx), time.Duration(1+p.rng.IntN(14))*time.Second)
+	case (n == 0 || p.calm && n < 4) && dawdles && !p.over:
+		d := time.Duration(1+p.rng.IntN(14)) * time.Second
+		if p.calm { // one at a time, and within max.poll.interval.ms
+			if p.w.Now().Before(p.dawdled) {
+				return
+			}
+			d = min(d, 5*time.Second)
+			p.dawdled = p.w.Now().Add(2 * d)
+		}
+		_ = p.w.Sleep(context.WithoutCancel(ctx), d)
 	case n < 10:
 		_ = p.w.Sleep(context.WithoutCancel(ctx), time.Duration(p.rng.IntN(100))*time.Millisecond)
 	}
 }
 
-func (p *groupPlay) readLoop(ctx context.Context, m *groupMember, consumer *api.Consumer, dawdles bool) {
+func (p *groupPlay) readLoop(ctx context.Context, m *groupMember, consumer *api.Consumer, dawdles bool, alive func() bool) {
 	for r, err := range consumer.Records(ctx) {
 		if err != nil {
 			p.w.Tracef("%s: %v", m.name, err)
@@ -421,6 +437,9 @@ func (p *groupPlay) readLoop(ctx context.Context, m *groupMember, consumer *api.
 		}
 		p.begin(m, r)
 		p.work(ctx, dawdles)
+		if !alive() { // what is at hand now is not handled
+			break
+		}
 		p.end(r)
 	}
 }

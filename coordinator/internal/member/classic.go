@@ -154,6 +154,7 @@ func (c *Core) joined(now time.Time, m *Answer, out *Effects) {
 		c.generation = -1
 		return
 	case protocol.RebalanceInProgress:
+		c.ends = now.Add(c.cfg.Session)
 		c.later(now)
 		return
 	default:
@@ -282,6 +283,7 @@ func (c *Core) synced(now time.Time, m *Answer, out *Effects) {
 	switch code {
 	case protocol.None:
 	case protocol.RebalanceInProgress:
+		c.ends = now.Add(c.cfg.Session) // the coordinator has kept it waiting, and knows it
 		c.become(Joining)
 		return
 	case protocol.UnknownMemberID, protocol.IllegalGeneration:

@@ -183,6 +183,9 @@ func (c *Core) forsake(out *Effects) {
 	o.flying, o.commits, o.failures, o.retryAt = nil, nil, 0, time.Time{}
 }
 
+// joining tells whether the group may be in a new generation already, whose number is on its way.
+func (c *Core) joining() bool { return c.state == Joining || c.state == Assigning || c.state == Syncing }
+
 func (c *Core) notOwned() error {
 	if c.state == Losing || c.state == Expired || c.generation < 0 {
 		return fmt.Errorf("%w: %w", ErrFenced, ErrNotOwned)
@@ -215,7 +218,7 @@ func (c *Core) committed(now time.Time, m *Answer, out *Effects) {
 				codes[Partition{Topic: name, Partition: p.PartitionIndex}] = code
 				switch {
 				case again(code), code == protocol.RebalanceInProgress, code == protocol.StaleMemberEpoch, code == protocol.UnknownTopicOrPartition, code == protocol.UnknownTopicID,
-					code == protocol.IllegalGeneration && m.Call.generation != c.generation && c.generation >= 0:
+					code == protocol.IllegalGeneration && c.generation >= 0 && (m.Call.generation != c.generation || c.joining()):
 					worst = code
 				}
 			}
@@ -249,7 +252,7 @@ func (c *Core) committed(now time.Time, m *Answer, out *Effects) {
 		}
 		out.Results = append(out.Results, Result{Owner: f.Owner, Err: err})
 	}
-	if lost && m.Call.generation == c.generation && c.generation >= 0 && c.leaving == nil && c.state != Losing && c.state != Expired && c.state != Failed {
+	if lost && m.Call.generation == c.generation && c.generation >= 0 && c.leaving == nil && c.state != Losing && c.state != Expired && c.state != Failed && !c.joining() {
 		c.outdated(protocol.IllegalGeneration, out)
 	}
 }

@@ -12,11 +12,30 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
 // mutation is a bug: in file, old becomes new.
 type mutation struct{ name, file, old, new string }
+
+// ofGroups are bugs of a group's members: the swarm of groups must catch them.
+var ofGroups = []mutation{
+	{"commit by a fenced member", "coordinator/internal/member/offsets.go",
+		"if c.member && (c.generation < 0 || !slices.Contains(c.owned, k.Partition) && c.leaving == nil) {", "if false {"},
+	{"revoke without waiting for the listener", "coordinator/internal/member/classic.go",
+		"\tc.become(Giving)\n\tc.offer(", "\tc.become(Giving)\n\tdefer c.become(Joining)\n\tc.offer("},
+	{"heartbeat stopped behind a slow handler", "coordinator/internal/member/classic.go",
+		"(c.state == Stable || c.state == Giving || c.state == Taking || c.state == Assigning)", "c.pending == nil && c.state == Stable"},
+	{"generation not checked", "coordinator/internal/member/member.go",
+		"\tcase m.Call != c.call:\n", "\tcase m.Call.Kind == LeaveCall:\n"},
+	{"assignment applied before revocation", "coordinator/internal/member/consumer.go",
+		"\tr := c.change(target)\n", "\tr := c.change(target)\n\tr.Revoke = nil\n"},
+	{"position of a revoked partition kept", "api/group.go",
+		"c.fetcher.Unassign(r.Revoke...)\n\t}\n\tif len(r.Assign) > 0 {\n\t\tc.fetcher.Hold(r.Assign...)", "_ = r.Revoke\n\t}\n\tif len(r.Assign) > 0 {\n\t\t_ = c.begin(r.Assign, c.fetcher.Assignment(), fetcher.AtDefault)"},
+	{"commit of the record at hand", "api/group.go",
+		"if hand.each {", "if false {"},
+}
 
 var mutations = []mutation{
 	{"sequence reset on metadata loss", "sender/internal/drain/drain.go",
@@ -55,11 +74,15 @@ func main() {
 		os.Exit(1)
 	}
 	missed := 0
-	for _, m := range mutations {
+	for i, m := range slices.Concat(mutations, ofGroups) {
 		if !match.MatchString(m.name) {
 			continue
 		}
-		how, err := plant(m, *seeds)
+		test := "TestSwarm$"
+		if i >= len(mutations) {
+			test = "TestGroups$"
+		}
+		how, err := plant(m, test, *seeds)
 		switch {
 		case err != nil:
 			fmt.Printf("error   %s: %v\n", m.name, err)
@@ -76,10 +99,10 @@ func main() {
 	}
 }
 
-var failing = regexp.MustCompile(`(?m)^\s*swarm_test\.go:\d+: (seed [^\n]*(?:\n\s+\S[^\n]*)?)`)
+var failing = regexp.MustCompile(`(?m)^\s*(?:swarm|groups)_test\.go:\d+: (seed [^\n]*(?:\n\s+\S[^\n]*)?)`)
 
 // plant builds and runs the swarm with one bug. how is the first report of a failing seed; empty when all passed.
-func plant(m mutation, seeds int) (how string, err error) {
+func plant(m mutation, test string, seeds int) (how string, err error) {
 	source, err := os.ReadFile(m.file)
 	if err != nil {
 		return "", err
@@ -108,7 +131,7 @@ func plant(m mutation, seeds int) (how string, err error) {
 	if err := os.WriteFile(table, overlay, 0o600); err != nil {
 		return "", err
 	}
-	out, err := exec.Command("go", "test", "-overlay", table, "-count=1", "./actors/sim", "-run", "TestSwarm$", "-seeds", fmt.Sprint(seeds)).CombinedOutput()
+	out, err := exec.Command("go", "test", "-overlay", table, "-count=1", "./actors/sim", "-run", test, "-seeds", fmt.Sprint(seeds)).CombinedOutput()
 	if err == nil {
 		return "", nil
 	}
