@@ -184,7 +184,9 @@ func (c *Core) forsake(out *Effects) {
 }
 
 // joining tells whether the group may be in a new generation already, whose number is on its way.
-func (c *Core) joining() bool { return c.state == Joining || c.state == Assigning || c.state == Syncing }
+func (c *Core) joining() bool {
+	return c.state == Joining || c.state == Assigning || c.state == Syncing
+}
 
 func (c *Core) notOwned() error {
 	if c.state == Losing || c.state == Expired || c.generation < 0 {
