@@ -23,19 +23,18 @@ type modernGroup struct {
 type set map[topicPartition]bool
 
 type modernMember struct {
-	id, instance, client, rack string
-	epoch                      int32
-	previous                   int32
-	left                       bool // static, and away
-	topics                     []string
-	regex                      *regexp.Regexp
-	assignor                   string
-	rebalance                  time.Duration
-	expires, revokeBy          time.Time
-	target                     set
-	assigned                   set // it may have these
-	revoking                   set // it must give these up
-	told                       set // what it was told last
+	id, instance, client string
+	epoch                int32
+	previous             int32
+	left                 bool // static, and away
+	topics               []string
+	regex                *regexp.Regexp
+	rebalance            time.Duration
+	expires, revokeBy    time.Time
+	target               set
+	assigned             set // it may have these
+	revoking             set // it must give these up
+	told                 set // what it was told last
 }
 
 func (g *modernGroup) member(id string) *modernMember {
