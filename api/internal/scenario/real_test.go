@@ -22,13 +22,16 @@ var (
 	modern  = flag.Bool("modern", false, "the cluster has group.protocol=consumer")
 )
 
-// TestReal plays every scenario against real brokers, one after the other.
+// TestReal plays every scenario against real brokers: one after the other those that do something to brokers, then the calm ones beside each other.
 func TestReal(t *testing.T) {
 	if *hosts == "" || *cluster == "" {
 		t.Fatal("-brokers and -cluster are needed")
 	}
 	for _, s := range scenario.All() {
 		t.Run(s.Name, func(t *testing.T) {
+			if s.Calm() { // after the others
+				t.Parallel()
+			}
 			world := role.NewSystem(nil, nil, nil)
 			defer world.Close()
 			err := scenario.Play(context.Background(), scenario.Env{World: world, Brokers: strings.Split(*hosts, ","), Cluster: real{t}, Nodes: 3,

@@ -26,6 +26,11 @@ type Scenario struct {
 	Run  func(t *T)
 }
 
+// Calm tells whether the scenario is one of those that do nothing to brokers and mostly wait: they may run beside each other.
+func (s Scenario) Calm() bool {
+	return strings.HasPrefix(s.Name, "group ") && !strings.Contains(s.Name, "fails")
+}
+
 // All gives the scenarios, by area.
 func All() []Scenario {
 	return slices.Concat(producing, fetching, offsets, metadata, failures, groups, brokersMatch)

@@ -4,13 +4,16 @@ package interop
 
 import (
 	"bytes"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/kactor-go/kactor/broker/fake"
 )
@@ -65,6 +68,65 @@ func TestJavaConsoleTools(t *testing.T) {
 	complete(t, all)
 }
 
+// Two members of Java's share the partitions of a group of the fake, and commit: with both protocols and every assignor of Java's.
+func TestJavaGroups(t *testing.T) {
+	for _, how := range [][]string{{"--group-protocol", "consumer"}, {"--assignment-strategy", "org.apache.kafka.clients.consumer.RangeAssignor"},
+		{"--assignment-strategy", "org.apache.kafka.clients.consumer.CooperativeStickyAssignor"}} {
+		t.Run(how[1], func(t *testing.T) {
+			server := listen(t, "4.3")
+			hosts := strings.Join(server.Addrs(), ",")
+			run(t, numbers(), "../../../.ci/kafka", "run", *kafka, "org.apache.kafka.tools.ConsoleProducer", "--bootstrap-server", hosts, "--topic", "events")
+			var members []*exec.Cmd
+			var outs []*bytes.Buffer
+			for range 2 {
+				cmd := exec.Command("../../../.ci/kafka", append([]string{"run", *kafka, "org.apache.kafka.tools.VerifiableConsumer", "--bootstrap-server", hosts, "--topic", "events", "--group-id", "java"}, how...)...)
+				out := &bytes.Buffer{}
+				cmd.Stdout, cmd.SysProcAttr = out, &syscall.SysProcAttr{Setpgid: true}
+				if err := cmd.Start(); err != nil {
+					t.Fatal(err)
+				}
+				members, outs = append(members, cmd), append(outs, out)
+			}
+			stop := time.After(2 * time.Minute)
+			for shared := false; !shared; {
+				select {
+				case <-stop:
+					t.Error("the members do not share the partitions, or have not committed all")
+					shared = true
+				case <-time.After(100 * time.Millisecond):
+				}
+				server.Do(func(c *fake.Cluster) {
+					_, group := c.DescribeGroup("java")
+					sum := int64(0)
+					for p := range int32(4) {
+						sum += max(0, c.Committed("java", "events", p))
+					}
+					shared = shared || len(group) == 2 && len(group[0].Assigned) == 2 && len(group[1].Assigned) == 2 && sum == records
+				})
+			}
+			read := 0
+			for i, cmd := range members {
+				if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM); err != nil {
+					t.Error(err)
+				}
+				_ = cmd.Wait() // SIGTERM is how it ends
+				for line := range strings.Lines(outs[i].String()) {
+					var e struct {
+						Name  string
+						Count int
+					}
+					if json.Unmarshal([]byte(line), &e) == nil && e.Name == "records_consumed" {
+						read += e.Count
+					}
+				}
+			}
+			if read < records {
+				t.Errorf("%d records were read of %d", read, records)
+			}
+		})
+	}
+}
+
 const script = `
 import sys
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
@@ -85,6 +147,13 @@ for record in consumer:
     if seen == n:
         break
 consumer.close()
+members = [KafkaConsumer("events", group_id="python", bootstrap_servers=hosts, auto_offset_reset="earliest", heartbeat_interval_ms=300) for _ in range(2)]
+seen = 0
+while seen < n or any(len(m.assignment()) != 2 for m in members):
+    for m in members:
+        seen += sum(len(records) for records in m.poll(timeout_ms=200).values())
+for m in members:
+    m.close()
 `
 
 func TestKafkaPython(t *testing.T) {
