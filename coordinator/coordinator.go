@@ -255,7 +255,7 @@ func (c *Coordinator) Leave(ctx context.Context, how Leaving, final bool) error 
 // newMemberID draws the id of a member of a KIP-848 group (KIP-1082).
 func newMemberID(w role.World) string {
 	var id [16]byte
-	if s, simulated := w.(interface{ Poisons() bool }); simulated && s != nil {
+	if _, simulated := w.(interface{ Poisons() bool }); simulated {
 		r := w.Rand()
 		for i := range id {
 			id[i] = byte(r.Uint32())

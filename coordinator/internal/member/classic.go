@@ -74,7 +74,7 @@ func (c *Core) prepare(out *Effects) {
 		return
 	}
 	c.become(Giving)
-	c.offer(&Rebalance{Revoke: give, Whole: slices.DeleteFunc(slices.Clone(c.owned), func(p Partition) bool { return slices.Contains(give, p) })}, out)
+	c.offer(&Rebalance{Revoke: give}, out)
 }
 
 func pointer(s string) *string {
@@ -307,7 +307,7 @@ func (c *Core) synced(now time.Time, m *Answer, out *Effects) {
 
 // change is what the application has to do so that it owns the target.
 func (c *Core) change(target []Partition) *Rebalance {
-	r := &Rebalance{Whole: target, Given: true}
+	r := &Rebalance{Given: true}
 	for _, p := range c.owned {
 		if !slices.Contains(target, p) {
 			r.Revoke = append(r.Revoke, p)

@@ -227,7 +227,6 @@ type Rebalance struct {
 	Lost   bool        // what Revoke names belongs to others already
 	Revoke []Partition // to be given up
 	Assign []Partition // new
-	Whole  []Partition // all that is owned afterwards
 	Given  bool        // an assignment has come, perhaps an empty one: the listener is told
 }
 
