@@ -115,11 +115,11 @@ func consume(ctx context.Context, client *api.Client, topic string) (counts [2]i
 	errs := make([]error, len(counts))
 	for n := range counts {
 		wg.Go(func() {
-			counts[n], errs[n] = member(ctx, client, topic, n, func() (leave bool) {
+			counts[n], errs[n] = member(ctx, client, topic, n, func(count int) (leave bool) {
 				if total.Add(1) == records {
 					enough()
 				}
-				return n == 0 && total.Load() > records/4
+				return n == 0 && count == records/10
 			})
 		})
 	}
@@ -136,7 +136,7 @@ func consume(ctx context.Context, client *api.Client, topic string) (counts [2]i
 }
 
 // member joins the group and handles records until handle says so or ctx ends. What it has handled is committed when it leaves.
-func member(ctx context.Context, client *api.Client, topic string, n int, handle func() (leave bool)) (count int, err error) {
+func member(ctx context.Context, client *api.Client, topic string, n int, handle func(count int) (leave bool)) (count int, err error) {
 	consumer, err := client.Consumer("group-"+topic, api.Topics(topic), api.Property("auto.offset.reset", "earliest"), api.Property("heartbeat.interval.ms", "500"),
 		api.OnRebalance(api.RebalanceListener{
 			Assigned: func(_ context.Context, parts []api.TopicPartition) {
@@ -159,7 +159,7 @@ func member(ctx context.Context, client *api.Client, topic string, n int, handle
 			break
 		}
 		count++
-		leave = handle()
+		leave = handle(count)
 	}
 	return count, nil
 }
