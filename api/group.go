@@ -291,7 +291,11 @@ func (c *Consumer) commitFinished(ctx context.Context, parts []TopicPartition) e
 	if len(offsets) == 0 {
 		return nil
 	}
-	return c.group.Commit(ctx, offsets...)
+	err := c.group.Commit(ctx, offsets...)
+	if err == nil {
+		c.committed(offsets)
+	}
+	return err
 }
 
 func (c *Consumer) autoCommit() {
@@ -307,6 +311,7 @@ func (c *Consumer) autoCommit() {
 		for _, o := range offsets { // not before: who gives a partition up must know that its position is kept
 			c.auto[o.Partition] = o.Offset
 		}
+		c.committed(offsets)
 	}, offsets...)
 }
 
@@ -324,7 +329,11 @@ func (c *Consumer) Commit(ctx context.Context, offsets ...Offset) error {
 			return nil
 		}
 	}
-	return public(c.group.Commit(ctx, offsets...))
+	err := c.group.Commit(ctx, offsets...)
+	if err == nil {
+		c.committed(offsets)
+	}
+	return public(err)
 }
 
 // CommitAsync commits offsets as Commit does, without waiting: done, if not nil, is called with the outcome where the consumer polls next. Outcomes come in the order of the commits.
@@ -339,6 +348,9 @@ func (c *Consumer) CommitAsync(done func(error), offsets ...Offset) error {
 		offsets = c.positions()
 	}
 	c.group.CommitAsync(func(err error) {
+		if err == nil {
+			c.committed(offsets)
+		}
 		if done != nil {
 			done(public(err))
 		}

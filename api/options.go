@@ -38,23 +38,25 @@ type Option func(*settings) error
 
 // settings is everything that can be set.
 type settings struct {
-	broker   broker.Config
-	sender   sender.Config
-	fetcher  fetcher.Config
-	group    coordinator.Config
-	topics   []string
-	listener RebalanceListener
-	patience time.Duration // consumer.timeout.ms
-	network  broker.NetworkConfig
-	poll     int
-	lazy     bool
-	world    role.World
-	system   *role.ActorSystem
-	logger   *slog.Logger
-	hooks    broker.Hooks
-	secured  bool
-	wantsTLS bool
-	set      map[string]string // what was set by name
+	broker    broker.Config
+	sender    sender.Config
+	fetcher   fetcher.Config
+	group     coordinator.Config
+	topics    []string
+	listener  RebalanceListener
+	onProduce []ProducerInterceptor
+	onConsume []ConsumerInterceptor
+	patience  time.Duration // consumer.timeout.ms
+	network   broker.NetworkConfig
+	poll      int
+	lazy      bool
+	world     role.World
+	system    *role.ActorSystem
+	logger    *slog.Logger
+	hooks     broker.Hooks
+	secured   bool
+	wantsTLS  bool
+	set       map[string]string // what was set by name
 }
 
 func defaults() *settings {

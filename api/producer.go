@@ -13,6 +13,7 @@ import (
 type Producer struct {
 	sender *sender.Sender
 	world  role.World
+	set    *settings
 }
 
 // Producer makes a producer. Options given here hold for it alone.
@@ -25,7 +26,7 @@ func (c *Client) Producer(opts ...Option) (*Producer, error) {
 	if err != nil {
 		return nil, public(err)
 	}
-	return &Producer{p, c.system.World()}, nil
+	return &Producer{p, c.system.World(), s}, nil
 }
 
 // out is a record as the sender takes it.
@@ -40,6 +41,20 @@ func out(r *Record) sender.Record {
 	return s
 }
 
+// append hands a record over, past the interceptors.
+func (p *Producer) append(ctx context.Context, r *Record, c sender.Completion) error {
+	if len(p.set.onProduce) == 0 {
+		s := out(r)
+		return p.sender.Append(ctx, &s, c)
+	}
+	s := out(p.set.sending(*r))
+	err := p.sender.Append(ctx, &s, watched{p.set, c})
+	if err != nil {
+		p.set.acknowledged(Placed{Topic: s.Topic, Partition: s.Partition, Offset: -1}, err)
+	}
+	return err
+}
+
 // promised completes a promise.
 type promised struct{ p *role.Promise[Placed] }
 
@@ -49,9 +64,8 @@ func (c promised) Done(p Placed, err error) { c.p.Complete(p, public(err)) }
 // and for metadata as long as ctx lasts, at most max.block.ms; what goes wrong then is in the promise.
 func (p *Producer) Start(ctx context.Context, r *Record) *role.Promise[Placed] {
 	promise := role.NewPromise[Placed](p.world)
-	s := out(r)
-	if err := p.sender.Append(ctx, &s, promised{promise}); err != nil {
-		promise.Complete(Placed{Topic: r.Topic, Partition: s.Partition, Offset: -1}, public(err))
+	if err := p.append(ctx, r, promised{promise}); err != nil {
+		promise.Complete(Placed{Topic: r.Topic, Partition: out(r).Partition, Offset: -1}, public(err))
 	}
 	return promise
 }
@@ -73,12 +87,11 @@ func (f callback) Done(p Placed, err error) { f(p, public(err)) }
 // Send hands a record over; done is called exactly once with its place, on a goroutine of the producer's, in order within a partition. done may be nil. After an
 // error done is not called.
 func (p *Producer) Send(ctx context.Context, r *Record, done func(Placed, error)) error {
-	s := out(r)
 	var c sender.Completion
 	if done != nil {
 		c = callback(done)
 	}
-	return public(p.sender.Append(ctx, &s, c))
+	return public(p.append(ctx, r, c))
 }
 
 // all gathers the outcomes of many records.
@@ -113,8 +126,7 @@ func (p *Producer) ProduceAll(ctx context.Context, records ...*Record) error {
 	a := &all{left: len(records), ended: role.NewPromise[struct{}](p.world)}
 	a.out.Placed, a.out.Errors = make([]Placed, len(records)), make([]error, len(records))
 	for i, r := range records {
-		s := out(r)
-		if err := p.sender.Append(ctx, &s, oneOf{a, i}); err != nil {
+		if err := p.append(ctx, r, oneOf{a, i}); err != nil {
 			oneOf{a, i}.Done(Placed{Topic: r.Topic, Offset: -1}, err)
 		}
 	}

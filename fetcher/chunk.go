@@ -1,6 +1,9 @@
 package fetcher
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/kactor-go/kactor/fetcher/internal/plan"
 	"github.com/kactor-go/kactor/protocol/cluster"
 	"github.com/kactor-go/kactor/protocol/compress"
@@ -71,6 +74,16 @@ func (c *Chunk) Next(v *record.View) bool {
 		c.move(max(c.from, c.batch.LastOffset()+1))
 	}
 	return false
+}
+
+// Peek gives a copy of the chunk: who reads it moves no position, and what it gives stays valid. The buffer does not know it, so nothing is given back when it ends.
+func (c *Chunk) Peek() *Chunk {
+	c.Keep()
+	p := *c
+	p.life = &life{}
+	p.life.state.Store(c.life.state.Load())
+	p.aborted, p.active = slices.Clone(c.aborted), maps.Clone(c.active)
+	return &p
 }
 
 // Position is the offset that is read next.

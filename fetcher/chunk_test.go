@@ -261,6 +261,39 @@ func TestAPausedChunkGoesOnWhereItWas(t *testing.T) {
 	}
 }
 
+func TestAPeekLeavesTheChunkAsItWas(t *testing.T) {
+	for _, codec := range codecs {
+		b := newBench(t)
+		b.answer(codec, 2)
+		b.answer(codec, 1)
+		k := b.take()
+		k.Reuse()
+		b.read(k)
+		peek := k.Peek()
+		var kept []record.View
+		for range 3 {
+			kept = append(kept, b.read(peek))
+		}
+		b.end(peek)
+		if at := k.life.position.Load(); at != 1 {
+			t.Fatalf("the peek moved the position to %d", at)
+		}
+		for want := int64(1); want < 4; want++ {
+			k.Reuse()
+			if v := b.read(k); v.Offset != want {
+				t.Fatalf("offset %d, expected %d", v.Offset, want)
+			}
+		}
+		b.end(k)
+		k = b.take()
+		k.Reuse()
+		b.read(k)
+		for i := range kept {
+			b.holds(&kept[i])
+		}
+	}
+}
+
 // BenchmarkChunk reads a megabyte of records of 100 bytes as views; ns/record is what one costs from the answer to the application.
 func BenchmarkChunk(b *testing.B) {
 	raw := make([]byte, record.Overhead, 1<<20)

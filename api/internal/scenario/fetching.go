@@ -5,6 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/kactor-go/kactor/api"
@@ -381,4 +384,138 @@ var fetching = []Scenario{
 		t.flush(p)
 		other.wait()
 	}},
+	{"a peek moves no position, and max records holds for one poll", func(t *T) {
+		c, topic, tp := t.filled(10)
+		k := t.reader(c, parts(topic, 1))
+		equal(t, "first", values(t.poll(k, api.MaxRecords(2))), "0 1")
+		for range 2 {
+			equal(t, "peek", values(t.poll(k, api.Peek(), api.MaxRecords(3))), "2 3 4")
+			at, err := k.Position(t.ctx, tp)
+			t.ok(err)
+			equal(t, "position", at, 2)
+		}
+		equal(t, "records", t.polled(k, 8), "2 3 4 5 6 7 8 9")
+		if _, err := k.Poll(t.ctx, api.MaxRecords(0)); err == nil {
+			t.Failf("a poll for no records")
+		}
+	}},
+	{"typed topics write and read values of Go", func(t *T) {
+		c := t.dial()
+		p := t.producer(c)
+		numbers := api.Topic[string, *int32]{Name: t.topic(c, 1), Key: api.String, Value: api.Nullable(api.Int32)}
+		seven := int32(7)
+		for _, v := range []*int32{&seven, nil} {
+			_, err := numbers.Produce(t.ctx, p, "k", v)
+			t.ok(err)
+		}
+		t.produce(p, &api.Record{Topic: numbers.Name, Value: []byte("seven")})
+		var failed *api.SerializationError
+		i := 0
+		for r, err := range numbers.Records(t.ctx, t.reader(c, parts(numbers.Name, 1))) {
+			switch i {
+			case 0:
+				t.ok(err)
+				equal(t, "value", *r.V, 7)
+				equal(t, "key", r.K, "k")
+			case 1:
+				t.ok(err)
+				equal(t, "value of a tombstone", r.V, nil)
+			case 2:
+				if !errors.As(err, &failed) || string(r.Value) != "seven" || r.Offset != 2 {
+					t.Failf("what cannot be read is %v at %d: %v", r.Value, r.Offset, err)
+				}
+			}
+			if i++; i == 3 {
+				break
+			}
+		}
+		equal(t, "records", i, 3)
+	}},
+	{"interceptors see what is sent, acknowledged and consumed", func(t *T) {
+		tell := &told{}
+		c := t.dial(api.ProducerInterceptors(broken{}, tell), api.ConsumerInterceptors(broken{}, tell))
+		topic := t.topic(c, 1)
+		p := t.producer(c)
+		sent := &api.Record{Topic: topic, Value: []byte("a")}
+		t.produce(p, sent)
+		equal(t, "the caller's record", len(sent.Headers), 0)
+		t.ok(p.ProduceAll(t.ctx, &api.Record{Topic: topic, Value: []byte("drop")}, &api.Record{Topic: topic, Value: []byte("b")}))
+		if _, err := p.Produce(t.ctx, &api.Record{Topic: topic, Value: make([]byte, 2<<20)}); !errors.Is(err, api.ErrTooLarge) {
+			t.Failf("a record of 2 MiB: %v", err)
+		}
+		t.flush(p)
+		equal(t, "outcomes", tell.text(), "0 1 2 record is too large")
+		k := t.reader(c, parts(topic, 1))
+		var got []*api.Record
+		for len(got) < 2 {
+			got = append(got, t.poll(k)...)
+		}
+		equal(t, "records", values(got), "a b")
+		equal(t, "header", string(got[0].Headers[0].Value), "was sent")
+		t.ok(k.SeekToBeginning())
+		var each []*api.Record
+		for r, err := range k.Records(t.ctx) {
+			t.ok(err)
+			if each = append(each, r); len(each) == 2 {
+				break
+			}
+		}
+		equal(t, "records one by one", values(each), "a b")
+	}},
 }
+
+// poll is one poll that gives something.
+func (t *T) poll(k *api.Consumer, opts ...api.PollOption) []*api.Record {
+	records, err := k.Poll(t.ctx, opts...)
+	t.ok(err)
+	return records
+}
+
+// told is an interceptor that marks what is sent, drops some of what comes, and notes outcomes.
+type told struct {
+	mu       sync.Mutex
+	outcomes []string
+}
+
+func (o *told) OnSend(r *api.Record) *api.Record {
+	r.Headers = append(slices.Clip(r.Headers), api.Header{Key: "interceptor", Value: []byte("was sent")})
+	return r
+}
+
+func (o *told) OnAcknowledgement(p api.Placed, err error) {
+	text := fmt.Sprint(p.Offset)
+	if errors.Is(err, api.ErrTooLarge) {
+		text = "record is too large"
+	}
+	o.note(text)
+}
+
+func (o *told) OnConsume(records []*api.Record) []*api.Record {
+	return slices.DeleteFunc(records, func(r *api.Record) bool { return string(r.Value) == "drop" })
+}
+
+func (o *told) OnCommit(offsets []api.Offset) {
+	for _, c := range offsets {
+		o.note(fmt.Sprint("committed ", c.Offset))
+	}
+}
+
+func (o *told) note(text string) {
+	o.mu.Lock()
+	o.outcomes = append(o.outcomes, text)
+	o.mu.Unlock()
+}
+
+func (o *told) text() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return strings.Join(o.outcomes, " ")
+}
+
+// broken is an interceptor that panics.
+type broken struct{}
+
+func (broken) OnSend(*api.Record) *api.Record        { panic("OnSend") }
+func (broken) OnAcknowledgement(api.Placed, error)   { panic("OnAcknowledgement") }
+func (broken) OnConsume([]*api.Record) []*api.Record { panic("OnConsume") }
+func (broken) OnCommit([]api.Offset)                 { panic("OnCommit") }

@@ -374,7 +374,8 @@ var groups = slices.Concat(
 	}),
 	grouped("asynchronous commits end in order, where the consumer polls", 1, func(g *G) {
 		g.write(1, 0, 30)
-		k := g.consumer(api.Topics(g.topic), props("enable.auto.commit", "false", "max.poll.records", "1"))
+		tell := &told{}
+		k := g.consumer(api.Topics(g.topic), props("enable.auto.commit", "false", "max.poll.records", "1"), api.ConsumerInterceptors(tell))
 		var done []int
 		for i := range 20 {
 			g.read(k, 1)
@@ -391,6 +392,7 @@ var groups = slices.Concat(
 		got, err := k.Committed(g.ctx, parts(g.topic, 1)...)
 		g.ok(err)
 		equal(g.T, "offset", got[parts(g.topic, 1)[0]].Offset, 20)
+		equal(g.T, "commits that the interceptor saw", len(strings.Split(tell.text(), "committed"))-1, 21)
 	}),
 	grouped("what was not finished is read again", 1, func(g *G) {
 		g.write(1, 0, 10)

@@ -1,0 +1,120 @@
+package api
+
+import (
+	"fmt"
+
+	"github.com/kactor-go/kactor/sender"
+)
+
+// ProducerInterceptor sees what a producer sends and what becomes of it (KIP-42). Interceptors of a producer may be called by several goroutines at once. One that panics is passed over, and the logger is told.
+type ProducerInterceptor interface {
+	// OnSend gets a copy of a record before it is handed over, on the caller's goroutine, and returns what is sent: the copy, changed or not, or another. Key and value are the caller's bytes.
+	OnSend(r *Record) *Record
+	// OnAcknowledgement gets the outcome of a record before its callback or promise does, on a goroutine of the producer's; for a record that could not be handed over on the caller's.
+	OnAcknowledgement(p Placed, err error)
+}
+
+// ConsumerInterceptor sees what a consumer gets and commits (KIP-42), where the consumer polls. One that panics is passed over, and the logger is told.
+type ConsumerInterceptor interface {
+	// OnConsume gets records before the application does, and returns what the application gets. Poll gives all its records at once, Records one by one. Batches gives views and has no interceptors.
+	OnConsume(records []*Record) []*Record
+	// OnCommit gets offsets that were committed.
+	OnCommit(offsets []Offset)
+}
+
+// ProducerInterceptors are called in this order with every record, the first with what the application sends, and the outcome.
+func ProducerInterceptors(list ...ProducerInterceptor) Option {
+	return func(s *settings) error {
+		for i, one := range list {
+			if one == nil {
+				return fmt.Errorf("producer interceptor %d is nil", i)
+			}
+		}
+		s.onProduce = list
+		return nil
+	}
+}
+
+// ConsumerInterceptors are called in this order with what a consumer gets and commits.
+func ConsumerInterceptors(list ...ConsumerInterceptor) Option {
+	return func(s *settings) error {
+		for i, one := range list {
+			if one == nil {
+				return fmt.Errorf("consumer interceptor %d is nil", i)
+			}
+		}
+		s.onConsume = list
+		return nil
+	}
+}
+
+// guard calls an interceptor.
+func (s *settings) guard(what string, f func()) {
+	defer func() {
+		if r := recover(); r != nil && s.logger != nil {
+			s.logger.Error("an interceptor has panicked", "method", what, "err", fmt.Errorf("%v", r))
+		}
+	}()
+	f()
+}
+
+// sending passes a copy of a record through the interceptors.
+func (s *settings) sending(of Record) *Record {
+	r := &of
+	for _, i := range s.onProduce {
+		s.guard("OnSend", func() {
+			if next := i.OnSend(r); next != nil {
+				r = next
+			}
+		})
+	}
+	return r
+}
+
+// watched tells interceptors of an outcome before it tells who waits for it.
+type watched struct {
+	set  *settings
+	then sender.Completion
+}
+
+// Done is called once.
+func (w watched) Done(p Placed, err error) {
+	w.set.acknowledged(p, err)
+	if w.then != nil {
+		w.then.Done(p, err)
+	}
+}
+
+func (s *settings) acknowledged(p Placed, err error) {
+	for _, i := range s.onProduce {
+		s.guard("OnAcknowledgement", func() { i.OnAcknowledgement(p, public(err)) })
+	}
+}
+
+// consumed passes records through the interceptors.
+func (c *Consumer) consumed(records []*Record) []*Record {
+	for _, i := range c.set.onConsume {
+		if len(records) == 0 {
+			break
+		}
+		c.set.guard("OnConsume", func() { records = i.OnConsume(records) })
+	}
+	return records
+}
+
+// one passes a record through the interceptors, and yields what they make of it.
+func (c *Consumer) one(r *Record, yield func(*Record, error) bool) bool {
+	for _, r := range c.consumed([]*Record{r}) {
+		if !yield(r, nil) {
+			return false
+		}
+	}
+	return true
+}
+
+// committed tells the interceptors.
+func (c *Consumer) committed(offsets []Offset) {
+	for _, i := range c.set.onConsume {
+		c.set.guard("OnCommit", func() { i.OnCommit(offsets) })
+	}
+}
