@@ -1,8 +1,9 @@
 package coordinator
 
 import (
-	"errors"
+	"fmt"
 
+	"github.com/kactor-go/kactor/broker"
 	"github.com/kactor-go/kactor/coordinator/internal/member"
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/msg"
@@ -17,7 +18,7 @@ func least(k member.Kind) int16 {
 }
 
 // errStatic says that a broker knows no static members.
-var errStatic = errors.New("group.instance.id needs Kafka 2.3")
+var errStatic = fmt.Errorf("group.instance.id needs Kafka 2.3: %w", broker.ErrUnsupported)
 
 // fit drops what an old broker cannot be told, and refuses where that would change the meaning.
 func fit(version int16, req protocol.Request) error {

@@ -4,12 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
-	"runtime"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,13 +14,6 @@ import (
 	"github.com/kactor-go/kactor/broker/fake"
 	"github.com/kactor-go/kactor/protocol/msg"
 	"github.com/kactor-go/kactor/protocol/record"
-)
-
-var (
-	oneSeed  = flag.Uint64("seed", 0, "play only this seed of the swarm, with a trace of its faults when it fails")
-	seeds    = flag.Int("seeds", 300, "how many seeds the swarm plays")
-	fromSeed = flag.Uint64("from", 1, "the first seed of the swarm")
-	every    = flag.Bool("steps", false, "with -seed: print every step")
 )
 
 // TestSwarm plays seeds: three brokers, two producers, two consumers, 5 to 40 faults, then healing and draining, and no anomaly.
@@ -37,32 +26,10 @@ func TestSwarm(t *testing.T) {
 		}
 		return
 	}
-	var next, records, faults, steps atomic.Int64
-	var failed atomic.Bool
-	var wg sync.WaitGroup
-	begun := time.Now()
-	for range runtime.GOMAXPROCS(0) {
-		wg.Go(func() {
-			for !failed.Load() {
-				n := next.Add(1) - 1
-				if n >= int64(*seeds) {
-					return
-				}
-				seed := *fromSeed + uint64(n)
-				r := swarm(seed, false)
-				records.Add(int64(r.acked))
-				faults.Add(int64(r.faults))
-				steps.Add(int64(r.steps))
-				if r.err != nil {
-					failed.Store(true)
-					t.Errorf("%v\nreplay: go test ./actors/sim -run Swarm -seed %d", r.err, seed)
-				}
-			}
-		})
-	}
-	wg.Wait()
-	took := time.Since(begun)
-	t.Logf("%d seeds, %d records acknowledged, %d faults, %d steps, %.0f seeds a minute", *seeds, records.Load(), faults.Load(), steps.Load(), float64(*seeds)/took.Minutes())
+	playSeeds(t, func(seed uint64) (tally, error) {
+		r := swarm(seed, false)
+		return tally{"records": r.acked, "faults": r.faults, "steps": int(r.steps)}, r.err
+	})
 }
 
 // TestSameSeedSameHistory plays seeds twice and compares the hashes of everything that happened.

@@ -91,7 +91,13 @@ func (c *Cluster) coordinated(q *call, id string) (*group, protocol.Code) {
 			c.prepare(g)
 		}
 		for _, m := range g.modern.members {
-			m.expires = c.now.Add(c.cfg.GroupSession)
+			m.expires, m.revokeBy, m.rejoinBy = c.now.Add(c.cfg.GroupSession), time.Time{}, time.Time{}
+			if m.classic != nil {
+				m.expires = c.now.Add(m.classic.session)
+			}
+			if len(m.revoking) > 0 {
+				m.revokeBy = c.now.Add(m.rebalance)
+			}
 		}
 		g.node = q.Node
 	}
@@ -146,6 +152,7 @@ func (c *Cluster) nextGroups(add func(time.Time)) {
 		for _, m := range g.modern.members {
 			add(m.expires)
 			add(m.revokeBy)
+			add(m.rejoinBy)
 		}
 	}
 }
@@ -196,7 +203,11 @@ func (c *Cluster) joinGroup(q *call) {
 		return
 	}
 	k := &g.classic
-	if len(g.modern.members) > 0 || len(req.Protocols) == 0 || !k.agree(req) {
+	if len(g.modern.members) > 0 && len(req.Protocols) > 0 {
+		c.reply(q, c.joinModern(q, g, req))
+		return
+	}
+	if len(req.Protocols) == 0 || !k.agree(req) {
 		fail(protocol.InconsistentGroupProtocol, req.MemberID)
 		return
 	}
@@ -331,7 +342,6 @@ func (c *Cluster) prepare(g *group) {
 			told = append(told, m.sync)
 			m.sync, m.expires = nil, c.now.Add(m.session)
 		}
-		m.assignment = nil
 	}
 	k.state = groupPreparing
 	var longest time.Duration
@@ -443,6 +453,10 @@ func (k *classicGroup) known(id string, instance *string, generation int32) (*cl
 func (c *Cluster) syncGroup(q *call) {
 	req := q.Req.(*msg.SyncGroupRequest)
 	g, code := c.coordinated(q, req.GroupID)
+	if code == protocol.None && len(g.modern.members) > 0 {
+		c.reply(q, c.syncModern(g, req))
+		return
+	}
 	var m *classicMember
 	if code == protocol.None {
 		m, code = g.classic.known(req.MemberID, req.GroupInstanceID, req.GenerationID)
@@ -497,7 +511,9 @@ func (k *classicGroup) syncAnswer(m *classicMember) *msg.SyncGroupResponse {
 func (c *Cluster) heartbeat(q *call) {
 	req := q.Req.(*msg.HeartbeatRequest)
 	g, code := c.coordinated(q, req.GroupID)
-	if code == protocol.None {
+	if code == protocol.None && len(g.modern.members) > 0 {
+		code = c.beatClassic(g, req)
+	} else if code == protocol.None {
 		var m *classicMember
 		if m, code = g.classic.known(req.MemberID, req.GroupInstanceID, req.GenerationID); code == protocol.None {
 			m.expires = c.now.Add(m.session)
@@ -527,7 +543,13 @@ func (c *Cluster) leaveGroup(q *call) {
 		if m == nil && in.MemberID == "" {
 			m = g.classic.static(text(in.GroupInstanceID))
 		}
-		if m == nil {
+		x := g.modern.member(in.MemberID)
+		if x == nil && in.MemberID == "" {
+			x = g.modern.static(text(in.GroupInstanceID))
+		}
+		if x != nil {
+			c.removeModern(g, x)
+		} else if m == nil {
 			out.ErrorCode = int16(protocol.UnknownMemberID)
 			n := len(g.classic.pending)
 			g.classic.pending = slices.DeleteFunc(g.classic.pending, func(p pendingMember) bool { return p.id == in.MemberID })
@@ -571,6 +593,9 @@ func (c *Cluster) mayCommit(g *group, req *msg.OffsetCommitRequest, version int1
 		case m == nil:
 			return protocol.UnknownMemberID
 		case req.GenerationIDOrMemberEpoch != m.epoch:
+			if m.classic != nil {
+				return protocol.IllegalGeneration
+			}
 			if version < 9 {
 				return protocol.UnsupportedVersion
 			}
@@ -607,7 +632,7 @@ func (c *Cluster) MoveCoordinator(group string, node int32) {
 // GroupMember is a member of a group as DescribeGroup tells of it.
 type GroupMember struct {
 	ID, Instance, Client string
-	Epoch                int32 // generation, or member epoch
+	Epoch                int32 // generation, or member epoch; -2: a static member that is away
 	Assigned             []Partition
 }
 
@@ -621,6 +646,9 @@ func (c *Cluster) DescribeGroup(id string) (state string, members []GroupMember)
 		state = g.modern.state()
 		for _, m := range g.modern.members {
 			out := GroupMember{ID: m.id, Instance: m.instance, Client: m.client, Epoch: m.epoch}
+			if m.left {
+				out.Epoch = -2
+			}
 			for tp := range m.assigned {
 				out.Assigned = append(out.Assigned, Partition{tp.topic, tp.partition})
 			}

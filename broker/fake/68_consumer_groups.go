@@ -32,9 +32,11 @@ type modernMember struct {
 	rebalance            time.Duration
 	expires, revokeBy    time.Time
 	target               set
-	assigned             set // it may have these
-	revoking             set // it must give these up
-	told                 set // what it was told last
+	assigned             set            // it may have these
+	revoking             set            // it must give these up
+	told                 set            // what it was told last
+	classic              *classicMember // it speaks the classic protocol
+	rejoinBy             time.Time      // and has been told to join again
 }
 
 func (g *modernGroup) member(id string) *modernMember {
@@ -44,6 +46,37 @@ func (g *modernGroup) member(id string) *modernMember {
 		}
 	}
 	return nil
+}
+
+func (g *modernGroup) static(instance string) *modernMember {
+	for _, m := range g.members {
+		if instance != "" && m.instance == instance {
+			return m
+		}
+	}
+	return nil
+}
+
+func (g *modernGroup) add(m *modernMember) {
+	i, _ := slices.BinarySearchFunc(g.members, m.id, func(o *modernMember, id string) int { return strings.Compare(o.id, id) })
+	g.members = slices.Insert(g.members, i, m)
+}
+
+// rename lets a member go on under another id.
+func (g *modernGroup) rename(m *modernMember, id string) {
+	m.id = id
+	slices.SortFunc(g.members, func(a, b *modernMember) int { return strings.Compare(a.id, b.id) })
+}
+
+// unowned tells whether nobody but m has a partition or has to give it up.
+func (g *modernGroup) unowned(tp topicPartition, m *modernMember) bool {
+	return !slices.ContainsFunc(g.members, func(o *modernMember) bool { return o != m && (o.assigned[tp] || o.revoking[tp]) })
+}
+
+// expired tells whether a member has to go.
+func (m *modernMember) expired(now time.Time) bool {
+	late := func(t time.Time) bool { return !t.IsZero() && !now.Before(t) }
+	return late(m.expires) || late(m.revokeBy) || late(m.rejoinBy)
 }
 
 // state is that of the group as Kafka names it.
@@ -60,7 +93,7 @@ func (g *modernGroup) state() string {
 func (c *Cluster) tickModern(g *group) {
 	x := &g.modern
 	for _, m := range slices.Clone(x.members) {
-		if !c.now.Before(m.expires) || !m.revokeBy.IsZero() && !c.now.Before(m.revokeBy) {
+		if m.expired(c.now) {
 			c.removeModern(g, m)
 		}
 	}
@@ -71,7 +104,9 @@ func (c *Cluster) tickModern(g *group) {
 
 func (c *Cluster) removeModern(g *group, m *modernMember) {
 	g.modern.members = slices.DeleteFunc(g.modern.members, func(o *modernMember) bool { return o == m })
-	c.retarget(g)
+	if !c.downgrade(g) {
+		c.retarget(g)
+	}
 }
 
 func (m *modernMember) reads(topic string) bool {
@@ -154,7 +189,7 @@ func (c *Cluster) consumerGroupHeartbeat(q *call) {
 	if code == protocol.None && c.cfg.NoConsumerProtocol {
 		code = protocol.UnsupportedVersion
 	}
-	if code == protocol.None && (req.GroupID == "" || len(g.classic.members) > 0) {
+	if code == protocol.None && (req.GroupID == "" || len(g.classic.members) > 0 && (req.MemberEpoch != 0 || !c.upgrade(g))) {
 		code = protocol.GroupIDNotFound
 	}
 	if code == protocol.None {
@@ -185,19 +220,19 @@ func (c *Cluster) beatModern(q *call, g *group, req *msg.ConsumerGroupHeartbeatR
 	if req.MemberEpoch == 0 {
 		for _, o := range x.members {
 			if instance != "" && o.instance == instance && o.id != req.MemberID {
-				if !o.left {
+				if !o.left && o.classic == nil {
 					return protocol.UnreleasedInstanceID
 				}
-				o.id, o.left, o.epoch, m = req.MemberID, false, 0, o // it is back, and gets what it had
-				slices.SortFunc(x.members, func(a, b *modernMember) int { return strings.Compare(a.id, b.id) })
+				o.epoch, m = 0, o // it is back, and gets what it had
+				x.rename(o, req.MemberID)
 			}
 		}
 		if m == nil {
 			m = &modernMember{id: req.MemberID, instance: instance, target: set{}}
-			i, _ := slices.BinarySearchFunc(x.members, m.id, func(o *modernMember, id string) int { return strings.Compare(o.id, id) })
-			x.members = slices.Insert(x.members, i, m)
+			x.add(m)
 			changed = true
 		}
+		m.classic, m.rejoinBy = nil, time.Time{}
 		m.left, m.assigned, m.revoking, m.told, m.revokeBy = false, set{}, set{}, nil, time.Time{}
 		m.client, m.rebalance = q.client, time.Duration(req.RebalanceTimeoutMs)*time.Millisecond
 	} else {
@@ -222,7 +257,18 @@ func (c *Cluster) beatModern(q *call, g *group, req *msg.ConsumerGroupHeartbeatR
 	if changed || !maps.Equal(x.counted, c.count(x)) {
 		c.retarget(g)
 	}
-	c.step(g, m, req)
+	var owned set // nil: it does not say
+	if req.TopicPartitions != nil {
+		owned = set{}
+		for _, t := range req.TopicPartitions {
+			if topic := c.topicByID(t.TopicID); topic != nil {
+				for _, p := range t.Partitions {
+					owned[topicPartition{topic.name, p}] = true
+				}
+			}
+		}
+	}
+	c.step(g, m, owned)
 	resp.MemberEpoch = m.epoch
 	if req.MemberEpoch == 0 || req.TopicPartitions != nil || !maps.Equal(m.told, m.assigned) || m.told == nil {
 		m.told = maps.Clone(m.assigned)
@@ -245,16 +291,8 @@ func (c *Cluster) leaveModern(g *group, m *modernMember, req *msg.ConsumerGroupH
 }
 
 // step brings a member towards its target: what it must not have it gives up first; what others still have it gets when they have given it up.
-func (c *Cluster) step(g *group, m *modernMember, req *msg.ConsumerGroupHeartbeatRequest) {
-	if len(m.revoking) > 0 && req.TopicPartitions != nil {
-		owned := set{}
-		for _, t := range req.TopicPartitions {
-			if topic := c.topicByID(t.TopicID); topic != nil {
-				for _, p := range t.Partitions {
-					owned[topicPartition{topic.name, p}] = true
-				}
-			}
-		}
+func (c *Cluster) step(g *group, m *modernMember, owned set) {
+	if len(m.revoking) > 0 && owned != nil {
 		maps.DeleteFunc(m.revoking, func(tp topicPartition, _ bool) bool { return !owned[tp] })
 		if len(m.revoking) == 0 {
 			m.revokeBy = time.Time{}
@@ -276,11 +314,7 @@ func (c *Cluster) step(g *group, m *modernMember, req *msg.ConsumerGroupHeartbea
 		return
 	}
 	for tp := range m.target {
-		free := true
-		for _, o := range g.modern.members {
-			free = free && (o == m || !o.assigned[tp] && !o.revoking[tp])
-		}
-		if free {
+		if g.modern.unowned(tp, m) {
 			keep[tp] = true
 		}
 	}

@@ -50,7 +50,7 @@ type Response interface {
 	HeaderVersion(version int16) int16
 }
 
-// Reasons why a message cannot be read.
+// Reasons why a message cannot be read or written.
 var (
 	ErrShort    = errors.New("message ends too early")
 	ErrLength   = errors.New("length out of bounds")
@@ -59,6 +59,7 @@ var (
 	ErrTags     = errors.New("tagged fields out of order")
 	ErrTrailing = errors.New("bytes left over behind the message")
 	ErrVersion  = errors.New("unknown version")
+	ErrRefused  = errors.New("is set, but this version has none") // a field that cannot be written
 )
 
 type mode uint8
@@ -149,7 +150,7 @@ func (c *Codec) Writes() bool { return c.mode == writing }
 
 // Refuse notes that a field is set which the version cannot carry, and whose loss would change the meaning.
 func (c *Codec) Refuse(name string) {
-	c.fail(fmt.Errorf("field %s is set, but this version has none", name))
+	c.fail(fmt.Errorf("field %s %w", name, ErrRefused))
 }
 
 func (c *Codec) fail(err error) {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/wire"
 )
 
 // State of a connection.
@@ -458,6 +459,9 @@ func (c *Core) transmit(now time.Time, m *Call, version int16, out *Effects) {
 	id := c.nextID
 	c.nextID = (c.nextID + 1) & 0x7fffffff
 	_, segments, err := protocol.AppendRequestSpliced(nil, m.Req, version, id, c.cfg.ClientID, nil)
+	if errors.Is(err, wire.ErrRefused) {
+		err = fmt.Errorf("%w: %w", ErrUnsupported, err)
+	}
 	if err != nil {
 		c.end(now, m, End{Err: err}, out)
 		return

@@ -461,6 +461,17 @@ func TestAFitMayRefuse(t *testing.T) {
 	}
 }
 
+func TestARequestThatTheVersionCannotCarryIsUnsupported(t *testing.T) {
+	b := newBench(t, nil)
+	b.ready(b.call())
+	out := b.step(b.call(func(m *Call) {
+		m.Req, m.MaxVersion = &msg.MetadataRequest{AllowAutoTopicCreation: false}, 3 // the field came with version 4
+	}))
+	if len(out.Ends) != 1 || !errors.Is(out.Ends[0].Err, ErrUnsupported) || !strings.Contains(out.Ends[0].Err.Error(), "allowAutoTopicCreation") {
+		t.Fatalf("%+v", out.Ends)
+	}
+}
+
 func TestOneWayCallsEndWhenTheyAreSent(t *testing.T) {
 	b := newBench(t, nil)
 	b.ready(b.call())
