@@ -4,234 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/kactor-go/kactor/actors/role"
 	"github.com/kactor-go/kactor/api"
 	"github.com/kactor-go/kactor/protocol"
 )
-
-// flavour is a way for groups to divide partitions.
-type flavour struct {
-	name  string
-	props []string
-}
-
-var flavours = []flavour{
-	{"range", []string{"partition.assignment.strategy", "range", "session.timeout.ms", "6000", "heartbeat.interval.ms", "500"}},
-	{"cooperative-sticky", []string{"partition.assignment.strategy", "cooperative-sticky", "session.timeout.ms", "6000", "heartbeat.interval.ms", "500"}},
-	{"consumer", []string{"group.protocol", "consumer"}},
-}
-
-func (f flavour) modern() bool { return f.name == "consumer" }
-
-// incremental tells whether members keep what they own while others come and go.
-func (f flavour) incremental() bool { return f.name != "range" }
-
-// G is a scenario's group.
-type G struct {
-	*T
-	flavour
-	client *api.Client
-	shared *api.Client // of all members, if it is set
-	group  string
-	topic  string
-	ledger ledger
-}
-
-// ledger has what members have read.
-type ledger struct {
-	mu   sync.Mutex
-	seen map[string]int // by partition and value
-	all  int
-}
-
-func (l *ledger) add(r *api.Record) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.seen == nil {
-		l.seen = map[string]int{}
-	}
-	l.seen[fmt.Sprintf("%d:%s", r.Partition, r.Value)]++
-	l.all++
-}
-
-func (l *ledger) distinct() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.seen)
-}
-
-func (l *ledger) total() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.all
-}
-
-// grouped is a scenario for every flavour. Where the cluster does not have the consumer protocol, that flavour has a clear error to show.
-func grouped(name string, partitions int32, run func(g *G)) (out []Scenario) {
-	for _, f := range flavours {
-		out = append(out, Scenario{"group " + f.name + ": " + name, func(t *T) {
-			c := t.dial()
-			g := &G{T: t, flavour: f, client: c, topic: t.topic(c, partitions)}
-			g.group = "group-" + g.topic
-			if f.modern() && !t.Modern {
-				g.refused()
-				return
-			}
-			run(g)
-		}})
-	}
-	return out
-}
-
-// refused sees to it that an old cluster is told of clearly.
-func (g *G) refused() {
-	k := g.consumer()
-	t := g.T
-	t.ok(k.Subscribe(g.topic))
-	_, err := k.Poll(t.ctx)
-	t.is(err, protocol.UnsupportedVersion)
-	var e *api.GroupError
-	if !errors.As(err, &e) || !strings.Contains(err.Error(), "group.protocol=consumer") {
-		t.Failf("the error is %v", err)
-	}
-	t.ok(k.Close(t.ctx))
-}
-
-// consumer makes a consumer of the group, on a client of its own if none is shared.
-func (g *G) consumer(opts ...api.Option) *api.Consumer {
-	c := g.shared
-	if c == nil {
-		c = g.dial()
-	}
-	k, err := c.Consumer(g.group, slices.Concat([]api.Option{props(slices.Concat([]string{"auto.offset.reset", "earliest"}, g.props)...)}, opts)...)
-	g.ok(err)
-	return k
-}
-
-// member reads on its own until it is stopped.
-type member struct {
-	g    *G
-	k    *api.Consumer
-	stop context.CancelFunc
-	run  *running
-
-	mu       sync.Mutex
-	assigned int // calls of the listener
-	revoked  int
-	lost     int
-	own      map[api.TopicPartition]bool
-	wrong    error
-}
-
-// joins makes a member that reads and fills the ledger.
-func (g *G) joins(opts ...api.Option) *member {
-	m := &member{g: g, own: map[api.TopicPartition]bool{}}
-	listener := api.RebalanceListener{
-		Assigned: func(_ context.Context, parts []api.TopicPartition) { m.listen(&m.assigned, parts, true) },
-		Revoked:  func(_ context.Context, parts []api.TopicPartition) { m.listen(&m.revoked, parts, false) },
-		Lost:     func(_ context.Context, parts []api.TopicPartition) { m.listen(&m.lost, parts, false) },
-	}
-	m.k = g.consumer(append([]api.Option{api.Topics(g.topic), api.OnRebalance(listener)}, opts...)...)
-	var ctx context.Context
-	ctx, m.stop = context.WithCancel(g.ctx)
-	m.run = g.goes("member", func() error {
-		for r, err := range m.k.Records(ctx) {
-			if err != nil {
-				return err
-			}
-			g.ledger.add(r)
-		}
-		return nil
-	})
-	return m
-}
-
-func (m *member) listen(count *int, parts []api.TopicPartition, gets bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if len(parts) > 0 { // a rebalance that changes nothing does not count
-		*count++
-	}
-	for _, tp := range parts {
-		if m.own[tp] == gets {
-			m.wrong = fmt.Errorf("%s: assigned %v, but owned was %v", tp, gets, m.own[tp])
-		}
-		m.own[tp] = gets
-		if !gets {
-			delete(m.own, tp)
-		}
-	}
-}
-
-func (m *member) owns() int {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return len(m.own)
-}
-
-func (m *member) counts() (assigned, revoked, lost int) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.assigned, m.revoked, m.lost
-}
-
-// halt stops reading, and waits until it has.
-func (m *member) halt() {
-	m.stop()
-	m.run.wait()
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.g.ok(m.wrong)
-}
-
-// leave stops reading and closes the consumer.
-func (m *member) leave(how ...api.Leaving) {
-	m.halt()
-	m.g.ok(m.k.Close(m.g.ctx, how...))
-}
-
-// until waits for a condition.
-func (t *T) until(what string, cond func() bool) {
-	for !cond() {
-		if t.ctx.Err() != nil {
-			t.Failf("waited in vain: %s", what)
-		}
-		w, cancel := t.within(20 * time.Millisecond)
-		_ = t.World.Park(w, role.NewWaiter())
-		cancel()
-	}
-}
-
-// write fills every partition with values from..to-1.
-func (g *G) write(partitions int32, from, to int) {
-	p := g.producer(g.client)
-	for i := from; i < to; i++ {
-		for n := range partitions {
-			g.send(p, &api.Record{Topic: g.topic, Partition: n, Fixed: true, Value: fmt.Append(nil, i)})
-		}
-	}
-	g.flush(p)
-	g.ok(p.Close(g.ctx))
-}
-
-// share waits until the members own so many partitions each.
-func (g *G) share(want map[*member]int) {
-	g.until(fmt.Sprintf("the shares %v", slices.Sorted(maps.Values(want))), func() bool {
-		for m, n := range want {
-			if m.owns() != n {
-				return false
-			}
-		}
-		return true
-	})
-}
 
 var groups = slices.Concat(
 	grouped("a member reads everything, and the next one goes on where it was", 2, func(g *G) {
@@ -710,6 +491,42 @@ var brokersMatch = []Scenario{
 		p := t.producer(c)
 		t.fill(p, prefix+"-a", 0, 3)
 		equal(t, "topic", t.read(k, 3)[0].Topic, prefix+"-a")
+	}},
+	{"a group rolls from the classic protocol to the consumer protocol and back", func(t *T) {
+		if !t.Modern {
+			return
+		}
+		c := t.dial()
+		for _, classic := range flavours[:2] {
+			g := &G{T: t, flavour: classic, client: c, topic: t.topic(c, 4)}
+			g.group = "group-" + g.topic
+			a, b := g.joins(), g.joins()
+			g.share(map[*member]int{a: 2, b: 2})
+			written := 0
+			for _, f := range []flavour{flavours[2], classic} {
+				g.flavour = f
+				for _, old := range []*member{a, b} {
+					g.write(4, written, written+25)
+					written += 25
+					next := g.joins()
+					other := a
+					if old == a {
+						other = b
+					}
+					old.leave()
+					if old == a {
+						a = next
+					} else {
+						b = next
+					}
+					g.share(map[*member]int{other: 2, next: 2})
+				}
+			}
+			g.until(fmt.Sprintf("%d records", 4*written), func() bool { return g.ledger.distinct() == 4*written })
+			a.leave()
+			b.leave()
+			equal(t, "records that were read with "+classic.name, g.ledger.total(), 4*written)
+		}
 	}},
 	{"a group uses the protocol that the cluster has", func(t *T) {
 		c := t.dial()
