@@ -56,6 +56,7 @@ var options = [...]option{
 	{name: "max.poll.interval.ms", role: "consumer", kind: "ms", def: "300000", bounded: true, min: 1, doc: "An application that does not poll for so long loses its partitions."},
 	{name: "enable.auto.commit", role: "consumer", kind: "bool", def: "true", doc: "Offsets of what the application has done with are committed from time to time."},
 	{name: "auto.commit.interval.ms", role: "consumer", kind: "ms", def: "5000", bounded: true, min: 1, doc: "So often."},
+	{name: "offsets.retention.ms", role: "consumer", kind: "ms", def: "0", bounded: true, min: 0, doc: "Committed offsets are kept so long; 0: as long as the broker says. Brokers from Kafka 2.1 on decide for themselves."},
 	{name: "default.api.timeout.ms", role: "consumer", kind: "ms", def: "60000", bounded: true, min: 1, doc: "How long commits and questions for offsets may take, retries included."},
 	{name: "exclude.internal.topics", role: "consumer", kind: "bool", def: "true", doc: "A pattern does not match internal topics."},
 	{name: "consumer.timeout.ms", role: "consumer", kind: "ms", def: "-1", bounded: true, min: -1, doc: "Iterators end when no record has come for so long; -1 never."},

@@ -80,6 +80,7 @@ type Config struct {
 	MaxPoll      time.Duration     // (max.poll.interval.ms, 5 min)
 	AutoCommit   bool              // (enable.auto.commit, true)
 	AutoInterval time.Duration     // (auto.commit.interval.ms, 5 s)
+	Retention    time.Duration     // how long committed offsets are kept, by brokers before Kafka 2.1; 0: as the broker says (offsets.retention.ms)
 	Timeout      time.Duration     // of commits and of questions for offsets, retries included (default.api.timeout.ms, 1 min)
 	Stable       bool              // wait for offsets of open transactions (KIP-447); with isolation.level=read_committed
 	Internal     bool              // patterns match internal topics, too (exclude.internal.topics=false)

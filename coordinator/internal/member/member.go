@@ -47,6 +47,7 @@ type Config struct {
 	Session, Heartbeat       time.Duration     // Classic
 	MaxPoll                  time.Duration
 	AutoCommit               bool
+	Retention                time.Duration // of commits, for old brokers; 0: theirs
 	AutoInterval             time.Duration
 	Stable                   bool // wait for offsets of transactions under way
 	Internal                 bool // patterns match internal topics, too

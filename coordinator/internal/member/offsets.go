@@ -146,6 +146,9 @@ func (c *Core) commit(out *Effects) {
 	req := &msg.OffsetCommitRequest{}
 	req.SetDefaults()
 	req.GroupID, req.GenerationIDOrMemberEpoch = c.cfg.Group, -1
+	if c.cfg.Retention > 0 {
+		req.RetentionTimeMs = c.cfg.Retention.Milliseconds()
+	}
 	if c.member {
 		req.MemberID, req.GenerationIDOrMemberEpoch, req.GroupInstanceID = c.id, c.generation, pointer(c.cfg.Instance)
 	}
