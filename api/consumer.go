@@ -204,6 +204,27 @@ func (c *Consumer) Seek(tp TopicPartition, offset int64) error {
 	return c.fetcher.Seek(fetcher.Begin{TopicPartition: tp, Offset: offset})
 }
 
+// SeekTo moves a partition to an offset that was committed or kept. If it has a leader epoch, a log that has lost what was before it since is found out (KIP-320).
+func (c *Consumer) SeekTo(o Offset) error {
+	if err := checkOffsets([]Offset{o}); err != nil {
+		return err
+	}
+	return c.fetcher.Seek(fetcher.Begin{TopicPartition: o.Partition, Offset: o.Offset, Epoch: o.Epoch + 1})
+}
+
+// SeekBy moves a partition by so many offsets, back or forth, but not beyond what its leader has told of its log. It waits until the position is known.
+func (c *Consumer) SeekBy(ctx context.Context, tp TopicPartition, by int64) error {
+	at, err := c.Position(ctx, tp)
+	if err != nil {
+		return err
+	}
+	to := max(at+by, 0)
+	if w, ok := c.Watermarks(tp); ok && w.High >= 0 {
+		to = min(max(to, w.Start), max(w.High, at))
+	}
+	return c.Seek(tp, to)
+}
+
 // SeekToTime moves a partition to the first record of that time or later; to the end if there is none.
 func (c *Consumer) SeekToTime(tp TopicPartition, at time.Time) error {
 	return c.fetcher.Seek(fetcher.Begin{TopicPartition: tp, Time: at})

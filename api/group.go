@@ -88,6 +88,15 @@ func (c *Consumer) SubscribePattern(re *regexp.Regexp) error {
 	return c.subscribe([]string{re.String()}, nil, re.MatchString, "")
 }
 
+// SubscribeMatching reads the topics whose names match, also those that come into being later, within metadata.max.age.ms: for what a regular expression cannot say, such as all topics but some. Subscription
+// tells the name that is given here. match is called on an actor, and must only look at the name.
+func (c *Consumer) SubscribeMatching(name string, match func(topic string) bool) error {
+	if name == "" || match == nil {
+		return errors.New("subscribe: matching needs a name and a function")
+	}
+	return c.subscribe([]string{name}, nil, match, "")
+}
+
 // SubscribeRE2J reads the topics whose names match a regular expression of RE2J on the broker: with group.protocol=consumer, from Kafka 4.1 on (KIP-848).
 func (c *Consumer) SubscribeRE2J(pattern string) error {
 	if pattern == "" {
@@ -298,12 +307,20 @@ func (c *Consumer) commitFinished(ctx context.Context, parts []TopicPartition) e
 	return err
 }
 
+// outcome tells what nobody else is told of.
+func (c *Consumer) outcome(offsets []Offset, err error) {
+	if f := c.set.onCommit; f != nil {
+		f(slices.Clone(offsets), public(err))
+	}
+}
+
 func (c *Consumer) autoCommit() {
 	offsets := c.news(c.finished(nil))
 	if len(offsets) == 0 {
 		return
 	}
 	c.group.CommitAsync(func(err error) {
+		c.outcome(offsets, err)
 		if err != nil {
 			c.log("automatic commit", err)
 			return
@@ -336,7 +353,7 @@ func (c *Consumer) Commit(ctx context.Context, offsets ...Offset) error {
 	return public(err)
 }
 
-// CommitAsync commits offsets as Commit does, without waiting: done, if not nil, is called with the outcome where the consumer polls next. Outcomes come in the order of the commits.
+// CommitAsync commits offsets as Commit does, without waiting: done, or without it what OnCommit was given, is called with the outcome where the consumer polls next. Outcomes come in the order of the commits.
 func (c *Consumer) CommitAsync(done func(error), offsets ...Offset) error {
 	if c.group == nil {
 		return fmt.Errorf("commit: %w", errNoGroup)
@@ -353,6 +370,8 @@ func (c *Consumer) CommitAsync(done func(error), offsets ...Offset) error {
 		}
 		if done != nil {
 			done(public(err))
+		} else {
+			c.outcome(offsets, err)
 		}
 	}, offsets...)
 	return nil

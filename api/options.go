@@ -43,6 +43,7 @@ type settings struct {
 	group     coordinator.Config
 	topics    []string
 	listener  RebalanceListener
+	onCommit  func([]Offset, error)
 	onProduce []ProducerInterceptor
 	onConsume []ConsumerInterceptor
 	patience  time.Duration // consumer.timeout.ms
@@ -169,6 +170,11 @@ func Topics(topics ...string) Option {
 // OnRebalance is told what the group gives to a consumer and takes from it.
 func OnRebalance(l RebalanceListener) Option {
 	return func(s *settings) error { s.listener = l; return nil }
+}
+
+// OnCommit is called with the outcome of automatic commits, and of asynchronous ones without a function of their own, where the consumer polls.
+func OnCommit(f func(offsets []Offset, err error)) Option {
+	return func(s *settings) error { s.onCommit = f; return nil }
 }
 
 // Assignors divide the partitions of a classic group, in order of preference (partition.assignment.strategy): the way to use one's own.

@@ -30,7 +30,9 @@ type Record struct {
 	Timestamp time.Time // zero: now
 	Partition int32     // where it is, or with Fixed where it shall go
 	Fixed     bool      // Partition is meant
-	Offset    int64
+	// LogAppendTime tells of a consumed record that the broker has set its Timestamp (message.timestamp.type).
+	LogAppendTime bool
+	Offset        int64
 	// LeaderEpoch is that of the fetch; -1 where the broker does not tell.
 	LeaderEpoch int32
 }

@@ -89,6 +89,9 @@ func (c *Chunk) Peek() *Chunk {
 // Position is the offset that is read next.
 func (c *Chunk) Position() int64 { return c.from }
 
+// LogAppendTime tells whether the broker has set the time of the record that was read last.
+func (c *Chunk) LogAppendTime() bool { return c.batch.LogAppendTime }
+
 // readable tells whether the chunk may be read on: not while its partition is paused, and no more after a seek or a revocation.
 func (c *Chunk) readable() bool {
 	if c.ended {

@@ -9,7 +9,6 @@ import (
 
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/msg"
-	"github.com/kactor-go/kactor/protocol/wire"
 )
 
 // modernGroup is a group whose coordinator divides the partitions (KIP-848): each change raises the epoch and gives every member a target, and the members go towards it, one
@@ -339,32 +338,4 @@ func (c *Cluster) byID(parts set) []msg.ConsumerGroupHeartbeatResponseTopicParti
 		}
 	}
 	return out
-}
-
-// describeGroups answers DescribeGroups: classic groups.
-func (c *Cluster) describeGroups(q *call) {
-	req := q.Req.(*msg.DescribeGroupsRequest)
-	resp := &msg.DescribeGroupsResponse{}
-	injected := c.injected(q.Key)
-	for _, id := range req.Groups {
-		out := msg.DescribeGroupsResponseDescribedGroup{}
-		out.SetDefaults()
-		out.GroupID, out.ErrorCode = id, int16(or(injected, c.coordinates(q, id)))
-		out.GroupState, out.ProtocolType = "Dead", ""
-		if g := c.lookGroup(id); g != nil && out.ErrorCode == 0 {
-			out.GroupState, out.ProtocolType, out.ProtocolData = g.classic.state.String(), "consumer", g.classic.protocol
-			for _, m := range g.classic.members {
-				d := msg.DescribeGroupsResponseDescribedGroupMember{MemberID: m.id, ClientID: m.client, ClientHost: "/127.0.0.1", MemberMetadata: []byte{}, MemberAssignment: m.assignment}
-				if m.assignment == nil {
-					d.MemberAssignment = []byte{}
-				}
-				if m.instance != "" {
-					d.GroupInstanceID = wire.Ptr(m.instance)
-				}
-				out.Members = append(out.Members, d)
-			}
-		}
-		resp.Groups = append(resp.Groups, out)
-	}
-	c.reply(q, resp)
 }

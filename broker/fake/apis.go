@@ -22,6 +22,8 @@ func init() { // not a literal: handlers look at the table themselves
 		msg.LeaveGroupAPI:             (*Cluster).leaveGroup,
 		msg.SyncGroupAPI:              (*Cluster).syncGroup,
 		msg.DescribeGroupsAPI:         (*Cluster).describeGroups,
+		msg.ListGroupsAPI:             (*Cluster).listGroups,
+		msg.ConsumerGroupDescribeAPI:  (*Cluster).consumerGroupDescribe,
 		msg.ConsumerGroupHeartbeatAPI: (*Cluster).consumerGroupHeartbeat,
 		msg.ApiVersionsAPI:            (*Cluster).apiVersions,
 		msg.CreateTopicsAPI:           (*Cluster).createTopics,

@@ -384,6 +384,23 @@ var fetching = []Scenario{
 		t.flush(p)
 		other.wait()
 	}},
+	{"seeks that are relative, and to what was committed", func(t *T) {
+		c, topic, tp := t.filled(10)
+		k := t.reader(c, parts(topic, 1))
+		records := t.read(k, 10)
+		t.ok(k.SeekBy(t.ctx, tp, -3))
+		equal(t, "three back", t.polled(k, 3), "7 8 9")
+		t.ok(k.SeekBy(t.ctx, tp, -100))
+		equal(t, "before the first", t.polled(k, 10), "0 1 2 3 4 5 6 7 8 9")
+		t.ok(k.SeekBy(t.ctx, tp, 100))
+		t.none(k)
+		t.ok(k.SeekTo(api.Offset{Partition: tp, Offset: 8, Epoch: records[7].LeaderEpoch}))
+		equal(t, "from 8", t.polled(k, 2), "8 9")
+		if err := k.SeekTo(api.Offset{Partition: tp, Offset: -1}); err == nil {
+			t.Failf("a seek to offset -1")
+		}
+		t.is(k.SeekBy(t.ctx, api.TopicPartition{Topic: topic, Partition: 7}, 1), api.ErrNotAssigned)
+	}},
 	{"a peek moves no position, and max records holds for one poll", func(t *T) {
 		c, topic, tp := t.filled(10)
 		k := t.reader(c, parts(topic, 1))

@@ -155,8 +155,11 @@ var groups = slices.Concat(
 	}),
 	grouped("asynchronous commits end in order, where the consumer polls", 1, func(g *G) {
 		g.write(1, 0, 30)
-		tell := &told{}
-		k := g.consumer(api.Topics(g.topic), props("enable.auto.commit", "false", "max.poll.records", "1"), api.ConsumerInterceptors(tell))
+		tell, outcomes := &told{}, 0
+		k := g.consumer(api.Topics(g.topic), props("enable.auto.commit", "false", "max.poll.records", "1"), api.ConsumerInterceptors(tell), api.OnCommit(func(offsets []api.Offset, err error) {
+			g.ok(err)
+			outcomes += len(offsets)
+		}))
 		var done []int
 		for i := range 20 {
 			g.read(k, 1)
@@ -165,15 +168,17 @@ var groups = slices.Concat(
 				done = append(done, i)
 			}))
 		}
+		g.ok(k.CommitAsync(nil, api.Offset{Partition: parts(g.topic, 1)[0], Offset: 20, Epoch: -1}))
 		g.ok(k.Commit(g.ctx))
 		g.read(k, 1)
+		equal(g.T, "outcomes without a function of their own", outcomes, 1)
 		if !slices.IsSorted(done) || len(done) != 20 {
 			g.Failf("the outcomes came as %v", done)
 		}
 		got, err := k.Committed(g.ctx, parts(g.topic, 1)...)
 		g.ok(err)
 		equal(g.T, "offset", got[parts(g.topic, 1)[0]].Offset, 20)
-		equal(g.T, "commits that the interceptor saw", len(strings.Split(tell.text(), "committed"))-1, 21)
+		equal(g.T, "commits that the interceptor saw", len(strings.Split(tell.text(), "committed"))-1, 22)
 	}),
 	grouped("what was not finished is read again", 1, func(g *G) {
 		g.write(1, 0, 10)
@@ -189,6 +194,55 @@ var groups = slices.Concat(
 		g.ok(k.Close(g.ctx))
 		again := g.consumer(api.Topics(g.topic))
 		equal(g.T, "values", values(g.read(again, 6)), "4 5 6 7 8 9")
+	}),
+	grouped("the admin lists and describes groups", 2, func(g *G) {
+		a, b := g.joins(), g.joins()
+		g.share(map[*member]int{a: 1, b: 1})
+		admin := g.client.Admin()
+		kind := "classic"
+		if g.modern() {
+			kind = "consumer"
+		}
+		var d api.DescribedGroup
+		g.until("the group is stable", func() bool {
+			groups, err := admin.DescribeGroups(g.ctx, g.group)
+			g.ok(err)
+			d = groups[g.group]
+			g.ok(d.Err)
+			return d.State == "Stable"
+		})
+		equal(g.T, "type", d.Type, kind)
+		equal(g.T, "members", len(d.Members), 2)
+		var all []api.TopicPartition
+		for _, m := range d.Members {
+			equal(g.T, "client", m.Client, "scenario")
+			equal(g.T, "topics", strings.Join(m.Topics, " "), g.topic)
+			if g.modern() {
+				equal(g.T, "epoch", m.Epoch, d.Epoch)
+				equal(g.T, "target", fmt.Sprint(m.Target), fmt.Sprint(m.Assigned))
+			}
+			all = append(all, m.Assigned...)
+		}
+		slices.SortFunc(all, api.TopicPartition.Compare)
+		equal(g.T, "assigned", fmt.Sprint(all), fmt.Sprint(parts(g.topic, 2)))
+		find := func(f api.GroupFilter) (found api.ListedGroup) {
+			list, err := admin.ListGroups(g.ctx, f)
+			g.ok(err)
+			for _, l := range list {
+				if l.Group == g.group {
+					found = l
+				}
+			}
+			return found
+		}
+		l := find(api.GroupFilter{Types: []string{kind}, States: []string{"stable"}})
+		equal(g.T, "listed", fmt.Sprint(l.ProtocolType, l.State, l.Type), "consumerStable"+kind)
+		equal(g.T, "a filter for others", find(api.GroupFilter{States: []string{"Empty"}}).Group, "")
+		none, err := admin.DescribeGroups(g.ctx, "no-such-group")
+		g.ok(err)
+		g.is(none["no-such-group"].Err, protocol.GroupIDNotFound)
+		a.leave()
+		b.leave()
 	}),
 	grouped("nobody commits for what is another's", 2, func(g *G) {
 		a := g.joins()
@@ -530,6 +584,23 @@ var brokersMatch = []Scenario{
 			b.leave()
 			equal(t, "records that were read with "+classic.name, g.ledger.total(), 4*written)
 		}
+	}},
+	{"a subscription may leave topics out", func(t *T) {
+		c := t.dial()
+		prefix := t.name()
+		p := t.producer(c)
+		for _, name := range []string{"-a", "-b", "-c"} {
+			t.create(c, prefix+name, 1)
+			t.produce(p, &api.Record{Topic: prefix + name, Value: []byte(name)})
+		}
+		k, err := c.Consumer("group-"+prefix, props("auto.offset.reset", "earliest"))
+		t.ok(err)
+		t.ok(k.SubscribeMatching("all but b", func(topic string) bool { return strings.HasPrefix(topic, prefix) && topic != prefix+"-b" }))
+		got := t.read(k, 2)
+		slices.SortFunc(got, func(a, b *api.Record) int { return strings.Compare(a.Topic, b.Topic) })
+		equal(t, "records", values(got), "-a -c")
+		equal(t, "subscription", strings.Join(k.Subscription(), " "), "all but b")
+		t.none(k)
 	}},
 	{"a group uses the protocol that the cluster has", func(t *T) {
 		c := t.dial()

@@ -107,7 +107,9 @@ var producing = []Scenario{
 		if placed.Timestamp == 1_000 {
 			t.Failf("the timestamp told is the record's own")
 		}
-		equal(t, "timestamp read", t.read(t.reader(c, parts(topic, 1)), 1)[0].Timestamp.UnixMilli(), placed.Timestamp)
+		got := t.read(t.reader(c, parts(topic, 1)), 1)[0]
+		equal(t, "timestamp read", got.Timestamp.UnixMilli(), placed.Timestamp)
+		equal(t, "that the broker has set it", got.LogAppendTime, true)
 	}},
 	{"a record of 900 kB goes through", func(t *T) {
 		c := t.dial()
