@@ -66,7 +66,7 @@ func Start(under role.Spawner, cfg Config, hooks Hooks, failed func(error)) (*Cl
 		}
 	}
 	c.core = meta.New(meta.Config{Bootstrap: nodes, MaxAge: cfg.MetadataMaxAge, TopicIdle: cfg.TopicIdle, BackoffFirst: cfg.RetryFirst, BackoffMax: cfg.RetryMax,
-		Timeout: cfg.RequestTimeout, Rebootstrap: cfg.RebootstrapAfter, AutoCreate: cfg.AutoCreateTopics, Rand: w.Rand()})
+		Timeout: cfg.RequestTimeout, LateAfter: cfg.LateAfter, Rebootstrap: cfg.RebootstrapAfter, AutoCreate: cfg.AutoCreateTopics, Rand: w.Rand()})
 	c.snapshot.Store(c.core.Snapshot())
 	c.versions.Store(&map[int32]protocol.Ranges{})
 	c.self, c.stop = role.Spawn[Message, meta.Effects](under, c, c.perform, (*meta.Effects).Reset, role.Options{Name: "cluster", Failed: failed, Slow: c.slow})

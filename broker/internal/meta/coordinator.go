@@ -10,13 +10,14 @@ import (
 
 // coordinator is what is known of the coordinator of a group, a transactional id or a share partition.
 type coordinator struct {
-	key      string
-	keyType  int8
-	node     int32 // cluster.NoNode: not known
-	wanted   bool  // somebody waits for it
-	asked    bool  // a request is in flight
-	peer     int32 // at this broker
-	ask      uint64
+	key     string
+	keyType int8
+	node    int32 // cluster.NoNode: not known
+	wanted  bool  // somebody waits for it
+	asked   bool  // a request is in flight
+	peer    int32 // at this broker
+	ask     uint64
+	patience
 	failures int
 	retryAt  time.Time
 	err      error
@@ -49,10 +50,13 @@ func (c *Core) forget(key string, keyType int8) {
 func (c *Core) driveCoordinators(now time.Time, out *Effects) {
 	for i := range c.coord {
 		k := &c.coord[i]
+		if k.asked && k.over(now) {
+			k.asked = false
+		}
 		if !k.wanted || k.asked || now.Before(k.retryAt) {
 			continue
 		}
-		p := c.anyPeer(now)
+		p := c.otherPeer(now, &k.patience, k.peer)
 		if p == nil {
 			k.retryAt = now.Add(c.cfg.BackoffFirst)
 			continue
@@ -60,6 +64,7 @@ func (c *Core) driveCoordinators(now time.Time, out *Effects) {
 		k.asked, k.peer = true, p.ID
 		k.ask++
 		p.placed++
+		c.wait(now, &k.patience)
 		out.Ask = append(out.Ask, AskCoordinator{k.ask, p.Node, k.key, k.keyType})
 	}
 }
@@ -70,7 +75,7 @@ func (c *Core) found(now time.Time, m *Coordinator, out *Effects) {
 	if k == nil || c.closed || !k.asked || m.Ask != k.ask {
 		return
 	}
-	k.asked = false
+	k.asked, k.patience = false, patience{}
 	err := m.Err
 	var node cluster.Node
 	if err == nil {

@@ -11,6 +11,7 @@ package meta
 import (
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -35,6 +36,7 @@ type Config struct {
 	BackoffFirst time.Duration  // retry.backoff.ms
 	BackoffMax   time.Duration  // retry.backoff.max.ms
 	Timeout      time.Duration  // of one metadata request
+	LateAfter    time.Duration  // what was not answered for so long is asked elsewhere, too; zero: never
 	Rebootstrap  time.Duration  // metadata.recovery.rebootstrap.trigger.ms; zero: never
 	AutoCreate   bool           // allow.auto.create.topics
 	Rand         *rand.Rand
@@ -300,9 +302,7 @@ func (c *Core) late(now time.Time, id int32) {
 	}
 	p.suspect = true
 	if r := &c.refresh; r.inFlight && r.peer == id {
-		r.inFlight = false
-		r.waiters = append(r.waiters, r.nextWaiters...)
-		r.nextWaiters = nil
+		c.unanswered(now)
 	}
 	for i := range c.coord {
 		if c.coord[i].peer == id {
@@ -373,7 +373,7 @@ func (c *Core) find(now time.Time, t Target) *peer {
 		}
 		return nil
 	}
-	return c.anyPeer(now)
+	return c.anyPeer(now, nobody)
 }
 
 // miss asks for what a parked request needs.
@@ -389,8 +389,11 @@ func (c *Core) miss(now time.Time, t Target) {
 	}
 }
 
-// anyPeer gives the least busy broker that answers; failing that, one that may be tried.
-func (c *Core) anyPeer(now time.Time) *peer {
+// nobody is no broker's id; those of bootstrap addresses are negative.
+const nobody = math.MinInt32
+
+// anyPeer gives the least busy broker that answers; failing that, one that may be tried. Not is the last to be taken.
+func (c *Core) anyPeer(now time.Time, not int32) *peer {
 	var best *peer
 	score := func(p *peer) int {
 		s := p.placed
@@ -399,6 +402,9 @@ func (c *Core) anyPeer(now time.Time) *peer {
 		}
 		if p.suspect {
 			s += 100000
+		}
+		if p.ID == not {
+			s += 1000000
 		}
 		if now.Before(p.retryAt) {
 			s += 10000
@@ -478,12 +484,18 @@ func (c *Core) Next() time.Time {
 		}
 	}
 	add(c.refresh.next)
+	if c.refresh.inFlight {
+		add(c.refresh.until)
+	}
 	for _, r := range c.parked {
 		add(r.Deadline)
 	}
 	for i := range c.coord {
-		if c.coord[i].wanted && !c.coord[i].asked {
-			add(c.coord[i].retryAt)
+		switch k := &c.coord[i]; {
+		case k.asked:
+			add(k.until)
+		case k.wanted:
+			add(k.retryAt)
 		}
 	}
 	return t

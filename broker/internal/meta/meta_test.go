@@ -212,6 +212,39 @@ func TestASuspectBrokerIsNotAsked(t *testing.T) {
 	}
 }
 
+// TestAQuestionIsAskedElsewhereAlsoWhenAllAreSuspect: when one broker stands still, all others hold produce requests back until it is out of the ISR, and are suspect, too.
+func TestAQuestionIsAskedElsewhereAlsoWhenAllAreSuspect(t *testing.T) {
+	b := newBench(t, nil).known()
+	b.c.cfg.LateAfter = 500 * time.Millisecond
+	b.now = b.now.Add(time.Second)
+	b.step(&Late{Peer: 1})
+	b.step(&Metadata{Resp: metadata([]int32{1, 2}, []int32{5, 5}), Version: 12})
+	b.step(&Late{Peer: 2})
+	b.step(&Metadata{Resp: metadata([]int32{1, 2}, []int32{5, 5}), Version: 12})
+	b.now = b.now.Add(time.Second)
+	var asked []int32
+	out := b.step(&Refresh{Suspect: cluster.NoNode, Owner: "w"})
+	for range 4 { // 0.5, 1, 2 and 4 s
+		if out.Metadata != nil {
+			asked = append(asked, out.Peer.ID)
+		}
+		out = b.later(b.c.Next().Sub(b.now))
+	}
+	for i := 1; i < len(asked); i++ {
+		if asked[i] == asked[i-1] {
+			t.Fatalf("asked %v", asked)
+		}
+	}
+	if len(asked) < 3 {
+		t.Fatalf("asked %v", asked)
+	}
+	ask := b.c.refresh.ask
+	out = b.step(&Metadata{Ask: ask, Resp: metadata([]int32{2, 2}, []int32{6, 5}), Version: 12})
+	if len(out.Fresh) != 1 || b.c.refresh.moves != 0 {
+		t.Fatalf("%+v", out)
+	}
+}
+
 // TestABrokerThatStandsStillHoldsUpNobody has rule R1: what a suspect broker was asked for is asked for elsewhere, and its own answer no longer counts.
 func TestABrokerThatStandsStillHoldsUpNobody(t *testing.T) {
 	b := newBench(t, nil).known()

@@ -19,11 +19,12 @@ type interest struct {
 
 // refresh is the state of asking for metadata: at most one request is in flight, wishes that come meanwhile are one more.
 type refresh struct {
-	next        time.Time // when to ask next
-	inFlight    bool
-	peer        int32  // who was asked last
-	ask         uint64 // how often was asked
-	again       bool   // somebody wished for it while one was in flight
+	next     time.Time // when to ask next
+	inFlight bool
+	peer     int32  // who was asked last
+	ask      uint64 // how often was asked
+	patience
+	again       bool // somebody wished for it while one was in flight
 	failures    int
 	failedSince time.Time
 	last        time.Time // when an answer came last
@@ -77,6 +78,9 @@ func (c *Core) wish(now time.Time, m *Refresh, out *Effects) {
 // driveRefresh asks when it is time: not more often than the back-off allows.
 func (c *Core) driveRefresh(now time.Time, out *Effects) {
 	r := &c.refresh
+	if r.inFlight && r.over(now) {
+		c.unanswered(now)
+	}
 	if r.inFlight || r.next.IsZero() || now.Before(r.next) {
 		return
 	}
@@ -84,7 +88,7 @@ func (c *Core) driveRefresh(now time.Time, out *Effects) {
 		r.next = earliest
 		return
 	}
-	p := c.anyPeer(now)
+	p := c.otherPeer(now, &r.patience, r.peer)
 	if p == nil {
 		r.next = now.Add(c.cfg.BackoffFirst)
 		c.giveUpOnNodes(now)
@@ -100,6 +104,42 @@ func (c *Core) driveRefresh(now time.Time, out *Effects) {
 	out.Metadata, out.Peer, out.MetaAsk = m, p.Node, r.ask
 	p.placed++
 	r.inFlight, r.again, r.next = true, false, time.Time{}
+	c.wait(now, &r.patience)
+}
+
+// unanswered gives up on the request in flight: it is made anew, elsewhere.
+func (c *Core) unanswered(now time.Time) {
+	r := &c.refresh
+	r.inFlight = false
+	r.waiters = append(r.waiters, r.nextWaiters...)
+	r.nextWaiters = nil
+	r.want(now)
+}
+
+// patience is how long a question waits for its answer before it is asked elsewhere, too: a broker handles the requests of a connection one after the other, and may hold one back for long (rule R1).
+type patience struct {
+	until time.Time
+	moves int // how often it was asked elsewhere since there was an answer
+}
+
+// over tells whether it is over.
+func (p *patience) over(now time.Time) bool { return !p.until.IsZero() && !now.Before(p.until) }
+
+// wait begins to wait for an answer, longer each time.
+func (c *Core) wait(now time.Time, p *patience) {
+	p.until = time.Time{}
+	if len(c.peers) > 1 && c.cfg.LateAfter > 0 {
+		p.until = now.Add(min(c.cfg.LateAfter<<min(p.moves, 10), c.cfg.Timeout))
+	}
+}
+
+// otherPeer gives a broker to ask: not the last one, if that has not answered in time.
+func (c *Core) otherPeer(now time.Time, p *patience, last int32) *peer {
+	if !p.over(now) {
+		return c.anyPeer(now, nobody)
+	}
+	p.moves++
+	return c.anyPeer(now, last)
 }
 
 // giveUpOnNodes goes back to the bootstrap addresses when no known broker has answered for long (KIP-899, KIP-1102).
@@ -119,7 +159,7 @@ func (c *Core) metadata(now time.Time, m *Metadata, out *Effects) {
 	if c.closed || m.Ask != r.ask || !r.inFlight {
 		return
 	}
-	r.inFlight = false
+	r.inFlight, r.patience = false, patience{}
 	if m.Err == nil && protocol.Code(m.Resp.ErrorCode) == protocol.RebootstrapRequired {
 		c.bootstrap()
 		m.Err = protocol.RebootstrapRequired
