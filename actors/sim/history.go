@@ -147,21 +147,26 @@ func (h *History) anomaly(format string, args ...any) {
 	h.found = append(h.found, fmt.Sprintf(format, args...))
 }
 
-// logged is a record in a log.
-type logged struct {
-	offset int64
-	value  string
+// Logged is a record in a log.
+type Logged struct {
+	Offset int64
+	Value  string
 }
 
-// Verify holds the history against the logs of a cluster and gives every anomaly: records lost, twice, out of order, in a wrong topic, in the log although rejected, never completed;
-// reads that skip, go back, or see what is not there; and what was acknowledged but, if unseen says so, read by nobody.
+// Verify holds the history against the logs of a fake cluster; see VerifyLogs.
 func (h *History) Verify(c *fake.Cluster, topics map[string]int, unseen bool) []string {
-	logs := map[Partition][]logged{}
+	logs := map[Partition][]Logged{}
 	for _, topic := range slices.Sorted(maps.Keys(topics)) {
 		for i := range int32(topics[topic]) {
 			logs[Partition{Topic: topic, Index: i}] = read(c, topic, i)
 		}
 	}
+	return h.VerifyLogs(logs, unseen)
+}
+
+// VerifyLogs holds the history against logs, each in the order of its offsets, and gives every anomaly: records lost, twice, out of order, in a wrong topic, in the log although rejected, never completed;
+// reads that skip, go back, or see what is not there; and what was acknowledged but, if unseen says so, read by nobody.
+func (h *History) VerifyLogs(logs map[Partition][]Logged, unseen bool) []string {
 	h.verifyLogs(logs)
 	h.verifySends()
 	h.verifyReads(logs)
@@ -172,53 +177,53 @@ func (h *History) Verify(c *fake.Cluster, topics map[string]int, unseen bool) []
 	return h.found
 }
 
-func read(c *fake.Cluster, topic string, index int32) (out []logged) {
+func read(c *fake.Cluster, topic string, index int32) (out []Logged) {
 	for _, b := range c.Log(topic, index) {
 		if b.Control {
 			continue
 		}
 		it, _, err := b.Records(nil, compress.Limit{})
 		if err != nil {
-			out = append(out, logged{b.BaseOffset, "unreadable: " + err.Error()})
+			out = append(out, Logged{b.BaseOffset, "unreadable: " + err.Error()})
 			continue
 		}
 		var v record.View
 		for it.Next(&v) {
-			out = append(out, logged{v.Offset, string(v.Value)})
+			out = append(out, Logged{v.Offset, string(v.Value)})
 		}
 	}
 	return out
 }
 
 // verifyLogs looks for what is in the logs and should not be, or not so.
-func (h *History) verifyLogs(logs map[Partition][]logged) {
+func (h *History) verifyLogs(logs map[Partition][]Logged) {
 	where := map[*Send]Partition{}
 	last := map[string]int{}
 	for _, p := range slices.SortedFunc(maps.Keys(logs), comparePartitions) {
 		clear(last)
 		for _, e := range logs[p] {
-			s := h.byVal[e.value]
+			s := h.byVal[e.Value]
 			if s == nil {
-				h.anomaly("unknown record in %v@%d: %.40q", p, e.offset, e.value)
+				h.anomaly("unknown record in %v@%d: %.40q", p, e.Offset, e.Value)
 				continue
 			}
 			if s.Topic != p.Topic {
-				h.anomaly("wrong topic: %s is in %v@%d", s, p, e.offset)
+				h.anomaly("wrong topic: %s is in %v@%d", s, p, e.Offset)
 			}
 			if first, twice := where[s]; twice {
-				h.anomaly("twice: %s is in %v and in %v@%d", s, first, p, e.offset)
+				h.anomaly("twice: %s is in %v and in %v@%d", s, first, p, e.Offset)
 				continue
 			}
 			where[s] = p
 			if before, any := last[s.Producer]; any && before > s.Seq {
-				h.anomaly("order: in %v@%d %s comes behind #%d", p, e.offset, s, before)
+				h.anomaly("order: in %v@%d %s comes behind #%d", p, e.Offset, s, before)
 			}
 			last[s.Producer] = s.Seq
 			switch {
 			case s.Outcome == Rejected:
-				h.anomaly("rejected, but in the log: %s in %v@%d", s, p, e.offset)
-			case s.Outcome == Acked && (s.Partition != p.Index || s.Offset >= 0 && s.Offset != e.offset):
-				h.anomaly("told a wrong place: %s is in %v@%d", s, p, e.offset)
+				h.anomaly("rejected, but in the log: %s in %v@%d", s, p, e.Offset)
+			case s.Outcome == Acked && (s.Partition != p.Index || s.Offset >= 0 && s.Offset != e.Offset):
+				h.anomaly("told a wrong place: %s is in %v@%d", s, p, e.Offset)
 			}
 		}
 	}
@@ -246,7 +251,7 @@ func (h *History) verifySends() {
 }
 
 // verifyReads follows each consumer through each partition.
-func (h *History) verifyReads(logs map[Partition][]logged) {
+func (h *History) verifyReads(logs map[Partition][]Logged) {
 	for k, r := range h.reads {
 		log := logs[k.Partition]
 		next, life := r.from, 0
@@ -260,17 +265,17 @@ func (h *History) verifyReads(logs map[Partition][]logged) {
 					next = r.from
 				}
 			}
-			i, there := slices.BinarySearchFunc(log, s.offset, func(e logged, o int64) int { return int(e.offset - o) })
-			if !there || log[i].value != s.value {
+			i, there := slices.BinarySearchFunc(log, s.offset, func(e Logged, o int64) int { return int(e.Offset - o) })
+			if !there || log[i].Value != s.value {
 				h.anomaly("read what is not there: %s %v@%d %.40q", k.consumer, k.Partition, s.offset, s.value)
 				continue
 			}
 			if next >= 0 {
-				switch first, _ := slices.BinarySearchFunc(log, next, func(e logged, o int64) int { return int(e.offset - o) }); {
+				switch first, _ := slices.BinarySearchFunc(log, next, func(e Logged, o int64) int { return int(e.Offset - o) }); {
 				case i < first:
 					h.anomaly("read again: %s %v@%d, expected %d", k.consumer, k.Partition, s.offset, next)
 				case i > first:
-					h.anomaly("skipped: %s %v@%d, expected %d", k.consumer, k.Partition, s.offset, log[first].offset)
+					h.anomaly("skipped: %s %v@%d, expected %d", k.consumer, k.Partition, s.offset, log[first].Offset)
 				}
 			}
 			next = s.offset + 1

@@ -1,0 +1,343 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/kactor-go/kactor/actors/sim"
+	"github.com/kactor-go/kactor/api"
+	"github.com/kactor-go/kactor/protocol/record"
+)
+
+// load is what goes on while things break: producers that write to every partition at an even pace, and a group of two that reads.
+type load struct {
+	client     *api.Client // for looking only: it never goes through the proxies
+	topic      string
+	partitions atomic.Int32
+	rate       int // records a second
+	options    []api.Option
+	hosts      []string
+
+	mu      sync.Mutex
+	history *sim.History
+	acked   []gap // by partition
+	read    []gap
+	failed  []string
+	damaged atomic.Int64 // records that came with a wrong checksum
+
+	stop    context.CancelFunc
+	writing sync.WaitGroup
+	reading sync.WaitGroup
+	halt    context.CancelFunc
+}
+
+// gap is the longest time between two events of a partition.
+type gap struct {
+	last    time.Time
+	longest time.Duration
+	top     int64 // the highest offset
+}
+
+func (g *gap) event(now time.Time) {
+	if !g.last.IsZero() {
+		g.longest = max(g.longest, now.Sub(g.last))
+	}
+	g.last = now
+}
+
+// begin creates a topic and sets producers and consumers to work.
+func begin(ctx context.Context, k *kafka, name string, partitions int32, rate int, options ...api.Option) (*load, error) {
+	client, err := api.Dial(ctx, api.Brokers(k.hosts...), api.ClientID("looker"))
+	if err != nil {
+		return nil, err
+	}
+	l := &load{client: client, topic: fmt.Sprintf("%s-%d", name, time.Now().UnixMilli()), rate: rate, options: options, hosts: k.hosts, history: sim.NewHistory()}
+	for range partitions {
+		l.acked, l.read = append(l.acked, gap{top: -1}), append(l.read, gap{top: -1})
+	}
+	l.partitions.Store(partitions)
+	results, err := client.Admin().CreateTopics(ctx, api.NewTopic{Name: l.topic, Partitions: partitions, Replicas: 3, Configs: map[string]string{"min.insync.replicas": "2"}})
+	if err = errors.Join(err, results[l.topic]); err != nil {
+		return nil, err
+	}
+	if err := l.whole(ctx, time.Minute); err != nil {
+		return nil, err
+	}
+	var writes, reads context.Context
+	writes, l.stop = context.WithCancel(ctx)
+	reads, l.halt = context.WithCancel(ctx)
+	for i := range 2 {
+		if err := l.consumer(reads, fmt.Sprintf("consumer-%d", i)); err != nil {
+			return nil, err
+		}
+		if err := l.producer(writes, fmt.Sprintf("producer-%d", i)); err != nil {
+			return nil, err
+		}
+	}
+	return l, nil
+}
+
+func (l *load) dial(ctx context.Context) (*api.Client, error) {
+	return api.Dial(ctx, append([]api.Option{api.Brokers(l.hosts...), api.Lazy()}, l.options...)...)
+}
+
+func (l *load) fail(format string, args ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.failed = append(l.failed, fmt.Sprintf(format, args...))
+}
+
+func (l *load) producer(ctx context.Context, name string) error {
+	client, err := l.dial(ctx)
+	if err != nil {
+		return err
+	}
+	p, err := client.Producer()
+	if err != nil {
+		return err
+	}
+	l.writing.Go(func() {
+		// Ten times a second a share of the records, one partition after the other.
+		tick := time.NewTicker(100 * time.Millisecond)
+		defer tick.Stop()
+		next := int32(0)
+		for ctx.Err() == nil {
+			for range max(1, l.rate/20) {
+				l.send(p, name, next%l.partitions.Load())
+				next++
+			}
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+			}
+		}
+		end, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+		defer cancel()
+		if err := p.Flush(end); err != nil {
+			l.fail("%s: flush: %v", name, err)
+		}
+		l.close(name, client)
+	})
+	return nil
+}
+
+// close closes a client; the cluster is whole, so a second is enough.
+func (l *load) close(name string, client *api.Client) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := client.Close(ctx); err != nil {
+		l.fail("%s: close: %v", name, err)
+	}
+}
+
+func (l *load) send(p *api.Producer, name string, partition int32) {
+	l.mu.Lock()
+	send, value := l.history.Send(name, l.topic, 100)
+	l.mu.Unlock()
+	done := func(placed api.Placed, err error) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		switch {
+		case err == nil:
+			l.history.Done(send, sim.Acked, placed.Partition, placed.Offset)
+			l.acked[placed.Partition].event(time.Now())
+			l.acked[placed.Partition].top = max(l.acked[placed.Partition].top, placed.Offset)
+		case errors.Is(err, api.ErrUncertain):
+			l.history.Done(send, sim.Uncertain, -1, -1)
+		default:
+			l.history.Done(send, sim.Rejected, -1, -1)
+			l.failed = append(l.failed, fmt.Sprintf("a record was rejected: %v", err))
+		}
+	}
+	if err := p.Send(context.Background(), &api.Record{Topic: l.topic, Partition: partition, Fixed: true, Value: value}, done); err != nil {
+		done(api.Placed{}, err)
+	}
+}
+
+func (l *load) consumer(ctx context.Context, name string) error {
+	client, err := l.dial(ctx)
+	if err != nil {
+		return err
+	}
+	assigned := func(_ context.Context, parts []api.TopicPartition) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		for _, tp := range parts {
+			l.history.Begin(name, sim.Partition{Topic: tp.Topic, Index: tp.Partition}, -1)
+		}
+	}
+	k, err := client.Consumer("group-"+l.topic, api.Topics(l.topic), api.Property("auto.offset.reset", "earliest"), api.OnRebalance(api.RebalanceListener{Assigned: assigned}))
+	if err != nil {
+		return err
+	}
+	l.reading.Go(func() {
+		for ctx.Err() == nil {
+			records, err := k.Poll(ctx)
+			if errors.Is(err, record.ErrCRC) { // the network has changed it: it is fetched again
+				l.damaged.Add(1)
+			} else if err != nil && ctx.Err() == nil {
+				l.fail("%s: %v", name, err)
+			}
+			l.mu.Lock()
+			now := time.Now()
+			for _, r := range records {
+				l.history.Read(name, sim.Partition{Topic: r.Topic, Index: r.Partition}, r.Offset, r.Value)
+				l.read[r.Partition].event(now)
+				l.read[r.Partition].top = max(l.read[r.Partition].top, r.Offset)
+			}
+			l.mu.Unlock()
+		}
+		l.close(name, client)
+	})
+	return nil
+}
+
+// fresh forgets the gaps there were.
+func (l *load) fresh() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range l.acked {
+		l.acked[i].longest, l.read[i].longest = 0, 0
+	}
+}
+
+// gaps gives the longest gap of each partition since fresh; one that lasts counts as long as it has lasted.
+func (l *load) gaps() (produce, consume []time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	for i := range l.acked {
+		produce = append(produce, max(l.acked[i].longest, now.Sub(l.acked[i].last)))
+		consume = append(consume, max(l.read[i].longest, now.Sub(l.read[i].last)))
+	}
+	return produce, consume
+}
+
+// leader gives the leader of a partition, -1 if it has none.
+func (l *load) leader(ctx context.Context, partition int32) int32 {
+	topics, err := l.client.Admin().DescribeTopics(ctx, l.topic)
+	if d := topics[l.topic]; err == nil && d.Err == nil && int(partition) < len(d.Topic.Partitions) {
+		return d.Topic.Partitions[partition].Leader
+	}
+	return -1
+}
+
+// whole waits until every partition has a leader and three replicas in sync.
+func (l *load) whole(ctx context.Context, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	why := "no answer"
+	for ctx.Err() == nil {
+		topics, err := l.client.Admin().DescribeTopics(ctx, l.topic)
+		if d := topics[l.topic]; err == nil && d.Err == nil && len(d.Topic.Partitions) >= int(l.partitions.Load()) {
+			why = ""
+			for _, p := range d.Topic.Partitions {
+				if p.Leader < 0 || len(p.ISR) < 3 {
+					why = fmt.Sprintf("partition %d is led by %d, in sync are %v", p.Index, p.Leader, p.ISR)
+				}
+			}
+			if why == "" {
+				return nil
+			}
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+	return fmt.Errorf("the cluster is not whole after %s: %s", limit, why)
+}
+
+// flowing waits until every partition has had an acknowledgement and a reading since a time.
+func (l *load) flowing(since time.Time, limit time.Duration) error {
+	for end := time.Now().Add(limit); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		l.mu.Lock()
+		all := true
+		for i := range l.acked {
+			all = all && l.acked[i].last.After(since) && l.read[i].last.After(since)
+		}
+		l.mu.Unlock()
+		if all {
+			return nil
+		}
+	}
+	return fmt.Errorf("not every partition is written and read %s after %s", limit, since.Format(time.TimeOnly))
+}
+
+// end stops the load, waits until everything was read, and gives the number of records and what is wrong with them.
+func (l *load) end(ctx context.Context) (records int, wrong []string) {
+	l.stop()
+	l.writing.Wait()
+	for end := time.Now().Add(time.Minute); !l.caughtUp() && time.Now().Before(end); {
+		time.Sleep(50 * time.Millisecond)
+	}
+	l.halt()
+	l.reading.Wait()
+	logs, err := l.logs(ctx)
+	if err != nil {
+		wrong = append(wrong, "the logs cannot be read: "+err.Error())
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	wrong = append(wrong, l.failed...)
+	if err == nil {
+		wrong = append(wrong, l.history.VerifyLogs(logs, true)...)
+	}
+	_ = l.client.Close(ctx)
+	return l.history.Count(sim.Acked), wrong
+}
+
+// caughtUp tells whether everything that was acknowledged was read.
+func (l *load) caughtUp() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range l.acked {
+		if l.read[i].top < l.acked[i].top {
+			return false
+		}
+	}
+	return true
+}
+
+// logs reads every partition from its beginning to its end.
+func (l *load) logs(ctx context.Context) (map[sim.Partition][]sim.Logged, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	defer cancel()
+	k, err := l.client.Consumer("")
+	if err != nil {
+		return nil, err
+	}
+	var parts []api.TopicPartition
+	for i := range l.partitions.Load() {
+		parts = append(parts, api.TopicPartition{Topic: l.topic, Partition: i})
+	}
+	ends, err := k.EndOffsets(ctx, parts...)
+	if err == nil {
+		err = k.AssignAt(api.AtStart, parts...)
+	}
+	if err != nil {
+		return nil, err
+	}
+	logs := map[sim.Partition][]sim.Logged{}
+	for _, tp := range parts {
+		for {
+			at, err := k.Position(ctx, tp)
+			if err != nil {
+				return nil, err
+			}
+			if at >= ends[tp] {
+				break
+			}
+			records, err := k.Poll(ctx)
+			if err != nil {
+				return nil, err
+			}
+			for _, r := range records {
+				p := sim.Partition{Topic: r.Topic, Index: r.Partition}
+				logs[p] = append(logs[p], sim.Logged{Offset: r.Offset, Value: string(r.Value)})
+			}
+		}
+	}
+	return logs, k.Close(ctx)
+}

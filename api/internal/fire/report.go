@@ -1,0 +1,76 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"time"
+)
+
+// report is what a programme has seen.
+type report struct {
+	name    string
+	log     *slog.Logger // of -v
+	rows    []row
+	records int
+	faults  int
+	notes   []string
+	wrong   []string
+}
+
+// row is one kind of fault: the gaps of every partition each time, and the bounds for their 95th percentile and their maximum.
+type row struct {
+	fault            string
+	produce, consume []time.Duration
+	p95, most        time.Duration // zero: none
+}
+
+// row gives the row of a kind of fault.
+func (r *report) row(fault string, p95, most time.Duration) *row {
+	for i := range r.rows {
+		if r.rows[i].fault == fault {
+			return &r.rows[i]
+		}
+	}
+	r.rows = append(r.rows, row{fault: fault, p95: p95, most: most})
+	return &r.rows[len(r.rows)-1]
+}
+
+func percentile(d []time.Duration, p int) time.Duration {
+	if len(d) == 0 {
+		return 0
+	}
+	d = slices.Sorted(slices.Values(d))
+	return d[min(len(d)-1, len(d)*p/100)]
+}
+
+// judge holds the rows against their bounds.
+func (r *report) judge() {
+	for _, w := range r.rows {
+		for what, gaps := range map[string][]time.Duration{"produce": w.produce, "consume": w.consume} {
+			if p := percentile(gaps, 95); w.p95 > 0 && p > w.p95 {
+				r.wrong = append(r.wrong, fmt.Sprintf("%s: the 95th percentile of the gaps to %s is %s, more than %s", w.fault, what, p.Round(10*time.Millisecond), w.p95))
+			}
+			if p := percentile(gaps, 100); w.most > 0 && p > w.most {
+				r.wrong = append(r.wrong, fmt.Sprintf("%s: the longest gap to %s is %s, more than %s", w.fault, what, p.Round(10*time.Millisecond), w.most))
+			}
+		}
+	}
+}
+
+func (r *report) print(w io.Writer) {
+	r.judge()
+	for _, row := range r.rows {
+		s := func(d time.Duration) string { return fmt.Sprintf("%.2f", d.Seconds()) }
+		fmt.Fprintf(w, "%s: %s: gaps of a partition in s, p50/p95/max: produce %s/%s/%s, consume %s/%s/%s\n", r.name, row.fault, s(percentile(row.produce, 50)), s(percentile(row.produce, 95)), s(percentile(row.produce, 100)),
+			s(percentile(row.consume, 50)), s(percentile(row.consume, 95)), s(percentile(row.consume, 100)))
+	}
+	for _, n := range r.notes {
+		fmt.Fprintf(w, "%s: %s\n", r.name, n)
+	}
+	fmt.Fprintf(w, "%s: %d faults, %d records acknowledged and verified, %d things wrong\n", r.name, r.faults, r.records, len(r.wrong))
+	for _, what := range r.wrong[:min(10, len(r.wrong))] {
+		fmt.Fprintf(w, "\t%s\n", what)
+	}
+}
