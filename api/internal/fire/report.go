@@ -37,12 +37,13 @@ func (r *report) row(fault string, p95, most time.Duration) *row {
 	return &r.rows[len(r.rows)-1]
 }
 
+// percentile is by nearest rank.
 func percentile(d []time.Duration, p int) time.Duration {
 	if len(d) == 0 {
 		return 0
 	}
 	d = slices.Sorted(slices.Values(d))
-	return d[min(len(d)-1, len(d)*p/100)]
+	return d[max(0, (len(d)*p+99)/100-1)]
 }
 
 // judge holds the rows against their bounds.

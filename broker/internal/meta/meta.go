@@ -181,6 +181,7 @@ type peer struct {
 	cluster.Node
 	up       bool
 	suspect  bool
+	failing  time.Time // since when it cannot be reached, if failures is not zero
 	failures int
 	retryAt  time.Time
 	placed   int // requests it has not answered
@@ -318,7 +319,9 @@ func (c *Core) down(now time.Time, m *Down) {
 		return
 	}
 	p.up, p.err = false, m.Err
-	p.failures++
+	if p.failures++; p.failures == 1 {
+		p.failing = now
+	}
 	d := c.cfg.BackoffFirst << min(p.failures-1, 10)
 	p.retryAt = now.Add(min(d, c.cfg.BackoffMax))
 	for i := range c.coord {

@@ -212,6 +212,25 @@ func TestASuspectBrokerIsNotAsked(t *testing.T) {
 	}
 }
 
+// TestALeaderThatIsAwayIsSoonReplaced: who leads in its place is asked for again and again, as long as an election may last, and not for ever: it may be unreachable for this client only.
+func TestALeaderThatIsAwayIsSoonReplaced(t *testing.T) {
+	b := newBench(t, nil).known()
+	b.step(&Down{Peer: 1, Err: errors.New("refused")})
+	asked := 0
+	for end := b.now.Add(time.Minute); b.now.Before(end); {
+		if b.c.Next().IsZero() {
+			break
+		}
+		if out := b.later(b.c.Next().Sub(b.now)); out.Metadata != nil {
+			asked++
+			b.step(&Metadata{Resp: metadata([]int32{1, 2}, []int32{5, 5}), Version: 12})
+		}
+	}
+	if asked < 50 || asked > 70 {
+		t.Fatalf("asked %d times within a minute", asked)
+	}
+}
+
 // TestAQuestionIsAskedElsewhereAlsoWhenAllAreSuspect: when one broker stands still, all others hold produce requests back until it is out of the ISR, and are suspect, too.
 func TestAQuestionIsAskedElsewhereAlsoWhenAllAreSuspect(t *testing.T) {
 	b := newBench(t, nil).known()

@@ -185,7 +185,7 @@ func (c *Core) metadata(now time.Time, m *Metadata, out *Effects) {
 	}
 	c.unpark(now, out)
 	for _, p := range c.peers { // its partitions may soon be led elsewhere
-		if p.suspect && p.placed > 0 {
+		if p.suspect && p.placed > 0 || p.failures > 0 && now.Sub(p.failing) < electionsLast && c.leads(p.ID) {
 			r.next = earlier(r.next, now.Add(c.cfg.BackoffMax/4))
 		}
 	}
@@ -195,6 +195,19 @@ func (c *Core) metadata(now time.Time, m *Metadata, out *Effects) {
 			break
 		}
 	}
+}
+
+// electionsLast is how long a cluster may need to let others lead in place of a broker that is away: its session time-out, 9 s unless configured, and some more.
+const electionsLast = 15 * time.Second
+
+// leads tells whether a broker leads a partition.
+func (c *Core) leads(node int32) bool {
+	for _, t := range c.snap.Topics {
+		if slices.ContainsFunc(t.Partitions, func(p cluster.Partition) bool { return p.Leader == node }) {
+			return true
+		}
+	}
+	return false
 }
 
 func earlier(a, b time.Time) time.Time {
