@@ -62,6 +62,7 @@ type buffer struct {
 	give  func([]plan.Taking) // tells the actor
 
 	current *Chunk // in the reader's hands
+	given   int64  // its position when it was given
 	spare   []byte // memory for decompressed batches that nobody reads any more; the reader's
 	poison  bool
 }
@@ -188,7 +189,8 @@ func failure(f *plan.Failure) error {
 	return &PartitionError{f.TopicPartition, f.Offset, f.Err}
 }
 
-// take gives the next chunk of a partition that is not paused, in turn. What failed is told first.
+// take gives the next chunk of a partition that is not paused, in turn. A chunk that the reader has begun is given until it is at its end: what it was decompressed into is needed only then. What failed is
+// told first.
 func (b *buffer) take() (*Chunk, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -202,6 +204,9 @@ func (b *buffer) take() (*Chunk, error) {
 	}
 	if k := b.current; k != nil && k.left && k.frame != nil {
 		k.frame.release()
+	} else if k != nil && k.from > b.given && k.readable() {
+		b.given = k.from
+		return k, nil
 	}
 	b.current = nil
 	for i, p := range b.order {
@@ -209,7 +214,7 @@ func (b *buffer) take() (*Chunk, error) {
 			continue
 		}
 		k := p.chunks[0]
-		b.current = k
+		b.current, b.given = k, k.from
 		b.order = append(slices.Delete(b.order, i, i+1), p)
 		return k, nil
 	}
@@ -232,6 +237,7 @@ func (b *buffer) Take(ctx context.Context) (*Chunk, error) {
 func (b *buffer) done(k *Chunk, t plan.Taking) {
 	b.mu.Lock()
 	if p := b.place(k.TopicPartition, k.gen); p != nil && len(p.chunks) > 0 && p.chunks[0] == k {
+		p.chunks[0] = nil // what was decompressed must not live as long as the slice
 		p.chunks = p.chunks[1:]
 		b.leave(k)
 		b.mu.Unlock()

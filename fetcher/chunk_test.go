@@ -3,7 +3,9 @@ package fetcher
 import (
 	"bytes"
 	"fmt"
+	"runtime"
 	"testing"
+	"weak"
 
 	"github.com/kactor-go/kactor/actors/role"
 	"github.com/kactor-go/kactor/fetcher/internal/plan"
@@ -258,6 +260,62 @@ func TestAPausedChunkGoesOnWhereItWas(t *testing.T) {
 		b.end(k)
 		b.take()
 		b.freed(1)
+	}
+}
+
+func TestAChunkThatWasReadIsNotKept(t *testing.T) {
+	b := newBench(t)
+	for range 3 {
+		b.answer(compress.LZ4, 1)
+	}
+	read := func() weak.Pointer[Chunk] {
+		k := b.take()
+		k.Keep()
+		b.read(k)
+		b.read(k)
+		b.end(k)
+		return weak.Make(k)
+	}
+	first := read()
+	read()
+	runtime.GC()
+	if first.Value() != nil {
+		t.Fatal("the first chunk lives although it was read to its end and the next was taken")
+	}
+	if len(b.buf.byTP[tp].chunks) != 1 {
+		t.Fatal("the third chunk is not there")
+	}
+}
+
+func TestAChunkThatWasBegunIsGivenUntilItsEnd(t *testing.T) {
+	b := newBench(t)
+	b.answer(compress.None, 2)
+	other := cluster.TopicPartition{Topic: "u"}
+	b.buf.mu.Lock()
+	gen, _ := b.buf.assign(other, 0)
+	b.buf.mu.Unlock()
+	one := record.AppendRecord(make([]byte, record.Overhead), 0, 0, nil, value(0), nil)
+	record.Seal(one, &record.Info{Magic: 2, Count: 1})
+	b.buf.put(&plan.Effects{Chunks: []*plan.Chunk{{TopicPartition: other, Gen: gen, Records: one, Bytes: int64(len(one))}}})
+
+	k := b.take()
+	if k.TopicPartition != tp {
+		t.Fatalf("first came %v", k.TopicPartition)
+	}
+	if k = b.take(); k.TopicPartition != other { // nothing of it was read: the other has its turn
+		t.Fatalf("second came %v", k.TopicPartition)
+	}
+	k = b.take()
+	for range 4 {
+		if k.TopicPartition != tp {
+			t.Fatalf("%v came before the chunk was at its end", k.TopicPartition)
+		}
+		b.read(k)
+		k = b.take()
+	}
+	b.end(k)
+	if k = b.take(); k.TopicPartition != other {
+		t.Fatalf("at last came %v", k.TopicPartition)
 	}
 }
 
