@@ -16,7 +16,7 @@ const session = 3 * time.Second
 // settled is how long a cluster is left alone before the next fault.
 const settled = 2 * time.Second
 
-// repeats gives how often a fault is repeated.
+// times gives how often a fault is repeated.
 func (s *settings) times(short, long int) int {
 	switch {
 	case s.repeats > 0:

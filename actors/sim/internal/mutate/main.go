@@ -99,7 +99,7 @@ func main() {
 	}
 }
 
-var failing = regexp.MustCompile(`(?m)^\s*(?:swarm|groups)_test\.go:\d+: (seed [^\n]*(?:\n\s+\S[^\n]*)?)`)
+var failing = regexp.MustCompile(`(?m)^\s*seeds_test\.go:\d+: (seed [^\n]*(?:\n\s+\S[^\n]*)?)`)
 
 // plant builds and runs the swarm with one bug. how is the first report of a failing seed; empty when all passed.
 func plant(m mutation, test string, seeds int) (how string, err error) {
