@@ -178,6 +178,11 @@ func (s *Sender) perform(h *role.Handle, out *drain.Effects) {
 		s.send(r)
 	}
 	for i := range out.Settled {
+		b := out.Settled[i].Batch
+		if b.Told {
+			panic("sender: a batch was settled twice")
+		}
+		b.Told = true
 		s.done.add(out.Settled[i])
 	}
 	for _, b := range out.Free {

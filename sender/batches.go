@@ -21,7 +21,14 @@ func newBatch(to cluster.TopicPartition, buf []byte, now time.Time) *batch.Batch
 
 // release ends one hold.
 func release(b *batch.Batch) {
-	if h, ok := b.Hold.(*atomic.Int32); ok && h.Add(-1) == 0 {
+	h, ok := b.Hold.(*atomic.Int32)
+	if !ok {
+		return
+	}
+	switch n := h.Add(-1); {
+	case n < 0:
+		panic("sender: a batch was released too often")
+	case n == 0:
 		clear(b.Entries)
 		b.Entries = b.Entries[:0]
 		batches.Put(b)

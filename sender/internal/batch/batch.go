@@ -50,6 +50,7 @@ type Batch struct {
 	Created  time.Time // the first record's arrival
 	Deadline time.Time // delivery.timeout.ms after that
 	Hold     any       // the owner's
+	Told     bool      // the owner's: its outcome is on its way to who waits for it
 
 	// What follows is the core's.
 	Owner      any
