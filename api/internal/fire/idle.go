@@ -40,7 +40,7 @@ func idle(ctx context.Context, s *settings, k *kafka, r *report) error {
 	}
 	r.notes = append(r.notes, fmt.Sprintf("an idle producer and an idle member of a group with 100 partitions use %.3f %% of a core over %s", 100*share, span))
 	if share > 0.005 {
-		r.wrong = append(r.wrong, "that is more than 0.5 %")
+		r.exceeds("that is more than 0.5 %%")
 	}
 	return nil
 }

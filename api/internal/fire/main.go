@@ -8,7 +8,7 @@
 //	elect.go    elections and partitions    idle.go   processor time and memory
 //	proxy.go    a proxy before each broker    net.go  what it does to what passes
 //
-// The short form of a programme is a few minutes at most; -long is what a release needs.
+// The short form of a programme is a few minutes at most, and tells what took too long; -long is what a release needs, and fails on it.
 package main
 
 import (
@@ -104,7 +104,7 @@ func fire(s *settings, names []string) error {
 	defer k.down()
 	failed := 0
 	for _, p := range chosen {
-		r := &report{name: p.name, log: s.log}
+		r := &report{name: p.name, log: s.log, strict: s.long}
 		if err := p.run(ctx, s, k, r); err != nil {
 			r.wrong = append(r.wrong, err.Error())
 		}
