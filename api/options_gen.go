@@ -45,7 +45,7 @@ var options = [...]option{
 	{name: "auto.offset.reset", role: "consumer", kind: "string", def: "latest", doc: "Where to begin without a position: latest, earliest, none, or by_duration:PnDTnHnMnS."},
 	{name: "client.rack", role: "consumer", kind: "string", def: "", doc: "Rack of this client: a replica there is read from."},
 	{name: "max.poll.records", role: "consumer", kind: "int", def: "500", bounded: true, min: 1, doc: "Records that one Poll returns at most."},
-	{name: "receive.budget.bytes", role: "consumer", kind: "bytes", def: "67108864", bounded: true, min: 1048576, aliases: []string{"memory.budget.bytes"}, doc: "Bytes fetched or being fetched that are not yet read."},
+	{name: "receive.budget.bytes", role: "consumer", kind: "bytes", def: "33554432", bounded: true, min: 1048576, aliases: []string{"memory.budget.bytes"}, doc: "Bytes fetched or being fetched that are not yet read."},
 	{name: "group.id", role: "consumer", kind: "string", def: "", doc: "Group of the consumer; it commits offsets in its name."},
 	{name: "group.protocol", role: "consumer", kind: "enum", def: "classic", values: []string{"classic", "consumer", "auto"}, doc: "How the group divides partitions: its members do (classic), the broker does (consumer, KIP-848), or whatever the cluster has (auto)."},
 	{name: "group.instance.id", role: "consumer", kind: "string", def: "", doc: "Makes the consumer a static member, which keeps its partitions over a restart."},

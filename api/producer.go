@@ -41,10 +41,13 @@ func out(r *Record) sender.Record {
 	return s
 }
 
-// append hands a record over, past the interceptors.
-func (p *Producer) append(ctx context.Context, r *Record, c sender.Completion) error {
+// append hands a record over, past the interceptors. waits says that the caller waits for the outcome next.
+func (p *Producer) append(ctx context.Context, r *Record, c sender.Completion, waits bool) error {
 	if len(p.set.onProduce) == 0 {
 		s := out(r)
+		if waits {
+			return p.sender.AppendToWait(ctx, &s, c)
+		}
 		return p.sender.Append(ctx, &s, c)
 	}
 	s := out(p.set.sending(*r))
@@ -60,11 +63,17 @@ type promised struct{ p *role.Promise[Placed] }
 
 func (c promised) Done(p Placed, err error) { c.p.Complete(p, public(err)) }
 
+func (c promised) DoneQuietly(p Placed, err error) bool { return c.p.SettleQuietly(p, public(err)) }
+
 // Start hands a record over and returns the promise of its place. Key and value may be used again at once. Handing over waits for room
 // and for metadata as long as ctx lasts, at most max.block.ms; what goes wrong then is in the promise.
 func (p *Producer) Start(ctx context.Context, r *Record) *role.Promise[Placed] {
+	return p.start(ctx, r, false)
+}
+
+func (p *Producer) start(ctx context.Context, r *Record, waits bool) *role.Promise[Placed] {
 	promise := role.NewPromise[Placed](p.world)
-	if err := p.append(ctx, r, promised{promise}); err != nil {
+	if err := p.append(ctx, r, promised{promise}, waits); err != nil {
 		promise.Complete(Placed{Topic: r.Topic, Partition: out(r).Partition, Offset: -1}, public(err))
 	}
 	return promise
@@ -72,7 +81,7 @@ func (p *Producer) Start(ctx context.Context, r *Record) *role.Promise[Placed] {
 
 // Produce writes a record and waits until it is written. When ctx ends before, the record may still be written: the error is ErrUncertain then.
 func (p *Producer) Produce(ctx context.Context, r *Record) (Placed, error) {
-	placed, err := p.Start(ctx, r).Get(ctx)
+	placed, err := p.start(ctx, r, true).Get(ctx)
 	if err != nil && err == ctx.Err() {
 		return Placed{Topic: r.Topic, Partition: -1, Offset: -1}, &mapped{err, ErrUncertain}
 	}
@@ -91,7 +100,7 @@ func (p *Producer) Send(ctx context.Context, r *Record, done func(Placed, error)
 	if done != nil {
 		c = callback(done)
 	}
-	return public(p.append(ctx, r, c))
+	return public(p.append(ctx, r, c, false))
 }
 
 // all gathers the outcomes of many records.
@@ -126,7 +135,7 @@ func (p *Producer) ProduceAll(ctx context.Context, records ...*Record) error {
 	a := &all{left: len(records), ended: role.NewPromise[struct{}](p.world)}
 	a.out.Placed, a.out.Errors = make([]Placed, len(records)), make([]error, len(records))
 	for i, r := range records {
-		if err := p.append(ctx, r, oneOf{a, i}); err != nil {
+		if err := p.append(ctx, r, oneOf{a, i}, i == len(records)-1); err != nil {
 			oneOf{a, i}.Done(Placed{Topic: r.Topic, Offset: -1}, err)
 		}
 	}

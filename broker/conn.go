@@ -100,8 +100,8 @@ func (k *connection) end(e *conn.End) {
 	if e.Err != nil {
 		reply.Err = &CallError{API: apiName(r), Version: e.Version, Node: k.peer.ID, Addr: k.peer.Addr(), Phase: e.Phase, Sent: e.Sent, Elapsed: e.Elapsed, Err: public(e.Err)}
 	}
+	r.Reply(reply) // first: somebody may wait for it
 	k.client.self.Tell(&ended{k.peer.ID})
-	r.Reply(reply)
 }
 
 // public gives the cores' reasons the names that users see.
@@ -134,7 +134,9 @@ type sink struct {
 	gen uint64
 }
 
-func (s *sink) Opened()               { s.to.Tell(&conn.Opened{Gen: s.gen}) }
-func (s *sink) Received(frame []byte) { s.to.Tell(&conn.Received{Gen: s.gen, Frame: frame}) }
-func (s *sink) Flushed()              { s.to.Tell(&conn.Flushed{Gen: s.gen}) }
-func (s *sink) Broken(err error)      { s.to.Tell(&conn.Broken{Gen: s.gen, Err: err}) }
+func (s *sink) Opened() { s.to.Tell(&conn.Opened{Gen: s.gen}) }
+func (s *sink) Received(frame []byte) {
+	s.to.Assist(&conn.Received{Gen: s.gen, Frame: frame}) // who reads has nothing else to do
+}
+func (s *sink) Flushed()         { s.to.Tell(&conn.Flushed{Gen: s.gen}) }
+func (s *sink) Broken(err error) { s.to.Tell(&conn.Broken{Gen: s.gen, Err: err}) }

@@ -39,7 +39,11 @@ func Start(under role.Spawner, client *broker.Client, cfg Config, note func(stri
 	}
 	w := under.World()
 	f := &Fetcher{cfg: cfg, world: w, client: client, note: note}
-	f.buf = &buffer{world: w, byTP: map[cluster.TopicPartition]*place{}, wait: role.NewWaiter(), poison: poisons(w), give: func(t []plan.Taking) { f.self.Tell(&plan.Taken{Chunks: t}) }}
+	f.buf = &buffer{world: w, byTP: map[cluster.TopicPartition]*place{}, wait: role.NewWaiter(), poison: poisons(w), give: func(t []plan.Taking) { f.self.Tell(&plan.Taken{Chunks: t}) },
+		crc: cfg.CheckCRCs, limit: cfg.Decompress, committed: cfg.Committed, worth: worthAhead}
+	if f.buf.poison { // small batches, too: mistakes are to be found
+		f.buf.worth = 0
+	}
 	f.core = plan.New(plan.Config{MinBytes: int32(cfg.MinBytes), MaxBytes: int32(cfg.MaxBytes), PartitionBytes: int32(cfg.PartitionBytes), MaxWait: cfg.MaxWait, Budget: cfg.Budget,
 		Committed: cfg.Committed, Rack: cfg.Rack, Policy: cfg.Reset.policy, Duration: cfg.Reset.ago, RequestTimeout: cfg.RequestTimeout, BackoffFirst: cfg.RetryFirst,
 		BackoffMax: cfg.RetryMax, ReplicaAge: cfg.ReplicaAge}, client.Snapshot())
@@ -226,20 +230,12 @@ func (f *Fetcher) list(keep func(*place) bool) (parts []cluster.TopicPartition) 
 
 // Take waits for the next chunk, in turn over the partitions. A chunk that was not read to its end is given again.
 func (f *Fetcher) Take(ctx context.Context) (*Chunk, error) {
-	k, err := f.buf.Take(ctx)
-	if k != nil {
-		k.crc, k.limit, k.read = f.cfg.CheckCRCs, f.cfg.Decompress, f.cfg.Committed
-	}
-	return k, err
+	return f.buf.Take(ctx)
 }
 
 // Ready gives the next chunk if there is one, without waiting; nil if there is none.
 func (f *Fetcher) Ready() (*Chunk, error) {
-	k, err := f.buf.take()
-	if k != nil {
-		k.crc, k.limit, k.read = f.cfg.CheckCRCs, f.cfg.Decompress, f.cfg.Committed
-	}
-	return k, err
+	return f.buf.take()
 }
 
 // Wait waits until there may be something to take, Wake was called, or ctx ends: then its error is returned.

@@ -11,6 +11,7 @@ import (
 	"github.com/kactor-go/kactor/actors/role"
 	"github.com/kactor-go/kactor/fetcher/internal/plan"
 	"github.com/kactor-go/kactor/protocol/cluster"
+	"github.com/kactor-go/kactor/protocol/compress"
 )
 
 // place is where the application is with one partition.
@@ -63,8 +64,33 @@ type buffer struct {
 
 	current *Chunk // in the reader's hands
 	given   int64  // its position when it was given
-	spare   []byte // memory for decompressed batches that nobody reads any more; the reader's
 	poison  bool
+
+	crc       bool // checksums are to be checked
+	limit     compress.Limit
+	committed bool // only records of transactions that were committed, or of none
+	worth     int  // see worthAhead
+
+	// What follows is the reader's.
+	spares  [][]byte // memory of decompressed batches that nobody reads any more
+	reuses  bool     // the reader keeps no records
+	ratio   float64  // what came out of a byte of the batch that was decompressed last
+	idle    []*ahead // to be used again
+	crowded int      // how many times it does not look ahead
+}
+
+// scratch is memory that was used before, or nil.
+func (b *buffer) scratch() []byte {
+	last := len(b.spares) - 1
+	if last < 0 {
+		return nil
+	}
+	s := b.spares[last]
+	b.spares = b.spares[:last]
+	if b.poison {
+		spoil(s)
+	}
+	return s
 }
 
 func (b *buffer) place(tp cluster.TopicPartition, gen uint64) *place {
@@ -215,10 +241,26 @@ func (b *buffer) take() (*Chunk, error) {
 		}
 		k := p.chunks[0]
 		b.current, b.given = k, k.from
+		b.prepare(i)
 		b.order = append(slices.Delete(b.order, i, i+1), p)
 		return k, nil
 	}
 	return nil, nil
+}
+
+// prepare lets a worker begin with the chunk that comes after that of place i.
+func (b *buffer) prepare(i int) {
+	if b.ratio == 0 || b.world.Workers() < 1 {
+		return
+	}
+	for _, p := range b.order[i+1 : min(len(b.order), i+1+maxAhead)] {
+		if len(p.chunks) > 0 && p.life.state.Load() == going {
+			if len(p.chunks[0].ahead) == 0 {
+				p.chunks[0].lookAhead(1)
+			}
+			return
+		}
+	}
 }
 
 // Take waits for the next chunk. The same chunk is given again until it was read to its end: what was not read is not lost.

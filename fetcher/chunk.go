@@ -10,8 +10,8 @@ import (
 	"github.com/kactor-go/kactor/protocol/record"
 )
 
-// Chunk is what one fetch brought of one partition. One goroutine reads it, record by record; its records alias the answer's bytes, or those of
-// the batch they were decompressed into, which live as long as a record refers to them.
+// Chunk is what one fetch brought of one partition. One goroutine reads it, record by record; its records alias a copy of their batch, which lives as long as one of them
+// is referenced, or after Reuse the answer's bytes.
 type Chunk struct {
 	cluster.TopicPartition
 	LeaderEpoch   int32
@@ -29,12 +29,12 @@ type Chunk struct {
 	inBatch bool
 	it      record.Iter
 	scratch []byte // the decompressed batch, if it may be used again
+	ahead   []*ahead
+	seen    []byte // rest behind those
+	unread  int    // bytes that come out of them
 	reuse   bool   // nobody keeps records
-	crc     bool
-	limit   compress.Limit
 	aborted []abortedTxn
 	active  map[int64]bool // producers in an aborted transaction
-	read    bool           // committed only
 	ended   bool
 	err     error
 	first   bool
@@ -69,7 +69,7 @@ func (c *Chunk) Next(v *record.View) bool {
 		}
 		c.inBatch = false
 		if c.reuse && c.scratch != nil {
-			c.buf.spare, c.scratch = c.scratch, nil
+			c.buf.spares, c.scratch = append(c.buf.spares, c.scratch), nil
 		}
 		c.move(max(c.from, c.batch.LastOffset()+1))
 	}
@@ -82,6 +82,7 @@ func (c *Chunk) Peek() *Chunk {
 	p := *c
 	p.life = &life{}
 	p.life.state.Store(c.life.state.Load())
+	p.ahead = nil
 	p.aborted, p.active = slices.Clone(c.aborted), maps.Clone(c.active)
 	return &p
 }
@@ -128,38 +129,61 @@ func (c *Chunk) open() bool {
 			continue
 		}
 		c.batch = b
-		if c.crc {
-			if err := b.CheckCRC(); err != nil {
-				return c.fail(err)
+		var out []byte
+		begun, ready := c.begun(len(rest)), false
+		if begun != nil {
+			if out, err, ready = begun.await(); ready {
+				c.buf.idle = append(c.buf.idle, begun)
+			} else if c.buf.worth > 0 {
+				c.buf.crowded = crowded
 			}
 		}
-		if b.Control || c.read && c.isAborted(&b) {
-			if b.Control && c.read {
+		if !ready && c.buf.crc {
+			err = b.CheckCRC()
+		}
+		if err != nil {
+			return c.fail(err)
+		}
+		if b.Control || c.buf.committed && c.isAborted(&b) {
+			if b.Control && c.buf.committed {
 				c.marker(&b)
 			}
 			c.move(b.LastOffset() + 1)
 			continue
 		}
-		var scratch []byte
-		if c.reuse {
-			scratch, c.buf.spare = c.buf.spare, nil
-			if c.buf.poison {
-				spoil(scratch)
+		if b.Codec != compress.None {
+			if !ready {
+				out, err = c.batch.Unpack(c.memory(begun), c.buf.limit)
 			}
+			if err != nil {
+				return c.fail(err)
+			}
+			c.buf.ratio = float64(len(out)) / float64(b.Packed())
+			c.lookAhead(min(c.buf.world.Workers(), maxAhead))
 		}
-		it, out, err := c.batch.Records(scratch, c.limit)
-		if err != nil {
+		if c.it, err = c.batch.Unpacked(out); err != nil {
 			return c.fail(err)
 		}
-		c.it, c.inBatch = it, true
+		c.inBatch = true
 		c.life.epoch.Store(b.LeaderEpoch)
 		if c.reuse {
 			c.scratch = out
-		} else if b.Codec == compress.None {
-			c.keep()
+		} else {
+			c.it.Own()
 		}
 		return true
 	}
+}
+
+// memory is what a batch is decompressed into.
+func (c *Chunk) memory(begun *ahead) []byte {
+	switch {
+	case !c.reuse:
+		return nil
+	case begun != nil && begun.buf != nil:
+		return begun.buf
+	}
+	return c.buf.scratch()
 }
 
 // isAborted tells whether a batch belongs to an aborted transaction. The list of them may come in any order.
@@ -184,7 +208,7 @@ func (c *Chunk) isAborted(b *record.Batch) bool {
 
 // marker ends a transaction.
 func (c *Chunk) marker(b *record.Batch) {
-	it, _, err := b.Records(nil, c.limit)
+	it, _, err := b.Records(nil, c.buf.limit)
 	if err != nil {
 		return
 	}
@@ -220,6 +244,7 @@ func (c *Chunk) Err() error { return c.err }
 
 // Reuse lets the memory of the records be used again when they were read: for readers that keep none.
 func (c *Chunk) Reuse() {
+	c.buf.reuses = true
 	if !c.reuse { // what was decompressed before may be kept by somebody
 		c.reuse, c.scratch = true, nil
 	}
@@ -227,18 +252,12 @@ func (c *Chunk) Reuse() {
 
 // Keep ends Reuse: records that are read from now on stay valid.
 func (c *Chunk) Keep() {
+	c.buf.reuses = false
 	if c.reuse {
 		c.reuse, c.scratch = false, nil
-		if c.inBatch && c.batch.Codec == compress.None {
-			c.keep()
+		if c.inBatch {
+			c.it.Own()
 		}
-	}
-}
-
-// keep leaves the memory of the answer to the records in it.
-func (c *Chunk) keep() {
-	if c.frame != nil {
-		c.frame.keep()
 	}
 }
 

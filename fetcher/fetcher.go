@@ -63,7 +63,7 @@ type Config struct {
 	MaxBytes       int           // of one answer, a single batch aside (fetch.max.bytes, 52,428,800)
 	PartitionBytes int           // of one partition in it (max.partition.fetch.bytes, 1,048,576)
 	MaxWait        time.Duration // but the broker waits no longer (fetch.max.wait.ms, 500 ms)
-	Budget         int64         // bytes fetched or being fetched that are not taken (receive budget, 64 MiB)
+	Budget         int64         // bytes fetched or being fetched that are not taken (receive budget, 32 MiB)
 	Committed      bool          // only records of committed transactions (isolation.level=read_committed)
 	CheckCRCs      bool          // verify checksums (check.crcs, true)
 	Rack           string        // of this client: a replica there is preferred (client.rack, KIP-392)
@@ -77,7 +77,7 @@ type Config struct {
 
 // DefaultConfig is the configuration of the Java client 4.3.
 func DefaultConfig() Config {
-	return Config{MinBytes: 1, MaxBytes: 50 << 20, PartitionBytes: 1 << 20, MaxWait: 500 * time.Millisecond, Budget: 64 << 20, CheckCRCs: true, Reset: ResetLatest,
+	return Config{MinBytes: 1, MaxBytes: 50 << 20, PartitionBytes: 1 << 20, MaxWait: 500 * time.Millisecond, Budget: 32 << 20, CheckCRCs: true, Reset: ResetLatest,
 		RequestTimeout: 30 * time.Second, RetryFirst: 100 * time.Millisecond, RetryMax: time.Second, ReplicaAge: 5 * time.Minute}
 }
 

@@ -7,12 +7,11 @@ import (
 )
 
 // frame is the memory of one answer. The actor holds it while it takes the answer apart, and each chunk until its reader has gone on to the next; then
-// it is used again, unless records were given out that may live longer.
+// it is used again.
 type frame struct {
 	raw  []byte
 	net  role.Network
 	held atomic.Int32
-	kept atomic.Bool
 }
 
 func newFrame(raw []byte, net role.Network) *frame {
@@ -23,14 +22,11 @@ func newFrame(raw []byte, net role.Network) *frame {
 
 func (f *frame) hold() { f.held.Add(1) }
 
-// keep leaves the memory to the collector.
-func (f *frame) keep() { f.kept.Store(true) }
-
 func (f *frame) release() {
 	switch n := f.held.Add(-1); {
 	case n < 0:
 		panic("fetcher: a frame was released twice")
-	case n == 0 && !f.kept.Load():
+	case n == 0:
 		f.net.Free(f.raw)
 	}
 }

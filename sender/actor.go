@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"sync"
 	"time"
 
 	"github.com/kactor-go/kactor/actors/role"
@@ -75,7 +76,7 @@ func Start(under role.Spawner, client *broker.Client, cfg Config, failed func(er
 		Linger: cfg.Linger, Adaptive: cfg.Adaptive, Retries: cfg.Retries, BackoffFirst: cfg.RetryFirst, BackoffMax: cfg.RetryMax,
 		Compress: cfg.Codec != compress.None}, s.buf, client.Snapshot())
 	s.self, s.stop = role.Spawn[Message, drain.Effects](under, &core{s.core, s.buf}, s.perform, (*drain.Effects).Reset, role.Options{Name: "sender", Failed: failed})
-	s.buf.wake = func() { s.self.Tell(&drain.Wake{}) }
+	s.buf.wake, s.buf.bring = func() { s.self.Tell(&drain.Wake{}) }, func() { s.self.Assist(&drain.Wake{}) }
 	s.id = broker.NextWatch()
 	client.Ref().Tell(&broker.Watch{ID: s.id, Changed: func(snap *cluster.Snapshot) { s.self.Tell(&drain.Changed{Snapshot: snap}) }})
 	return s, nil
@@ -84,10 +85,23 @@ func Start(under role.Spawner, client *broker.Client, cfg Config, failed func(er
 // Append hands a record over. It waits for room and for metadata at most max.block.ms and as long as ctx lasts; with a context that has ended it does not wait. After
 // an error the completion is not called.
 func (s *Sender) Append(ctx context.Context, r *Record, done Completion) error {
+	return s.append(ctx, r, done, false)
+}
+
+// AppendToWait is Append for a caller that waits for the outcome next: it brings the record on its way itself, if nobody else is at work.
+func (s *Sender) AppendToWait(ctx context.Context, r *Record, done Completion) error {
+	return s.append(ctx, r, done, true)
+}
+
+func (s *Sender) append(ctx context.Context, r *Record, done Completion, waits bool) error {
 	if s.buf.closed.Load() {
 		return fmt.Errorf("produce %s: %w", r.Topic, ErrClosed)
 	}
-	return s.buf.append(ctx, r, done)
+	news, err := s.buf.append(ctx, r, done)
+	if news {
+		s.buf.rouse(waits)
+	}
+	return err
 }
 
 // Flush waits until every record appended before it has its outcome and its completion has been called.
@@ -208,12 +222,15 @@ type told struct{ p *role.Promise[struct{}] }
 
 func (t told) Done(Placed, error) { t.p.Settle(struct{}{}, nil) }
 
+// scratches are what batches are compressed into, before they go back to where they were.
+var scratches = sync.Pool{New: func() any { return new([]byte) }}
+
 // pack compresses a batch, on a worker.
 func (s *Sender) pack(b *batch.Batch) {
-	packed, err := b.Codec.Compress(make([]byte, record.Overhead, len(b.Buf)/2+record.Overhead), b.Buf[record.Overhead:], s.cfg.Level)
-	if err == nil {
-		b.Packed = packed
-	}
+	scratch := scratches.Get().(*[]byte)
+	var err error
+	*scratch, err = b.Pack(*scratch, s.cfg.Level)
+	scratches.Put(scratch)
 	s.self.Tell(&drain.Packed{Batch: b, Err: err})
 }
 

@@ -26,6 +26,7 @@ type buffer struct {
 	client  *broker.Client
 	credits *role.Credits
 	wake    func() // tells the actor that something is ready
+	bring   func() // the same, from a goroutine that goes to sleep next
 
 	mu     sync.Mutex
 	topics atomic.Pointer[map[string]*topicBuffer]
@@ -144,13 +145,13 @@ func (b *buffer) choose(t *topicBuffer, r *Record, lane, size int) (*partitionBu
 	return v.partitions[n], nil
 }
 
-// append puts a record into the open batch of its partition.
-func (b *buffer) append(ctx context.Context, r *Record, done Completion) error {
+// append puts a record into the open batch of its partition. news tells that the actor may have something to learn.
+func (b *buffer) append(ctx context.Context, r *Record, done Completion) (news bool, err error) {
 	size := record.Bound(r.Key, r.Value, r.Headers)
 	if size+record.Overhead > b.cfg.MaxRequest {
 		size = record.Size(1<<20, 1<<40, r.Key, r.Value, r.Headers)
 		if size+record.Overhead > b.cfg.MaxRequest {
-			return fmt.Errorf("produce %s: %w: %d bytes, max.request.size is %d", r.Topic, ErrTooLarge, size+record.Overhead, b.cfg.MaxRequest)
+			return false, fmt.Errorf("produce %s: %w: %d bytes, max.request.size is %d", r.Topic, ErrTooLarge, size+record.Overhead, b.cfg.MaxRequest)
 		}
 	}
 	t := b.topic(r.Topic)
@@ -164,7 +165,7 @@ func (b *buffer) append(ctx context.Context, r *Record, done Completion) error {
 			p, err = b.await(ctx, t, r, size)
 		}
 		if err != nil {
-			return err
+			return false, err
 		}
 	}
 	timestamp := r.Timestamp
@@ -173,22 +174,21 @@ func (b *buffer) append(ctx context.Context, r *Record, done Completion) error {
 	}
 	if !p.mu.TryLock() {
 		if p, err = b.lockOther(t, r, p, lane, size); err != nil {
-			return err
+			return false, err
 		}
 	}
 	if p.open != nil && b.fits(p.open, size) {
 		p.open.Append(timestamp, r.Key, r.Value, r.Headers, done)
 		p.mu.Unlock()
-		return nil
+		return false, nil
 	}
 	if err := b.makeRoom(ctx, p, size); err != nil {
 		p.mu.Unlock()
-		return fmt.Errorf("produce %s: %w", p.to, err)
+		return false, fmt.Errorf("produce %s: %w", p.to, err)
 	}
 	p.open.Append(timestamp, r.Key, r.Value, r.Headers, done)
 	p.mu.Unlock()
-	b.rouse()
-	return nil
+	return true, nil
 }
 
 // lockOther locks p, which somebody else has locked, or the partition of another lane if the record may go there.
@@ -288,8 +288,8 @@ func (b *buffer) list(p *partitionBuffer) {
 	b.dirty.Unlock()
 }
 
-// rouse tells the actor, if there is something to tell and it is not told already.
-func (b *buffer) rouse() {
+// rouse tells the actor, if there is something to tell and it is not told already. sleeps says that the caller goes to sleep next.
+func (b *buffer) rouse(sleeps bool) {
 	if b.waiting.Load() {
 		return
 	}
@@ -297,7 +297,11 @@ func (b *buffer) rouse() {
 	any := len(b.ready) > 0
 	b.dirty.Unlock()
 	if any && b.waiting.CompareAndSwap(false, true) {
-		b.wake()
+		if sleeps {
+			b.bring()
+		} else {
+			b.wake()
+		}
 	}
 }
 
@@ -343,7 +347,7 @@ func (b *buffer) Cut(to cluster.TopicPartition, closed []*batch.Batch) []*batch.
 func (b *buffer) room(ctx context.Context, n int) (chunk []byte, credits int64, err error) {
 	credits = int64(n)
 	if !b.credits.TryTake(credits) {
-		b.rouse() // of what is full: room comes only when it is sent
+		b.rouse(false) // of what is full: room comes only when it is sent
 		if ctx.Err() != nil {
 			return nil, 0, fmt.Errorf("%w: %d bytes of buffer.memory are in use", ErrBufferFull, b.credits.Used())
 		}

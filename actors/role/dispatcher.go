@@ -18,14 +18,21 @@ type pool struct {
 	head    int
 	cond    sync.Cond
 	workers int
-	idle    int // workers that wait
-	waking  int // of these, already signalled
+	idle    int  // workers that wait
+	waking  int  // of these, already signalled
+	helping bool // a goroutine that is no worker is at work
 	limit   int
 	closed  bool
 
 	watch    *time.Timer
 	watching bool
 }
+
+// crowd is how many mailboxes wait for a worker that is at others before another is woken.
+const crowd = 3
+
+// helpings is how many mailboxes a goroutine runs that is no worker.
+const helpings = 16
 
 // patience is how long a single mailbox waits for a worker that is busy.
 const patience = time.Millisecond
@@ -46,8 +53,8 @@ func (p *pool) Throughput() int { return 300 }
 func (p *pool) Schedule(f func()) {
 	p.mu.Lock()
 	p.run = append(p.run, f)
-	switch busy := p.workers - p.idle; {
-	case busy == 0 && p.waking == 0 || len(p.run)-p.head > 1:
+	switch {
+	case !p.busy() || len(p.run)-p.head > crowd:
 		p.hire()
 	case p.watching:
 	case p.watch == nil:
@@ -57,6 +64,59 @@ func (p *pool) Schedule(f func()) {
 		p.watch.Reset(patience)
 	}
 	p.mu.Unlock()
+}
+
+// busy tells whether somebody is at work, or soon will be.
+func (p *pool) busy() bool { return p.helping || p.workers > p.idle || p.waking > 0 }
+
+// assist runs f, which tells actors something, and then runs what is on the list on the calling goroutine, if nobody is at work: to wake a worker would cost more, and the
+// caller mostly goes to sleep next.
+func (p *pool) assist(f func()) {
+	p.mu.Lock()
+	if p.busy() || p.closed {
+		p.mu.Unlock()
+		f()
+		return
+	}
+	p.helping = true
+	p.mu.Unlock()
+	f()
+	p.mu.Lock()
+	for i := 0; i < helpings && p.head < len(p.run); i++ {
+		p.step()
+	}
+	p.helping = false
+	if p.head < len(p.run) {
+		p.hire()
+	} else {
+		p.rest()
+	}
+	p.mu.Unlock()
+}
+
+// step runs the first mailbox of the list.
+func (p *pool) step() {
+	f := p.run[p.head]
+	p.run[p.head] = nil
+	p.head++
+	if p.head == len(p.run) {
+		p.run, p.head = p.run[:0], 0
+	} else if p.head > 1024 && p.head*2 > len(p.run) {
+		n := copy(p.run, p.run[p.head:])
+		clear(p.run[n:])
+		p.run, p.head = p.run[:n], 0
+	}
+	p.mu.Unlock()
+	f()
+	p.mu.Lock()
+}
+
+// rest stops the watch: nothing is left to be watched, and it should not wake anybody.
+func (p *pool) rest() {
+	if p.watching {
+		p.watching = false
+		p.watch.Stop()
+	}
 }
 
 // hire gets another worker, if there may be one more.
@@ -90,28 +150,13 @@ func (p *pool) work() {
 				p.mu.Unlock()
 				return
 			}
-			if p.watching { // nothing is left to be watched: do not wake for it
-				p.watching = false
-				p.watch.Stop()
-			}
+			p.rest()
 			p.idle++
 			p.cond.Wait()
 			p.idle--
 			p.waking = max(0, p.waking-1)
 		}
-		f := p.run[p.head]
-		p.run[p.head] = nil
-		p.head++
-		if p.head == len(p.run) {
-			p.run, p.head = p.run[:0], 0
-		} else if p.head > 1024 && p.head*2 > len(p.run) {
-			n := copy(p.run, p.run[p.head:])
-			clear(p.run[n:])
-			p.run, p.head = p.run[:n], 0
-		}
-		p.mu.Unlock()
-		f()
-		p.mu.Lock()
+		p.step()
 	}
 }
 

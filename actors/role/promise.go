@@ -39,12 +39,9 @@ func (p *Promise[T]) Settle(v T, err error) bool {
 		p.mu.Unlock()
 		return false
 	}
-	p.completed, p.value, p.err = true, v, err
-	waiters, then := p.waiters, p.then
-	p.waiters, p.then = nil, nil
-	if p.done != nil {
-		close(p.done)
-	}
+	then := p.then
+	p.then = nil
+	waiters := p.complete(v, err)
 	p.mu.Unlock()
 	for _, w := range waiters {
 		p.world.Wake(w)
@@ -53,6 +50,31 @@ func (p *Promise[T]) Settle(v T, err error) bool {
 		f(v, err)
 	}
 	return true
+}
+
+// SettleQuietly is Settle for a promise that only wakes those who wait: it does nothing, and returns false, if it would call a function.
+func (p *Promise[T]) SettleQuietly(v T, err error) bool {
+	p.mu.Lock()
+	if len(p.then) > 0 || p.completed {
+		p.mu.Unlock()
+		return false
+	}
+	waiters := p.complete(v, err)
+	p.mu.Unlock()
+	for _, w := range waiters {
+		p.world.Wake(w)
+	}
+	return true
+}
+
+// complete keeps the answer; who calls wakes those who wait. p's lock is held.
+func (p *Promise[T]) complete(v T, err error) []*Waiter {
+	waiters := p.waiters
+	p.completed, p.value, p.err, p.waiters = true, v, err, nil
+	if p.done != nil {
+		close(p.done)
+	}
+	return waiters
 }
 
 // Get waits for the answer. When ctx ends first its error is returned and the promise stays as it is.

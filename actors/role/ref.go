@@ -39,6 +39,13 @@ func (r Ref[M]) Tell(m M) {
 	}
 }
 
+// Assist is Tell for a goroutine that goes to sleep next: it may run what it has set in motion itself. It must hold no lock that an actor takes.
+func (r Ref[M]) Assist(m M) {
+	if r.to != nil {
+		r.world.Assist(func() { r.world.Post(r.to, m) })
+	}
+}
+
 // Zero reports that the Ref leads nowhere.
 func (r Ref[M]) Zero() bool { return r.to == nil }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"math/rand/v2"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -83,6 +84,12 @@ func (s *System) Go(_ string, f func()) { go f() }
 
 // Offload runs f on one of a few workers.
 func (s *System) Offload(f func()) { s.work.Schedule(f) }
+
+// Workers is one less than the processors.
+func (s *System) Workers() int { return runtime.GOMAXPROCS(0) - 1 }
+
+// Assist runs f, and the mailboxes that f fills, unless somebody is at them.
+func (s *System) Assist(f func()) { s.mail.assist(f) }
 
 // Park waits on the waiter's channel.
 func (s *System) Park(ctx context.Context, w *Waiter) error {

@@ -29,6 +29,10 @@ type World interface {
 	Go(name string, f func())
 	// Offload runs f soon, off the actor that asks for it: compression, checksums, decoding. f must not park.
 	Offload(f func())
+	// Assist runs f, which tells actors something. The calling goroutine may then run them, instead of waking another: it must hold no lock that an actor takes.
+	Assist(f func())
+	// Workers is how many functions given to Offload can run at a time, beside the caller's own.
+	Workers() int
 	// Park blocks the calling goroutine until w is woken or ctx ends; then it returns ctx's error.
 	// A wake before the park is not lost.
 	Park(ctx context.Context, w *Waiter) error

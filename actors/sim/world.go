@@ -120,6 +120,12 @@ func (w *World) Post(a *role.Address, m any) {
 // Offload makes f something that can happen now.
 func (w *World) Offload(f func()) { w.ready = append(w.ready, item{f: f, name: "work"}) }
 
+// Workers is a number, so that a run does not depend on the machine.
+func (w *World) Workers() int { return 3 }
+
+// Assist runs f: here the seed says who acts.
+func (w *World) Assist(f func()) { f() }
+
 // NewTimer makes a timer in virtual time.
 func (w *World) NewTimer(f func()) role.Timer { return &simTimer{w: w, f: f, name: "timer"} }
 

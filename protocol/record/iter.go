@@ -1,6 +1,7 @@
 package record
 
 import (
+	"bytes"
 	"fmt"
 
 	"github.com/kactor-go/kactor/protocol/compress"
@@ -29,21 +30,55 @@ type Iter struct {
 
 // Records gives the records of the batch. Compressed ones are decompressed behind buf[:0], which is returned for the next use; the records alias it then.
 func (b *Batch) Records(buf []byte, limit compress.Limit) (Iter, []byte, error) {
-	data := b.data
-	if b.Codec != compress.None {
-		out, err := b.Codec.Decompress(buf[:0], data, limit)
-		if err != nil {
-			return Iter{}, buf, &Error{b.BaseOffset, b.Magic, err}
-		}
-		data, buf = out, out
+	if b.Codec == compress.None {
+		it, err := b.Unpacked(nil)
+		return it, buf, err
+	}
+	out, err := b.Unpack(buf, limit)
+	if err != nil {
+		return Iter{}, buf, err
+	}
+	it, err := b.Unpacked(out)
+	return it, out, err
+}
+
+// Unpack decompresses a compressed batch behind buf[:0]. Unpacked gives the records in what it returns.
+func (b *Batch) Unpack(buf []byte, limit compress.Limit) ([]byte, error) {
+	out, err := b.Codec.Decompress(buf[:0], b.data, limit)
+	if err != nil {
+		return nil, &Error{b.BaseOffset, b.Magic, err}
+	}
+	return out, nil
+}
+
+// Unpacked gives the records of a batch that was decompressed into data; of one that is not compressed data is of no meaning.
+func (b *Batch) Unpacked(data []byte) (Iter, error) {
+	if b.Codec == compress.None {
+		data = b.data
 	}
 	it := Iter{b: b, data: data, left: b.Count, last: -1}
 	if b.Magic < 2 {
 		if err := it.legacy(); err != nil {
-			return Iter{}, buf, &Error{b.BaseOffset, b.Magic, err}
+			return Iter{}, &Error{b.BaseOffset, b.Magic, err}
 		}
 	}
-	return it, buf, nil
+	return it, nil
+}
+
+// Packed is how many bytes the records have as they lie in the batch.
+func (b *Batch) Packed() int { return len(b.data) }
+
+// Own gives the records that are not read yet memory of their own, so that they outlive the batch's. Those of a compressed batch have it already.
+func (it *Iter) Own() {
+	if it.b == nil || it.b.Codec != compress.None {
+		return
+	}
+	if it.b.Magic >= 2 {
+		it.data = bytes.Clone(it.data)
+		return
+	}
+	own, _, _, _ := Next(bytes.Clone(it.b.raw)) // it was read before
+	*it.b, it.data = own, own.data
 }
 
 // Err is why Next ended, if not by the end of the batch.

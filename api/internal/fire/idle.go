@@ -98,7 +98,7 @@ func idleChild(ctx context.Context, hosts string, span time.Duration) error {
 
 const (
 	memPartitions = 3000
-	memBudget     = 64 << 20 // the default of the receive budget
+	memBudget     = 32 << 20 // the default of the receive budget
 )
 
 // memory measures a consumer that sleeps while 3,000 partitions have something for it that grows a hundred times when it is decompressed.

@@ -9,6 +9,7 @@
 package batch
 
 import (
+	"math"
 	"time"
 
 	"github.com/kactor-go/kactor/protocol/cluster"
@@ -45,7 +46,7 @@ type Batch struct {
 	To       cluster.TopicPartition
 	Serial   uint64    // in the order of closing; the parts of a split batch lie between it and the next
 	Gap      uint64    // room behind Serial for parts
-	Packed   []byte    // Buf compressed, once it is; its header is filled when it is sent
+	Packed   bool      // the records in Buf are compressed
 	Credits  int64     // taken for Buf
 	Created  time.Time // the first record's arrival
 	Deadline time.Time // delivery.timeout.ms after that
@@ -103,47 +104,50 @@ func (b *Batch) Append(timestamp int64, key, value []byte, headers []record.Head
 
 // Bytes gives what is sent: the batch with its header written.
 func (b *Batch) Bytes(transactional bool) []byte {
-	bytes := b.Buf
-	if b.Packed != nil {
-		bytes = b.Packed
-	}
 	if b.Sealed {
-		return bytes
+		return b.Buf
 	}
 	codec := compress.None
-	if b.Packed != nil {
+	if b.Packed {
 		codec = b.Codec
 	}
-	record.Seal(bytes, &record.Info{Magic: 2, Codec: codec, LeaderEpoch: -1, LastOffsetDelta: b.Count - 1, Count: b.Count, BaseTimestamp: b.BaseTime,
+	record.Seal(b.Buf, &record.Info{Magic: 2, Codec: codec, LeaderEpoch: -1, LastOffsetDelta: b.Count - 1, Count: b.Count, BaseTimestamp: b.BaseTime,
 		MaxTimestamp: b.NewestTime, ProducerID: b.ProducerID, ProducerEpoch: b.Epoch, BaseSequence: b.Sequence, Transactional: transactional})
 	b.Sealed = true
-	return bytes
+	return b.Buf
 }
 
 // Size is the number of bytes that are sent.
-func (b *Batch) Size() int {
-	if b.Packed != nil {
-		return len(b.Packed)
+func (b *Batch) Size() int { return len(b.Buf) }
+
+// Pack compresses the records where they are, by way of scratch, which is returned for the next use. Records that do not become smaller stay as they are.
+func (b *Batch) Pack(scratch []byte, level int) ([]byte, error) {
+	records := b.Buf[record.Overhead:]
+	out, err := b.Codec.Compress(scratch[:0], records, level)
+	if err != nil {
+		return scratch, err
 	}
-	return len(b.Buf)
+	if len(out) < len(records) {
+		b.Buf, b.Packed = b.Buf[:record.Overhead+copy(records, out)], true
+	}
+	return out, nil
 }
 
 // Halve splits a batch that is too large in two, with the sequences it had. The parts have buffers of their own.
 func (b *Batch) Halve() (first, second *Batch, err error) {
-	raw := b.Buf
-	record.Seal(raw, &record.Info{Magic: 2, LastOffsetDelta: b.Count - 1, Count: b.Count, BaseTimestamp: b.BaseTime})
-	view, _, _, err := record.Next(raw)
+	view, _, _, err := record.Next(b.Bytes(false))
 	if err != nil {
 		return nil, nil, err
 	}
-	it, _, err := view.Records(nil, compress.Limit{})
+	it, raw, err := view.Records(nil, compress.Limit{Bytes: math.MaxInt, Ratio: math.MaxInt32})
 	if err != nil {
 		return nil, nil, err
 	}
+	size := max(len(b.Buf), record.Overhead+len(raw))
 	half := b.Count / 2
 	parts := [2]*Batch{}
 	for i := range parts {
-		p := New(b.To, make([]byte, record.Overhead, len(b.Buf)), b.Created)
+		p := New(b.To, make([]byte, record.Overhead, size), b.Created)
 		p.Codec, p.Deadline, p.Attempts, p.LastErr, p.Maybe, p.Split = b.Codec, b.Deadline, b.Attempts, b.LastErr, b.Maybe, true
 		p.ProducerID, p.Epoch, p.Numbered = b.ProducerID, b.Epoch, b.Numbered
 		parts[i] = p

@@ -350,10 +350,7 @@ func (c *Core) cutAll(out *Effects) {
 }
 
 func (c *Core) packed(m *Packed, out *Effects) {
-	m.Batch.Packing = false
-	if m.Err != nil && !m.Batch.Settled { // cannot happen but by a bug: the records go uncompressed
-		m.Batch.Packed = nil
-	}
+	m.Batch.Packing = false // with an error, which cannot come but by a bug, the records go uncompressed
 	c.activate(of(m.Batch))
 	c.free(m.Batch, out)
 }

@@ -60,8 +60,8 @@ var mutations = []mutation{
 		"if c.cfg.Idempotent && p.seq.last == 0 {", "if false {"},
 	{"epoch renewed while something may be in the log", "sender/internal/drain/answer.go",
 		"if first && b.Numbered", "if b.Numbered"},
-	{"answer freed although its records were kept", "fetcher/frame.go",
-		"case n == 0 && !f.kept.Load():", "case n == 0:"},
+	{"records left in the memory of the answer", "fetcher/chunk.go",
+		"c.it.Own()\n\t\t}\n\t\treturn true", "}\n\t\treturn true"},
 }
 
 func main() {

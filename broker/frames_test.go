@@ -1,0 +1,51 @@
+package broker
+
+import (
+	"bytes"
+	"testing"
+)
+
+func TestMemoryOfFramesIsUsedAgainIfItIsOfTheRightSize(t *testing.T) {
+	var f frames
+	data := make([]byte, 10<<20)
+	for i := range data {
+		data[i] = byte(i * 7)
+	}
+	read := func(n int) []byte {
+		t.Helper()
+		frame, err := f.read(bytes.NewReader(data), n)
+		if err != nil || !bytes.Equal(frame, data[:n]) {
+			t.Fatalf("a frame of %d bytes is not what was sent: %v", n, err)
+		}
+		return frame
+	}
+	same := func(a, b []byte) bool { return &a[0] == &b[0] }
+	large, middle := read(9<<20), read(200<<10)
+	f.put(large)
+	f.put(middle)
+	if !same(read(190<<10), middle) {
+		t.Error("the memory of 200 KiB did not serve 190")
+	}
+	if !same(read(9<<20+1000), large) {
+		t.Error("the memory of 9 MiB did not serve a little more")
+	}
+	f.put(large)
+	if same(read(1<<20), large) {
+		t.Error("1 MiB was given the memory of 9")
+	}
+}
+
+func TestMemoryOfFramesThatNobodyUsesIsLeftToTheCollector(t *testing.T) {
+	var f frames
+	f.put(make([]byte, 1<<20))
+	f.age()
+	if f.get(1<<20) == nil {
+		t.Fatal("memory was forgotten at the first collection")
+	}
+	f.put(make([]byte, 1<<20))
+	f.age()
+	f.age()
+	if f.get(1<<20) != nil {
+		t.Error("memory was kept over two collections")
+	}
+}

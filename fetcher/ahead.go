@@ -1,0 +1,141 @@
+package fetcher
+
+import (
+	"context"
+	"sync/atomic"
+
+	"github.com/kactor-go/kactor/actors/role"
+	"github.com/kactor-go/kactor/protocol/compress"
+	"github.com/kactor-go/kactor/protocol/record"
+)
+
+// While the reader is at one batch, others decompress those that come next. What is decompressed and not read is bounded twice: by how many batches there are, and by their bytes.
+const (
+	maxAhead   = 8
+	aheadBytes = 4 << 20
+	// worthAhead is how many bytes must come out of a batch: less is decompressed faster than another processor is woken.
+	worthAhead = 16 << 10
+)
+
+// crowded is how many times the reader does not look ahead after no worker had time for a batch: the processors have other things to do.
+const crowded = 16
+
+// ahead is a batch that is decompressed before the reader has come to it. Who takes it first does the work: a worker, or the reader, who then does not wait.
+type ahead struct {
+	batch record.Batch
+	left  int // bytes of the chunk behind the batch: its place
+	guess int // how many bytes may come out
+	limit compress.Limit
+	crc   bool
+	frame *frame
+	buf   []byte // memory to be used again
+	world role.World
+	wait  *role.Waiter
+
+	taken, ready atomic.Bool
+	out          []byte
+	err          error
+
+	work func() // run
+}
+
+// begin lets a worker decompress a batch of c.
+func (c *Chunk) begin(b record.Batch, left, guess int) *ahead {
+	var a *ahead
+	if last := len(c.buf.idle) - 1; last >= 0 {
+		a = c.buf.idle[last]
+		c.buf.idle = c.buf.idle[:last]
+		a.taken.Store(false)
+		a.ready.Store(false)
+	} else {
+		a = &ahead{world: c.buf.world, wait: role.NewWaiter()}
+		a.work = a.run
+	}
+	a.batch, a.left, a.guess, a.limit, a.crc, a.frame = b, left, guess, c.buf.limit, c.buf.crc, c.frame
+	a.out, a.err, a.buf = nil, nil, nil
+	if c.buf.reuses {
+		a.buf = c.buf.scratch()
+	}
+	if a.frame != nil {
+		a.frame.hold()
+	}
+	a.world.Offload(a.work)
+	return a
+}
+
+// run is the worker's part.
+func (a *ahead) run() {
+	if a.taken.Swap(true) {
+		return
+	}
+	if a.crc {
+		a.err = a.batch.CheckCRC()
+	}
+	if a.err == nil {
+		a.out, a.err = a.batch.Unpack(a.buf, a.limit)
+	}
+	if a.frame != nil {
+		a.frame.release()
+	}
+	a.ready.Store(true)
+	a.world.Wake(a.wait)
+}
+
+// drop takes the work back; it returns false if a worker has begun.
+func (a *ahead) drop() bool {
+	if a.taken.Swap(true) {
+		return false
+	}
+	if a.frame != nil {
+		a.frame.release()
+	}
+	return true
+}
+
+// await gives what came out; ok is false if nobody has begun: then it is the reader's work.
+func (a *ahead) await() (out []byte, err error, ok bool) { //nolint:revive // ok is about both
+	if a.drop() {
+		return nil, nil, false
+	}
+	for !a.ready.Load() {
+		_ = a.world.Park(context.Background(), a.wait)
+	}
+	return a.out, a.err, true
+}
+
+// lookAhead lets workers begin with the batches that come next, until there are most. How much will come out is guessed from the batch before.
+func (c *Chunk) lookAhead(most int) {
+	if c.buf.crowded > 0 {
+		c.buf.crowded--
+		return
+	}
+	if len(c.ahead) == 0 {
+		c.seen = c.rest
+	}
+	for len(c.ahead) < most && c.buf.ratio > 0 {
+		b, rest, ok, err := record.Next(c.seen)
+		if err != nil || !ok || b.Codec == compress.None || b.LastOffset() < c.from || b.Control || c.buf.committed && b.Transactional && len(c.aborted)+len(c.active) > 0 {
+			return
+		}
+		guess := int(float64(b.Packed()) * c.buf.ratio)
+		if guess < c.buf.worth || len(c.ahead) > 0 && c.unread+guess > aheadBytes {
+			return
+		}
+		a := c.begin(b, len(rest), guess)
+		c.seen, c.ahead, c.unread = rest, append(c.ahead, a), c.unread+guess
+	}
+}
+
+// begun gives the batch behind which left bytes are, if it was looked at ahead.
+func (c *Chunk) begun(left int) *ahead {
+	for len(c.ahead) > 0 && c.ahead[0].left >= left {
+		a := c.ahead[0]
+		c.ahead[0] = nil
+		c.ahead, c.unread = c.ahead[1:], c.unread-a.guess
+		if a.left == left {
+			return a
+		}
+		a.drop()
+	}
+	return nil
+}
