@@ -7,41 +7,37 @@ import (
 )
 
 // pool is a dispatcher of a few workers with one run list. A hop between two actors costs a fraction of that of
-// protoactor's own dispatcher, which starts a goroutine for each mailbox that wakes. Workers start on demand and end when
-// there is nothing to do for them, so an idle client owns no goroutine here.
+// protoactor's own dispatcher, which starts a goroutine for each mailbox that wakes. Workers start on demand, as many as there are processors, and then wait for more.
 //
-// An actor that works mostly tells the next one and is done: what it has scheduled is left to its own worker, because to wake another costs more than the work. If the
-// worker does not come soon, the watch wakes one after all.
+// An actor that works mostly tells the next one and is done: what it has scheduled is left to its own worker, because to wake another costs more than the work. Another is woken
+// when there is a crowd, or when the last mailbox was begun with too long ago.
 type pool struct {
 	mu      sync.Mutex
 	run     []func()
 	head    int
 	cond    sync.Cond
 	workers int
-	idle    int  // workers that wait
-	waking  int  // of these, already signalled
-	helping bool // a goroutine that is no worker is at work
+	idle    int           // workers that wait
+	waking  int           // of these, already signalled
+	helping bool          // a goroutine that is no worker is at work
+	begun   time.Duration // when the last mailbox was begun with, since birth
+	birth   time.Time
 	limit   int
+	crowd   int // how many mailboxes may wait for a worker that is at others
 	closed  bool
-
-	watch    *time.Timer
-	watching bool
 }
 
-// crowd is how many mailboxes wait for a worker that is at others before another is woken.
-const crowd = 3
+const (
+	// patience is how long a worker may be at one mailbox before another is woken for the others.
+	patience = time.Millisecond
+	// smallCrowd is how many mailboxes of actors may wait for a worker that is at others.
+	smallCrowd = 3
+	// helpings is how many mailboxes a goroutine runs that is no worker.
+	helpings = 16
+)
 
-// helpings is how many mailboxes a goroutine runs that is no worker.
-const helpings = 16
-
-// patience is how long a single mailbox waits for a worker that is busy.
-const patience = time.Millisecond
-
-func newPool(limit int) *pool {
-	if limit <= 0 {
-		limit = runtime.GOMAXPROCS(0)
-	}
-	p := &pool{limit: limit}
+func newPool(crowd int) *pool {
+	p := &pool{limit: runtime.GOMAXPROCS(0), crowd: crowd, birth: time.Now()}
 	p.cond.L = &p.mu
 	return p
 }
@@ -53,15 +49,8 @@ func (p *pool) Throughput() int { return 300 }
 func (p *pool) Schedule(f func()) {
 	p.mu.Lock()
 	p.run = append(p.run, f)
-	switch {
-	case !p.busy() || len(p.run)-p.head > crowd:
+	if !p.busy() || len(p.run)-p.head > p.crowd || p.waking == 0 && time.Since(p.birth)-p.begun > patience {
 		p.hire()
-	case p.watching:
-	case p.watch == nil:
-		p.watching, p.watch = true, time.AfterFunc(patience, p.look)
-	default:
-		p.watching = true
-		p.watch.Reset(patience)
 	}
 	p.mu.Unlock()
 }
@@ -78,7 +67,7 @@ func (p *pool) assist(f func()) {
 		f()
 		return
 	}
-	p.helping = true
+	p.helping, p.begun = true, time.Since(p.birth)
 	p.mu.Unlock()
 	f()
 	p.mu.Lock()
@@ -88,8 +77,6 @@ func (p *pool) assist(f func()) {
 	p.helping = false
 	if p.head < len(p.run) {
 		p.hire()
-	} else {
-		p.rest()
 	}
 	p.mu.Unlock()
 }
@@ -106,17 +93,10 @@ func (p *pool) step() {
 		clear(p.run[n:])
 		p.run, p.head = p.run[:n], 0
 	}
+	p.begun = time.Since(p.birth)
 	p.mu.Unlock()
 	f()
 	p.mu.Lock()
-}
-
-// rest stops the watch: nothing is left to be watched, and it should not wake anybody.
-func (p *pool) rest() {
-	if p.watching {
-		p.watching = false
-		p.watch.Stop()
-	}
 }
 
 // hire gets another worker, if there may be one more.
@@ -131,16 +111,6 @@ func (p *pool) hire() {
 	}
 }
 
-// look is the watch.
-func (p *pool) look() {
-	p.mu.Lock()
-	if p.watching = p.head < len(p.run); p.watching {
-		p.hire()
-		p.watch.Reset(patience)
-	}
-	p.mu.Unlock()
-}
-
 func (p *pool) work() {
 	p.mu.Lock()
 	for {
@@ -150,7 +120,6 @@ func (p *pool) work() {
 				p.mu.Unlock()
 				return
 			}
-			p.rest()
 			p.idle++
 			p.cond.Wait()
 			p.idle--

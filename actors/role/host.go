@@ -178,14 +178,10 @@ func (h *host[M, E]) flush() {
 	h.reset(&h.out)
 }
 
-// slack is how much too early a timer may fire.
-const slack = 250 * time.Millisecond
-
-// rearm sets the timer only when it would fire too late, or much too early: a tick too early is harmless and cheaper than a setting for each message, but an idle
-// client should not be woken by deadlines that have long moved on.
+// rearm sets the timer only when it would fire too late. A tick too early is harmless, and cheaper than a setting for each message: that may wake a thread of the runtime.
 func (h *host[M, E]) rearm() {
 	next := h.core.Next()
-	if next.IsZero() || !h.armed.IsZero() && !next.Before(h.armed) && next.Sub(h.armed) < slack {
+	if next.IsZero() || !h.armed.IsZero() && !next.Before(h.armed) {
 		return
 	}
 	h.armed = next

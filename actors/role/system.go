@@ -29,7 +29,7 @@ func NewSystem(actors *actor.ActorSystem, network Network, log *slog.Logger) *Sy
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	s := &System{actors: actors, network: network, log: log, mail: newPool(0), work: newPool(0)}
+	s := &System{actors: actors, network: network, log: log, mail: newPool(smallCrowd), work: newPool(0)}
 	if actors == nil {
 		s.own = true
 		s.actors = NewActorSystem(log)
