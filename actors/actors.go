@@ -108,56 +108,69 @@ func (s *System) Cluster() *broker.Client { return s.client }
 
 // Producer starts a sender.
 func (s *System) Producer(cfg sender.Config) (*sender.Sender, error) {
-	s.mu.Lock()
-	closed := s.closed
-	s.mu.Unlock()
-	if closed {
-		return nil, ErrClosed
-	}
-	p, err := sender.Start(s.tree, s.client, cfg, s.failed)
-	if err != nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	s.senders = append(s.senders, p)
-	s.mu.Unlock()
-	return p, nil
+	return begin(s, &s.senders, func() (*sender.Sender, error) { return sender.Start(s.tree, s.client, cfg, s.failed) })
 }
 
 // Fetcher starts a fetcher.
 func (s *System) Fetcher(cfg fetcher.Config) (*fetcher.Fetcher, error) {
-	s.mu.Lock()
-	closed := s.closed
-	s.mu.Unlock()
-	if closed {
-		return nil, ErrClosed
-	}
-	f, err := fetcher.Start(s.tree, s.client, cfg, func(note string) { s.cfg.Logger.Warn("position reset", "what", note) }, s.failed)
-	if err != nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	s.fetchers = append(s.fetchers, f)
-	s.mu.Unlock()
-	return f, nil
+	return begin(s, &s.fetchers, func() (*fetcher.Fetcher, error) {
+		return fetcher.Start(s.tree, s.client, cfg, func(note string) { s.cfg.Logger.Warn("position reset", "what", note) }, s.failed)
+	})
 }
 
 // Coordinator starts the membership of a consumer that reads with f in a group.
 func (s *System) Coordinator(f *fetcher.Fetcher, cfg coordinator.Config) (*coordinator.Coordinator, error) {
+	return begin(s, &s.groups, func() (*coordinator.Coordinator, error) {
+		return coordinator.Start(s.tree, s.client, f, cfg, func(note string) { s.cfg.Logger.Warn("group membership", "what", note) }, s.failed)
+	})
+}
+
+// ending is a role that can be ended.
+type ending interface {
+	Over() bool
+	Stop(ctx context.Context) error
+}
+
+// begin starts a role and adds it to list.
+func begin[R ending](s *System, list *[]R, start func() (R, error)) (r R, err error) {
+	s.Sweep()
 	s.mu.Lock()
 	closed := s.closed
 	s.mu.Unlock()
 	if closed {
-		return nil, ErrClosed
+		return r, ErrClosed
 	}
-	c, err := coordinator.Start(s.tree, s.client, f, cfg, func(note string) { s.cfg.Logger.Warn("group membership", "what", note) }, s.failed)
-	if err != nil {
-		return nil, err
+	if r, err = start(); err != nil {
+		return r, err
 	}
 	s.mu.Lock()
-	s.groups = append(s.groups, c)
+	*list = append(*list, r)
 	s.mu.Unlock()
-	return c, nil
+	return r, nil
+}
+
+// Sweep ends the actors of producers and consumers that are closed and whose requests have come back. Whenever one is opened or closed that is done; the last ends with the client.
+func (s *System) Sweep() {
+	s.mu.Lock()
+	var over []ending
+	if !s.closed {
+		over = append(sweep(&s.senders), append(sweep(&s.groups), sweep(&s.fetchers)...)...)
+	}
+	s.mu.Unlock()
+	for _, r := range over {
+		_ = r.Stop(context.Background())
+	}
+}
+
+func sweep[R ending](list *[]R) (over []ending) {
+	*list = slices.DeleteFunc(*list, func(r R) bool {
+		if r.Over() {
+			over = append(over, r)
+			return true
+		}
+		return false
+	})
+	return over
 }
 
 // Close stops the client in stages: producers flush until ctx ends and give what is left its outcome, consumers leave their groups and end their sessions, connections wait for answers until ctx ends and

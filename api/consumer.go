@@ -341,5 +341,7 @@ func (c *Consumer) Close(ctx context.Context, how ...Leaving) error {
 		c.group.End()
 		c.client.members.remove(c)
 	}
-	return public(errors.Join(err, c.fetcher.Close(ctx)))
+	err = errors.Join(err, c.fetcher.Close(ctx))
+	c.client.system.Sweep()
+	return public(err)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 
+	"github.com/kactor-go/kactor/actors"
 	"github.com/kactor-go/kactor/actors/role"
 	"github.com/kactor-go/kactor/protocol/cluster"
 	"github.com/kactor-go/kactor/sender"
@@ -14,6 +15,7 @@ type Producer struct {
 	sender *sender.Sender
 	world  role.World
 	set    *settings
+	system *actors.System
 }
 
 // Producer makes a producer. Options given here hold for it alone.
@@ -26,7 +28,7 @@ func (c *Client) Producer(opts ...Option) (*Producer, error) {
 	if err != nil {
 		return nil, public(err)
 	}
-	return &Producer{p, c.system.World(), s}, nil
+	return &Producer{p, c.system.World(), s, c.system}, nil
 }
 
 // out is a record as the sender takes it.
@@ -170,4 +172,8 @@ func (p *Producer) Partitions(ctx context.Context, topic string) ([]cluster.Part
 }
 
 // Close brings what is there on its way until ctx ends, and gives the rest its outcome: rejected, or uncertain if it was sent.
-func (p *Producer) Close(ctx context.Context) error { return public(p.sender.Close(ctx)) }
+func (p *Producer) Close(ctx context.Context) error {
+	err := p.sender.Close(ctx)
+	p.system.Sweep()
+	return public(err)
+}

@@ -133,6 +133,7 @@ type Refresh struct {
 type Watch struct {
 	ID      uint64
 	Changed func(*cluster.Snapshot)
+	Gone    func() // if not nil, called when the listener was removed; it must only note
 }
 
 // Hint is a leader learnt from an error answer (KIP-951). Role -> cluster; the snapshot changes at once if the epoch is higher.

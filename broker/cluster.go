@@ -210,6 +210,10 @@ func (c *Client) Refuse(m Message, err error, out *meta.Effects) {
 		if m.Reply != nil {
 			out.Refuse = append(out.Refuse, meta.Refusal{Owner: m, Err: err})
 		}
+	case *Watch:
+		if m.Gone != nil {
+			m.Gone()
+		}
 	case *connClosed:
 		c.drop(m.k)
 	case *connLeft:
@@ -236,6 +240,9 @@ func (c *Client) watch(m *Watch) {
 			k.leaving = true
 			k.self.Tell(&conn.Close{Deadline: c.world.Now()}) // what is still asked there is of no use
 		}
+	}
+	if m.Gone != nil {
+		m.Gone()
 	}
 }
 

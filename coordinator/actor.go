@@ -26,7 +26,7 @@ type Coordinator struct {
 	core    *member.Core
 	self    role.Ref[Message]
 	stop    func(func())
-	id      uint64
+	caller  *broker.Caller
 	note    func(string)
 	waits   role.Waits
 
@@ -57,15 +57,17 @@ func Start(under role.Spawner, client *broker.Client, f *fetcher.Fetcher, cfg Co
 	identity := c.core.Identity()
 	c.identity.Store(&identity)
 	c.self, c.stop = role.Spawn[Message, member.Effects](under, c.core, c.perform, (*member.Effects).Reset, role.Options{Name: "coordinator", Failed: failed})
-	c.id = broker.NextWatch()
-	client.Ref().Tell(&broker.Watch{ID: c.id, Changed: func(s *cluster.Snapshot) { c.self.Tell(&member.Changed{Snapshot: s}) }})
+	c.caller = client.Caller(func(s *cluster.Snapshot) { c.self.Tell(&member.Changed{Snapshot: s}) })
 	return c, nil
 }
 
 // End lets the cluster actor forget the coordinator: after Leave.
-func (c *Coordinator) End() { c.client.Ref().Tell(&broker.Watch{ID: c.id}) }
+func (c *Coordinator) End() { c.caller.Leave() }
 
-// Stop ends the actor. Its requests must have come back: close the client's connections first.
+// Over says that the membership was ended and nobody tells its actor anything any more: it may be stopped before the client's connections are.
+func (c *Coordinator) Over() bool { return c.caller.Over() }
+
+// Stop ends the actor. Its requests must have come back: see Over, or close the client's connections first.
 func (c *Coordinator) Stop(ctx context.Context) error {
 	p := role.NewPromise[struct{}](c.world)
 	c.stop(func() { p.Settle(struct{}{}, nil) })
@@ -195,7 +197,7 @@ func (c *Coordinator) lastSeen(now time.Time) time.Time {
 
 // call sends a request to the group's coordinator.
 func (c *Coordinator) call(now time.Time, k *member.Call) {
-	route := &broker.Route{Req: k.Req, To: broker.Target{Kind: broker.ToCoordinator, Key: c.cfg.Group, KeyType: broker.KeyGroup}, MinVersion: max(k.Min, least(k.Kind)), Purpose: broker.Group, Lane: c.id,
+	route := &broker.Route{Req: k.Req, To: broker.Target{Kind: broker.ToCoordinator, Key: c.cfg.Group, KeyType: broker.KeyGroup}, MinVersion: max(k.Min, least(k.Kind)), Purpose: broker.Group, Lane: c.caller.Lane(),
 		Wait: k.Wait, Deadline: now.Add(k.Timeout), Fit: fit}
 	if k.Capped {
 		route.MaxVersion = k.Max
@@ -206,7 +208,7 @@ func (c *Coordinator) call(now time.Time, k *member.Call) {
 	route.Reply = func(r broker.Reply) {
 		c.self.Tell(&member.Answer{Call: k, Resp: r.Resp, Version: r.Version, Err: r.Err, Unsupported: errors.Is(r.Err, broker.ErrUnsupported), Closed: errors.Is(r.Err, broker.ErrClosed)})
 	}
-	c.client.Ref().Tell(route)
+	c.caller.Send(route)
 }
 
 // list asks any broker for all topics.
@@ -214,7 +216,7 @@ func (c *Coordinator) list(now time.Time) {
 	req := &msg.MetadataRequest{}
 	req.SetDefaults()
 	req.Topics, req.AllowAutoTopicCreation = nil, false
-	c.client.Ref().Tell(&broker.Route{Req: req, Deadline: now.Add(c.cfg.RequestTimeout), Fit: fit, Reply: func(r broker.Reply) {
+	c.caller.Send(&broker.Route{Req: req, Deadline: now.Add(c.cfg.RequestTimeout), Fit: fit, Reply: func(r broker.Reply) {
 		m := &member.Listed{Err: r.Err}
 		if resp, ok := r.Resp.(*msg.MetadataResponse); ok {
 			for i := range resp.Topics {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/kactor-go/kactor/actors/role"
@@ -27,7 +28,8 @@ type Fetcher struct {
 	self   role.Ref[Message]
 	stop   func(func())
 	buf    *buffer
-	id     uint64
+	caller *broker.Caller
+	over   atomic.Bool // it is closed
 	// Reset is told of every reset: what was, what is, and why. It is called on the actor and must only note or tell.
 	note func(string)
 }
@@ -48,8 +50,7 @@ func Start(under role.Spawner, client *broker.Client, cfg Config, note func(stri
 		Committed: cfg.Committed, Rack: cfg.Rack, Policy: cfg.Reset.policy, Duration: cfg.Reset.ago, RequestTimeout: cfg.RequestTimeout, BackoffFirst: cfg.RetryFirst,
 		BackoffMax: cfg.RetryMax, ReplicaAge: cfg.ReplicaAge}, client.Snapshot())
 	f.self, f.stop = role.Spawn[Message, plan.Effects](under, f.core, f.perform, (*plan.Effects).Reset, role.Options{Name: "fetcher", Failed: failed})
-	f.id = broker.NextWatch()
-	client.Ref().Tell(&broker.Watch{ID: f.id, Changed: func(s *cluster.Snapshot) { f.self.Tell(&plan.Changed{Snapshot: s}) }})
+	f.caller = client.Caller(func(s *cluster.Snapshot) { f.self.Tell(&plan.Changed{Snapshot: s}) })
 	return f, nil
 }
 
@@ -296,14 +297,18 @@ func (f *Fetcher) Close(ctx context.Context) error {
 	for _, w := range append(wake, f.buf.wait) {
 		f.world.Wake(w)
 	}
-	f.client.Ref().Tell(&broker.Watch{ID: f.id})
+	f.caller.Leave()
 	p := role.NewPromise[struct{}](f.world)
 	f.self.Tell(&plan.Close{Owner: p})
 	_, err := p.Get(ctx)
+	f.over.Store(true)
 	return err
 }
 
-// Stop ends the actor. Its requests must have come back: close the client's connections first.
+// Over says that the fetcher is closed and nobody tells its actor anything any more: it may be ended before the client's connections are.
+func (f *Fetcher) Over() bool { return f.over.Load() && f.caller.Over() }
+
+// Stop ends the actor. Its requests must have come back: see Over, or close the client's connections first.
 func (f *Fetcher) Stop(ctx context.Context) error {
 	p := role.NewPromise[struct{}](f.world)
 	f.stop(func() { p.Settle(struct{}{}, nil) })
@@ -342,7 +347,7 @@ func (f *Fetcher) perform(h *role.Handle, out *plan.Effects) {
 		req := &msg.FetchRequest{}
 		req.SetDefaults()
 		req.ReplicaID, req.SessionID, req.SessionEpoch, req.Topics = -1, e.ID, -1, []msg.FetchRequestFetchTopic{}
-		ref.Tell(&broker.Route{Req: req, To: broker.Target{Kind: broker.ToNode, Node: e.Node}, Deadline: now.Add(time.Second), Reply: func(broker.Reply) {}})
+		f.caller.Send(&broker.Route{Req: req, To: broker.Target{Kind: broker.ToNode, Node: e.Node}, Deadline: now.Add(time.Second), Reply: func(broker.Reply) {}})
 	}
 	if out.Closed != nil {
 		out.Closed.(*role.Promise[struct{}]).Settle(struct{}{}, nil)
@@ -387,7 +392,7 @@ func (f *Fetcher) fetch(now time.Time, r *plan.Request) {
 		}
 		r.Led = led
 	}
-	route := &broker.Route{Req: req, To: broker.Target{Kind: broker.ToNode, Node: r.Node}, Purpose: broker.Fetch, Lane: f.id, Wait: r.Wait,
+	route := &broker.Route{Req: req, To: broker.Target{Kind: broker.ToNode, Node: r.Node}, Purpose: broker.Fetch, Lane: f.caller.Lane(), Wait: r.Wait,
 		Deadline: now.Add(f.cfg.RequestTimeout + r.Wait), Partitions: led}
 	if r.ByName {
 		route.MaxVersion = 12
@@ -400,7 +405,7 @@ func (f *Fetcher) fetch(now time.Time, r *plan.Request) {
 		}
 		f.self.Tell(m)
 	}
-	f.client.Ref().Tell(route)
+	f.caller.Send(route)
 }
 
 // errSession says that a request of a session would go to a broker that has none: it speaks an older version than the one that opened it.
@@ -435,7 +440,7 @@ func (f *Fetcher) listOffsets(now time.Time, q *plan.Query) {
 	for i := range q.Parts {
 		addList(req, q.Parts[i].TopicPartition, q.Parts[i].LeaderEpoch, q.Parts[i].Timestamp)
 	}
-	f.client.Ref().Tell(&broker.Route{Req: req, To: broker.Target{Kind: broker.ToNode, Node: q.Node}, Deadline: now.Add(f.cfg.RequestTimeout), Fit: fitList,
+	f.caller.Send(&broker.Route{Req: req, To: broker.Target{Kind: broker.ToNode, Node: q.Node}, Deadline: now.Add(f.cfg.RequestTimeout), Fit: fitList,
 		Reply: func(r broker.Reply) {
 			m := &plan.Listed{Query: q, Version: r.Version, Err: r.Err, Fatal: errors.Is(r.Err, broker.ErrUnsupported) || errors.Is(r.Err, broker.ErrClosed)}
 			if resp, ok := r.Resp.(*msg.ListOffsetsResponse); ok {
@@ -479,7 +484,7 @@ func (f *Fetcher) check(now time.Time, q *plan.Query) {
 		req.Topics[last].Partitions = append(req.Topics[last].Partitions, msg.OffsetForLeaderEpochRequestOffsetForLeaderPartition{
 			Partition: p.Partition, CurrentLeaderEpoch: p.LeaderEpoch, LeaderEpoch: p.LastEpoch})
 	}
-	f.client.Ref().Tell(&broker.Route{Req: req, MinVersion: 3, To: broker.Target{Kind: broker.ToNode, Node: q.Node}, Deadline: now.Add(f.cfg.RequestTimeout),
+	f.caller.Send(&broker.Route{Req: req, MinVersion: 3, To: broker.Target{Kind: broker.ToNode, Node: q.Node}, Deadline: now.Add(f.cfg.RequestTimeout),
 		Reply: func(r broker.Reply) {
 			m := &plan.Checked{Query: q, Err: r.Err, Fatal: errors.Is(r.Err, broker.ErrUnsupported)}
 			if resp, ok := r.Resp.(*msg.OffsetForLeaderEpochResponse); ok {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/kactor-go/kactor/actors/role"
@@ -32,7 +33,8 @@ type Sender struct {
 	self   role.Ref[Message]
 	stop   func(func())
 	done   *completer
-	id     uint64
+	caller *broker.Caller
+	over   atomic.Bool // it is closed
 	waits  role.Waits
 }
 
@@ -77,8 +79,7 @@ func Start(under role.Spawner, client *broker.Client, cfg Config, failed func(er
 		Compress: cfg.Codec != compress.None}, s.buf, client.Snapshot())
 	s.self, s.stop = role.Spawn[Message, drain.Effects](under, &core{s.core, s.buf}, s.perform, (*drain.Effects).Reset, role.Options{Name: "sender", Failed: failed})
 	s.buf.wake, s.buf.bring = func() { s.self.Tell(&drain.Wake{}) }, func() { s.self.Assist(&drain.Wake{}) }
-	s.id = broker.NextWatch()
-	client.Ref().Tell(&broker.Watch{ID: s.id, Changed: func(snap *cluster.Snapshot) { s.self.Tell(&drain.Changed{Snapshot: snap}) }})
+	s.caller = client.Caller(func(snap *cluster.Snapshot) { s.self.Tell(&drain.Changed{Snapshot: snap}) })
 	return s, nil
 }
 
@@ -156,13 +157,17 @@ func (s *Sender) Close(ctx context.Context) error {
 		s.self.Tell(&drain.Close{Deadline: s.world.Now(), Owner: p})
 		_, _ = p.Get(context.WithoutCancel(ctx))
 	}
-	s.client.Ref().Tell(&broker.Watch{ID: s.id})
+	s.caller.Leave()
 	s.done.end()
 	_, _ = s.done.ended.Get(context.WithoutCancel(ctx))
+	s.over.Store(true)
 	return err
 }
 
-// Stop ends the actor. Its requests must have come back: close the client's connections first.
+// Over says that the sender is closed and nobody tells its actor anything any more: it may be ended before the client's connections are.
+func (s *Sender) Over() bool { return s.over.Load() && s.caller.Over() }
+
+// Stop ends the actor. Its requests must have come back: see Over, or close the client's connections first.
 func (s *Sender) Stop(ctx context.Context) error {
 	p := role.NewPromise[struct{}](s.world)
 	s.stop(func() { p.Settle(struct{}{}, nil) })
@@ -177,6 +182,7 @@ func (s *Sender) Buffered() int64 { return s.buf.credits.Used() }
 // perform carries out the effects in the order that drain.Effects documents.
 func (s *Sender) perform(h *role.Handle, out *drain.Effects) {
 	for _, b := range out.Pack {
+		s.caller.Begin()
 		h.World().Offload(func() { s.pack(b) })
 	}
 	if out.AskIdentity {
@@ -232,12 +238,13 @@ func (s *Sender) pack(b *batch.Batch) {
 	*scratch, err = b.Pack(*scratch, s.cfg.Level)
 	scratches.Put(scratch)
 	s.self.Tell(&drain.Packed{Batch: b, Err: err})
+	s.caller.End()
 }
 
 func (s *Sender) askIdentity(h *role.Handle) {
 	req := protocol.NewRequest(msg.InitProducerIdAPI).(*msg.InitProducerIdRequest)
 	req.TransactionalID, req.TransactionTimeoutMs = nil, math.MaxInt32
-	s.client.Ref().Tell(&broker.Route{Req: req, Deadline: h.World().Now().Add(s.cfg.RequestTimeout), Reply: func(r broker.Reply) {
+	s.caller.Send(&broker.Route{Req: req, Deadline: h.World().Now().Add(s.cfg.RequestTimeout), Reply: func(r broker.Reply) {
 		m := &drain.Identity{Err: r.Err, Unsupported: errors.Is(r.Err, broker.ErrUnsupported)}
 		if r.Err == nil {
 			resp := r.Resp.(*msg.InitProducerIdResponse)
@@ -276,7 +283,7 @@ func (s *Sender) send(r *drain.Request) {
 	route.Fit = s.fit
 	route.Released = func() { s.self.Tell(&drain.Released{Request: r}) }
 	route.Reply = func(reply broker.Reply) { s.answered(r, &reply) }
-	s.client.Ref().Tell(route)
+	s.caller.Send(route)
 }
 
 // fit turns batches into message sets for brokers before 0.11, and refuses what they cannot have.
