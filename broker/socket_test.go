@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -156,4 +158,36 @@ func TestNamesAreResolvedByTheDiallerIfTheSystemCannot(t *testing.T) {
 	if addrs := <-got; len(addrs) != 1 || addrs[0] != "no-such-host.invalid" {
 		t.Fatalf("%v", addrs)
 	}
+}
+
+// FuzzLink reads a stream of any bytes as frames: it ends, and no more memory is taken than what came is worth.
+func FuzzLink(f *testing.F) {
+	f.Add(append(framed(10), framed(70_000)...), uint16(1000))
+	f.Add([]byte{0, 4, 0, 0, 1, 2, 3}, uint16(1))
+	f.Add(append(framed(3), 0x7f, 0xff, 0xff, 0xff, 9), uint16(2))
+	f.Fuzz(func(t *testing.T, stream []byte, split uint16) {
+		n := NewNetwork(NetworkConfig{MaxFrame: 8 << 20}).(*network)
+		l := &link{net: n, sink: make(events, 1+len(stream)/4)}
+		l.cond.L = &l.mu
+		near, far := net.Pipe()
+		defer near.Close()
+		go func() {
+			defer far.Close()
+			for part := range slices.Chunk(stream, 1+int(split)) {
+				if _, err := far.Write(part); err != nil {
+					return
+				}
+			}
+		}()
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		err := l.read(near)
+		runtime.ReadMemStats(&after)
+		if err == nil {
+			t.Fatal("the stream has ended, and nobody says so")
+		}
+		if took, most := after.TotalAlloc-before.TotalAlloc, uint64(startFrame+1<<20+8*len(stream)); took > most {
+			t.Fatalf("%d bytes were allocated for %d", took, len(stream))
+		}
+	})
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -142,6 +143,14 @@ func (p *play) run(w *sim.World) error {
 		}
 		p.workers.Go(w, fmt.Sprintf("consumer-%d", i), func() { p.consume(ctx, client, fmt.Sprintf("consumer-%d", i), i) })
 	}
+	if rng.IntN(2) == 0 {
+		client, err := dial()
+		if err != nil {
+			return err
+		}
+		p.sending++
+		p.workers.Go(w, "hasty", func() { p.hurry(ctx, client, "hasty", span) })
+	}
 	if err := p.storm.Blow(ctx, 5+rng.IntN(36), span); err != nil {
 		return err
 	}
@@ -197,28 +206,7 @@ func (p *play) produce(ctx context.Context, client *api.Client, name string, spa
 	}
 	count := 40 + rng.IntN(80)
 	for range count {
-		topic := "five"
-		if rng.IntN(4) == 0 {
-			topic = "one"
-		}
-		send, value := p.h.Send(name, topic, rng.IntN(120))
-		record := &api.Record{Topic: topic, Value: value}
-		if rng.IntN(2) == 0 {
-			record.Key = fmt.Appendf(nil, "key-%d", rng.IntN(10))
-		}
-		done := func(placed api.Placed, err error) {
-			switch {
-			case err == nil:
-				p.h.Done(send, sim.Acked, placed.Partition, placed.Offset)
-			case errors.Is(err, api.ErrUncertain):
-				p.h.Done(send, sim.Uncertain, -1, -1)
-			default:
-				p.h.Done(send, sim.Rejected, -1, -1)
-			}
-		}
-		if err := producer.Send(ctx, record, done); err != nil {
-			p.h.Done(send, sim.Rejected, -1, -1)
-		}
+		p.send(ctx, producer, name, rng)
 		switch rng.IntN(8) {
 		case 0:
 			_ = producer.Flush(ctx)
@@ -229,6 +217,53 @@ func (p *play) produce(ctx context.Context, client *api.Client, name string, spa
 	if err := producer.Flush(ctx); err != nil {
 		p.fail("%s: flush: %w", name, err)
 	}
+}
+
+// send sends a record, and notes what becomes of it.
+func (p *play) send(ctx context.Context, producer *api.Producer, name string, rng *rand.Rand) {
+	topic := "five"
+	if rng.IntN(4) == 0 {
+		topic = "one"
+	}
+	send, value := p.h.Send(name, topic, rng.IntN(120))
+	record := &api.Record{Topic: topic, Value: value}
+	if rng.IntN(2) == 0 {
+		record.Key = fmt.Appendf(nil, "key-%d", rng.IntN(10))
+	}
+	done := func(placed api.Placed, err error) {
+		switch {
+		case err == nil:
+			p.h.Done(send, sim.Acked, placed.Partition, placed.Offset)
+		case errors.Is(err, api.ErrUncertain):
+			p.h.Done(send, sim.Uncertain, -1, -1)
+		default:
+			p.h.Done(send, sim.Rejected, -1, -1)
+		}
+	}
+	if err := producer.Send(ctx, record, done); err != nil {
+		p.h.Done(send, sim.Rejected, -1, -1)
+	}
+}
+
+// hurry sends some records and closes its client in the middle of it, without waiting.
+func (p *play) hurry(ctx context.Context, client *api.Client, name string, span time.Duration) {
+	defer func() { p.sending-- }()
+	rng := p.w.Rand()
+	producer, err := client.Producer()
+	if err != nil {
+		p.fail("%s: %w", name, err)
+		return
+	}
+	_ = p.w.Sleep(ctx, time.Duration(rng.Int64N(int64(span))))
+	for range 1 + rng.IntN(20) {
+		p.send(ctx, producer, name, rng)
+		if rng.IntN(4) == 0 {
+			_ = p.w.Sleep(ctx, time.Duration(rng.Int64N(int64(100*time.Millisecond))))
+		}
+	}
+	closing, cancel := context.WithCancel(ctx)
+	cancel()
+	_ = client.Close(closing) // it tells what it did not wait for
 }
 
 // consume reads its partitions, one way or another, until the producers are done and it has seen the ends of the logs.
@@ -270,7 +305,25 @@ func (p *play) consume(ctx context.Context, client *api.Client, name string, n i
 		if rng.IntN(10) == 0 {
 			p.pauseAWhile(ctx, consumer, parts[rng.IntN(len(parts))], read)
 		}
+		if rng.IntN(15) == 0 {
+			p.goBack(ctx, consumer, name, parts[rng.IntN(len(parts))], rng)
+		}
 	}
+}
+
+// goBack seeks to somewhere before the position, mostly into the middle of a batch.
+func (p *play) goBack(ctx context.Context, consumer *api.Consumer, name string, tp api.TopicPartition, rng *rand.Rand) {
+	now, cancel := p.w.WithTimeout(ctx, time.Second)
+	defer cancel()
+	at, err := consumer.Position(now, tp)
+	if err != nil || at == 0 {
+		return
+	}
+	to := rng.Int64N(at)
+	if err := consumer.Seek(tp, to); err != nil {
+		p.fail("seek %s to %d: %w", tp, to, err)
+	}
+	p.h.Begin(name, sim.Partition{Topic: tp.Topic, Index: tp.Partition}, to)
 }
 
 // readViews reads some records as views and leaves the loop in the middle of a batch.

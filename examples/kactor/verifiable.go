@@ -22,15 +22,21 @@ import (
 
 // events writes events.
 type events struct {
-	mu  sync.Mutex
-	out io.Writer
+	mu     *sync.Mutex // of out
+	out    io.Writer
+	member int // which of the members in this process; -1: there is one
 }
+
+func newEvents(out io.Writer) *events { return &events{new(sync.Mutex), out, -1} }
 
 func (e *events) emit(name string, fields map[string]any) {
 	if fields == nil {
 		fields = map[string]any{}
 	}
 	fields["name"], fields["timestamp"] = name, time.Now().UnixMilli()
+	if e.member >= 0 {
+		fields["member"] = e.member
+	}
 	line, err := json.Marshal(fields)
 	if err != nil {
 		line = fmt.Appendf(nil, `{"name":"tool_error","message":%q}`, err)
@@ -112,7 +118,7 @@ func verifiableProducer(ctx context.Context, args []string, out, errs io.Writer)
 	if err != nil {
 		return err
 	}
-	e := &events{out: out}
+	e := newEvents(out)
 	e.emit("startup_complete", nil)
 	var acked int64 // the completions' alone
 	begun := time.Now()
@@ -183,6 +189,7 @@ func verifiableConsumer(ctx context.Context, args []string, out, errs io.Writer)
 	auto := f.Bool("enable-autocommit", false, "commit automatically")
 	reset := f.String("reset-policy", "earliest", "`POLICY`: earliest, latest or none")
 	strategy := f.String("assignment-strategy", "", "`ASSIGNOR` of a classic group")
+	members := f.Int("members", 1, "`N` members in this process; events name theirs (not an argument of Kafka's own)")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
@@ -201,14 +208,31 @@ func verifiableConsumer(ctx context.Context, args []string, out, errs io.Writer)
 	}
 	if *session >= 0 && properties["group.protocol"] != "consumer" {
 		properties["session.timeout.ms"] = strconv.Itoa(*session)
-		properties["heartbeat.interval.ms"] = strconv.Itoa(max(1, min(3000, *session/3)))
+		if properties["heartbeat.interval.ms"] == "" {
+			properties["heartbeat.interval.ms"] = strconv.Itoa(max(1, min(3000, *session/3)))
+		}
 	}
 	client, err := api.Dial(ctx, api.Properties(properties))
 	if err != nil {
 		return err
 	}
 	defer client.Close(context.WithoutCancel(ctx))
-	e := &events{out: out}
+	e := newEvents(out)
+	if *members < 2 {
+		return v.member(ctx, client, *group, e, *verbose, !*auto)
+	}
+	ended := make(chan error, *members)
+	for i := range *members {
+		go func() { ended <- v.member(ctx, client, *group, &events{e.mu, out, i}, *verbose, !*auto) }()
+	}
+	for range *members {
+		err = errors.Join(err, <-ended)
+	}
+	return err
+}
+
+// member is a member of the group until ctx ends.
+func (v *verifiable) member(ctx context.Context, client *api.Client, group string, e *events, verbose, commits bool) error {
 	partitions := func(name string) func(context.Context, []api.TopicPartition) {
 		return func(_ context.Context, parts []api.TopicPartition) {
 			list := []map[string]any{}
@@ -218,12 +242,12 @@ func verifiableConsumer(ctx context.Context, args []string, out, errs io.Writer)
 			e.emit(name, map[string]any{"partitions": list})
 		}
 	}
-	consumer, err := client.Consumer(*group, api.OnRebalance(api.RebalanceListener{Assigned: partitions("partitions_assigned"), Revoked: partitions("partitions_revoked")}), api.Topics(v.topic))
+	consumer, err := client.Consumer(group, api.OnRebalance(api.RebalanceListener{Assigned: partitions("partitions_assigned"), Revoked: partitions("partitions_revoked")}), api.Topics(v.topic))
 	if err != nil {
 		return err
 	}
 	e.emit("startup_complete", nil)
-	err = v.consume(ctx, consumer, e, *verbose, !*auto)
+	err = v.consume(ctx, consumer, e, verbose, commits)
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()
 	err = errors.Join(err, consumer.Close(closing))

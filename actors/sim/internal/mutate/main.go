@@ -35,6 +35,10 @@ var ofGroups = []mutation{
 		"c.fetcher.Unassign(r.Revoke...)\n\t}\n\tif len(r.Assign) > 0 {\n\t\tc.fetcher.Hold(r.Assign...)", "_ = r.Revoke\n\t}\n\tif len(r.Assign) > 0 {\n\t\t_ = c.begin(r.Assign, c.fetcher.Assignment(), fetcher.AtDefault)"},
 	{"commit of the record at hand", "api/group.go",
 		"if hand.each {", "if false {"},
+	{"partitions kept in an eager rebalance", "coordinator/internal/member/classic.go",
+		"give := slices.Clone(c.owned)\n", "give := slices.Clone(c.owned[:0])\n"},
+	{"nothing told of what was lost", "coordinator/internal/member/member.go",
+		"case len(c.owned) > 0:\n\t\tc.offer(&Rebalance{Lost: true", "case len(c.owned) > 1000:\n\t\tc.offer(&Rebalance{Lost: true"},
 }
 
 var mutations = []mutation{
@@ -62,6 +66,20 @@ var mutations = []mutation{
 		"if first && b.Numbered", "if b.Numbered"},
 	{"records left in the memory of the answer", "fetcher/chunk.go",
 		"c.it.Own()\n\t\t}\n\t\treturn true", "}\n\t\treturn true"},
+	{"what expires in flight told as rejected", "sender/internal/drain/send.go",
+		"b.Maybe = true\n\t\t\tc.settle(", "c.settle("},
+	{"call that was moved answered twice", "broker/internal/conn/conn.go",
+		"m.ghost = true\n\t\t\tc.end(now, m, End{Err: ErrMoved", "c.end(now, m, End{Err: ErrMoved"},
+	{"position at the last record instead of behind it", "fetcher/internal/plan/fetch.go",
+		"p.offset = end + 1", "p.offset = max(p.offset, end)"},
+	{"what is in flight at the end told as rejected", "sender/internal/drain/drain.go",
+		"for _, b := range p.flight {\n\t\t\tc.settle(b, -1, -1, fmt.Errorf(\"%w: %w\", ErrUncertain, err), out)", "for _, b := range p.flight {\n\t\t\tc.settle(b, -1, -1, err, out)"},
+	{"records before the position given out", "fetcher/chunk.go",
+		"if v.Offset >= c.from {", "if c.buf != nil {"},
+	{"answer of another position taken", "fetcher/internal/plan/fetch.go",
+		"p.flight != m.Request.flight || p.state != Fetching || p.offset != p.wanted", "p.state != Fetching"},
+	{"reset to the wrong end", "fetcher/internal/plan/reset.go",
+		"case c.cfg.Policy == ResetEarliest:\n\t\treturn earliest", "case c.cfg.Policy == ResetEarliest:\n\t\treturn latest"},
 }
 
 func main() {
