@@ -5,6 +5,7 @@
 //
 //	broker.go   what the cluster actor takes       cluster.go  the cluster actor     internal/meta  its pure core
 //	config.go   settings, Kafka's defaults         conn.go     the connection actor  internal/conn  its pure core
+//	caller.go   a role as the cluster actor knows it
 //	errors.go   CallError, and why calls end       socket.go   TCP and TLS: dialling, a reader and a writer for each connection
 //
 // A connection never repeats a request; who asked decides, with the help of Sent. Connections are kept apart by purpose, so that a fetch which the

@@ -5,7 +5,8 @@
 //
 //	fetcher.go    Config, Fetcher: assign, seek, pause, take
 //	buffer.go     what was fetched and is not taken; positions of the application
-//	chunk.go      the records of one answer, decoded while they are read
+//	chunk.go      the records of one answer, decoded while they are read; ahead.go: what is decompressed before the reader comes to it
+//	frame.go      the memory of an answer, counted
 //	offsets.go    beginning and end offsets, offsets for times
 //	actor.go      the actor: performs the core's effects
 //	internal/plan, internal/session   the pure core; fetch sessions
