@@ -99,6 +99,8 @@ type Route struct {
 	Released func()
 	// Reply is called exactly once, on an actor: it must only tell.
 	Reply func(Reply)
+
+	caller *Caller // who has sent it, if that is known
 }
 
 // Led is a partition and the leader epoch under which it was asked for.
@@ -123,8 +125,8 @@ type Refresh struct {
 	Topics []string
 	// Why, for logs.
 	Why string
-	// Suspect is a node whose answers led to this; metadata is asked elsewhere. cluster.NoNode: none. (The zero value is node 0: set it.)
-	Suspect int32
+	// Except is a node that is not to be asked, because it is what it says that is in doubt, unless it is the only one. cluster.NoNode: none. (The zero value is node 0: set it.)
+	Except int32
 	// Reply, if not nil, is called with the first snapshot that came from a request sent after this message, or with the error.
 	Reply func(*cluster.Snapshot, error)
 }

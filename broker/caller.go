@@ -12,6 +12,7 @@ type Caller struct {
 	client *Client
 	id     uint64
 	open   atomic.Int64
+	left   atomic.Bool // Leave was called
 	gone   atomic.Bool
 }
 
@@ -28,6 +29,7 @@ func (k *Caller) Lane() uint64 { return k.id }
 // Send sends a request to the cluster actor.
 func (k *Caller) Send(r *Route) {
 	reply := r.Reply
+	r.caller = k
 	k.Begin()
 	r.Reply = func(p Reply) {
 		reply(p)
@@ -51,6 +53,7 @@ func (k *Caller) End() { k.open.Add(-1) }
 
 // Leave ends the watch, and the connections of the lane.
 func (k *Caller) Leave() {
+	k.left.Store(true)
 	k.client.self.Tell(&Watch{ID: k.id, Gone: func() { k.gone.Store(true) }})
 }
 

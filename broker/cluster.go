@@ -15,7 +15,7 @@ import (
 	"github.com/kactor-go/kactor/protocol/msg"
 )
 
-// Hooks are told what happens, on actors: they must only note or tell. Any may be nil.
+// Hooks are told what happens, on actors: they must only note or tell. Any may be nil. One that panics is reported to the world, which logs it, and passed over.
 type Hooks struct {
 	Changed   func(*cluster.Snapshot)
 	Suspect   func(node int32)
@@ -75,8 +75,18 @@ func Start(under role.Spawner, cfg Config, hooks Hooks, failed func(error)) (*Cl
 
 func (c *Client) slow(step string, took time.Duration) {
 	if c.hooks.Slow != nil {
-		c.hooks.Slow(step, took)
+		c.hook("Slow", func() { c.hooks.Slow(step, took) })
 	}
+}
+
+// hook calls one of the user's functions: a panic in it must not take an actor along.
+func (c *Client) hook(name string, f func()) {
+	defer func() {
+		if r := recover(); r != nil {
+			c.world.Report(fmt.Errorf("hook %s panicked: %v", name, r))
+		}
+	}()
+	f()
 }
 
 // Ref is the address of the cluster actor.
@@ -144,7 +154,7 @@ func (c *Client) Step(now time.Time, m Message, out *meta.Effects) {
 		t := meta.Target{Kind: uint8(m.To.Kind), Node: m.To.Node, Topic: m.To.Topic, Partition: m.To.Partition, Key: m.To.Key, KeyType: m.To.KeyType}
 		c.core.Step(now, &meta.Route{Target: t, Deadline: m.Deadline, Owner: m}, out)
 	case *Refresh:
-		r := &meta.Refresh{Topics: m.Topics, Suspect: m.Suspect}
+		r := &meta.Refresh{Topics: m.Topics, Except: m.Except}
 		if m.Reply != nil {
 			r.Owner = m
 		}
@@ -166,7 +176,7 @@ func (c *Client) Step(now time.Time, m Message, out *meta.Effects) {
 		c.core.Step(now, &meta.Down{Peer: m.peer, Err: m.err}, out)
 	case *late:
 		if c.hooks.Suspect != nil {
-			c.hooks.Suspect(m.peer)
+			c.hook("Suspect", func() { c.hooks.Suspect(m.peer) })
 		}
 		c.core.Step(now, &meta.Late{Peer: m.peer}, out)
 	case *ended:
@@ -265,7 +275,7 @@ func (c *Client) perform(h *role.Handle, out *meta.Effects) {
 			w.Changed(out.Publish)
 		}
 		if c.hooks.Changed != nil {
-			c.hooks.Changed(out.Publish)
+			c.hook("Changed", func() { c.hooks.Changed(out.Publish) })
 		}
 	}
 	c.suspected.Store(int32(c.core.Suspects()))
@@ -346,7 +356,12 @@ func (c *Client) place(h *role.Handle, peer cluster.Node, r *Route) {
 	if len(r.Partitions) > 0 {
 		call.Moved = func() bool { return c.moved(peer.ID, r.Partitions) }
 	}
-	c.connection(h, peer, r.Purpose, r.Lane).self.Tell(call)
+	k := c.connection(h, peer, r.Purpose, r.Lane)
+	k.self.Tell(call)
+	if r.Lane != 0 && r.caller != nil && r.caller.left.Load() { // sent before its caller left: a connection of its own must not outlive it
+		k.leaving = true
+		k.self.Tell(&conn.Close{Deadline: r.Deadline})
+	}
 }
 
 // moved tells whether one of the partitions has a leader of a higher epoch elsewhere: then the old leader is fenced.
@@ -476,6 +491,6 @@ func Metadata(ctx context.Context, c *Client, topics ...string) (*cluster.Snapsh
 		return nil, err
 	}
 	defer done()
-	c.self.Tell(&Refresh{Topics: topics, Suspect: cluster.NoNode, Why: "a caller asks", Reply: func(s *cluster.Snapshot, err error) { p.Settle(s, err) }})
+	c.self.Tell(&Refresh{Topics: topics, Except: cluster.NoNode, Why: "a caller asks", Reply: func(s *cluster.Snapshot, err error) { p.Settle(s, err) }})
 	return p.Get(ctx)
 }

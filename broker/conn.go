@@ -82,7 +82,7 @@ func (k *connection) perform(h *role.Handle, out *conn.Effects) {
 		k.client.self.Tell(&up{k.peer.ID})
 	}
 	if out.Throttle > 0 && k.client.hooks.Throttled != nil {
-		k.client.hooks.Throttled(k.peer.ID, out.Throttle)
+		k.client.hook("Throttled", func() { k.client.hooks.Throttled(k.peer.ID, out.Throttle) })
 	}
 	if out.Finished && !k.over {
 		k.over = true

@@ -85,7 +85,7 @@ func (c *Coordinator) perform(h *role.Handle, out *member.Effects) {
 	}
 	if len(out.Refresh) > 0 {
 		slices.Sort(out.Refresh)
-		ref.Tell(&broker.Refresh{Topics: slices.Compact(slices.Clone(out.Refresh)), Suspect: cluster.NoNode, Why: "a group reads them"})
+		ref.Tell(&broker.Refresh{Topics: slices.Compact(slices.Clone(out.Refresh)), Except: cluster.NoNode, Why: "a group reads them"})
 	}
 	if out.List {
 		c.list(now)

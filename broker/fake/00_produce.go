@@ -50,7 +50,7 @@ func (c *Cluster) producePartition(q *call, t *topic, acks int16, in *msg.Produc
 			resp.NodeEndpoints = append(resp.NodeEndpoints, msg.ProduceResponseNodeEndpoint{NodeID: n.id, Host: host, Port: port})
 		}
 	}
-	if code == protocol.None && acks == -1 && len(p.isr) < c.cfg.MinISR {
+	if code == protocol.None && (acks == -1 && len(p.isr) < c.cfg.MinISR || q.conn.node.alone != nil) {
 		code = protocol.NotEnoughReplicas
 	}
 	if code == protocol.None && acks != 0 && acks != 1 && acks != -1 {

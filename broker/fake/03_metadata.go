@@ -15,7 +15,7 @@ func (c *Cluster) metadata(q *call) {
 	resp := &msg.MetadataResponse{ClusterID: wire.Ptr(c.id), ControllerID: c.controller}
 	resp.ClusterAuthorizedOperations = -2147483648
 	for _, n := range c.nodes {
-		if n.fenced || n.down {
+		if (n.fenced || n.down) && n != q.conn.node {
 			continue
 		}
 		host, port := c.cfg.Host(n.id)
@@ -27,8 +27,11 @@ func (c *Cluster) metadata(q *call) {
 	}
 	injected := c.injected(q.Key)
 	topics := c.topics
-	if q.conn.node.stale != nil {
-		topics = q.conn.node.stale
+	switch n := q.conn.node; {
+	case n.alone != nil:
+		topics = n.alone
+	case n.stale != nil:
+		topics = n.stale
 	}
 	if req.Topics == nil || q.Version == 0 && len(req.Topics) == 0 {
 		for _, t := range topics {

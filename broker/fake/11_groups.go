@@ -263,7 +263,7 @@ func (c *Cluster) joinGroup(q *call) {
 	c.completeJoin(g)
 }
 
-// takeOver lets a static member go on under a new id. If it says what it said before, the group does not notice (KIP-345, KIP-814).
+// takeOver lets a static member go on under a new id. The group does not notice, unless it must have another protocol then (KIP-345, KIP-814).
 func (c *Cluster) takeOver(g *group, m *classicMember, q *call, req *msg.JoinGroupRequest) {
 	k := &g.classic
 	old := m.id
@@ -278,14 +278,18 @@ func (c *Cluster) takeOver(g *group, m *classicMember, q *call, req *msg.JoinGro
 		}()
 	}
 	m.id = m.instance + "-" + c.memberID(q)
-	if k.leader == old {
+	led := k.leader == old
+	if led {
 		k.leader = m.id
 	}
-	same := m.same(req)
 	m.update(req)
 	m.expires = c.now.Add(m.session)
-	if k.state == groupStable && same {
-		c.reply(q, c.joinAnswer(g, m, q, q.Version >= 9))
+	if k.state == groupStable && k.vote() == k.protocol {
+		resp := c.joinAnswer(g, m, q, q.Version >= 9)
+		if led && q.Version < 9 { // it must not divide, and cannot be told so: it is told that another leads
+			resp.Leader, resp.Members = old, []msg.JoinGroupResponseJoinGroupResponseMember{}
+		}
+		c.reply(q, resp)
 		return
 	}
 	m.join = q

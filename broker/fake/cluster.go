@@ -63,6 +63,7 @@ type node struct {
 	delay    time.Duration
 	throttle time.Duration
 	stale    []*topic // what it tells as metadata, frozen; nil: the truth
+	alone    []*topic // what it has when it is cut off from the other brokers; nil: it is not
 	sessions []*session
 }
 
@@ -256,8 +257,9 @@ type call struct {
 	conn   *conn
 	id     int32 // correlation
 	client string
-	lose   bool // the answer is dropped, the connection stays
-	cut    bool // the connection is cut instead of the answer
+	lose   bool          // the answer is dropped, the connection stays
+	cut    bool          // the connection is cut instead of the answer
+	code   protocol.Code // is answered although it was appended
 	delay  time.Duration
 }
 
@@ -296,6 +298,9 @@ func (c *Cluster) reply(q *call, m protocol.Response) {
 	case q.lose || m == nil:
 		r = nil
 	default:
+		if p, ok := m.(*msg.ProduceResponse); ok && q.code != protocol.None {
+			deny(p, q.code)
+		}
 		frame, err := protocol.AppendResponse(nil, m, q.Version, q.id)
 		if err != nil {
 			panic("fake: " + err.Error()) // an answer that cannot be written is a bug of this package
@@ -314,6 +319,17 @@ func (c *Cluster) reply(q *call, m protocol.Response) {
 		return -1
 	})
 	c.later = slices.Insert(c.later, i, d)
+}
+
+// deny says of what was appended that it was not, or not surely.
+func deny(m *msg.ProduceResponse, code protocol.Code) {
+	for i := range m.Responses {
+		for k := range m.Responses[i].PartitionResponses {
+			if a := &m.Responses[i].PartitionResponses[k]; a.ErrorCode == 0 {
+				a.ErrorCode, a.BaseOffset, a.LogAppendTimeMs = int16(code), -1, -1
+			}
+		}
+	}
 }
 
 // finish sends an answer and goes on with the connection.
@@ -396,6 +412,11 @@ func (c *Cluster) led(q *call, t *topic, index int32) (*partition, protocol.Code
 		return nil, protocol.UnknownTopicOrPartition
 	}
 	p := t.partitions[index]
+	for _, o := range q.conn.node.alone {
+		if o.id == t.id && int(index) < len(o.partitions) {
+			p = o.partitions[index]
+		}
+	}
 	if p.leader != q.Node {
 		return p, protocol.NotLeaderOrFollower
 	}

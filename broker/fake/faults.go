@@ -16,6 +16,7 @@ type Action struct {
 	LoseReply bool              // handle it, but never answer
 	Cut       bool              // handle it, but cut the connection instead of the answer
 	Delay     time.Duration     // answer so much later
+	Code      protocol.Code     // of produce requests: append the records, and answer this all the same
 }
 
 type seizure struct {
@@ -41,7 +42,7 @@ func (c *Cluster) seize(q *call) bool {
 			continue
 		}
 		a := s.fn(q.Request)
-		q.lose, q.cut, q.delay = a.LoseReply, a.Cut, a.Delay
+		q.lose, q.cut, q.delay, q.code = a.LoseReply, a.Cut, a.Delay, a.Code
 		switch {
 		case a.Reply != nil:
 			c.reply(q, a.Reply)
@@ -73,7 +74,7 @@ func (c *Cluster) Stop(now time.Time, id int32) {
 	if n == nil || n.down {
 		return
 	}
-	n.down, n.paused, n.sessions, n.stale = true, false, nil, nil
+	n.down, n.paused, n.sessions, n.stale, n.alone = true, false, nil, nil, nil
 	for _, k := range c.connsOf(n) {
 		c.hangUp(k)
 	}
@@ -106,7 +107,9 @@ func (c *Cluster) Resume(now time.Time, id int32) {
 		return
 	}
 	n.paused = false
-	c.admit(n)
+	if n.alone == nil {
+		c.admit(n)
+	}
 	for _, k := range c.connsOf(n) {
 		c.serve(k)
 	}
@@ -248,14 +251,43 @@ func (c *Cluster) FreezeMetadata(id int32) {
 	if n == nil {
 		return
 	}
-	n.stale = []*topic{}
+	n.stale = c.picture()
+}
+
+// picture is a copy of all topics as they are now.
+func (c *Cluster) picture() []*topic {
+	out := []*topic{}
 	for _, t := range c.topics {
 		f := *t
 		f.partitions = nil
 		for _, p := range t.partitions {
-			f.partitions = append(f.partitions, &partition{index: p.index, replicas: p.replicas, isr: slices.Clone(p.isr), leader: p.leader, epoch: p.epoch})
+			q := *p
+			q.isr = slices.Clone(p.isr)
+			f.partitions = append(f.partitions, &q)
 		}
-		n.stale = append(n.stale, &f)
+		out = append(out, &f)
+	}
+	return out
+}
+
+// Isolate cuts a broker off from the others, but not from its clients, until Join: after the session time-out others lead in its place, but it does not know. It tells the leaders of this moment, refuses records, because
+// it has no replicas in sync, and gives out those that were there, without an error. Before 2.1 metadata has no leader epochs, and nobody can tell which of two leaders is the new one: nothing happens then.
+func (c *Cluster) Isolate(now time.Time, id int32) {
+	c.advance(now)
+	if n := c.node(id); n != nil && !n.down && n.alone == nil && c.atLeast("2.1") {
+		n.alone = c.picture()
+		c.expel(n)
+	}
+}
+
+// Join ends Isolate.
+func (c *Cluster) Join(now time.Time, id int32) {
+	c.advance(now)
+	if n := c.node(id); n != nil && n.alone != nil {
+		n.alone = nil
+		if !n.paused {
+			c.admit(n)
+		}
 	}
 }
 

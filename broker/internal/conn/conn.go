@@ -118,7 +118,7 @@ type Effects struct {
 	Ends      []End
 	Up        bool  // the versions are known and the connection is ready
 	Down      error // the connection failed, or could not be made
-	Late      bool  // an answer is late: the broker is suspect
+	Late      bool  // an answer is late, or a connection: the broker is suspect
 	Alive     bool  // an answer came
 	Throttle  time.Duration
 	Finished  bool // closed, and nothing is left
@@ -188,6 +188,7 @@ type Core struct {
 	addrs    []string
 	next     int // which address comes next
 	setupBy  time.Time
+	lateBy   time.Time // a connection that does not come about makes the broker suspect, as an answer does that does not come
 	retryAt  time.Time
 	failures int
 	lastErr  error
@@ -304,6 +305,7 @@ func (c *Core) drive(now time.Time, out *Effects) {
 		c.gen++
 		out.Gen = c.gen
 		c.setupBy = now.Add(c.cfg.SetupTimeout)
+		c.lateBy, c.suspect = now.Add(c.cfg.LateFloor), false
 		if addr, err := netip.ParseAddr(c.cfg.Host); err == nil { // nothing to look up
 			c.become(Resolving)
 			c.resolved(now, &Resolved{Gen: c.gen, Addrs: []string{addr.String()}}, out)
@@ -409,7 +411,7 @@ func (c *Core) askVersions(now time.Time, version int16, out *Effects) {
 
 func (c *Core) ready(now time.Time, out *Effects) {
 	c.become(Ready)
-	c.failures, c.lastErr, c.retryAt = 0, nil, time.Time{}
+	c.failures, c.lastErr, c.retryAt, c.suspect = 0, nil, time.Time{}, false
 	c.lastUse = now
 	out.Up = true
 }
@@ -549,9 +551,16 @@ func (c *Core) negotiated(now time.Time, frame []byte, out *Effects) {
 	c.ready(now, out)
 }
 
+// hangUp closes the link. What was to be sent on it by the same step is not sent: the step may have taken long, or come late.
+func hangUp(out *Effects) {
+	out.CloseLink = true
+	clear(out.Send)
+	out.Send = out.Send[:0]
+}
+
 // broken deals with the loss of the link.
 func (c *Core) broken(now time.Time, err error, out *Effects) {
-	out.CloseLink = true
+	hangUp(out)
 	switch c.state {
 	case Dialling:
 		if c.next < len(c.addrs) {
@@ -588,7 +597,7 @@ func (c *Core) failFlight(now time.Time, err error, out *Effects) {
 // failSetup ends an attempt to connect. Who waits is told: another broker may do.
 func (c *Core) failSetup(now time.Time, err error, out *Effects) {
 	phase := c.state.String()
-	out.CloseLink = true
+	hangUp(out)
 	c.become(Idle)
 	c.gen++
 	c.failures++
@@ -638,11 +647,13 @@ func (c *Core) expire(now time.Time, out *Effects) {
 	case Resolving, Dialling, Negotiating:
 		if !now.Before(c.setupBy) {
 			c.broken(now, fmt.Errorf("%w: connection set-up took more than %s", ErrTimeout, c.cfg.SetupTimeout), out)
+		} else if !c.suspect && !now.Before(c.lateBy) {
+			c.suspect, out.Late = true, true
 		}
 	case Ready:
 		c.expireFlight(now, out)
 		if c.state == Ready && len(c.flight) == 0 && len(c.waiting) == 0 && c.cfg.MaxIdle > 0 && now.Sub(c.lastUse) >= c.cfg.MaxIdle {
-			out.CloseLink = true
+			hangUp(out)
 			c.become(Idle)
 			c.gen++
 			c.retryAt = time.Time{}
@@ -690,7 +701,7 @@ func (c *Core) shut(now time.Time, err error, out *Effects) {
 	phase := c.state.String()
 	c.become(Closed)
 	c.gen++
-	out.CloseLink = true
+	hangUp(out)
 	c.failFlight(now, err, out)
 	waiting := c.waiting
 	c.waiting = nil
@@ -731,6 +742,9 @@ func (c *Core) Next() time.Time {
 		}
 	case Resolving, Dialling, Negotiating:
 		add(c.setupBy)
+		if !c.suspect {
+			add(c.lateBy)
+		}
 	case Ready:
 		for i, m := range c.flight {
 			add(m.Deadline)

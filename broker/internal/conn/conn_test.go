@@ -240,6 +240,26 @@ func TestALateAnswerMakesTheBrokerSuspectAndALostOneCostsTheConnection(t *testin
 	}
 }
 
+// TestAConnectionThatDoesNotComeAboutMakesTheBrokerSuspect has a broker that is asked for the first time when it stands still already: its partitions may move, and what waits for it with them.
+func TestAConnectionThatDoesNotComeAboutMakesTheBrokerSuspect(t *testing.T) {
+	b := newBench(t, nil)
+	moved := false
+	b.step(b.call(func(m *Call) { m.Moved = func() bool { return moved } }))
+	if next := b.c.Next(); next.Sub(b.now) != time.Second {
+		t.Fatalf("looks again after %s", next.Sub(b.now))
+	}
+	if out := b.later(time.Second); !out.Late || out.CloseLink {
+		t.Fatalf("after a second: %+v", out)
+	}
+	if out := b.later(time.Second); out.Late {
+		t.Fatal("it is told twice")
+	}
+	moved = true
+	if out := b.step(&Moved{}); len(out.Ends) != 1 || !errors.Is(out.Ends[0].Err, ErrMoved) || out.Ends[0].Sent {
+		t.Fatalf("when it has moved: %+v", out)
+	}
+}
+
 func TestWhatMayBeHeldBackIsNotLate(t *testing.T) {
 	b := newBench(t, nil)
 	f := b.ready(b.call())
@@ -514,4 +534,18 @@ func TestIllegalTransitionsPanic(t *testing.T) {
 		}
 	}()
 	newBench(t, nil).c.become(Ready)
+}
+
+// TestALinkThatOpensTooLateIsClosed has a process that stood still: the link is open, and the time to close it over, in one step.
+func TestALinkThatOpensTooLateIsClosed(t *testing.T) {
+	b := newBench(t, nil)
+	b.step(b.call())
+	b.step(&Resolved{Gen: b.c.gen, Addrs: []string{"10.0.0.1"}})
+	b.step(&Close{Deadline: b.now.Add(time.Second)})
+	b.now = b.now.Add(2 * time.Second)
+	out := b.step(&Opened{Gen: b.c.gen})
+	b.state(Closed)
+	if !out.CloseLink || len(out.Send) != 0 {
+		t.Errorf("link closed: %v, and %d frames are to be sent", out.CloseLink, len(out.Send))
+	}
 }

@@ -56,7 +56,7 @@ func (c *Core) driveCoordinators(now time.Time, out *Effects) {
 		if !k.wanted || k.asked || now.Before(k.retryAt) {
 			continue
 		}
-		p := c.otherPeer(now, &k.patience, k.peer)
+		p := c.otherPeer(now, &k.patience, k.peer, nobody)
 		if p == nil {
 			k.retryAt = now.Add(c.cfg.BackoffFirst)
 			continue

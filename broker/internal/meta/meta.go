@@ -73,9 +73,9 @@ type (
 	}
 	// Refresh asks for new metadata.
 	Refresh struct {
-		Topics  []string
-		Suspect int32
-		Owner   any // nil: nobody waits
+		Topics []string
+		Except int32 // who is not to be asked
+		Owner  any   // nil: nobody waits
 	}
 	// Metadata answers AskMetadata.
 	Metadata struct {
@@ -204,6 +204,7 @@ type Core struct {
 // New makes the core of a cluster of which only addresses are known.
 func New(cfg Config) *Core {
 	c := &Core{cfg: cfg, snap: cluster.New(cluster.Snapshot{Controller: cluster.NoNode})}
+	c.refresh.except = nobody
 	c.bootstrap()
 	return c
 }
@@ -395,7 +396,7 @@ func (c *Core) miss(now time.Time, t Target) {
 // nobody is no broker's id; those of bootstrap addresses are negative.
 const nobody = math.MinInt32
 
-// anyPeer gives the least busy broker that answers; failing that, one that may be tried. Not is the last to be taken.
+// anyPeer gives the least busy broker that answers; failing that, one that may be tried. Not is the last to be taken of those that may be.
 func (c *Core) anyPeer(now time.Time, not int32) *peer {
 	var best *peer
 	score := func(p *peer) int {
@@ -409,8 +410,11 @@ func (c *Core) anyPeer(now time.Time, not int32) *peer {
 		if p.ID == not {
 			s += 1000000
 		}
+		if p.ID == c.refresh.peer { // each in turn: one may be cut off from the others, and not know what has changed
+			s++
+		}
 		if now.Before(p.retryAt) {
-			s += 10000
+			s += 10000000
 		}
 		return s
 	}

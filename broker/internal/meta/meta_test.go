@@ -67,7 +67,7 @@ func metadata(leaders, epochs []int32) *msg.MetadataResponse {
 // known brings the core to know the cluster with topic "a".
 func (b *bench) known() *bench {
 	b.t.Helper()
-	out := b.step(&Refresh{Topics: []string{"a"}, Suspect: cluster.NoNode})
+	out := b.step(&Refresh{Topics: []string{"a"}, Except: cluster.NoNode})
 	if out.Metadata == nil {
 		b.t.Fatal("metadata is not asked for")
 	}
@@ -138,7 +138,7 @@ func TestLeadersNeverGoBack(t *testing.T) {
 	}
 	b.step(&Hint{TopicPartition: cluster.TopicPartition{Topic: "a", Partition: 0}, Leader: 2, Epoch: 6})
 	b.step(&Hint{TopicPartition: cluster.TopicPartition{Topic: "a", Partition: 0}, Leader: 9, Epoch: 9}) // a node nobody knows
-	b.step(&Refresh{Suspect: cluster.NoNode})
+	b.step(&Refresh{Except: cluster.NoNode})
 	b.later(time.Second)
 	b.step(&Metadata{Resp: metadata([]int32{1, 2}, []int32{5, 7}), Version: 12})
 	if node, epoch := b.c.Snapshot().Leader("a", 0); node != 3 || epoch != 6 {
@@ -151,7 +151,7 @@ func TestLeadersNeverGoBack(t *testing.T) {
 
 func TestATopicThatIsUnknownForAMomentKeepsItsPartitions(t *testing.T) {
 	b := newBench(t, nil).known()
-	b.step(&Refresh{Suspect: cluster.NoNode})
+	b.step(&Refresh{Except: cluster.NoNode})
 	b.later(time.Second)
 	m := metadata(nil, nil)
 	m.Topics[0].ErrorCode = int16(protocol.UnknownTopicOrPartition)
@@ -165,10 +165,10 @@ func TestATopicThatIsUnknownForAMomentKeepsItsPartitions(t *testing.T) {
 func TestWishesAreOneRequest(t *testing.T) {
 	b := newBench(t, nil).known()
 	b.now = b.now.Add(time.Minute)
-	if out := b.step(&Refresh{Topics: []string{"b"}, Suspect: cluster.NoNode, Owner: "first"}); out.Metadata == nil {
+	if out := b.step(&Refresh{Topics: []string{"b"}, Except: cluster.NoNode, Owner: "first"}); out.Metadata == nil {
 		t.Fatal("not asked")
 	}
-	if out := b.step(&Refresh{Topics: []string{"c"}, Suspect: cluster.NoNode, Owner: "second"}); out.Metadata != nil {
+	if out := b.step(&Refresh{Topics: []string{"c"}, Except: cluster.NoNode, Owner: "second"}); out.Metadata != nil {
 		t.Fatal("asked twice at a time")
 	}
 	out := b.step(&Metadata{Resp: metadata([]int32{1}, []int32{5}), Version: 12})
@@ -191,6 +191,35 @@ func TestMetadataIsRefreshedWhenItIsOld(t *testing.T) {
 	}
 	if out := b.later(5 * time.Minute); out.Metadata == nil {
 		t.Fatal("not asked")
+	}
+}
+
+// TestATopicThatIsNotThereIsAskedForAgain has a topic that a broker does not know, as one that was created a moment ago: who has subscribed to it must not wait for metadata.max.age.ms.
+func TestATopicThatIsNotThereIsAskedForAgain(t *testing.T) {
+	b := newBench(t, nil).known()
+	lacking := func() *msg.MetadataResponse {
+		m := metadata([]int32{1, 2}, []int32{5, 5})
+		m.Topics = append(m.Topics, msg.MetadataResponseMetadataResponseTopic{Name: wire.Ptr("b"), ErrorCode: int16(protocol.UnknownTopicOrPartition)})
+		return m
+	}
+	b.later(time.Second)
+	b.step(&Refresh{Topics: []string{"b"}, Except: cluster.NoNode})
+	var waits []time.Duration
+	for range 10 {
+		if b.out.Metadata == nil {
+			t.Fatal("metadata is not asked for")
+		}
+		b.step(&Metadata{Resp: lacking(), Version: 12})
+		next := b.c.Next()
+		waits = append(waits, next.Sub(b.now))
+		b.later(next.Sub(b.now))
+	}
+	if waits[0] != 100*time.Millisecond || waits[1] != 200*time.Millisecond || waits[9] != 10*time.Second {
+		t.Errorf("asked again after %v", waits)
+	}
+	b.step(&Metadata{Resp: metadata([]int32{1, 2}, []int32{5, 5}), Version: 12})
+	if out := b.later(time.Minute); out.Metadata != nil {
+		t.Error("asked for again although it is there")
 	}
 }
 
@@ -242,7 +271,7 @@ func TestAQuestionIsAskedElsewhereAlsoWhenAllAreSuspect(t *testing.T) {
 	b.step(&Metadata{Resp: metadata([]int32{1, 2}, []int32{5, 5}), Version: 12})
 	b.now = b.now.Add(time.Second)
 	var asked []int32
-	out := b.step(&Refresh{Suspect: cluster.NoNode, Owner: "w"})
+	out := b.step(&Refresh{Except: cluster.NoNode, Owner: "w"})
 	for range 4 { // 0.5, 1, 2 and 4 s
 		if out.Metadata != nil {
 			asked = append(asked, out.Peer.ID)
@@ -268,7 +297,7 @@ func TestAQuestionIsAskedElsewhereAlsoWhenAllAreSuspect(t *testing.T) {
 func TestABrokerThatStandsStillHoldsUpNobody(t *testing.T) {
 	b := newBench(t, nil).known()
 	b.now = b.now.Add(time.Second)
-	out := b.step(&Refresh{Suspect: cluster.NoNode, Owner: "w"})
+	out := b.step(&Refresh{Except: cluster.NoNode, Owner: "w"})
 	still, ask := out.Peer.ID, out.MetaAsk
 	out = b.step(&Late{Peer: still})
 	if out.Metadata == nil || out.Peer.ID == still {
@@ -287,7 +316,7 @@ func TestABrokerThatStandsStillHoldsUpNobody(t *testing.T) {
 
 func TestFailuresBackOffAndFindAnotherBroker(t *testing.T) {
 	b := newBench(t, nil)
-	out := b.step(&Refresh{Suspect: cluster.NoNode, Owner: "w"})
+	out := b.step(&Refresh{Except: cluster.NoNode, Owner: "w"})
 	first := out.Peer.ID
 	b.step(&Down{Peer: first, Err: errors.New("refused")})
 	b.step(&Metadata{Err: errors.New("refused")})
@@ -323,7 +352,7 @@ func TestNobodyAnswersAndTheClientBeginsAnew(t *testing.T) {
 func TestABrokerThatMovesLosesItsConnections(t *testing.T) {
 	b := newBench(t, nil).known()
 	b.now = b.now.Add(time.Second)
-	b.step(&Refresh{Suspect: cluster.NoNode})
+	b.step(&Refresh{Except: cluster.NoNode})
 	m := metadata([]int32{1, 2}, []int32{5, 5})
 	m.Brokers[1].Host = "elsewhere"
 	m.Brokers = m.Brokers[:2]
@@ -363,7 +392,7 @@ func TestCoordinatorsAreLookedUpOnce(t *testing.T) {
 func TestHostileMetadataIsRefused(t *testing.T) {
 	b := newBench(t, nil).known()
 	b.now = b.now.Add(time.Second)
-	b.step(&Refresh{Suspect: cluster.NoNode})
+	b.step(&Refresh{Except: cluster.NoNode})
 	m := metadata([]int32{1}, []int32{9})
 	m.Topics[0].Partitions[0].PartitionIndex = 1 << 30
 	b.step(&Metadata{Resp: m, Version: 12})
@@ -382,10 +411,51 @@ func TestClosedRefusesEverything(t *testing.T) {
 	if out := b.step(leader(1)); len(out.Refuse) != 1 {
 		t.Fatal("taken")
 	}
-	if out := b.step(&Refresh{Owner: 1, Suspect: cluster.NoNode}); len(out.Refuse) != 1 {
+	if out := b.step(&Refresh{Owner: 1, Except: cluster.NoNode}); len(out.Refuse) != 1 {
 		t.Fatal("taken")
 	}
 	if !b.c.Next().IsZero() {
 		t.Fatal("a deadline")
+	}
+}
+
+// TestABrokerInDoubtIsNotAsked has a broker whose own word is in doubt: another one is asked, and each in turn otherwise. But it is asked when no other may be.
+func TestABrokerInDoubtIsNotAsked(t *testing.T) {
+	b := newBench(t, nil).known()
+	asked := func(except int32) int32 {
+		b.later(time.Second)
+		out := b.step(&Refresh{Except: except})
+		if out.Metadata == nil {
+			t.Fatal("nobody is asked")
+		}
+		peer := out.Peer.ID
+		b.step(&Ended{Peer: peer})
+		b.step(&Metadata{Resp: metadata([]int32{1, 2, 3}, []int32{0, 0, 0}), Version: 12})
+		return peer
+	}
+	for id := range int32(3) {
+		b.step(&Up{Peer: id + 1})
+	}
+	for range 3 {
+		for id := range int32(3) {
+			if got := asked(id + 1); got == id+1 {
+				t.Errorf("broker %d is asked about itself", got)
+			}
+		}
+	}
+	if first, second := asked(cluster.NoNode), asked(cluster.NoNode); first == second {
+		t.Errorf("broker %d is asked twice in a row", first)
+	}
+	for _, id := range []int32{2, 3} {
+		for range 5 { // a back-off of a second, and more than the next question comes after
+			b.step(&Down{Peer: id, Err: errors.New("refused")})
+		}
+	}
+	b.step(&Metadata{Resp: metadata([]int32{1, 1, 1}, []int32{0, 0, 0}), Version: 12}) // of what they have led to
+	b.now = b.now.Add(300 * time.Millisecond)
+	if out := b.step(&Refresh{Except: 1}); out.Metadata != nil && out.Peer.ID != 1 {
+		t.Errorf("broker %d is asked in its back-off", out.Peer.ID)
+	} else if out.Metadata == nil {
+		t.Error("nobody is asked, although broker 1 answers")
 	}
 }

@@ -22,10 +22,12 @@ type refresh struct {
 	next     time.Time // when to ask next
 	inFlight bool
 	peer     int32  // who was asked last
+	except   int32  // who is not to be asked next; nobody
 	ask      uint64 // how often was asked
 	patience
 	again       bool // somebody wished for it while one was in flight
 	failures    int
+	missing     int // answers in a row that lacked a topic
 	failedSince time.Time
 	last        time.Time // when an answer came last
 	waiters     []any     // of the request in flight, or of the next if there is none
@@ -62,8 +64,8 @@ func (c *Core) wish(now time.Time, m *Refresh, out *Effects) {
 	for _, t := range m.Topics {
 		c.want(now, t)
 	}
-	if p := c.peer(m.Suspect); p != nil && m.Suspect >= 0 {
-		p.suspect = true
+	if m.Except >= 0 {
+		c.refresh.except = m.Except
 	}
 	if m.Owner != nil {
 		if c.refresh.inFlight {
@@ -88,7 +90,7 @@ func (c *Core) driveRefresh(now time.Time, out *Effects) {
 		r.next = earliest
 		return
 	}
-	p := c.otherPeer(now, &r.patience, r.peer)
+	p := c.otherPeer(now, &r.patience, r.peer, r.except)
 	if p == nil {
 		r.next = now.Add(c.cfg.BackoffFirst)
 		c.giveUpOnNodes(now)
@@ -100,7 +102,7 @@ func (c *Core) driveRefresh(now time.Time, out *Effects) {
 		m.Topics = append(m.Topics, msg.MetadataRequestMetadataRequestTopic{Name: wire.Ptr(t.name)})
 	}
 	r.ask++
-	r.peer = p.ID
+	r.peer, r.except = p.ID, nobody
 	out.Metadata, out.Peer, out.MetaAsk = m, p.Node, r.ask
 	p.placed++
 	r.inFlight, r.again, r.next = true, false, time.Time{}
@@ -133,10 +135,10 @@ func (c *Core) wait(now time.Time, p *patience) {
 	}
 }
 
-// otherPeer gives a broker to ask: not the last one, if that has not answered in time.
-func (c *Core) otherPeer(now time.Time, p *patience, last int32) *peer {
+// otherPeer gives a broker to ask: not the last one, if that has not answered in time, and otherwise not except.
+func (c *Core) otherPeer(now time.Time, p *patience, last, except int32) *peer {
 	if !p.over(now) {
-		return c.anyPeer(now, nobody)
+		return c.anyPeer(now, except)
 	}
 	p.moves++
 	return c.anyPeer(now, last)
@@ -183,6 +185,11 @@ func (c *Core) metadata(now time.Time, m *Metadata, out *Effects) {
 	if again {
 		r.next = now.Add(c.cfg.BackoffFirst / 2)
 	}
+	if r.missing++; !lacks(m.Resp) {
+		r.missing = 0
+	} else {
+		r.next = earlier(r.next, now.Add(min(c.cfg.BackoffFirst<<min(r.missing-1, 10), 10*c.cfg.BackoffMax)))
+	}
 	c.unpark(now, out)
 	for _, p := range c.peers { // its partitions may soon be led elsewhere
 		if p.suspect && p.placed > 0 || p.failures > 0 && now.Sub(p.failing) < electionsLast && c.leads(p.ID) {
@@ -195,6 +202,14 @@ func (c *Core) metadata(now time.Time, m *Metadata, out *Effects) {
 			break
 		}
 	}
+}
+
+// lacks tells whether a topic is not there. It may be new, and this broker may not have heard of it yet, or somebody is about to create it: it is asked for again soon, then less and less often.
+func lacks(m *msg.MetadataResponse) bool {
+	return slices.ContainsFunc(m.Topics, func(t msg.MetadataResponseMetadataResponseTopic) bool {
+		code := protocol.Code(t.ErrorCode)
+		return code == protocol.UnknownTopicOrPartition || code == protocol.UnknownTopicID || code == protocol.LeaderNotAvailable
+	})
 }
 
 // electionsLast is how long a cluster may need to let others lead in place of a broker that is away: its session time-out, 9 s unless configured, and some more.

@@ -20,6 +20,7 @@ type classic struct {
 	members  []assign.Member // whom the leader divides among
 	until    time.Time       // it waits for metadata so long
 	counted  map[string]int  // partitions of each topic when they were divided
+	open     time.Time       // it joins again then, because partitions may have no owner; zero: they have, as far as it knows
 }
 
 // metadataWait is how long a leader waits for metadata of topics that it did not know.
@@ -42,6 +43,10 @@ func (c *Core) driveClassic(now time.Time, out *Effects) {
 	}
 	if c.state == Unjoined && c.sub.any() && (c.sub.pattern == nil || !c.sub.listing) {
 		c.prepare(out)
+	}
+	if open := c.classic.open; c.state == Stable && !open.IsZero() && !now.Before(open) {
+		c.classic.open = time.Time{}
+		c.rejoin, c.reason = true, "partitions may have no owner"
 	}
 	if c.state == Stable && c.rejoin {
 		c.prepare(out)
@@ -161,6 +166,7 @@ func (c *Core) joined(now time.Time, m *Answer, out *Effects) {
 		c.fail(fmt.Errorf("join: %w", code), out)
 		return
 	}
+	back := c.cfg.Instance != "" && c.id != resp.MemberID && (resp.SkipAssignment || m.Version < 9)
 	c.failures, c.id, c.generation = 0, resp.MemberID, resp.GenerationID
 	c.beatAt, c.ends = now.Add(c.cfg.Heartbeat), now.Add(c.cfg.Session)
 	name := ""
@@ -173,6 +179,7 @@ func (c *Core) joined(now time.Time, m *Answer, out *Effects) {
 		return
 	}
 	c.classic = classic{assignor: c.cfg.Assignors[i], leads: resp.Leader == resp.MemberID, skip: resp.SkipAssignment}
+	c.classic.open = c.openUntil(now, back)
 	if !c.classic.leads {
 		c.sync(nil, out)
 		return
@@ -247,6 +254,14 @@ func (c *Core) divide(now time.Time, out *Effects) {
 		c.fail(fmt.Errorf("assignor %s: %w", c.classic.assignor.Name(), err), out)
 		return
 	}
+	total, given := 0, 0
+	for _, n := range counted {
+		total += n
+	}
+	for _, parts := range a {
+		given += len(parts)
+	}
+	c.classic.open = c.openUntil(now, given < total)
 	assignments := []msg.SyncGroupRequestSyncGroupRequestAssignment{}
 	for i := range c.classic.members {
 		id := c.classic.members[i].ID
@@ -258,6 +273,16 @@ func (c *Core) divide(now time.Time, out *Effects) {
 		assignments = append(assignments, msg.SyncGroupRequestSyncGroupRequestAssignment{MemberID: id, Assignment: b})
 	}
 	c.sync(assignments, out)
+}
+
+// openUntil is when a member joins again because partitions may have no owner: a leader that has kept some back, because another member still owned them and was to give them up first (KIP-429). That member joins again when it has; but if
+// it is static, and was started anew in between, it does not know, and the group does not notice its return. A leader that is static and back itself does not know either; brokers before 3.2 do not tell it that it leads (KIP-814), so there any
+// static member that is back joins again.
+func (c *Core) openUntil(now time.Time, some bool) time.Time {
+	if some && c.classic.assignor.Cooperative() {
+		return now.Add(c.cfg.Session)
+	}
+	return time.Time{}
 }
 
 func (c *Core) sync(assignments []msg.SyncGroupRequestSyncGroupRequestAssignment, out *Effects) {

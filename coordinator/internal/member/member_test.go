@@ -454,3 +454,47 @@ func TestAbortEndsEverythingThatIsWaitedFor(t *testing.T) {
 		t.Errorf("%+v, next %s", out, b.c.Next())
 	}
 }
+
+// TestAStaticMemberThatIsBackJoinsAgainIfItMayLead: nobody may know of partitions that the leader has kept back. Who only follows leaves the group alone: that is what static members are for.
+func TestAStaticMemberThatIsBackJoinsAgainIfItMayLead(t *testing.T) {
+	for _, k := range []struct {
+		name     string
+		assignor string
+		version  int16
+		leader   string
+		again    bool
+	}{
+		{"a follower", "cooperative-sticky", 9, "other", false},
+		{"the leader", "cooperative-sticky", 9, "me", true},
+		{"of a broker before 3.2", "cooperative-sticky", 8, "other", true},
+		{"with an assignor that keeps nothing back", "range", 9, "me", false},
+	} {
+		b := newBench(t, func(c *Config) {
+			a, err := assign.Named(k.assignor)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Instance, c.Assignors = "one", []assign.Assignor{a}
+		})
+		join := b.call(b.step(&Subscribe{Topics: []string{"work"}}), JoinCall)
+		sync := b.call(b.step(&Answer{Call: join, Version: k.version, Resp: &msg.JoinGroupResponse{GenerationID: 3, ProtocolName: &k.assignor, Leader: k.leader, MemberID: "me", SkipAssignment: k.leader == "me"}}), SyncCall)
+		a, err := assign.AppendAssignment(nil, parts(0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.takes(b.answer(sync, &msg.SyncGroupResponse{Assignment: a}))
+		joined := false
+		for at := b.now.Add(b.c.cfg.Session + b.c.cfg.Heartbeat); b.now.Before(at) && !joined; {
+			out := b.later(b.c.cfg.Heartbeat)
+			for _, c := range out.Calls {
+				joined = joined || c.Kind == JoinCall
+				if c.Kind == HeartbeatCall {
+					b.answer(c, &msg.HeartbeatResponse{})
+				}
+			}
+		}
+		if joined != k.again {
+			t.Errorf("%s: joined again: %v, expected %v", k.name, joined, k.again)
+		}
+	}
+}
