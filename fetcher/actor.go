@@ -323,7 +323,10 @@ func (f *Fetcher) perform(h *role.Handle, out *plan.Effects) {
 		ref.Tell(&broker.Hint{TopicPartition: e.TopicPartition, Leader: e.Leader, Epoch: e.Epoch, Node: e.Node})
 	}
 	if len(out.Refresh) > 0 {
-		ref.Tell(&broker.Refresh{Topics: slices.Clone(out.Refresh), Suspect: cluster.NoNode, Why: out.Why})
+		ref.Tell(&broker.Refresh{Topics: slices.Clone(out.Refresh), Except: cluster.NoNode, Why: out.Why})
+	}
+	for _, d := range out.Doubts {
+		ref.Tell(&broker.Refresh{Topics: d.Topics, Except: d.Node, Why: "it is in doubt whether its leader still is one"})
 	}
 	now := h.World().Now()
 	for _, r := range out.Fetch {
@@ -403,6 +406,9 @@ func (f *Fetcher) fetch(now time.Time, r *plan.Request) {
 		if resp, ok := reply.Resp.(*msg.FetchResponse); ok {
 			m.Resp, m.Frame = resp, newFrame(reply.Frame, f.world.Network())
 		}
+		if m.Moved { // not to be sent to the old leader again
+			f.self.Tell(&plan.Changed{Snapshot: f.client.Snapshot()})
+		}
 		f.self.Tell(m)
 	}
 	f.caller.Send(route)
@@ -440,7 +446,7 @@ func (f *Fetcher) listOffsets(now time.Time, q *plan.Query) {
 	for i := range q.Parts {
 		addList(req, q.Parts[i].TopicPartition, q.Parts[i].LeaderEpoch, q.Parts[i].Timestamp)
 	}
-	f.caller.Send(&broker.Route{Req: req, To: broker.Target{Kind: broker.ToNode, Node: q.Node}, Deadline: now.Add(f.cfg.RequestTimeout), Fit: fitList,
+	f.caller.Send(&broker.Route{Req: req, To: broker.Target{Kind: broker.ToNode, Node: q.Node}, Deadline: now.Add(f.cfg.RequestTimeout), Partitions: ledOf(q), Fit: fitList,
 		Reply: func(r broker.Reply) {
 			m := &plan.Listed{Query: q, Version: r.Version, Err: r.Err, Fatal: errors.Is(r.Err, broker.ErrUnsupported) || errors.Is(r.Err, broker.ErrClosed)}
 			if resp, ok := r.Resp.(*msg.ListOffsetsResponse); ok {
@@ -448,6 +454,15 @@ func (f *Fetcher) listOffsets(now time.Time, q *plan.Query) {
 			}
 			f.self.Tell(m)
 		}})
+}
+
+// ledOf are the partitions of a query: it ends early when a broker that does not answer leads them no longer.
+func ledOf(q *plan.Query) []broker.Led {
+	led := make([]broker.Led, len(q.Parts))
+	for i := range q.Parts {
+		led[i] = broker.Led{TopicPartition: q.Parts[i].TopicPartition, Epoch: q.Parts[i].LeaderEpoch}
+	}
+	return led
 }
 
 func addList(req *msg.ListOffsetsRequest, tp cluster.TopicPartition, epoch int32, timestamp int64) {
@@ -484,7 +499,7 @@ func (f *Fetcher) check(now time.Time, q *plan.Query) {
 		req.Topics[last].Partitions = append(req.Topics[last].Partitions, msg.OffsetForLeaderEpochRequestOffsetForLeaderPartition{
 			Partition: p.Partition, CurrentLeaderEpoch: p.LeaderEpoch, LeaderEpoch: p.LastEpoch})
 	}
-	f.caller.Send(&broker.Route{Req: req, MinVersion: 3, To: broker.Target{Kind: broker.ToNode, Node: q.Node}, Deadline: now.Add(f.cfg.RequestTimeout),
+	f.caller.Send(&broker.Route{Req: req, MinVersion: 3, To: broker.Target{Kind: broker.ToNode, Node: q.Node}, Deadline: now.Add(f.cfg.RequestTimeout), Partitions: ledOf(q),
 		Reply: func(r broker.Reply) {
 			m := &plan.Checked{Query: q, Err: r.Err, Fatal: errors.Is(r.Err, broker.ErrUnsupported)}
 			if resp, ok := r.Resp.(*msg.OffsetForLeaderEpochResponse); ok {

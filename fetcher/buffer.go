@@ -25,6 +25,7 @@ type place struct {
 	failed     error // told once by Take, kept for Position
 	chunks     []*Chunk
 	held       bool           // it waits for Release
+	again      int64          // it is to be fetched again from here, and nothing else is taken before; -1: it is not
 	waiters    []*role.Waiter // for the position
 }
 
@@ -108,14 +109,14 @@ func (b *buffer) assign(tp cluster.TopicPartition, offset int64) (gen uint64, dr
 	next.position.Store(max(offset, -1))
 	next.epoch.Store(-1)
 	if p == nil {
-		p = &place{tp: tp, life: next}
+		p = &place{tp: tp, life: next, again: -1}
 		b.byTP[tp] = p
 		b.order = append(b.order, p)
 		p.highWater, p.lastStable, p.logStart = -1, -1, -1
 	}
 	dropped = b.drop(p)
 	next.state.Store(p.life.state.Swap(ended))
-	p.gen, p.life, p.failed, p.held = b.gen, next, nil, false
+	p.gen, p.life, p.failed, p.held, p.again = b.gen, next, nil, false, -1
 	return b.gen, dropped
 }
 
@@ -167,6 +168,7 @@ func (b *buffer) put(out *plan.Effects) (notes []string) {
 		}
 		if e.Position >= 0 {
 			dropped = append(dropped, b.drop(p)...)
+			p.again = -1
 			p.life.position.Store(e.Position)
 			wake = append(wake, p.waiters...)
 			p.waiters = nil
@@ -177,10 +179,11 @@ func (b *buffer) put(out *plan.Effects) (notes []string) {
 	}
 	for _, k := range out.Chunks {
 		p := b.place(k.TopicPartition, k.Gen)
-		if p == nil {
+		if p == nil || p.again >= 0 && p.again != k.Offset {
 			dropped = append(dropped, plan.Taking{TopicPartition: k.TopicPartition, Gen: k.Gen, Bytes: k.Bytes})
 			continue
 		}
+		p.again = -1
 		p.chunks = append(p.chunks, newChunk(b, p, k))
 		news = true
 	}
@@ -275,15 +278,20 @@ func (b *buffer) Take(ctx context.Context) (*Chunk, error) {
 	}
 }
 
-// done takes a chunk that was read to its end out of the buffer.
+// done takes a chunk that was read to its end out of the buffer; if that end came too early, also what was fetched behind it.
 func (b *buffer) done(k *Chunk, t plan.Taking) {
 	b.mu.Lock()
 	if p := b.place(k.TopicPartition, k.gen); p != nil && len(p.chunks) > 0 && p.chunks[0] == k {
 		p.chunks[0] = nil // what was decompressed must not live as long as the slice
 		p.chunks = p.chunks[1:]
 		b.leave(k)
+		told := []plan.Taking{t}
+		if t.Corrupt {
+			told = append(told, b.drop(p)...)
+			p.again = t.At
+		}
 		b.mu.Unlock()
-		b.give([]plan.Taking{t})
+		b.give(told)
 		return
 	}
 	b.mu.Unlock() // it was dropped before, and its bytes given back

@@ -126,6 +126,9 @@ func (c *Chunk) open() bool {
 		c.first = false
 		c.rest = rest
 		if b.LastOffset() < c.from {
+			if c.buf.crc && b.CheckCRC() != nil { // it may not end where it seems to
+				return c.fail(b.CheckCRC())
+			}
 			continue
 		}
 		c.batch = b
@@ -165,7 +168,7 @@ func (c *Chunk) open() bool {
 			return c.fail(err)
 		}
 		c.inBatch = true
-		c.life.epoch.Store(b.LeaderEpoch)
+		c.life.epoch.Store(c.epoch(&b))
 		if c.reuse {
 			c.scratch = out
 		} else {
@@ -173,6 +176,14 @@ func (c *Chunk) open() bool {
 		}
 		return true
 	}
+}
+
+// epoch is the leader epoch of a batch, or -1 if it is newer than the leader it was fetched from: no checksum guards it.
+func (c *Chunk) epoch(b *record.Batch) int32 {
+	if c.LeaderEpoch >= 0 && b.LeaderEpoch > c.LeaderEpoch {
+		return -1
+	}
+	return b.LeaderEpoch
 }
 
 // memory is what a batch is decompressed into.
@@ -225,7 +236,7 @@ func (c *Chunk) finish() bool {
 	c.ended = true
 	t := plan.Taking{TopicPartition: c.TopicPartition, Gen: c.gen, Bytes: c.bytes}
 	if c.first && c.bytes > 0 { // not one whole batch: brokers before 0.10.1 cut them off
-		t.Grow, t.Corrupt, t.At = true, true, c.from
+		t.Grow, t.Corrupt, t.At, t.Epoch = true, true, c.from, c.life.epoch.Load()
 	}
 	c.buf.done(c, t)
 	return false
@@ -235,7 +246,7 @@ func (c *Chunk) finish() bool {
 func (c *Chunk) fail(err error) bool {
 	c.ended = true
 	c.err = &PartitionError{c.TopicPartition, c.from, err}
-	c.buf.done(c, plan.Taking{TopicPartition: c.TopicPartition, Gen: c.gen, Bytes: c.bytes, Corrupt: true, At: c.from})
+	c.buf.done(c, plan.Taking{TopicPartition: c.TopicPartition, Gen: c.gen, Bytes: c.bytes, Corrupt: true, At: c.from, Epoch: c.life.epoch.Load()})
 	return false
 }
 

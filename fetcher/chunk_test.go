@@ -395,3 +395,50 @@ func BenchmarkChunk(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/record")
 }
+
+// TestNothingBehindADamagedChunkIsReadBeforeIt has more of the partition in the buffer, and coming in, when the damage is found: what is behind must not be read before what is damaged was fetched again.
+func TestNothingBehindADamagedChunkIsReadBeforeIt(t *testing.T) {
+	b := newBench(t)
+	var told []plan.Taking
+	b.buf.give = func(t []plan.Taking) { told = append(told, t...) }
+	raw := b.encode(compress.None, 1)
+	damaged := bytes.Clone(raw)
+	damaged[len(damaged)-1] ^= 1
+	b.put(0, damaged)
+	b.answer(compress.None, 1)
+	k := b.take()
+	var v record.View
+	if k.Next(&v) || k.Err() == nil {
+		t.Fatalf("a damaged batch was read: %v", k.Err())
+	}
+	if len(told) != 2 || !told[0].Corrupt || told[0].At != 0 || told[1].Corrupt {
+		t.Errorf("told %+v, expected both chunks, the first as damaged at 0", told)
+	}
+	b.answer(compress.None, 1) // asked for before the actor was told
+	if k, _ := b.buf.take(); k != nil {
+		t.Fatalf("offset %d is given although 0 was not read", k.Position())
+	}
+	if len(told) != 3 {
+		t.Errorf("told %+v, expected also what came too late", told)
+	}
+	b.put(0, bytes.Clone(raw))
+	b.put(2, b.encode(compress.None, 1))
+	if k = b.take(); k.Position() != 0 || !k.Next(&v) || v.Offset != 0 {
+		t.Errorf("read from %d, expected 0", k.Position())
+	}
+}
+
+// TestADamagedEndOfABatchIsNotBelieved has a batch that seems to end before the position.
+func TestADamagedEndOfABatchIsNotBelieved(t *testing.T) {
+	b := newBench(t)
+	b.next = 6
+	raw := b.encode(compress.None, 2)
+	raw[23] ^= 0x80 // its offset delta is negative
+	b.seek(6)
+	b.put(6, raw)
+	k := b.take()
+	var v record.View
+	if k.Next(&v) || k.Err() == nil {
+		t.Errorf("offset %d was read, expected that the batch before is damaged: %v", v.Offset, k.Err())
+	}
+}

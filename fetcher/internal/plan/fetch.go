@@ -2,6 +2,7 @@ package plan
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
@@ -41,7 +42,7 @@ func (c *Core) driveFetches(now time.Time, out *Effects) {
 		l.full = false
 	}
 	for _, p := range c.parts {
-		if p.state != Fetching || p.paused || p.flight != nil {
+		if p.state != Fetching || p.paused || p.flight != nil || p.waits() {
 			continue
 		}
 		if c.full(p) {
@@ -131,6 +132,7 @@ func (c *Core) fetch(now time.Time, l *line, parts []*part, brokers int, out *Ef
 	c.used += cost
 	r.Ask = l.session.Next(r.Wants)
 	l.flight = true
+	l.silence.begin(now)
 	c.turn++
 	l.turn = c.turn
 	out.Fetch = append(out.Fetch, r)
@@ -170,11 +172,15 @@ func (c *Core) fetched(now time.Time, m *Fetched, out *Effects) {
 		return
 	}
 	l.session.Answered(m.Resp.SessionID)
+	before := len(out.Chunks)
 	for i := range m.Resp.Responses {
 		t := &m.Resp.Responses[i]
 		for k := range t.Partitions {
 			c.partition(now, m, t, &t.Partitions[k], out)
 		}
+	}
+	if len(out.Chunks) > before {
+		l.silence.broken(now)
 	}
 }
 
@@ -236,13 +242,20 @@ func (c *Core) partition(now time.Time, m *Fetched, t *msg.FetchResponseFetchabl
 		c.refused(now, p, m, d, code, out)
 		return
 	}
-	p.failures = 0
+	p.failures, p.stale = 0, 0
+	if m.Version >= 13 {
+		p.topic = wire.UUID(t.TopicID)
+	} else if known := c.snap.Topic(p.Topic); known != nil {
+		p.topic = known.ID
+	}
 	if m.Version >= 11 && d.PreferredReadReplica >= 0 && d.PreferredReadReplica != m.Request.Node {
 		p.replica, p.replicaBy = d.PreferredReadReplica, now.Add(c.cfg.ReplicaAge)
 		return
 	}
 	if m.Version >= 12 && d.DivergingEpoch.EndOffset >= 0 && d.DivergingEpoch.Epoch >= 0 {
-		c.truncated(p, d.DivergingEpoch.EndOffset, d.DivergingEpoch.Epoch, out)
+		if !p.doubtful() {
+			c.truncated(p, d.DivergingEpoch.EndOffset, d.DivergingEpoch.Epoch, out)
+		}
 		return
 	}
 	if m.Version >= 5 {
@@ -265,13 +278,21 @@ func (c *Core) partition(now time.Time, m *Fetched, t *msg.FetchResponseFetchabl
 	if ok && end >= p.offset {
 		p.offset = end + 1
 		if epoch >= 0 {
-			p.lastEpoch = epoch
+			p.lastEpoch = p.sane(epoch)
 		}
 	}
 	p.buffered++
 	p.bytes += k.Bytes
 	c.used += k.Bytes
 	out.Chunks = append(out.Chunks, k)
+}
+
+// sane gives the leader epoch of a batch, or -1 if it can't be that: no checksum guards it. Epochs do not go back, and no record is newer than its leader.
+func (p *part) sane(epoch int32) int32 {
+	if epoch < p.lastEpoch || p.epoch >= 0 && epoch > p.epoch {
+		return -1
+	}
+	return epoch
 }
 
 // refused deals with an error of one partition.
@@ -289,10 +310,10 @@ func (c *Core) refused(now time.Time, p *part, m *Fetched, d *msg.FetchResponseP
 	}
 	switch code {
 	case protocol.OffsetOutOfRange:
-		if follower || d.PartitionIndex != p.Partition {
+		if follower || d.PartitionIndex != p.Partition || p.doubtful() {
 			return // the leader may have it: a follower is no witness
 		}
-		c.outOfRange(p, out)
+		c.outOfRange(p, fmt.Sprintf("offset %d is out of range", p.offset), out)
 	case protocol.TopicAuthorizationFailed, protocol.UnsupportedVersion, protocol.UnsupportedCompressionType, protocol.InvalidTopicException:
 		c.fail(p, code, out)
 	case protocol.CorruptMessage:

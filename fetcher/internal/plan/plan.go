@@ -144,9 +144,10 @@ type Taking struct {
 	cluster.TopicPartition
 	Gen   uint64
 	Bytes int64
-	// Corrupt asks to fetch again from At.
+	// Corrupt asks to fetch again from At, behind a record of leader epoch Epoch (-1: not known). Nothing else is kept of what was fetched behind it.
 	Corrupt bool
 	At      int64
+	Epoch   int32
 	// Grow asks for more bytes: not one whole batch came.
 	Grow bool
 }
@@ -242,6 +243,7 @@ type Effects struct {
 	Hints   []Hint
 	Refresh []string // topics
 	Why     string
+	Doubts  []Doubt
 	Fetch   []*Request
 	List    []*Query
 	Check   []*Query
@@ -264,7 +266,7 @@ func (e *Effects) Reset() {
 	clear(e.Chunks)
 	clear(e.Fail)
 	clear(e.Frames)
-	*e = Effects{Hints: e.Hints[:0], Refresh: e.Refresh[:0], Fetch: e.Fetch[:0], List: e.List[:0], Check: e.Check[:0], Places: e.Places[:0], Chunks: e.Chunks[:0],
+	*e = Effects{Hints: e.Hints[:0], Refresh: e.Refresh[:0], Doubts: e.Doubts[:0], Fetch: e.Fetch[:0], List: e.List[:0], Check: e.Check[:0], Places: e.Places[:0], Chunks: e.Chunks[:0],
 		Fail: e.Fail[:0], Frames: e.Frames[:0], End: e.End[:0]}
 }
 
@@ -281,14 +283,17 @@ type part struct {
 	buffered int     // chunks the application has not taken
 	bytes    int64   // in them
 
-	start     Start // of a reset
-	offset    int64 // to fetch next
-	epoch     int32 // leader epoch it is fetched under
-	lastEpoch int32 // of the last record fetched; -1
+	start     Start     // of a reset
+	offset    int64     // to fetch next
+	epoch     int32     // leader epoch it is fetched under
+	topic     wire.UUID // of which it was fetched last; zero: none
+	lastEpoch int32     // of the last record fetched; -1
 	logStart  int64
 	maxBytes  int32
 	replica   int32 // preferred; cluster.NoNode: none
 	replicaBy time.Time
+	doubt     bool // see doubtful
+	stale     int  // see staleLimit
 	failures  int
 	retryAt   time.Time
 }
@@ -309,6 +314,7 @@ type line struct {
 	session session.Session
 	retryAt time.Time
 	fails   int
+	silence silence
 }
 
 // Core is the state of the fetcher.
@@ -388,7 +394,7 @@ func (c *Core) Step(now time.Time, m Message, out *Effects) {
 			}
 		}
 	case *Changed:
-		c.changed(now, m.Snapshot)
+		c.changed(m.Snapshot, out)
 	case *Listed:
 		c.listed(now, m, out)
 	case *Checked:
@@ -421,6 +427,16 @@ func (c *Core) assign(s *Start, out *Effects) {
 	}
 }
 
+// doubtful tells whether a broker's word that there is no such offset, or no such epoch, must wait: what waits for the application may be damaged, and offset and epoch with it. They are true when all has been read, or
+// fetched again.
+func (p *part) doubtful() bool {
+	p.doubt = p.buffered > 0
+	return p.doubt
+}
+
+// waits tells whether nothing is asked for because of such a word.
+func (p *part) waits() bool { return p.doubt && p.doubtful() }
+
 // taken tells whether there is nothing to ask for because of it.
 func (c *Core) taken(t *Taking) (quiet bool) {
 	c.used -= t.Bytes
@@ -430,16 +446,19 @@ func (c *Core) taken(t *Taking) (quiet bool) {
 	}
 	p.buffered--
 	p.bytes -= t.Bytes
-	if t.Corrupt && p.state == Fetching {
-		p.offset = t.At
+	if t.Corrupt && (p.state == Fetching || p.state == Validating) {
+		p.offset, p.lastEpoch = t.At, t.Epoch
 	}
 	if t.Grow {
 		p.maxBytes = int32(min(int64(p.maxBytes)*2, 1<<30))
 	}
-	return p.home != nil && p.home.flight && c.cfg.Budget-c.used > least+t.Bytes
+	return p.home != nil && p.home.flight && !p.doubt && c.cfg.Budget-c.used > least+t.Bytes
 }
 
-func (c *Core) changed(now time.Time, s *cluster.Snapshot) {
+func (c *Core) changed(s *cluster.Snapshot, out *Effects) {
+	if s.Version < c.snap.Version { // it comes by two ways
+		return
+	}
 	old := c.snap
 	c.snap = s
 	for _, p := range c.parts {
@@ -448,9 +467,8 @@ func (c *Core) changed(now time.Time, s *cluster.Snapshot) {
 		if a != b && b >= 0 {
 			p.retryAt, p.replica = time.Time{}, cluster.NoNode
 		}
-		t, u := old.Topic(p.Topic), s.Topic(p.Topic)
-		if t != nil && u != nil && t.ID != u.ID && t.ID != (wire.UUID{}) && u.ID != (wire.UUID{}) { // created again: epochs begin anew
-			p.epoch, p.lastEpoch = -1, -1
+		if t := s.Topic(p.Topic); t != nil && t.ID != p.topic && t.ID != (wire.UUID{}) && p.topic != (wire.UUID{}) {
+			c.renewed(p, out)
 		}
 	}
 	for _, l := range c.lines {
@@ -458,7 +476,6 @@ func (c *Core) changed(now time.Time, s *cluster.Snapshot) {
 			l.session.Reset()
 		}
 	}
-	_ = now
 }
 
 // drive asks for what can be asked for, if something has changed or a time has come.
@@ -474,6 +491,7 @@ func (c *Core) drive(now time.Time, out *Effects) {
 	c.stamp++
 	c.driveFetches(now, out) // it may find out that a log must be checked first
 	c.driveQueries(now, out)
+	c.driveSilence(now, out)
 }
 
 func (c *Core) at(t time.Time) {
@@ -505,8 +523,19 @@ func (c *Core) leader(now time.Time, p *part, out *Effects) (node, epoch int32, 
 		c.at(p.retryAt)
 		return 0, 0, false
 	}
+	if epoch >= 0 && epoch < p.lastEpoch && p.stale < staleLimit {
+		p.stale++
+		out.Doubts = append(out.Doubts, Doubt{node, []string{p.Topic}})
+		c.later(now, p)
+		c.at(p.retryAt)
+		return 0, 0, false
+	}
 	return node, epoch, true
 }
+
+// staleLimit is how often a leader is not asked because a record before the position is of a newer epoch than it is said to have: who says so is cut off from the others. After that it is believed: an epoch may be of
+// a topic that was deleted and created again.
+const staleLimit = 5
 
 func (c *Core) refresh(topic, why string, out *Effects) {
 	if !slices.Contains(out.Refresh, topic) {

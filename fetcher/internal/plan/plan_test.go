@@ -3,6 +3,7 @@ package plan
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -119,6 +120,13 @@ func (b *bench) listed(code protocol.Code, offset int64) *Effects {
 		Partitions: []msg.ListOffsetsResponseListOffsetsPartitionResponse{r}}}}})
 }
 
+// checked answers where an epoch ends.
+func (b *bench) checked(q *Query, epoch int32, end int64) *Effects {
+	e := msg.OffsetForLeaderEpochResponseEpochEndOffset{Partition: q.Parts[0].Partition, LeaderEpoch: epoch, EndOffset: end}
+	return b.step(&Checked{Query: q, Resp: &msg.OffsetForLeaderEpochResponse{Topics: []msg.OffsetForLeaderEpochResponseOffsetForLeaderTopicResult{{Topic: "a",
+		Partitions: []msg.OffsetForLeaderEpochResponseEpochEndOffset{e}}}}})
+}
+
 func TestFetchingFromAnOffset(t *testing.T) {
 	b := newBench(t, nil)
 	b.assign(0, 40)
@@ -219,6 +227,37 @@ func TestOffsetsOutOfRange(t *testing.T) {
 	b.failed(protocol.OffsetOutOfRange)
 }
 
+// TestTopicsThatAreCreatedAgain has a topic whose new log has the offset that is due: reading begins anew all the same.
+func TestTopicsThatAreCreatedAgain(t *testing.T) {
+	again := func(b *bench) (out *Effects, flying *Request) {
+		b.assign(0, 40)
+		b.records(b.fetch(), 0, 40, 3)
+		flying = b.fetch()
+		s := *b.c.snap
+		s.Topics = slices.Clone(s.Topics)
+		topic := *s.Topics[0]
+		topic.ID = wire.UUID{2}
+		s.Topics[0] = &topic
+		return b.step(&Changed{Snapshot: cluster.New(s)}), flying
+	}
+	b := newBench(t, nil)
+	out, flying := again(b)
+	if len(out.List) != 1 || out.List[0].Parts[0].Timestamp != earliest || len(out.Places) == 0 || out.Places[0].Why == "" {
+		t.Fatalf("%+v", out)
+	}
+	b.listed(protocol.None, 0)
+	b.records(flying, 0, 43, 3) // of the old log: it comes too late
+	if len(b.out.Chunks) != 0 {
+		t.Fatalf("%+v", b.out.Chunks)
+	}
+	if r := b.fetch(); r.Wants[0].Offset != 0 || r.Wants[0].ID != (wire.UUID{2}) {
+		t.Fatalf("%+v", r.Wants)
+	}
+	b = newBench(t, func(c *Config) { c.Policy = ResetNone })
+	again(b)
+	b.failed(protocol.OffsetOutOfRange)
+}
+
 // TestFollowers has KIP-392: a replica nearby is read from, and is no witness for what is out of range.
 func TestFollowers(t *testing.T) {
 	b := newBench(t, nil)
@@ -265,9 +304,7 @@ func TestTruncation(t *testing.T) {
 	if len(b.out.Check) != 1 || b.out.Check[0].Parts[0].LastEpoch != 5 || b.out.Check[0].Parts[0].LeaderEpoch != 6 {
 		t.Fatalf("%+v", b.out)
 	}
-	end := msg.OffsetForLeaderEpochResponseEpochEndOffset{Partition: 0, LeaderEpoch: 5, EndOffset: 41}
-	b.step(&Checked{Query: b.out.Check[0], Resp: &msg.OffsetForLeaderEpochResponse{Topics: []msg.OffsetForLeaderEpochResponseOffsetForLeaderTopicResult{{Topic: "a",
-		Partitions: []msg.OffsetForLeaderEpochResponseEpochEndOffset{end}}}}})
+	b.checked(b.out.Check[0], 5, 41)
 	if r = b.fetch(); r.Wants[0].Offset != 41 || r.Wants[0].LeaderEpoch != 6 {
 		t.Fatalf("%+v", r)
 	}
@@ -446,6 +483,77 @@ func TestDamagedChunksAreFetchedAgain(t *testing.T) {
 	b.answer(r, data(0))
 	if r := b.fetch(); r.Wants[0].Offset != 0 {
 		t.Fatalf("fetches from %d", r.Wants[0].Offset)
+	}
+}
+
+// checking has fetched offsets 40 to 42 of a partition, and holds its log against a new leader's.
+func checking(t *testing.T) (*bench, *Query) {
+	b := newBench(t, nil)
+	b.assign(0, 40)
+	b.records(b.fetch(), 0, 40, 3)
+	r := b.fetch()
+	b.step(&Changed{snapshot(6, 1, 2, 1)})
+	b.answer(r, data(0))
+	return b, b.out.Check[0]
+}
+
+// TestADamagedChunkIsFetchedAgainAlsoWhileTheLogIsChecked has a new leader between a damaged chunk's fetch and its reading.
+func TestADamagedChunkIsFetchedAgainAlsoWhileTheLogIsChecked(t *testing.T) {
+	b, q := checking(t)
+	b.step(&Taken{Chunks: []Taking{{TopicPartition: tp(0), Gen: b.gens[0], Bytes: 70, Corrupt: true, At: 41, Epoch: 4}}})
+	b.checked(q, 5, 43)
+	if r := b.fetch(); r.Wants[0].Offset != 41 || r.Wants[0].LastEpoch != 4 {
+		t.Fatalf("fetches %+v, expected from 41", r.Wants[0])
+	}
+}
+
+// TestNoOffsetIsGivenUpBeforeWhatWasFetchedIsRead damages what an offset and an epoch were taken from: a broker has neither, which is no reason to go anywhere else.
+func TestNoOffsetIsGivenUpBeforeWhatWasFetchedIsRead(t *testing.T) {
+	out := data(0)
+	out.ErrorCode = int16(protocol.OffsetOutOfRange)
+	diverging := data(0)
+	diverging.DivergingEpoch = msg.FetchResponseEpochEndOffset{Epoch: 4, EndOffset: 30}
+	for name, refusal := range map[string]msg.FetchResponsePartitionData{"out of range": out, "diverging": diverging} {
+		b := newBench(t, nil)
+		b.assign(0, 40)
+		b.records(b.fetch(), 0, 40, 3)
+		b.answer(b.fetch(), refusal)
+		if len(b.out.List)+len(b.out.Places)+len(b.out.Fetch) != 0 {
+			t.Errorf("%s: %+v", name, b.out)
+		}
+		b.step(&Taken{Chunks: []Taking{{TopicPartition: tp(0), Gen: b.gens[0], Bytes: 70, Corrupt: true, At: 40, Epoch: -1}}})
+		if r := b.fetch(); r.Wants[0].Offset != 40 || r.Wants[0].LastEpoch != -1 {
+			t.Errorf("%s: fetches %+v", name, r.Wants[0])
+		}
+		b.answer(b.fetch(), refusal)
+		if len(b.out.List)+len(b.out.Places) == 0 {
+			t.Errorf("%s: nothing is in doubt, but it is not believed: %+v", name, b.out)
+		}
+	}
+	b, q := checking(t)
+	b.checked(q, 5, 41)
+	if len(b.out.Fetch)+len(b.out.Check)+len(b.out.Places) != 0 {
+		t.Errorf("checked: %+v", b.out)
+	}
+	b.step(&Taken{Chunks: []Taking{{TopicPartition: tp(0), Gen: b.gens[0], Bytes: 70}}})
+	b.checked(b.out.Check[0], 5, 41)
+	if r := b.fetch(); r.Wants[0].Offset != 41 || len(b.out.Places) != 1 {
+		t.Errorf("a log that is truncated indeed: %+v, %+v", r.Wants[0], b.out.Places)
+	}
+}
+
+func TestEpochsThatCannotBeAreNotTold(t *testing.T) {
+	for _, epoch := range []int32{6, 1 << 20, 3} {
+		b := newBench(t, nil)
+		b.assign(0, 40)
+		d := data(0)
+		d.Records = append(batch(40, 4, 1), batch(41, 4, 1)...)
+		b.answer(b.fetch(), d)
+		d.Records = batch(42, epoch, 1)
+		b.answer(b.fetch(), d)
+		if r := b.c.part(tp(0), b.gens[0]); r.lastEpoch != -1 || r.offset != 43 {
+			t.Errorf("epoch %d after 4, of a leader of epoch 5: %d is told, and %d asked for", epoch, r.lastEpoch, r.offset)
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/kactor-go/kactor/protocol/cluster"
 	"github.com/kactor-go/kactor/protocol/msg"
 	"github.com/kactor-go/kactor/protocol/record"
+	"github.com/kactor-go/kactor/protocol/wire"
 )
 
 // Timestamps of ListOffsets that ask for a place.
@@ -33,7 +34,7 @@ func lastOf(raw []byte) (offset int64, epoch int32, ok bool) {
 func (c *Core) driveQueries(now time.Time, out *Effects) {
 	var lists, checks []*Query
 	for _, p := range c.parts {
-		if p.asked || p.state != Resetting && p.state != Validating {
+		if p.asked || p.state != Resetting && p.state != Validating || p.waits() {
 			continue
 		}
 		if p.state == Resetting && p.start.Offset == AtDefault && !p.start.ByTime && c.cfg.Policy == ResetNone {
@@ -84,14 +85,23 @@ func (c *Core) timestamp(now time.Time, p *part) int64 {
 }
 
 // outOfRange begins a reset, or tells the application.
-func (c *Core) outOfRange(p *part, out *Effects) {
+func (c *Core) outOfRange(p *part, why string, out *Effects) {
 	if c.cfg.Policy == ResetNone {
-		c.fail(p, fmt.Errorf("%w: offset %d", protocol.OffsetOutOfRange, p.offset), out)
+		c.fail(p, fmt.Errorf("%w: %s", protocol.OffsetOutOfRange, why), out)
 		return
 	}
 	p.become(Resetting)
+	p.doubt = false
 	p.start = Start{TopicPartition: p.TopicPartition, Gen: p.gen, Offset: AtDefault, Epoch: -1}
-	out.Places = append(out.Places, Place{p.TopicPartition, p.gen, -1, -1, -1, -1, fmt.Sprintf("offset %d is out of range", p.offset)})
+	out.Places = append(out.Places, Place{p.TopicPartition, p.gen, -1, -1, -1, -1, why})
+}
+
+// renewed deals with a topic that was deleted and created again: its epochs begin anew, and a position in the old log is none in the new one, even if there is such an offset.
+func (c *Core) renewed(p *part, out *Effects) {
+	p.topic, p.epoch, p.lastEpoch, p.replica = wire.UUID{}, -1, -1, cluster.NoNode
+	if p.state == Fetching || p.state == Validating {
+		c.outOfRange(p, fmt.Sprintf("the topic was created again, offset %d was in the old one", p.offset), out)
+	}
 }
 
 // truncated deals with a log that has lost what was read: under a reset policy reading goes on where the log agrees, without one the application is told.
@@ -214,10 +224,11 @@ func (c *Core) compare(now time.Time, p *part, m *msg.OffsetForLeaderEpochRespon
 				p.epoch = -1
 				p.become(Fetching)
 				c.later(now, p)
+			case a.EndOffset < p.offset && p.doubtful(): // it is asked again
 			case a.EndOffset < 0: // nothing is known of the epoch: as if all were lost
 				p.become(Fetching)
-				c.outOfRange(p, out)
-			case a.EndOffset < p.offset || a.LeaderEpoch < p.lastEpoch && a.EndOffset <= p.offset && a.EndOffset != p.offset:
+				c.outOfRange(p, fmt.Sprintf("offset %d is out of range", p.offset), out)
+			case a.EndOffset < p.offset:
 				p.become(Fetching)
 				c.truncated(p, a.EndOffset, a.LeaderEpoch, out)
 			default:
