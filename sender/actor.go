@@ -135,11 +135,13 @@ func (s *Sender) Partitions(ctx context.Context, topic string) (*cluster.Topic, 
 	return t, nil
 }
 
-// Close refuses new records, brings what is there on its way until ctx ends, and gives the rest its outcome: rejected, or uncertain if it was sent.
+// grace is how long Close waits for completions when its context has ended: they come at once, unless one of them blocks.
+const grace = 200 * time.Millisecond
+
+// Close refuses new records, brings what is there on its way until ctx ends, and gives the rest its outcome: rejected, or uncertain if it was sent. All completions have been called then, but for those behind one that blocks.
 func (s *Sender) Close(ctx context.Context) error {
 	if s.buf.closed.Swap(true) {
-		_, err := s.done.ended.Get(ctx)
-		return err
+		return s.completed(ctx)
 	}
 	s.buf.credits.Close(ErrClosed)
 	deadline, ok := ctx.Deadline()
@@ -159,13 +161,29 @@ func (s *Sender) Close(ctx context.Context) error {
 	}
 	s.caller.Leave()
 	s.done.end()
-	_, _ = s.done.ended.Get(context.WithoutCancel(ctx))
 	s.over.Store(true)
+	if e := s.completed(ctx); err == nil {
+		err = e
+	}
 	return err
 }
 
+// completed waits until all completions have been called.
+func (s *Sender) completed(ctx context.Context) error {
+	_, err := s.done.ended.Get(ctx)
+	if err == nil {
+		return nil
+	}
+	last, cancel := s.world.WithTimeout(context.WithoutCancel(ctx), grace)
+	defer cancel()
+	if _, e := s.done.ended.Get(last); e == nil {
+		return nil
+	}
+	return fmt.Errorf("close: the completion of a record has not returned: %w", err)
+}
+
 // Over says that the sender is closed and nobody tells its actor anything any more: it may be ended before the client's connections are.
-func (s *Sender) Over() bool { return s.over.Load() && s.caller.Over() }
+func (s *Sender) Over() bool { return s.over.Load() && s.done.finished.Load() && s.caller.Over() }
 
 // Stop ends the actor. Its requests must have come back: see Over, or close the client's connections first.
 func (s *Sender) Stop(ctx context.Context) error {
@@ -192,7 +210,7 @@ func (s *Sender) perform(h *role.Handle, out *drain.Effects) {
 		s.client.Ref().Tell(&broker.Hint{TopicPartition: e.To, Leader: e.Leader, Epoch: e.Epoch, Node: e.Node})
 	}
 	for _, r := range out.Refresh {
-		s.client.Ref().Tell(&broker.Refresh{Topics: []string{r.Topic}, Suspect: cluster.NoNode, Why: r.Why})
+		s.client.Ref().Tell(&broker.Refresh{Topics: []string{r.Topic}, Except: r.Except, Why: r.Why})
 	}
 	for _, r := range out.Send {
 		s.send(r)
@@ -273,7 +291,10 @@ func (s *Sender) send(r *drain.Request) {
 		}
 		req.TopicData[i].PartitionData = append(req.TopicData[i].PartitionData, msg.ProduceRequestPartitionProduceData{Index: b.To.Partition, Records: b.Bytes(false)})
 		if s.cfg.Idempotent && s.cfg.Acks == -1 { // a repetition of it is recognized: it may move
-			_, epoch := snap.Leader(b.To.Topic, b.To.Partition)
+			leader, epoch := snap.Leader(b.To.Topic, b.To.Partition)
+			if leader != r.Node { // it has moved already, and the core not heard of it
+				epoch = -1
+			}
 			route.Partitions = append(route.Partitions, broker.Led{TopicPartition: b.To, Epoch: epoch})
 		}
 	}
@@ -325,6 +346,9 @@ func (s *Sender) answered(r *drain.Request, reply *broker.Reply) {
 	m.Refused = errors.As(reply.Err, &no) || errors.Is(reply.Err, broker.ErrUnsupported)
 	if resp, ok := reply.Resp.(*msg.ProduceResponse); ok {
 		m.Resp = resp
+	}
+	if m.Moved { // not to be sent to the old leader again
+		s.self.Tell(&drain.Changed{Snapshot: s.client.Snapshot()})
 	}
 	s.self.Tell(m)
 }

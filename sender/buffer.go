@@ -132,9 +132,7 @@ func (b *buffer) choose(t *topicBuffer, r *Record, lane, size int) (*partitionBu
 	case t.lanes != nil:
 		n = t.lanes.lane(lane, v.meta, r.Key, size)
 	default:
-		t.mu.Lock()
-		n = t.partition.Partition(v.meta, r.Key, size)
-		t.mu.Unlock()
+		n = t.place(v.meta, r.Key, size)
 	}
 	if n < 0 {
 		return nil, fmt.Errorf("%w: %s/%d", ErrUnknownTopic, r.Topic, n)
@@ -143,6 +141,13 @@ func (b *buffer) choose(t *topicBuffer, r *Record, lane, size int) (*partitionBu
 		return nil, nil // it may have been added meanwhile
 	}
 	return v.partitions[n], nil
+}
+
+// place asks a partitioner that one goroutine at a time may call; it may panic.
+func (t *topicBuffer) place(meta *cluster.Topic, key []byte, size int) int32 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.partition.Partition(meta, key, size)
 }
 
 // append puts a record into the open batch of its partition. news tells that the actor may have something to learn.

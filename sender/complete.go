@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/kactor-go/kactor/actors/role"
 	"github.com/kactor-go/kactor/sender/internal/drain"
@@ -25,6 +26,8 @@ type completer struct {
 	wait  *role.Waiter
 	over  bool
 	ended *role.Promise[struct{}]
+	// finished is that it has ended.
+	finished atomic.Bool
 }
 
 func newCompleter(w role.World) *completer {
@@ -58,6 +61,7 @@ func (c *completer) end() {
 
 func (c *completer) run() {
 	defer c.ended.Settle(struct{}{}, nil)
+	defer c.finished.Store(true)
 	for {
 		c.mu.Lock()
 		queue := c.queue

@@ -49,7 +49,7 @@ func (c *Core) settleAll(now time.Time, m *Answer, out *Effects) {
 			continue
 		}
 		c.hint(b, a, m, out)
-		c.outcome(now, b, a, out)
+		c.outcome(now, r.Node, b, a, out)
 	}
 }
 
@@ -120,7 +120,7 @@ func (c *Core) hint(b *batch.Batch, a partitionAnswer, m *Answer, out *Effects) 
 }
 
 // outcome deals with what the broker says of one batch.
-func (c *Core) outcome(now time.Time, b *batch.Batch, a partitionAnswer, out *Effects) {
+func (c *Core) outcome(now time.Time, node int32, b *batch.Batch, a partitionAnswer, out *Effects) {
 	code := protocol.Code(a.ErrorCode)
 	switch code {
 	case protocol.None:
@@ -145,10 +145,14 @@ func (c *Core) outcome(now time.Time, b *batch.Batch, a partitionAnswer, out *Ef
 			return
 		}
 		b.LastErr = code
-		if code == protocol.RequestTimedOut || code == protocol.NotEnoughReplicasAfterAppend {
+		alone := code == protocol.RequestTimedOut || code == protocol.NotEnoughReplicasAfterAppend
+		if alone {
 			b.Maybe = true // the leader has it, and does not know of the others
 		}
-		if code.RefreshMetadata() {
+		switch {
+		case alone || code == protocol.NotEnoughReplicas: // it may be cut off from the others, and not know who leads in its place
+			out.Refresh = append(out.Refresh, Refresh{b.To.Topic, node, code.Name()})
+		case code.RefreshMetadata():
 			out.Refresh = append(out.Refresh, Refresh{b.To.Topic, cluster.NoNode, code.Name()})
 		}
 		c.again(now, b, true, out)

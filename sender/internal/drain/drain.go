@@ -125,9 +125,9 @@ type Settled struct {
 
 // Refresh asks for new metadata.
 type Refresh struct {
-	Topic   string
-	Suspect int32
-	Why     string
+	Topic  string
+	Except int32 // who is not to be asked; cluster.NoNode
+	Why    string
 }
 
 // Hint is a leader learnt from an answer (KIP-951).
@@ -356,6 +356,9 @@ func (c *Core) packed(m *Packed, out *Effects) {
 }
 
 func (c *Core) changed(now time.Time, s *cluster.Snapshot) {
+	if s.Version < c.snap.Version { // it comes by two ways
+		return
+	}
 	c.snap = s
 	moved := false
 	for _, p := range c.parts {
