@@ -94,12 +94,12 @@ func (w *World) Park(ctx context.Context, wt *role.Waiter) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if w.ended { // callers are unwound, and what they have deferred may wait
+		panic(endOfWorld{})
+	}
 	c := w.running
 	if c == nil {
 		panic("sim: an actor blocks")
-	}
-	if w.ended {
-		panic(endOfWorld{})
 	}
 	s.caller, c.ctx = c, ctx
 	if !c.yield(struct{}{}) {

@@ -22,15 +22,15 @@ import (
 // handled, none may own what another member of the group owns, and in the end everything is owned by one.
 func TestGroups(t *testing.T) {
 	if *oneSeed != 0 {
-		p := groupSeed(*oneSeed, true)
+		p := groupSeed(ofFlags(t), true)
 		t.Logf("seed %d: %s", *oneSeed, p.summary())
 		if p.err != nil {
 			t.Fatalf("%v\n%s", p.err, p.log.String())
 		}
 		return
 	}
-	playSeeds(t, func(seed uint64) (tally, error) {
-		p := groupSeed(seed, false)
+	playSeeds(t, func(s script) (tally, error) {
+		p := groupSeed(s, false)
 		return tally{"records": p.handled, "assignments": p.assignments, "faults": p.storm.Count}, p.err
 	})
 }
@@ -43,6 +43,7 @@ const (
 // groupPlay is one seed of a group.
 type groupPlay struct {
 	w           *sim.World
+	script      script
 	n           *sim.Network
 	c           *fake.Cluster
 	storm       *sim.Storm
@@ -85,15 +86,15 @@ func (p *groupPlay) summary() string {
 	return fmt.Sprintf("%d handled, %d assignments, %d faults, %s of virtual time", p.handled, p.assignments, p.storm.Count, p.w.Now().Sub(sim.Epoch))
 }
 
-func groupSeed(seed uint64, tracing bool) *groupPlay {
-	w := sim.New(seed)
-	p := &groupPlay{w: w, seen: map[int32]map[int64]bool{}, low: map[int32]int64{}, had: map[string]time.Time{}, owners: map[int32][]*groupMember{}}
+func groupSeed(s script, tracing bool) *groupPlay {
+	w := sim.New(s.seed)
+	p := &groupPlay{w: w, script: s, seen: map[int32]map[int64]bool{}, low: map[int32]int64{}, had: map[string]time.Time{}, owners: map[int32][]*groupMember{}}
 	if tracing {
 		w.Trace(&p.log)
 	}
 	p.err = w.Run(p.run)
 	if p.err != nil {
-		p.err = fmt.Errorf("seed %d, after %s, %v, mixed: %v, static: %v: %w", seed, p.w.Now().Sub(sim.Epoch), p.props, p.mixed, p.static, p.err)
+		p.err = fmt.Errorf("seed %d, after %s, %v, mixed: %v, static: %v: %w", s.seed, p.w.Now().Sub(sim.Epoch), p.props, p.mixed, p.static, p.err)
 	}
 	return p
 }
@@ -127,6 +128,7 @@ func (p *groupPlay) run(w *sim.World) error {
 	p.n = sim.NewNetwork(w, p.c)
 	p.c.Observe(p.observed)
 	p.storm = sim.NewStorm(w, p.n, groupName)
+	p.storm.Without = p.script.without
 	ctx := context.Background()
 	span := time.Duration(15+rng.IntN(30)) * time.Second
 	p.calm = rng.IntN(6) == 0
@@ -240,6 +242,9 @@ func (p *groupPlay) produce(ctx context.Context, span time.Duration) {
 	}
 	count := 60 + p.rng.IntN(100)
 	for i := range count {
+		if i == p.script.records && i > 0 {
+			break
+		}
 		_ = producer.Send(ctx, &api.Record{Topic: groupWork, Partition: int32(p.rng.IntN(int(p.partitions))), Fixed: true, Value: fmt.Append(nil, i)}, nil)
 		if p.rng.IntN(3) == 0 {
 			_ = p.w.Sleep(ctx, time.Duration(p.rng.Int64N(int64(4*span)/int64(count)+1)))
@@ -248,7 +253,7 @@ func (p *groupPlay) produce(ctx context.Context, span time.Duration) {
 	if err := producer.Flush(ctx); err != nil {
 		p.fail("producer: flush: %w", err)
 	}
-	closing, cancel := p.w.WithTimeout(ctx, 20*time.Second)
+	closing, cancel := p.w.WithTimeout(ctx, time.Minute) // clients may stand still for twenty seconds
 	defer cancel()
 	if err := client.Close(closing); err != nil {
 		p.fail("producer: close: %w", err)
@@ -440,16 +445,25 @@ func (p *groupPlay) readPolls(ctx, some context.Context, m *groupMember, consume
 		p.w.Tracef("%s: %v", m.name, err)
 		p.fatal(m, err)
 	}
+	handled := map[int32]int64{}
 	for _, r := range records {
 		p.begin(m, r)
 		p.work(ctx, dawdles)
 		p.end(r)
+		handled[r.Partition] = r.Offset + 1
 	}
 	if !auto && len(records) > 0 {
+		maps.DeleteFunc(handled, func(i int32, _ int64) bool { return !m.own[i] })
 		commit, cancel := p.w.WithTimeout(ctx, 3*time.Second)
 		defer cancel()
 		if err := consumer.Commit(commit); err != nil {
 			p.w.Tracef("%s: commit: %v", m.name, err)
+			return
+		}
+		for i, next := range handled {
+			if at := p.c.Committed(groupName, groupWork, i); m.own[i] && at < next {
+				p.fail("%s was told that %d of partition %d is committed, but it is %d", m.name, next, i, at)
+			}
 		}
 	}
 }

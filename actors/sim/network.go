@@ -14,6 +14,7 @@ import (
 	"github.com/kactor-go/kactor/actors/role"
 	"github.com/kactor-go/kactor/broker/fake"
 	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/record"
 )
 
 // Network is the network between the clients of a world and a fake cluster, in virtual time. It implements role.Network.
@@ -35,6 +36,7 @@ type Network struct {
 	noDNS   bool
 	sent    int
 	flip    int // the answers of which one byte is turned over
+	spoil   int // the answers with records of which one bit is turned
 }
 
 // NewNetwork makes the network of a world. Latencies are drawn between a tenth of a millisecond and two.
@@ -49,6 +51,11 @@ func NewNetwork(w *World, c *fake.Cluster) *Network {
 func (n *Network) Do(f func(c *fake.Cluster)) {
 	n.cluster.Tick(n.w.Now())
 	f(n.cluster)
+	n.deliver()
+}
+
+// deliver sends what the cluster has answered.
+func (n *Network) deliver() {
 	for _, r := range n.cluster.Take() {
 		if l := n.byConn(r.Conn); l != nil {
 			if r.Close {
@@ -120,9 +127,12 @@ func (n *Network) HalfOpen(node int32, up, down bool) {
 // Corrupt turns over one byte in each of the next answers.
 func (n *Network) Corrupt(answers int) { n.flip += answers }
 
+// Spoil turns a bit of a batch in each of the next answers that bring records: one that its checksum guards.
+func (n *Network) Spoil(answers int) { n.spoil += answers }
+
 // Heal ends everything that was done to the network. Half-open connections stay so: nobody heals them but their owner.
 func (n *Network) Heal() {
-	n.noDNS, n.flip = false, 0
+	n.noDNS, n.flip, n.spoil = false, 0, 0
 	n.low, n.high = 100*time.Microsecond, 2*time.Millisecond
 	for id := range int32(n.cluster.Nodes()) {
 		n.Mend(id + 1)
@@ -202,6 +212,7 @@ type link struct {
 	full   bool // the kernel takes nothing
 
 	write, up, down pipe
+	unwritten       []*unwritten
 }
 
 // Send implements role.Link.
@@ -209,21 +220,37 @@ func (l *link) Send(segments [][]byte) {
 	if l.over {
 		return
 	}
-	before := checksum(segments)
+	u := &unwritten{segments, checksum(segments)}
+	l.unwritten = append(l.unwritten, u)
 	l.write.push(func() {
-		if checksum(segments) != before {
-			l.n.w.Report(errors.New("a buffer was used again before it was written"))
-		}
+		l.intact(u)
+		l.unwritten = l.unwritten[1:]
 		frame := slices.Concat(segments...)
 		l.n.w.Note(frame)
 		l.sink.Flushed()
 		l.up.push(func() {
 			if l.served && !l.up.lost {
 				l.n.sent++
-				l.n.Do(func(c *fake.Cluster) { c.Handle(l.n.w.Now(), l.conn, frame[protocol.SizeLen:]) })
+				l.n.cluster.Handle(l.n.w.Now(), l.conn, frame[protocol.SizeLen:])
+				l.n.deliver()
 			}
 		})
 	})
+}
+
+// unwritten is what the kernel has not taken yet.
+type unwritten struct {
+	segments [][]byte
+	sum      uint32
+}
+
+// intact sees to it that nobody has used the buffers of what is not written: until it is, or the end of the connection is told, they are the connection's.
+func (l *link) intact(all ...*unwritten) {
+	for _, u := range all {
+		if checksum(u.segments) != u.sum {
+			l.n.w.Report(errors.New("a buffer was used again before it was written"))
+		}
+	}
 }
 
 func checksum(segments [][]byte) (sum uint32) {
@@ -253,7 +280,8 @@ func (l *link) Close() {
 			return
 		}
 		l.over = true
-		l.write.queue, l.down.queue = nil, nil
+		l.intact(l.unwritten...)
+		l.write.queue, l.down.queue, l.unwritten = nil, nil, nil
 		l.up.push(l.leave)
 		l.sink.Broken(errClosed)
 	})
@@ -277,8 +305,28 @@ func (l *link) receive(frame []byte) {
 		l.n.flip--
 		frame[l.n.w.rng.IntN(len(frame))] ^= byte(1 + l.n.w.rng.IntN(255))
 	}
+	if l.n.spoil > 0 {
+		if begin, end := batch(frame); end > 0 {
+			l.n.spoil--
+			if l.n.w.rng.IntN(2) == 0 {
+				end = begin + 6 // what kind of batch it is, and where it ends
+			}
+			frame[begin+l.n.w.rng.IntN(end-begin)] ^= 1 << l.n.w.rng.IntN(8)
+		}
+	}
 	l.n.w.Note(frame)
 	l.sink.Received(frame)
+}
+
+// batch finds a batch of records and gives what only its checksum guards. 0: there is none.
+func batch(frame []byte) (begin, end int) {
+	const attributes = 21 // are the first it guards
+	for i := range frame {
+		if b, rest, whole, err := record.Next(frame[i:]); err == nil && whole && b.Magic == 2 && b.CheckCRC() == nil {
+			return i + attributes, len(frame) - len(rest)
+		}
+	}
+	return 0, 0
 }
 
 // reset loses what is under way, at a place of the seed's choice.
@@ -294,7 +342,8 @@ func (l *link) reset() {
 
 // breaks ends the connection for both sides at once and tells the client.
 func (l *link) breaks(err error) {
-	l.write.queue, l.up.queue, l.down.queue = nil, nil, nil
+	l.intact(l.unwritten...)
+	l.write.queue, l.up.queue, l.down.queue, l.unwritten = nil, nil, nil, nil
 	l.leave()
 	if !l.over {
 		l.over = true

@@ -4,6 +4,8 @@ import (
 	"flag"
 	"fmt"
 	"runtime"
+	"runtime/debug"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -14,6 +16,8 @@ var (
 	oneSeed  = flag.Uint64("seed", 0, "play only this seed, with a trace of its faults when it fails")
 	seeds    = flag.Int("seeds", 300, "how many seeds a swarm plays")
 	fromSeed = flag.Uint64("from", 1, "the first seed of a swarm")
+	without  = flag.String("without", "", "with -seed: numbers of faults that are left out, separated by commas")
+	records  = flag.Int("records", 0, "with -seed: how many records a producer sends at most; 0: as the seed says")
 	every    = flag.Bool("steps", false, "with -seed: print every step")
 )
 
@@ -30,8 +34,14 @@ func (t tally) String() string {
 	return out[2:]
 }
 
-// playSeeds plays as many seeds as the flags say, until one fails.
-func playSeeds(t *testing.T, play func(seed uint64) (tally, error)) {
+// TestMain lets the garbage collector come more rarely: what a seed needs is little, and gone after it.
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(1600)
+	m.Run()
+}
+
+// playSeeds plays as many seeds as the flags say, until one fails. That is made smaller, and told.
+func playSeeds(t *testing.T, play func(s script) (tally, error)) {
 	var next atomic.Int64
 	var failed atomic.Bool
 	var mu sync.Mutex
@@ -45,11 +55,14 @@ func playSeeds(t *testing.T, play func(seed uint64) (tally, error)) {
 				if n >= int64(*seeds) {
 					return
 				}
-				seed := *fromSeed + uint64(n)
-				got, err := play(seed)
-				if err != nil {
-					failed.Store(true)
-					t.Errorf("%v\nreplay: go test ./actors/sim -run %s -seed %d", err, t.Name(), seed)
+				s := script{seed: *fromSeed + uint64(n)}
+				got, err := play(s)
+				if err != nil && !failed.Swap(true) {
+					small := shrink(s, got["faults"], func(s script) bool {
+						_, err := play(s)
+						return err != nil
+					})
+					t.Errorf("%v\nreplay: go test ./actors/sim -run '%s$' -seed %d\nmade smaller: %s\nkeep it as a line of testdata/seeds.txt: %s %s", err, t.Name(), s.seed, small.flags(), strings.ToLower(strings.TrimPrefix(t.Name(), "Test")), small)
 				}
 				mu.Lock()
 				sum["seeds"]++

@@ -15,9 +15,11 @@ import (
 type Storm struct {
 	w     *World
 	n     *Network
-	rng   *rand.Rand
+	rng   *rand.Rand // of the fault at hand
 	kinds []fault
 	Count int // faults so far
+	// Without are faults that are left out, by their number from 0: the others stay as they are. What is left of a failing seed is found this way.
+	Without []int
 
 	groups []string
 	errs   []failing
@@ -103,21 +105,43 @@ var faults = []fault{
 		return func() { s.n.Do((*fake.Cluster).ClearFailures) }
 	}},
 	{"lost answers", func(s *Storm) func() {
-		key := []int16{msg.ProduceAPI, msg.FetchAPI, msg.MetadataAPI, fake.AnyKey}[s.rng.IntN(4)]
-		left := 1 + s.rng.IntN(5)
-		action := []fake.Action{{LoseReply: true}, {Cut: true}, {Drop: true}, {Delay: time.Duration(s.rng.IntN(8000)) * time.Millisecond}}[s.rng.IntN(4)]
-		var release func()
-		s.n.Do(func(c *fake.Cluster) {
-			release = c.Seize(key, func(fake.Request) fake.Action {
-				if left == 0 {
-					return fake.Action{}
-				}
-				left--
-				return action
-			})
-		})
-		return release
+		return s.answers([]fake.Action{{LoseReply: true}, {Cut: true}, {Drop: true}, {Delay: time.Duration(s.rng.IntN(8000)) * time.Millisecond}}[s.rng.IntN(4)],
+			[]int16{msg.ProduceAPI, msg.FetchAPI, msg.MetadataAPI, fake.AnyKey}[s.rng.IntN(4)])
 	}},
+	{"cut a broker off from the others", func(s *Storm) func() {
+		id := s.node()
+		s.n.Do(func(c *fake.Cluster) { c.Isolate(s.w.Now(), id) })
+		return func() { s.n.Do(func(c *fake.Cluster) { c.Join(s.w.Now(), id) }) }
+	}},
+	{"turned bits in records", func(s *Storm) func() { s.n.Spoil(1 + s.rng.IntN(15)); return nil }},
+	{"the clients stand still", func(s *Storm) func() {
+		s.w.Stall(time.Duration(s.rng.Int64N(int64(20 * time.Second))))
+		s.n.Do(func(*fake.Cluster) {}) // the brokers do not
+		return nil
+	}},
+	{"the wall clock jumps", func(s *Storm) func() {
+		s.w.Skew(time.Duration(s.rng.Int64N(int64(2*time.Hour))) - time.Hour)
+		return func() { s.w.Skew(0) }
+	}},
+	{"answers that hide what was done", func(s *Storm) func() {
+		codes := []protocol.Code{protocol.NotEnoughReplicasAfterAppend, protocol.RequestTimedOut, protocol.DuplicateSequenceNumber}
+		return s.answers(fake.Action{Code: codes[s.rng.IntN(len(codes))]}, msg.ProduceAPI)
+	}},
+}
+
+// answers lets something happen to the next answers of an API.
+func (s *Storm) answers(action fake.Action, key int16) (release func()) {
+	left := 1 + s.rng.IntN(5)
+	s.n.Do(func(c *fake.Cluster) {
+		release = c.Seize(key, func(fake.Request) fake.Action {
+			if left == 0 {
+				return fake.Action{}
+			}
+			left--
+			return action
+		})
+	})
+	return release
 }
 
 // failing are errors that brokers give for a while.
@@ -169,12 +193,17 @@ func (s *Storm) node() int32 { return int32(s.rng.IntN(s.n.cluster.Nodes())) + 1
 // Blow lets count faults happen within span; each lasts a while. At the end all is healed.
 func (s *Storm) Blow(ctx context.Context, count int, span time.Duration) error {
 	var undos []func()
-	for range count {
-		if err := s.w.Sleep(ctx, time.Duration(s.rng.Int64N(int64(2*span)/int64(count)+1))); err != nil {
+	all := s.rng
+	for i := range count {
+		if err := s.w.Sleep(ctx, time.Duration(all.Int64N(int64(2*span)/int64(count)+1))); err != nil {
 			return err
 		}
-		f := s.kinds[s.rng.IntN(len(s.kinds))]
-		s.w.Tracef("fault: %s", f.name)
+		f, lasts := s.kinds[all.IntN(len(s.kinds))], time.Duration(all.Int64N(int64(span/4)+1))
+		s.rng = rand.New(rand.NewPCG(all.Uint64(), uint64(i))) // what a fault draws for itself does not change the next
+		if slices.Contains(s.Without, i) {
+			continue
+		}
+		s.w.Tracef("fault %d: %s", i, f.name)
 		s.Count++
 		undo := f.do(s)
 		if undo == nil {
@@ -184,12 +213,12 @@ func (s *Storm) Blow(ctx context.Context, count int, span time.Duration) error {
 		once := func() {
 			if !over {
 				over = true
-				s.w.Tracef("fault over: %s", f.name)
+				s.w.Tracef("fault %d over: %s", i, f.name)
 				undo()
 			}
 		}
 		undos = append(undos, once)
-		s.w.After(time.Duration(s.rng.Int64N(int64(span/4)+1)), "fault over", once)
+		s.w.After(lasts, "fault over", once)
 	}
 	for _, undo := range undos {
 		undo()

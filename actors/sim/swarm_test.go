@@ -12,7 +12,9 @@ import (
 
 	"github.com/kactor-go/kactor/actors/sim"
 	"github.com/kactor-go/kactor/api"
+	"github.com/kactor-go/kactor/broker"
 	"github.com/kactor-go/kactor/broker/fake"
+	"github.com/kactor-go/kactor/protocol/cluster"
 	"github.com/kactor-go/kactor/protocol/msg"
 	"github.com/kactor-go/kactor/protocol/record"
 )
@@ -20,15 +22,15 @@ import (
 // TestSwarm plays seeds: three brokers, two producers, two consumers, 5 to 40 faults, then healing and draining, and no anomaly.
 func TestSwarm(t *testing.T) {
 	if *oneSeed != 0 {
-		r := swarm(*oneSeed, *every)
+		r := swarm(ofFlags(t), *every)
 		t.Logf("seed %d: %s", *oneSeed, r.summary())
 		if r.err != nil {
 			t.Fatalf("%v\n%s", r.err, r.log.String())
 		}
 		return
 	}
-	playSeeds(t, func(seed uint64) (tally, error) {
-		r := swarm(seed, false)
+	playSeeds(t, func(s script) (tally, error) {
+		r := swarm(s, false)
 		return tally{"records": r.acked, "faults": r.faults, "steps": int(r.steps)}, r.err
 	})
 }
@@ -37,7 +39,7 @@ func TestSwarm(t *testing.T) {
 func TestSameSeedSameHistory(t *testing.T) {
 	different := map[uint64]bool{}
 	for seed := range uint64(10) {
-		a, b := swarm(seed+1, false), swarm(seed+1, false)
+		a, b := swarm(script{seed: seed + 1}, false), swarm(script{seed: seed + 1}, false)
 		if a.hash != b.hash || a.steps != b.steps {
 			t.Errorf("seed %d: %x after %d steps, then %x after %d", seed+1, a.hash, a.steps, b.hash, b.steps)
 		}
@@ -63,13 +65,13 @@ func (r *result) summary() string {
 }
 
 // swarm plays one seed.
-func swarm(seed uint64, tracing bool) *result {
+func swarm(s script, tracing bool) *result {
 	r := &result{}
-	w := sim.New(seed)
+	w := sim.New(s.seed)
 	if tracing {
 		w.Trace(&r.log)
 	}
-	p := &play{w: w, h: sim.NewHistory(), topics: map[string]int{"one": 1, "five": 5}}
+	p := &play{w: w, script: s, h: sim.NewHistory(), topics: map[string]int{"one": 1, "five": 5}}
 	r.err = w.Run(p.run)
 	if p.storm != nil {
 		r.faults = p.storm.Count
@@ -77,7 +79,7 @@ func swarm(seed uint64, tracing bool) *result {
 	r.acked, r.rejected, r.info = p.h.Count(sim.Acked), p.h.Count(sim.Rejected), p.h.Count(sim.Uncertain)
 	r.steps, r.hash, r.virtual = w.Steps(), w.Hash(), w.Now().Sub(sim.Epoch)
 	if r.err != nil {
-		r.err = fmt.Errorf("seed %d, after %s: %w", seed, r.virtual, r.err)
+		r.err = fmt.Errorf("seed %d, after %s: %w", s.seed, r.virtual, r.err)
 	}
 	return r
 }
@@ -85,6 +87,7 @@ func swarm(seed uint64, tracing bool) *result {
 // play is one seed being played.
 type play struct {
 	w       *sim.World
+	script  script
 	n       *sim.Network
 	c       *fake.Cluster
 	h       *sim.History
@@ -114,13 +117,14 @@ func (p *play) run(w *sim.World) error {
 	p.n = sim.NewNetwork(w, p.c)
 	p.c.Observe(p.intact)
 	p.storm = sim.NewStorm(w, p.n)
+	p.storm.Without = p.script.without
 	ctx := context.Background()
 	span := time.Duration(10+rng.IntN(30)) * time.Second
 
 	var clients []*api.Client
 	dial := func() (*api.Client, error) {
 		request := 2000 + rng.IntN(4000)
-		c, err := api.Dial(ctx, api.World(w), api.Lazy(), api.Brokers("broker-1:9092", "broker-2:9092", "broker-3:9092"), api.Properties(map[string]string{
+		c, err := api.Dial(ctx, api.World(w), api.Lazy(), api.Hooks(broker.Hooks{Changed: p.forward()}), api.Brokers("broker-1:9092", "broker-2:9092", "broker-3:9092"), api.Properties(map[string]string{
 			"request.timeout.ms": fmt.Sprint(request), "delivery.timeout.ms": fmt.Sprint([]int{request + 100, 8000, 120000}[rng.IntN(3)]), "fetch.max.wait.ms": fmt.Sprint(500 + rng.IntN(1400)),
 			"socket.connection.setup.timeout.ms": "2000", "auto.offset.reset": "earliest", "compression.type": []string{"none", "none", "lz4", "gzip"}[rng.IntN(4)],
 			"batch.size": []string{"200", "1000", "16384"}[rng.IntN(3)], "max.partition.fetch.bytes": []string{"500", "100000"}[rng.IntN(2)],
@@ -179,6 +183,22 @@ func (p *play) run(w *sim.World) error {
 	return errors.Join(p.failed...)
 }
 
+// forward gives what looks at a client's metadata: no partition goes back to an older leader.
+func (p *play) forward() func(*cluster.Snapshot) {
+	epochs := map[cluster.TopicPartition]int32{}
+	return func(s *cluster.Snapshot) {
+		for _, t := range s.Topics {
+			for _, q := range t.Partitions {
+				tp := cluster.TopicPartition{Topic: t.Name, Partition: q.Index}
+				if q.LeaderEpoch >= 0 && q.LeaderEpoch < epochs[tp] {
+					p.fail("metadata went back to leader epoch %d of %v, %d was known", q.LeaderEpoch, tp, epochs[tp])
+				}
+				epochs[tp] = max(epochs[tp], q.LeaderEpoch)
+			}
+		}
+	}
+}
+
 // intact looks at the batches that reach the brokers: a checksum that is wrong was made so by the client, because the network does not change anything.
 func (p *play) intact(r fake.Request) {
 	m, ok := r.Req.(*msg.ProduceRequest)
@@ -205,7 +225,10 @@ func (p *play) produce(ctx context.Context, client *api.Client, name string, spa
 		return
 	}
 	count := 40 + rng.IntN(80)
-	for range count {
+	for i := range count {
+		if i == p.script.records && i > 0 {
+			break
+		}
 		p.send(ctx, producer, name, rng)
 		switch rng.IntN(8) {
 		case 0:
@@ -288,7 +311,7 @@ func (p *play) consume(ctx context.Context, client *api.Client, name string, n i
 	read := func(topic string, partition int32, offset int64, value []byte) {
 		p.h.Read(name, sim.Partition{Topic: topic, Index: partition}, offset, value)
 	}
-	views := rng.IntN(2) == 0
+	views, slow := rng.IntN(2) == 0, rng.IntN(2) == 0
 	for !p.caughtUp(ctx, consumer, parts) {
 		if p.over {
 			return
@@ -302,6 +325,9 @@ func (p *play) consume(ctx context.Context, client *api.Client, name string, n i
 			}
 		}
 		cancel()
+		if slow && rng.IntN(3) == 0 { // so that more is fetched than read
+			_ = p.w.Sleep(ctx, time.Duration(rng.Int64N(int64(3*time.Second))))
+		}
 		if rng.IntN(10) == 0 {
 			p.pauseAWhile(ctx, consumer, parts[rng.IntN(len(parts))], read)
 		}

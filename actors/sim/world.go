@@ -22,6 +22,7 @@ type World struct {
 	seed    uint64
 	rng     *rand.Rand
 	now     time.Time
+	skew    time.Duration // of the wall clock
 	network role.Network
 
 	ready   []item         // what can happen now
@@ -70,8 +71,14 @@ func (w *World) Network() role.Network { return w.network }
 // Now is the virtual time.
 func (w *World) Now() time.Time { return w.now }
 
-// NowMs is the virtual time in Unix milliseconds.
-func (w *World) NowMs() int64 { return w.now.UnixMilli() }
+// NowMs is the wall clock in Unix milliseconds: the virtual time, but for what Skew has done to it.
+func (w *World) NowMs() int64 { return w.now.Add(w.skew).UnixMilli() }
+
+// Skew sets the wall clock so far off the virtual time; timers and Now do not notice.
+func (w *World) Skew(d time.Duration) { w.skew = d }
+
+// Stall lets d pass in which nothing of what is simulated happens, as if its process stood still: what was due is all late.
+func (w *World) Stall(d time.Duration) { w.now = w.now.Add(d) }
 
 // Rand makes a source for one owner, seeded by the world's.
 func (w *World) Rand() *rand.Rand { return rand.New(rand.NewPCG(w.rng.Uint64(), w.rng.Uint64())) }

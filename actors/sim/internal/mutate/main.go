@@ -19,7 +19,7 @@ import (
 // mutation is a bug: in file, old becomes new.
 type mutation struct{ name, file, old, new string }
 
-// ofGroups are bugs of a group's members: the swarm of groups must catch them.
+// ofGroups are bugs that the swarm of groups must catch, most of them of a group's members.
 var ofGroups = []mutation{
 	{"commit by a fenced member", "coordinator/internal/member/offsets.go",
 		"if c.member && (c.generation < 0 || !slices.Contains(c.owned, k.Partition) && c.leaving == nil) {", "if false {"},
@@ -37,8 +37,14 @@ var ofGroups = []mutation{
 		"if hand.each {", "if false {"},
 	{"partitions kept in an eager rebalance", "coordinator/internal/member/classic.go",
 		"give := slices.Clone(c.owned)\n", "give := slices.Clone(c.owned[:0])\n"},
+	{"refused commit told as done", "coordinator/internal/member/offsets.go",
+		"\t\t\tcode, answered := codes[k.Partition]\n", "\t\t\tcode, answered := codes[k.Partition]\n\t\t\tcode, answered = protocol.None, true\n"},
 	{"nothing told of what was lost", "coordinator/internal/member/member.go",
 		"case len(c.owned) > 0:\n\t\tc.offer(&Rebalance{Lost: true", "case len(c.owned) > 1000:\n\t\tc.offer(&Rebalance{Lost: true"},
+	{"leader older than the position believed", "fetcher/internal/plan/plan.go",
+		"epoch < p.lastEpoch && p.stale < staleLimit", "false"},
+	{"sent on a link that is closed", "broker/internal/conn/conn.go",
+		"out.Send = out.Send[:0]\n}", "}"},
 }
 
 var mutations = []mutation{
@@ -58,6 +64,12 @@ var mutations = []mutation{
 		"\tb.LastErr = m.Err\n", "\tif m.Sent {\n\t\tc.land(b)\n\t\tc.settle(b, -1, -1, nil, out)\n\t\treturn\n\t}\n\tb.LastErr = m.Err\n"},
 	{"uncertain told as rejected", "sender/internal/drain/send.go",
 		"if b.Maybe {\n\t\treturn fmt.Errorf(\"%w: %w\", ErrUncertain, err)\n\t}\n\treturn err", "return err"},
+	{"appended without enough replicas told as rejected", "sender/internal/drain/answer.go",
+		"if alone {", "if false {"},
+	{"duplicate sequence number told as an error", "sender/internal/drain/answer.go",
+		"c.land(b).seq.confirm(b)\n\t\tc.settle(b, -1, -1, nil, out)\n\tcase protocol.MessageTooLarge", "c.land(b).seq.confirm(b)\n\t\tc.settle(b, -1, -1, code, out)\n\tcase protocol.MessageTooLarge"},
+	{"older metadata believed", "broker/internal/meta/merge.go",
+		"old.Partitions[q.Index].LeaderEpoch > q.LeaderEpoch {", "false {"},
 	{"fetch session kept after an error", "fetcher/internal/plan/fetch.go",
 		"if m.Err != nil {\n\t\tl.session.Reset()", "if m.Err != nil {"},
 	{"second batch before the first is confirmed", "sender/internal/drain/send.go",
@@ -78,6 +90,10 @@ var mutations = []mutation{
 		"if v.Offset >= c.from {", "if c.buf != nil {"},
 	{"answer of another position taken", "fetcher/internal/plan/fetch.go",
 		"p.flight != m.Request.flight || p.state != Fetching || p.offset != p.wanted", "p.state != Fetching"},
+	{"what is behind a damaged batch read before it", "fetcher/buffer.go",
+		"if t.Corrupt {", "if false {"},
+	{"offset of a damaged batch believed", "fetcher/internal/plan/plan.go",
+		"p.doubt = p.buffered > 0", "p.doubt = false"},
 	{"reset to the wrong end", "fetcher/internal/plan/reset.go",
 		"case c.cfg.Policy == ResetEarliest:\n\t\treturn earliest", "case c.cfg.Policy == ResetEarliest:\n\t\treturn latest"},
 }
@@ -119,6 +135,9 @@ func main() {
 
 var failing = regexp.MustCompile(`(?m)^\s*seeds_test\.go:\d+: (seed [^\n]*(?:\n\s+\S[^\n]*)?)`)
 
+// keeping is what the test says of a failing seed that was made smaller.
+var keeping = regexp.MustCompile(`keep it as a line of (testdata/seeds\.txt: [^\n]*)`)
+
 // plant builds and runs the swarm with one bug. how is the first report of a failing seed; empty when all passed.
 func plant(m mutation, test string, seeds int) (how string, err error) {
 	source, err := os.ReadFile(m.file)
@@ -154,7 +173,11 @@ func plant(m mutation, test string, seeds int) (how string, err error) {
 		return "", nil
 	}
 	if found := failing.FindSubmatch(out); found != nil {
-		return strings.Join(strings.Fields(string(found[1])), " "), nil
+		how = strings.Join(strings.Fields(string(found[1])), " ")
+		if kept := keeping.FindSubmatch(out); kept != nil {
+			how += "\n        " + string(kept[1])
+		}
+		return how, nil
 	}
 	return "", fmt.Errorf("the test could not be run: %w\n%s", err, out)
 }
