@@ -38,10 +38,11 @@ type Consumer struct {
 	poll    int
 	set     *settings
 
-	mu       sync.Mutex // of what follows; held while a rebalance is dealt with, but not while the application handles records
-	mode     uint8
-	topics   []string // or patterns
+	named    sync.Mutex // of the next two
+	topics   []string   // or patterns
 	listener RebalanceListener
+	turn     turn                     // of what follows; had while a rebalance is dealt with, but not while the application handles records
+	mode     atomic.Uint32            // what is read without the turn is atomic
 	paused   map[TopicPartition]bool  // partitions that were paused when they were given up
 	auto     map[TopicPartition]int64 // committed automatically
 	fatal    atomic.Pointer[coordinator.Fatal]
@@ -64,7 +65,7 @@ func (c *Client) Consumer(group string, opts ...Option) (*Consumer, error) {
 	if err != nil {
 		return nil, public(err)
 	}
-	k := &Consumer{client: c, fetcher: f, world: c.system.World(), poll: s.poll, set: s, listener: s.listener, paused: map[TopicPartition]bool{}, auto: map[TopicPartition]int64{}}
+	k := &Consumer{client: c, fetcher: f, world: c.system.World(), turn: turn{world: c.system.World()}, poll: s.poll, set: s, listener: s.listener, paused: map[TopicPartition]bool{}, auto: map[TopicPartition]int64{}}
 	if s.group.Group != "" {
 		if k.group, err = c.system.Coordinator(f, s.group); err != nil {
 			return nil, public(err)
@@ -82,15 +83,17 @@ func (c *Client) Consumer(group string, opts ...Option) (*Consumer, error) {
 
 // byHand tells whether partitions may be assigned by hand. Within the listener the incremental calls do nothing: the consumer does it.
 func (c *Consumer) byHand(what string) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.mode == subscribed {
+	if err := c.turn.take(context.Background(), what); err != nil {
+		return err
+	}
+	defer c.turn.give()
+	if c.mode.Load() == subscribed {
 		return fmt.Errorf("%s: %w: topics are subscribed to, the group assigns their partitions", what, ErrIllegalState)
 	}
-	if c.mode == free && c.group != nil {
+	if c.mode.Load() == free && c.group != nil {
 		c.group.Manual()
 	}
-	c.mode = assigned
+	c.mode.Store(assigned)
 	return nil
 }
 
@@ -324,24 +327,36 @@ func (c *Consumer) Partitions(ctx context.Context, topic string) ([]cluster.Part
 }
 
 // Close ends the consumer: as a member of a group it commits what is finished, if it commits automatically, calls the listener's Revoked, and leaves, as far as ctx lasts. Who waits in Poll,
-// Records or Batches is released. Any goroutine may call it, but not a listener.
+// Records or Batches is released. Any goroutine may call it. A listener may not: it is told ErrIllegalState; while one is being called by another goroutine, Close waits for it as long as ctx lasts, and may be
+// called again then.
 func (c *Consumer) Close(ctx context.Context, how ...Leaving) error {
+	if c.closed.Load() {
+		return nil
+	}
+	if err := c.turn.take(ctx, "close"); err != nil {
+		return err
+	}
+	defer c.turn.give()
 	if c.closed.Swap(true) {
 		return nil
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	var err error
-	if c.group != nil {
+	each(func() {
+		if c.group == nil {
+			return
+		}
 		leaving := LeaveDefault
 		if len(how) > 0 {
 			leaving = how[len(how)-1]
 		}
 		err = c.letGo(ctx, leaving, true)
-		c.group.End()
-		c.client.members.remove(c)
-	}
-	err = errors.Join(err, c.fetcher.Close(ctx))
-	c.client.system.Sweep()
+	}, func() {
+		if c.group != nil {
+			c.group.End()
+			c.client.members.remove(c)
+		}
+		err = errors.Join(err, c.fetcher.Close(ctx))
+		c.client.system.Sweep()
+	})
 	return public(err)
 }

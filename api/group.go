@@ -45,7 +45,7 @@ type RebalanceListener struct {
 
 // modes of a consumer.
 const (
-	free uint8 = iota
+	free uint32 = iota
 	assigned
 	subscribed
 )
@@ -54,7 +54,7 @@ const (
 var errNoGroup = fmt.Errorf("%w: the consumer has no group.id", ErrIllegalState)
 
 // Subscribe reads topics as a member of the group, instead of what was subscribed to before. A name that begins with ^ is a regular expression: topics that match it are read, also those
-// that come into being later, within metadata.max.age.ms. Topics that do not exist are no error: they are read when they do.
+// that come into being later, within metadata.max.age.ms. Topics that do not exist are no error: they are read when they do, ten seconds later at most.
 func (c *Consumer) Subscribe(topics ...string) error {
 	if len(topics) == 0 {
 		return errors.New("subscribe: no topics; Unsubscribe ends a subscription")
@@ -109,12 +109,17 @@ func (c *Consumer) subscribe(what, topics []string, pattern func(string) bool, r
 	if c.group == nil {
 		return fmt.Errorf("subscribe: %w", errNoGroup)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.mode == assigned {
+	if err := c.turn.take(context.Background(), "subscribe"); err != nil {
+		return err
+	}
+	defer c.turn.give()
+	if c.mode.Load() == assigned {
 		return fmt.Errorf("subscribe: %w: partitions are assigned by hand; Unsubscribe first", ErrIllegalState)
 	}
-	c.mode, c.topics = subscribed, slices.Clone(what)
+	c.mode.Store(subscribed)
+	c.named.Lock()
+	c.topics = slices.Clone(what)
+	c.named.Unlock()
 	c.group.Seen()
 	c.group.Subscribe(topics, pattern, regex)
 	return nil
@@ -122,22 +127,24 @@ func (c *Consumer) subscribe(what, topics []string, pattern func(string) bool, r
 
 // Listen sets the listener of rebalances, instead of the one before.
 func (c *Consumer) Listen(l RebalanceListener) {
-	c.mu.Lock()
+	c.named.Lock()
 	c.listener = l
-	c.mu.Unlock()
+	c.named.Unlock()
 }
 
 // Subscription gives what is subscribed to: names or patterns.
 func (c *Consumer) Subscription() []string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.named.Lock()
+	defer c.named.Unlock()
 	return slices.Clone(c.topics)
 }
 
 // Unsubscribe ends subscription and assignment: it commits if it commits automatically, calls the listener, and leaves the group.
 func (c *Consumer) Unsubscribe(ctx context.Context) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	if err := c.turn.take(ctx, "unsubscribe"); err != nil {
+		return err
+	}
+	defer c.turn.give()
 	return public(c.letGo(ctx, LeaveDefault, false))
 }
 
@@ -146,23 +153,29 @@ func (c *Consumer) letGo(ctx context.Context, how Leaving, final bool) (err erro
 	parts := c.fetcher.Assignment()
 	if c.group == nil {
 		c.fetcher.Unassign(parts...)
-		c.mode = free
+		c.mode.Store(free)
 		return nil
 	}
 	if len(parts) > 0 && c.set.group.AutoCommit {
 		err = c.commitFinished(ctx, nil)
 	}
-	if len(parts) > 0 && c.mode == subscribed {
-		c.call(ctx, c.listener.Revoked, parts)
-	}
-	c.fetcher.Unassign(parts...)
-	if c.mode == subscribed || final {
-		err = errors.Join(err, c.group.Leave(ctx, how, final))
-	}
-	c.mode, c.topics = free, nil
-	c.fatal.Store(nil)
-	clear(c.paused)
-	clear(c.auto)
+	each(func() {
+		if len(parts) > 0 && c.mode.Load() == subscribed {
+			c.call(ctx, c.told().Revoked, parts)
+		}
+	}, func() {
+		c.fetcher.Unassign(parts...)
+		if c.mode.Load() == subscribed || final {
+			err = errors.Join(err, c.group.Leave(ctx, how, final))
+		}
+		c.mode.Store(free)
+		c.named.Lock()
+		c.topics = nil
+		c.named.Unlock()
+		c.fatal.Store(nil)
+		clear(c.paused)
+		clear(c.auto)
+	})
 	return err
 }
 
@@ -170,37 +183,54 @@ func (c *Consumer) call(ctx context.Context, f func(context.Context, []TopicPart
 	if f == nil {
 		return
 	}
+	c.application(func() { f(ctx, slices.Clone(parts)) })
+}
+
+// application calls functions of the application's.
+func (c *Consumer) application(f func()) {
 	c.calling.Store(true)
 	defer c.calling.Store(false)
-	f(ctx, slices.Clone(parts))
+	c.turn.call(f)
+}
+
+// told is the listener.
+func (c *Consumer) told() RebalanceListener {
+	c.named.Lock()
+	defer c.named.Unlock()
+	return c.listener
 }
 
 // tend does what the group wants done, where the application polls: everything that was given out before is finished with.
 func (c *Consumer) tend(ctx context.Context) error {
+	if c.calling.Load() && c.turn.mine() {
+		return errReentered("poll")
+	}
 	c.group.Seen()
 	if !c.group.Pending() {
 		return c.usable()
 	}
 	hand := c.hand.Swap(nil)
 	defer c.hand.Store(hand)
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	if err := c.turn.take(ctx, "poll"); err != nil {
+		return err
+	}
+	defer c.turn.give()
 	w := c.group.Work()
-	for _, f := range w.Callbacks {
-		f()
-	}
-	if w.Rebalance != nil {
-		c.rebalance(ctx, w.Rebalance)
-	}
-	if w.Commit {
-		c.autoCommit()
-	}
-	for _, err := range w.Errors {
-		var fatal *coordinator.Fatal
-		if errors.As(err, &fatal) {
-			c.fatal.Store(fatal)
+	each(func() { c.application(func() { each(w.Callbacks...) }) }, func() {
+		if w.Rebalance != nil {
+			c.rebalance(ctx, w.Rebalance)
 		}
-	}
+	}, func() {
+		if w.Commit {
+			c.autoCommit()
+		}
+		for _, err := range w.Errors {
+			var fatal *coordinator.Fatal
+			if errors.As(err, &fatal) {
+				c.fatal.Store(fatal)
+			}
+		}
+	})
 	if len(w.Errors) > 0 {
 		return errors.Join(w.Errors...)
 	}
@@ -211,30 +241,48 @@ func (c *Consumer) usable() error {
 	switch {
 	case c.fatal.Load() != nil:
 		return c.fatal.Load()
-	case c.mode == free && !c.closed.Load():
+	case c.mode.Load() == free && !c.closed.Load():
 		return fmt.Errorf("%w: nothing is subscribed to or assigned", ErrIllegalState)
 	}
 	return nil
 }
 
-// rebalance gives up what the group takes, and takes what it gives.
+// rebalance gives up what the group takes, and takes what it gives. What the application's functions do must not keep the group waiting: when one panics the rest is done before the panic goes on.
 func (c *Consumer) rebalance(ctx context.Context, r *coordinator.Rebalance) {
-	if len(r.Revoke) > 0 {
-		switch {
-		case r.Lost && c.listener.Lost != nil:
-			c.call(ctx, c.listener.Lost, r.Revoke)
-		case r.Lost:
-			c.call(ctx, c.listener.Revoked, r.Revoke)
-		default:
-			if c.set.group.AutoCommit {
-				wait, cancel := c.world.WithTimeout(context.WithoutCancel(ctx), c.set.group.RequestTimeout)
-				if err := c.commitFinished(wait, r.Revoke); err != nil {
-					c.log("commit of what is given up", err)
-				}
-				cancel()
+	defer c.group.Done(r.Seq)
+	each(func() { c.giveUp(ctx, r) }, func() { c.takeOver(r) })
+	if r.Given {
+		clear(c.paused)
+		c.call(ctx, c.told().Assigned, r.Assign)
+	}
+}
+
+// giveUp lets the application finish with what the group takes.
+func (c *Consumer) giveUp(ctx context.Context, r *coordinator.Rebalance) {
+	if len(r.Revoke) == 0 {
+		return
+	}
+	listener := c.told()
+	switch {
+	case r.Lost && listener.Lost != nil:
+		c.call(ctx, listener.Lost, r.Revoke)
+	case r.Lost:
+		c.call(ctx, listener.Revoked, r.Revoke)
+	default:
+		if c.set.group.AutoCommit {
+			wait, cancel := c.world.WithTimeout(context.WithoutCancel(ctx), c.set.group.RequestTimeout)
+			if err := c.commitFinished(wait, r.Revoke); err != nil {
+				c.log("commit of what is given up", err)
 			}
-			c.call(ctx, c.listener.Revoked, r.Revoke)
+			cancel()
 		}
+		c.call(ctx, listener.Revoked, r.Revoke)
+	}
+}
+
+// takeOver changes what is read.
+func (c *Consumer) takeOver(r *coordinator.Rebalance) {
+	if len(r.Revoke) > 0 {
 		for _, tp := range c.fetcher.Paused() {
 			if slices.Contains(r.Revoke, tp) {
 				c.paused[tp] = true
@@ -254,11 +302,6 @@ func (c *Consumer) rebalance(ctx context.Context, r *coordinator.Rebalance) {
 		}
 	}
 	c.group.Held(r.Seq)
-	if r.Given {
-		clear(c.paused)
-		c.call(ctx, c.listener.Assigned, r.Assign)
-	}
-	c.group.Done(r.Seq)
 }
 
 func (c *Consumer) log(what string, err error) {

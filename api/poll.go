@@ -13,15 +13,22 @@ import (
 	"github.com/kactor-go/kactor/protocol/record"
 )
 
-// slab is how many records are allocated at once.
-const slab = 256
+// Records are allocated least at once at first, then twice as many each time, and slab at most.
+const (
+	least = 8
+	slab  = 256
+)
 
 // owned makes records that stay valid out of views.
-type owned struct{ free []Record }
+type owned struct {
+	free []Record
+	size int // of the last allocation
+}
 
 func (o *owned) record(k *fetcher.Chunk, v *record.View) (*Record, error) {
 	if len(o.free) == 0 {
-		o.free = make([]Record, slab)
+		o.size = max(min(2*o.size, slab), least)
+		o.free = make([]Record, o.size)
 	}
 	r := &o.free[0]
 	o.free = o.free[1:]

@@ -49,11 +49,7 @@ func (l *load) grow(ctx context.Context, partitions int32) error {
 	if err != nil {
 		return err
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for int32(len(l.acked)) < partitions {
-		l.acked, l.read = append(l.acked, gap{top: -1}), append(l.read, gap{top: -1})
-	}
+	l.widen(partitions)
 	l.partitions.Store(partitions)
 	return nil
 }

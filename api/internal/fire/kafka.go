@@ -13,6 +13,7 @@ import (
 type kafka struct {
 	tool, name, version string
 	hosts               []string
+	links               *links // between the brokers; nil: they reach each other directly
 }
 
 // root finds the project's root.
@@ -41,14 +42,21 @@ func (k *kafka) run(args ...string) (string, error) {
 }
 
 // start starts three brokers that notice within three seconds that one of them is away.
-func start(version string) (*kafka, error) {
+func start(version string, linked bool) (*kafka, error) {
 	dir, err := root()
 	if err != nil {
 		return nil, err
 	}
 	k := &kafka{tool: filepath.Join(dir, ".ci", "kafka"), name: fmt.Sprintf("fire-%d", os.Getpid()), version: version}
-	out, err := k.run("up", k.name, version, "3", "broker.session.timeout.ms=3000", "broker.heartbeat.interval.ms=500", "controller.quorum.fetch.timeout.ms=1000", "controller.quorum.election.timeout.ms=500",
-		"unclean.leader.election.enable=false", "offsets.topic.num.partitions=8", "leader.imbalance.check.interval.seconds=5", "leader.imbalance.per.broker.percentage=0")
+	var more []string
+	if linked {
+		if k.links, err = newLinks(3); err != nil {
+			return nil, err
+		}
+		more = append(more, "links="+k.links.String())
+	}
+	out, err := k.run(append([]string{"up", k.name, version, "3", "broker.session.timeout.ms=3000", "broker.heartbeat.interval.ms=500", "controller.quorum.fetch.timeout.ms=1000", "controller.quorum.election.timeout.ms=500",
+		"unclean.leader.election.enable=false", "offsets.topic.num.partitions=8", "leader.imbalance.check.interval.seconds=5", "leader.imbalance.per.broker.percentage=0"}, more...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -67,4 +75,9 @@ func (k *kafka) restart(node int32) error {
 	return err
 }
 
-func (k *kafka) down() { _, _ = k.run("down", k.name) }
+func (k *kafka) down() {
+	_, _ = k.run("down", k.name)
+	if k.links != nil {
+		k.links.close()
+	}
+}

@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/kactor-go/kactor/api"
 	"github.com/kactor-go/kactor/broker"
 	"github.com/kactor-go/kactor/protocol/cluster"
+	"github.com/kactor-go/kactor/protocol/msg"
 )
 
 // session is the brokers' session time-out: so long the cluster needs to notice that one is away.
@@ -15,6 +17,9 @@ const session = 3 * time.Second
 
 // settled is how long a cluster is left alone before the next fault.
 const settled = 2 * time.Second
+
+// warm is how long a cluster that was just started may work before its first fault: its code is compiled as it runs.
+const warm = 10 * time.Second
 
 // times gives how often a fault is repeated.
 func (s *settings) times(short, long int) int {
@@ -43,26 +48,55 @@ func with(ctx context.Context, s *settings, k *kafka, r *report, faults func(l *
 			Suspect: func(node int32) { s.log.Info("suspect", "node", node) },
 		}))
 	}
-	l, err := begin(ctx, k, r.name, 6, s.rate, options...)
+	rate := s.rate
+	if rate == 0 {
+		rate = 1000
+	}
+	l, err := begin(ctx, k, r.name, 6, rate, options...)
 	if err != nil {
 		return err
 	}
-	err = l.flowing(time.Now(), 30*time.Second)
+	l.loud = s.log != nil
+	for _, b := range s.besides {
+		if err == nil {
+			err = l.join(ctx, b.name, b.command, l.partitions.Load())
+		}
+	}
+	begun := time.Now()
 	if err == nil {
+		err = l.flowing(begun, 30*time.Second)
+	}
+	for _, p := range l.peers {
+		if err == nil {
+			err = p.flowing(begun, 30*time.Second)
+		}
+	}
+	if err == nil {
+		time.Sleep(warm)
 		err = faults(l)
 	}
 	records, wrong := l.end(ctx)
+	for _, p := range l.peers {
+		r.notes = append(r.notes, p.end())
+	}
 	r.records, r.wrong = r.records+records, append(r.wrong, wrong...)
 	return err
 }
 
-// fault breaks something, mends it, and notes the gaps: of the partitions that the broker has led.
+// fault breaks something, mends it, and notes the gaps: of the partitions that the broker has led. Peers get as much time as they need, within a minute; what they show is not judged.
 func (l *load) fault(ctx context.Context, r *report, w *row, node int32, strike, mend func() error) error {
-	led := map[int]bool{}
-	for i := range l.partitions.Load() {
-		led[int(i)] = l.leader(ctx, i) == node
+	type watched struct {
+		*flow
+		*row
+		leaders []int32
 	}
-	l.fresh()
+	all := []watched{{&l.flow, w, l.leaders(ctx, l.topic)}}
+	for _, p := range l.peers {
+		all = append(all, watched{&p.flow, r.row(w.fault+", "+p.name, 0, 0), l.leaders(ctx, p.topic)})
+	}
+	for _, x := range all {
+		x.fresh()
+	}
 	if err := strike(); err != nil {
 		return err
 	}
@@ -70,32 +104,79 @@ func (l *load) fault(ctx context.Context, r *report, w *row, node int32, strike,
 	if s := r.log; s != nil {
 		s.Info("struck", "fault", w.fault, "node", node)
 	}
+	own := make(chan time.Duration, 1)
+	if node > 0 {
+		go func() { own <- l.replaced(ctx, node).Sub(struck) }()
+	}
 	err := l.flowing(struck, 60*time.Second) // all partitions go on while it is away
+	if node > 0 {
+		x := r.row(w.fault+", until another broker tells of new leaders", 0, 0)
+		d := <-own
+		x.produce, x.consume = append(x.produce, d), append(x.consume, d)
+	}
+	for _, p := range l.peers {
+		_ = p.flowing(struck, 30*time.Second)
+	}
 	if e := mend(); err == nil {
 		err = e
 	}
 	if err == nil {
 		err = l.whole(ctx, 90*time.Second)
 	}
+	mended := time.Now()
 	if err == nil {
-		err = l.flowing(time.Now(), 60*time.Second)
+		err = l.flowing(mended, 60*time.Second)
+	}
+	for _, p := range l.peers {
+		_ = p.flowing(mended, 60*time.Second)
 	}
 	time.Sleep(settled)
-	produce, consume := l.gaps()
-	for i := range produce {
-		if led[i] || node < 0 {
-			w.produce, w.consume = append(w.produce, produce[i]), append(w.consume, consume[i])
+	for _, x := range all {
+		produce, consume := x.gaps()
+		for i := range produce {
+			if node < 0 || i < len(x.leaders) && x.leaders[i] == node {
+				x.produce, x.consume = append(x.produce, produce[i]), append(x.consume, consume[i])
+			}
 		}
 	}
 	r.faults++
 	return err
 }
 
+// replaced waits until another broker tells that a broker leads no partition, and gives the time: no client can be faster. It waits for a minute at most.
+func (l *load) replaced(ctx context.Context, node int32) time.Time {
+	req := &msg.MetadataRequest{}
+	req.SetDefaults()
+	req.Topics = []msg.MetadataRequestMetadataRequestTopic{{Name: &l.topic}}
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		got, err := broker.Call(ctx, l.client.System().Cluster(), broker.Route{Req: req, To: broker.Target{Kind: broker.ToNode, Node: node%3 + 1}})
+		if err != nil {
+			continue
+		}
+		for _, t := range got.Resp.(*msg.MetadataResponse).Topics {
+			if len(t.Partitions) > 0 && !slices.ContainsFunc(t.Partitions, func(p msg.MetadataResponseMetadataResponsePartition) bool {
+				return p.LeaderID == node || p.LeaderID < 0
+			}) {
+				return time.Now()
+			}
+		}
+	}
+	return time.Now()
+}
+
+// leader gives the leader of a partition, -1 if it has none.
+func (l *load) leader(ctx context.Context, i int) int32 {
+	if nodes := l.leaders(ctx, l.topic); len(nodes) > 0 {
+		return nodes[i%len(nodes)]
+	}
+	return -1
+}
+
 func kill(ctx context.Context, s *settings, k *kafka, r *report) error {
 	w := r.row("kill -9 of the leader", session+2*time.Second, session+3*time.Second)
 	return with(ctx, s, k, r, func(l *load) error {
 		for i := range s.times(3, 10) {
-			node := l.leader(ctx, int32(i)%l.partitions.Load())
+			node := l.leader(ctx, i)
 			if err := l.fault(ctx, r, w, node, func() error { return k.signal(node, "KILL") }, func() error { return k.restart(node) }); err != nil {
 				return fmt.Errorf("kill %d, of broker %d: %w", i+1, node, err)
 			}
@@ -112,9 +193,8 @@ func pause(ctx context.Context, s *settings, k *kafka, r *report) error {
 	return with(ctx, s, k, r, func(l *load) error {
 		for i := range s.times(1, 10) {
 			for _, d := range lengths {
-				r.row(fmt.Sprintf("pause of %s", d), session+3*time.Second, session+4*time.Second)
-				w := r.row(fmt.Sprintf("pause of %s", d), 0, 0)
-				node := l.leader(ctx, int32(i)%l.partitions.Load())
+				w := r.row(fmt.Sprintf("pause of %s", d), session+3*time.Second, session+4*time.Second)
+				node := l.leader(ctx, i)
 				over := make(chan error, 1)
 				strike := func() error {
 					time.AfterFunc(d, func() { over <- k.signal(node, "CONT") })

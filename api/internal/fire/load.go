@@ -10,6 +10,7 @@ import (
 
 	"github.com/kactor-go/kactor/actors/sim"
 	"github.com/kactor-go/kactor/api"
+	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/record"
 )
 
@@ -22,31 +23,17 @@ type load struct {
 	options    []api.Option
 	hosts      []string
 
-	mu      sync.Mutex
-	history *sim.History
-	acked   []gap // by partition
-	read    []gap
+	flow
+	history *sim.History // under flow's lock
 	failed  []string
+	peers   []*peer
+	loud    bool         // peers may print what they log
 	damaged atomic.Int64 // records that came with a wrong checksum
 
 	stop    context.CancelFunc
 	writing sync.WaitGroup
 	reading sync.WaitGroup
 	halt    context.CancelFunc
-}
-
-// gap is the longest time between two events of a partition.
-type gap struct {
-	last    time.Time
-	longest time.Duration
-	top     int64 // the highest offset
-}
-
-func (g *gap) event(now time.Time) {
-	if !g.last.IsZero() {
-		g.longest = max(g.longest, now.Sub(g.last))
-	}
-	g.last = now
 }
 
 // begin creates a topic and sets producers and consumers to work.
@@ -56,12 +43,9 @@ func begin(ctx context.Context, k *kafka, name string, partitions int32, rate in
 		return nil, err
 	}
 	l := &load{client: client, topic: fmt.Sprintf("%s-%d", name, time.Now().UnixMilli()), rate: rate, options: options, hosts: k.hosts, history: sim.NewHistory()}
-	for range partitions {
-		l.acked, l.read = append(l.acked, gap{top: -1}), append(l.read, gap{top: -1})
-	}
+	l.widen(partitions)
 	l.partitions.Store(partitions)
-	results, err := client.Admin().CreateTopics(ctx, api.NewTopic{Name: l.topic, Partitions: partitions, Replicas: 3, Configs: map[string]string{"min.insync.replicas": "2"}})
-	if err = errors.Join(err, results[l.topic]); err != nil {
+	if err := l.create(ctx, l.topic, partitions); err != nil {
 		return nil, err
 	}
 	if err := l.whole(ctx, time.Minute); err != nil {
@@ -79,6 +63,14 @@ func begin(ctx context.Context, k *kafka, name string, partitions int32, rate in
 		}
 	}
 	return l, nil
+}
+
+func (l *load) create(ctx context.Context, topic string, partitions int32) error {
+	results, err := l.client.Admin().CreateTopics(ctx, api.NewTopic{Name: topic, Partitions: partitions, Replicas: 3, Configs: map[string]string{"min.insync.replicas": "2"}})
+	if err = errors.Join(err, results[topic]); errors.Is(err, protocol.TopicAlreadyExists) { // asked again, because an answer was lost
+		return nil
+	}
+	return err
 }
 
 func (l *load) dial(ctx context.Context) (*api.Client, error) {
@@ -144,8 +136,7 @@ func (l *load) send(p *api.Producer, name string, partition int32) {
 		switch {
 		case err == nil:
 			l.history.Done(send, sim.Acked, placed.Partition, placed.Offset)
-			l.acked[placed.Partition].event(time.Now())
-			l.acked[placed.Partition].top = max(l.acked[placed.Partition].top, placed.Offset)
+			l.acked[placed.Partition].event(time.Now(), placed.Offset)
 		case errors.Is(err, api.ErrUncertain):
 			l.history.Done(send, sim.Uncertain, -1, -1)
 		default:
@@ -186,8 +177,7 @@ func (l *load) consumer(ctx context.Context, name string) error {
 			now := time.Now()
 			for _, r := range records {
 				l.history.Read(name, sim.Partition{Topic: r.Topic, Index: r.Partition}, r.Offset, r.Value)
-				l.read[r.Partition].event(now)
-				l.read[r.Partition].top = max(l.read[r.Partition].top, r.Offset)
+				l.read[r.Partition].event(now, r.Offset)
 			}
 			l.mu.Unlock()
 		}
@@ -196,34 +186,16 @@ func (l *load) consumer(ctx context.Context, name string) error {
 	return nil
 }
 
-// fresh forgets the gaps there were.
-func (l *load) fresh() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for i := range l.acked {
-		l.acked[i].longest, l.read[i].longest = 0, 0
+// leaders gives the leader of each partition of a topic, -1 if it has none.
+func (l *load) leaders(ctx context.Context, topic string) []int32 {
+	var nodes []int32
+	topics, err := l.client.Admin().DescribeTopics(ctx, topic)
+	if d := topics[topic]; err == nil && d.Err == nil {
+		for _, p := range d.Topic.Partitions {
+			nodes = append(nodes, p.Leader)
+		}
 	}
-}
-
-// gaps gives the longest gap of each partition since fresh; one that lasts counts as long as it has lasted.
-func (l *load) gaps() (produce, consume []time.Duration) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	now := time.Now()
-	for i := range l.acked {
-		produce = append(produce, max(l.acked[i].longest, now.Sub(l.acked[i].last)))
-		consume = append(consume, max(l.read[i].longest, now.Sub(l.read[i].last)))
-	}
-	return produce, consume
-}
-
-// leader gives the leader of a partition, -1 if it has none.
-func (l *load) leader(ctx context.Context, partition int32) int32 {
-	topics, err := l.client.Admin().DescribeTopics(ctx, l.topic)
-	if d := topics[l.topic]; err == nil && d.Err == nil && int(partition) < len(d.Topic.Partitions) {
-		return d.Topic.Partitions[partition].Leader
-	}
-	return -1
+	return nodes
 }
 
 // whole waits until every partition has a leader and three replicas in sync.
@@ -249,22 +221,6 @@ func (l *load) whole(ctx context.Context, limit time.Duration) error {
 	return fmt.Errorf("the cluster is not whole after %s: %s", limit, why)
 }
 
-// flowing waits until every partition has had an acknowledgement and a reading since a time.
-func (l *load) flowing(since time.Time, limit time.Duration) error {
-	for end := time.Now().Add(limit); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
-		l.mu.Lock()
-		all := true
-		for i := range l.acked {
-			all = all && l.acked[i].last.After(since) && l.read[i].last.After(since)
-		}
-		l.mu.Unlock()
-		if all {
-			return nil
-		}
-	}
-	return fmt.Errorf("not every partition is written and read %s after %s", limit, since.Format(time.TimeOnly))
-}
-
 // end stops the load, waits until everything was read, and gives the number of records and what is wrong with them.
 func (l *load) end(ctx context.Context) (records int, wrong []string) {
 	l.stop()
@@ -286,18 +242,6 @@ func (l *load) end(ctx context.Context) (records int, wrong []string) {
 	}
 	_ = l.client.Close(ctx)
 	return l.history.Count(sim.Acked), wrong
-}
-
-// caughtUp tells whether everything that was acknowledged was read.
-func (l *load) caughtUp() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for i := range l.acked {
-		if l.read[i].top < l.acked[i].top {
-			return false
-		}
-	}
-	return true
 }
 
 // logs reads every partition from its beginning to its end.

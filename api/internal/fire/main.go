@@ -1,12 +1,16 @@
 // The command fire breaks a real Kafka while records flow, and tells how long clients stood still and whether a record was lost, written twice, moved or put into a wrong topic. It holds what it saw against
 // the logs with the checker of the simulator.
 //
-//	go run ./api/internal/fire [-version 4.3.0] [-long] [-repeats N] [-rate N] [-v] kill pause roll elect net idle mem
+//	go run ./api/internal/fire [-version 4.3.0] [-long] [-repeats N] [-rate N] [-v] kill pause roll elect again net siege soak part idle mem
 //
 //	kafka.go    three brokers            load.go   producers, a group that reads, their history and the gaps between their records
 //	killing.go  kill, pause, roll        report.go what is printed, and what it is held against
 //	elect.go    elections and partitions    idle.go   processor time and memory
 //	proxy.go    a proxy before each broker    net.go  what it does to what passes
+//	links.go    proxies between the brokers   part.go brokers that are cut off
+//	siege.go    all at once              again.go  a topic that is deleted and created again
+//	soak.go     a day in twenty minutes
+//	flow.go     when records come             beside.go  other clients, to compare with
 //
 // The short form of a programme is a few minutes at most, and tells what took too long; -long is what a release needs, and fails on it.
 package main
@@ -28,23 +32,29 @@ type settings struct {
 	long    bool
 	repeats int
 	rate    int
+	besides besides
 	log     *slog.Logger
 }
 
 // programme is a way to break a cluster.
 type programme struct {
 	name, about string
+	linked      bool // needs a cluster whose brokers can be cut off from each other
 	run         func(ctx context.Context, s *settings, k *kafka, r *report) error
 }
 
 var programmes = []programme{
-	{"kill", "kill -9 the leader, again and again", kill},
-	{"pause", "SIGSTOP the leader for 2, 12 and 60 seconds", pause},
-	{"roll", "restart all brokers, one after the other", roll},
-	{"elect", "reassignments, elections and new partitions", elect},
-	{"net", "slow, lossy, cut and lying networks", badNetwork},
-	{"idle", "the processor time of clients that nothing comes for", idle},
-	{"mem", "the memory of a consumer that sleeps", memory},
+	{name: "kill", about: "kill -9 the leader, again and again", run: kill},
+	{name: "pause", about: "SIGSTOP the leader for 2, 12 and 60 seconds", run: pause},
+	{name: "roll", about: "restart all brokers, one after the other", run: roll},
+	{name: "elect", about: "reassignments, elections and new partitions", run: elect},
+	{name: "again", about: "delete a topic and create it again", run: again},
+	{name: "net", about: "slow, lossy, cut and lying networks", run: badNetwork},
+	{name: "siege", about: "kill, pause and cut connections all at once", run: siege},
+	{name: "soak", about: "a day in twenty minutes: memory, goroutines and descriptors must not grow", run: soak},
+	{name: "part", about: "cut a broker off from the others, from the clients, and from both", linked: true, run: partition},
+	{name: "idle", about: "the processor time of clients that nothing comes for", run: idle},
+	{name: "mem", about: "the memory of a consumer that sleeps", run: memory},
 }
 
 func main() {
@@ -52,7 +62,7 @@ func main() {
 	flag.StringVar(&s.version, "version", "4.3.0", "of Kafka")
 	flag.BoolVar(&s.long, "long", false, "the long form")
 	flag.IntVar(&s.repeats, "repeats", 0, "how often a fault is repeated; 0: as the form says")
-	flag.IntVar(&s.rate, "rate", 1000, "records a second")
+	flag.IntVar(&s.rate, "rate", 0, "records a second; 0: as the programme says")
 	flag.Usage = func() {
 		fmt.Fprintln(flag.CommandLine.Output(), "usage: fire [flags] PROGRAMME ...")
 		for _, p := range programmes {
@@ -60,6 +70,7 @@ func main() {
 		}
 		flag.PrintDefaults()
 	}
+	flag.Var(&s.besides, "beside", "NAME=COMMAND: another client to measure beside kactor in kill, pause and roll (see peers); may be repeated")
 	verbose := flag.Bool("v", false, "print what the clients log")
 	role := flag.String("child", "", "be what a programme measures")
 	span := flag.Duration("span", 0, "so long, as a child")
@@ -73,6 +84,8 @@ func main() {
 		err = idleChild(context.Background(), flag.Arg(0), *span)
 	case "mem":
 		err = memoryChild(context.Background(), flag.Arg(0), *span)
+	case "soak":
+		err = soakChild(context.Background(), flag.Arg(0), s.rate)
 	default:
 		err = fire(s, flag.Args())
 	}
@@ -97,13 +110,24 @@ func fire(s *settings, names []string) error {
 	}
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer cancel()
-	k, err := start(s.version)
-	if err != nil {
-		return err
-	}
-	defer k.down()
+	var k *kafka
+	defer func() {
+		if k != nil {
+			k.down()
+		}
+	}()
 	failed := 0
 	for _, p := range chosen {
+		if k != nil && (k.links != nil) != p.linked {
+			k.down()
+			k = nil
+		}
+		if k == nil {
+			var err error
+			if k, err = start(s.version, p.linked); err != nil {
+				return err
+			}
+		}
 		r := &report{name: p.name, log: s.log, strict: s.long}
 		if err := p.run(ctx, s, k, r); err != nil {
 			r.wrong = append(r.wrong, err.Error())

@@ -43,12 +43,12 @@ type proxy struct {
 // network is a proxy before each broker, and the way for clients to go through them.
 type network struct {
 	proxies []*proxy
-	byHost  map[string]*proxy
-	cuts    atomic.Int64 // connections that were cut
+	byHost  map[string]string // where a broker's proxy listens
+	cuts    atomic.Int64      // connections that were cut
 }
 
 func newNetwork(hosts []string) (*network, error) {
-	n := &network{byHost: map[string]*proxy{}}
+	n := &network{byHost: map[string]string{}}
 	for _, h := range hosts {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -57,7 +57,7 @@ func newNetwork(hosts []string) (*network, error) {
 		}
 		p := &proxy{target: h, listen: l, cuts: &n.cuts, conns: map[net.Conn]bool{}}
 		p.weather.Store(&weather{})
-		n.proxies, n.byHost[h] = append(n.proxies, p), p
+		n.proxies, n.byHost[h] = append(n.proxies, p), l.Addr().String()
 		go p.accept()
 	}
 	return n, nil
@@ -65,8 +65,8 @@ func newNetwork(hosts []string) (*network, error) {
 
 // dial is an api.Dialer.
 func (n *network) dial(ctx context.Context, kind, address string) (net.Conn, error) {
-	if p := n.byHost[address]; p != nil {
-		address = p.listen.Addr().String()
+	if proxy := n.byHost[address]; proxy != "" {
+		address = proxy
 	}
 	return (&net.Dialer{}).DialContext(ctx, kind, address)
 }

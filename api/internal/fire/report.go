@@ -13,7 +13,7 @@ type report struct {
 	name    string
 	log     *slog.Logger // of -v
 	strict  bool         // what takes too long is wrong; else it is only told, because it depends on the machine
-	rows    []row
+	rows    []*row
 	records int
 	faults  int
 	notes   []string
@@ -29,13 +29,13 @@ type row struct {
 
 // row gives the row of a kind of fault.
 func (r *report) row(fault string, p95, most time.Duration) *row {
-	for i := range r.rows {
-		if r.rows[i].fault == fault {
-			return &r.rows[i]
+	for _, w := range r.rows {
+		if w.fault == fault {
+			return w
 		}
 	}
-	r.rows = append(r.rows, row{fault: fault, p95: p95, most: most})
-	return &r.rows[len(r.rows)-1]
+	r.rows = append(r.rows, &row{fault: fault, p95: p95, most: most})
+	return r.rows[len(r.rows)-1]
 }
 
 // percentile is by nearest rank.

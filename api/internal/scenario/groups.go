@@ -297,7 +297,7 @@ var groups = slices.Concat(
 	}),
 	grouped("a topic that does not exist yet is read when it does", 1, func(g *G) {
 		late := g.T.name()
-		k := g.consumer(api.Topics(late), props("metadata.max.age.ms", "1000", "allow.auto.create.topics", "false"))
+		k := g.consumer(api.Topics(late), props("allow.auto.create.topics", "false"))
 		g.none(k)
 		g.create(g.client, late, 1)
 		p := g.producer(g.client)
@@ -383,7 +383,9 @@ var groups = slices.Concat(
 		g.none(b)
 	}),
 	grouped("a static member that is back has its partitions again", 2, func(g *G) {
-		a, b := g.joins(props("group.instance.id", "a")), g.joins(props("group.instance.id", "b"))
+		b := g.joins(props("group.instance.id", "b"))
+		g.share(map[*member]int{b: 2}) // so that it has said more of itself, when a joins, than it will say when it is back
+		a := g.joins(props("group.instance.id", "a"))
 		g.share(map[*member]int{a: 1, b: 1})
 		assigned, revoked, _ := a.counts()
 		b.leave()
@@ -517,14 +519,16 @@ var groups = slices.Concat(
 		waker.wait()
 		g.write(1, 0, 3)
 		n := 0
-		for _, err := range k.Records(g.ctx) {
-			g.ok(err)
-			n++
+		for n < 3 { // a loaded broker may need longer than that for a group's first round
+			for _, err := range k.Records(g.ctx) {
+				g.ok(err)
+				n++
+			}
+			g.ok(g.ctx.Err())
 		}
-		if n != 3 {
-			g.Failf("%d records before the time was over", n)
+		if n > 3 {
+			g.Failf("%d records instead of 3", n)
 		}
-		g.ok(g.ctx.Err())
 	}),
 )
 

@@ -136,6 +136,21 @@ var metadata = []Scenario{
 		t.fill(p, topic, 0, 2)
 		t.inOrder(t.read(t.reader(c, parts(topic, 1)), 2))
 	}},
+	{"a topic created again is read from its beginning", func(t *T) {
+		c := t.dial()
+		topic := t.topic(c, 1)
+		p := t.producer(c)
+		t.fill(p, topic, 0, 3)
+		k := t.reader(c, parts(topic, 1))
+		t.inOrder(t.read(k, 3))
+		results, err := c.Admin().DeleteTopics(t.ctx, topic)
+		t.ok(err)
+		t.ok(results[topic])
+		t.gone(c, topic)
+		t.create(c, topic, 1)
+		t.fill(p, topic, 0, 5) // there is an offset 3, and it is not what is due
+		t.inOrder(t.read(k, 5))
+	}},
 	{"one address that is dead does not matter", func(t *T) {
 		c := t.dial(api.Brokers(append([]string{"127.0.0.1:1"}, t.Brokers...)...))
 		t.topic(c, 1)

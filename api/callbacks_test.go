@@ -1,0 +1,322 @@
+package api_test
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/kactor-go/kactor/api"
+	"github.com/kactor-go/kactor/broker"
+	metadata "github.com/kactor-go/kactor/protocol/cluster"
+	"github.com/kactor-go/kactor/sender"
+)
+
+// within fails the test if f does not return; how long it takes does not matter.
+func within(t *testing.T, what string, f func()) {
+	t.Helper()
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		f()
+	}()
+	select {
+	case <-over:
+	case <-time.After(time.Minute):
+		t.Fatalf("%s does not return", what)
+	}
+}
+
+// panics tells what f panics with.
+func panics(f func()) (value any) {
+	defer func() { value = recover() }()
+	f()
+	return nil
+}
+
+func dialed(t *testing.T, opts ...api.Option) *api.Client {
+	t.Helper()
+	client, err := api.Dial(t.Context(), append([]api.Option{api.Brokers(listen(t).Addrs()...), api.Property("auto.offset.reset", "earliest")}, opts...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if err := client.Close(ctx); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	return client
+}
+
+func produced(t *testing.T, p *api.Producer) {
+	t.Helper()
+	within(t, "Produce", func() {
+		if _, err := p.Produce(context.Background(), &api.Record{Topic: "t", Partition: 0, Fixed: true, Value: []byte("v")}); err != nil {
+			t.Errorf("produce: %v", err)
+		}
+	})
+}
+
+func TestFunctionOfARecordThatPanics(t *testing.T) {
+	p, err := dialed(t).Producer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var called atomic.Int32
+	for i := range 10 {
+		err := p.Send(t.Context(), &api.Record{Topic: "t", Partition: 0, Fixed: true}, func(api.Placed, error) {
+			if called.Add(1); i%2 == 0 {
+				panic("on purpose")
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	within(t, "Flush", func() { err = p.Flush(context.Background()) })
+	if err != nil || called.Load() != 10 {
+		t.Errorf("flush: %v, %d functions were called", err, called.Load())
+	}
+	produced(t, p)
+}
+
+func TestFunctionOfARecordThatBlocks(t *testing.T) {
+	client := dialed(t)
+	p, err := client.Producer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	release, blocked := make(chan struct{}), make(chan struct{})
+	if err := p.Send(t.Context(), &api.Record{Topic: "t", Partition: 0, Fixed: true}, func(api.Placed, error) { close(blocked); <-release }); err != nil {
+		t.Fatal(err)
+	}
+	<-blocked
+	other, err := client.Producer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	produced(t, other)
+	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	within(t, "Close", func() { err = p.Close(short) })
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("close beside a function that blocks: %v", err)
+	}
+	close(release)
+}
+
+func TestFunctionOfARecordThatCallsTheProducer(t *testing.T) {
+	p, err := dialed(t).Producer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	results := make(chan error, 3)
+	r := &api.Record{Topic: "t", Partition: 0, Fixed: true}
+	err = p.Send(t.Context(), r, func(api.Placed, error) {
+		results <- p.Send(context.Background(), r, func(_ api.Placed, err error) { results <- err })
+		short, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+		defer cancel()
+		results <- p.Flush(short) // it waits for functions that come behind this one
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	within(t, "a function that sends and flushes", func() {
+		if err := <-results; err != nil {
+			t.Errorf("send: %v", err)
+		}
+		if err := <-results; !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("flush: %v", err)
+		}
+		if err := <-results; err != nil {
+			t.Errorf("the record that was sent: %v", err)
+		}
+	})
+	produced(t, p)
+}
+
+type broken struct{ calls *int }
+
+func (b broken) Partition(*metadata.Topic, []byte, int) int32 {
+	if *b.calls++; *b.calls == 1 {
+		panic("on purpose")
+	}
+	return 0
+}
+
+func TestPartitionerThatPanics(t *testing.T) {
+	p, err := dialed(t, api.Partitioner(func(*rand.Rand) sender.Partitioner { return broken{new(int)} })).Producer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if panics(func() { _ = p.Send(t.Context(), &api.Record{Topic: "t"}, nil) }) == nil {
+		t.Error("the panic does not come to who sends")
+	}
+	within(t, "Send", func() { err = p.Send(context.Background(), &api.Record{Topic: "t"}, nil) })
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func TestHooksThatPanic(t *testing.T) {
+	p, err := dialed(t, api.Hooks(broker.Hooks{Changed: func(*metadata.Snapshot) { panic("on purpose") }})).Producer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	produced(t, p)
+}
+
+// member polls until its listener was called as often as it should be.
+func member(t *testing.T, client *api.Client, l api.RebalanceListener, opts ...api.Option) *api.Consumer {
+	t.Helper()
+	k, err := client.Consumer(t.Name(), append(opts, api.Topics("t"), api.OnRebalance(l))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+func TestListenerThatPanics(t *testing.T) {
+	client := dialed(t)
+	p, err := client.Producer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	produced(t, p)
+	k := member(t, client, api.RebalanceListener{
+		Assigned: func(context.Context, []api.TopicPartition) { panic("assigned") },
+		Revoked:  func(context.Context, []api.TopicPartition) { panic("revoked") },
+	})
+	within(t, "Poll", func() {
+		if what := panics(func() { _, _ = k.Poll(context.Background()) }); what != "assigned" {
+			t.Errorf("poll panicked with %v", what)
+		}
+	})
+	within(t, "Poll after a panic", func() {
+		if records, err := k.Poll(context.Background()); err != nil || len(records) == 0 {
+			t.Errorf("%d records, %v", len(records), err)
+		}
+	})
+	within(t, "Close", func() {
+		if what := panics(func() { _ = k.Close(context.Background()) }); what != "revoked" {
+			t.Errorf("close panicked with %v", what)
+		}
+	})
+	next := member(t, client, api.RebalanceListener{})
+	produced(t, p)
+	within(t, "Poll of the next member", func() {
+		if records, err := next.Poll(context.Background()); err != nil || len(records) == 0 {
+			t.Errorf("the next member: %d records, %v", len(records), err)
+		}
+	})
+}
+
+func TestListenerThatCallsTheConsumer(t *testing.T) {
+	client := dialed(t)
+	p, err := client.Producer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	produced(t, p)
+	var k *api.Consumer
+	refused := map[string]error{}
+	l := api.RebalanceListener{Assigned: func(ctx context.Context, parts []api.TopicPartition) {
+		if len(k.Assignment()) == 0 || len(k.Subscription()) != 1 {
+			t.Errorf("assigned are %v, subscribed to is %v", k.Assignment(), k.Subscription())
+		}
+		for what, err := range map[string]error{"pause": k.Pause(parts...), "resume": k.Resume(parts...), "seek": k.Seek(parts[0], 0), "commit": k.Commit(ctx, api.Offset{Partition: parts[0], Offset: 0})} {
+			if err != nil {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+		if _, err := k.Committed(ctx, parts...); err != nil {
+			t.Errorf("committed: %v", err)
+		}
+		_, refused["poll"] = k.Poll(context.Background())
+		refused["close"] = k.Close(context.Background())
+		refused["subscribe"] = k.Subscribe("t")
+		refused["unsubscribe"] = k.Unsubscribe(context.Background())
+		k.Listen(api.RebalanceListener{})
+	}}
+	k = member(t, client, l)
+	within(t, "Poll", func() {
+		for got := 0; got == 0; {
+			records, err := k.Poll(context.Background())
+			if err != nil {
+				t.Errorf("poll: %v", err)
+				return
+			}
+			got = len(records)
+		}
+	})
+	if len(refused) != 4 {
+		t.Fatalf("the listener was not called: %v", refused)
+	}
+	for what, err := range refused {
+		if !errors.Is(err, api.ErrIllegalState) {
+			t.Errorf("%s within a listener: %v", what, err)
+		}
+	}
+}
+
+func TestListenerThatBlocks(t *testing.T) {
+	blocked, release := make(chan struct{}), make(chan struct{})
+	k := member(t, dialed(t), api.RebalanceListener{Assigned: func(context.Context, []api.TopicPartition) { close(blocked); <-release }})
+	polled := make(chan error, 1)
+	polling, stop := context.WithCancel(t.Context())
+	go func() {
+		_, err := k.Poll(polling)
+		polled <- err
+	}()
+	<-blocked
+	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	var err error
+	within(t, "Close", func() { err = k.Close(short) })
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("close beside a listener that blocks: %v", err)
+	}
+	close(release)
+	stop()
+	within(t, "Poll", func() { <-polled })
+	within(t, "Close", func() { err = k.Close(context.Background()) })
+	if err != nil {
+		t.Errorf("close: %v", err)
+	}
+}
+
+func TestFunctionsOfCommitsThatPanic(t *testing.T) {
+	client := dialed(t)
+	p, err := client.Producer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	produced(t, p)
+	k := member(t, client, api.RebalanceListener{})
+	var called atomic.Int32
+	within(t, "Poll", func() {
+		if _, err := k.Poll(context.Background()); err != nil {
+			t.Errorf("poll: %v", err)
+		}
+		for range 2 {
+			if err := k.CommitAsync(func(error) { called.Add(1); panic("committed") }); err != nil {
+				t.Errorf("commit: %v", err)
+			}
+		}
+		for called.Load() < 2 {
+			short, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+			_ = panics(func() { _, _ = k.Poll(short) })
+			cancel()
+		}
+	})
+	produced(t, p)
+	within(t, "Poll", func() {
+		if records, err := k.Poll(context.Background()); err != nil || len(records) == 0 {
+			t.Errorf("%d records, %v", len(records), err)
+		}
+	})
+}

@@ -1,0 +1,43 @@
+// The command franz is franz-go beside kactor, with its defaults, as fire runs it.
+package main
+
+import (
+	"context"
+
+	"github.com/kactor-go/kactor/api/internal/fire/peers/peer"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+type producer struct {
+	client *kgo.Client
+	topic  string
+}
+
+func (p producer) Send(partition int32, value []byte, done func(offset int64, err error)) {
+	p.client.Produce(context.Background(), &kgo.Record{Topic: p.topic, Partition: partition, Value: value}, func(r *kgo.Record, err error) { done(r.Offset, err) })
+}
+
+func (p producer) Flush() { _ = p.client.Flush(context.Background()) }
+
+func main() {
+	l := peer.Parse()
+	var producers []peer.Producer
+	var consumers []peer.Consumer
+	for range 2 {
+		c, err := kgo.NewClient(kgo.SeedBrokers(l.Brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+		if err != nil {
+			peer.Fail(err)
+		}
+		producers = append(producers, producer{c, l.Topic})
+		g, err := kgo.NewClient(kgo.SeedBrokers(l.Brokers...), kgo.ConsumerGroup("group-"+l.Topic), kgo.ConsumeTopics(l.Topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+		if err != nil {
+			peer.Fail(err)
+		}
+		consumers = append(consumers, func(read func(partition int32, offset int64)) {
+			for {
+				g.PollFetches(context.Background()).EachRecord(func(r *kgo.Record) { read(r.Partition, r.Offset) })
+			}
+		})
+	}
+	l.Run(producers, consumers)
+}
