@@ -38,8 +38,9 @@ type Consumer struct {
 	poll    int
 	set     *settings
 
-	named    sync.Mutex // of the next two
+	named    sync.Mutex // of the next three
 	topics   []string   // or patterns
+	matches  bool       // there are patterns
 	listener RebalanceListener
 	turn     turn                     // of what follows; had while a rebalance is dealt with, but not while the application handles records
 	mode     atomic.Uint32            // what is read without the turn is atomic
@@ -48,6 +49,7 @@ type Consumer struct {
 	fatal    atomic.Pointer[coordinator.Fatal]
 	calling  atomic.Bool // the listener
 	hand     atomic.Pointer[hand]
+	work     atomic.Pointer[work] // a Handle that runs
 	woken    atomic.Bool
 	closed   atomic.Bool
 }
@@ -112,9 +114,7 @@ func (c *Consumer) Assign(parts ...TopicPartition) error {
 			gone = append(gone, tp)
 		}
 	}
-	if len(gone) > 0 {
-		c.fetcher.Unassign(gone...)
-	}
+	c.unassign(gone)
 	return c.begin(parts, have, fetcher.AtDefault)
 }
 
@@ -195,8 +195,18 @@ func (c *Consumer) Unassign(parts ...TopicPartition) error {
 	if err := c.byHand("unassign"); err != nil {
 		return err
 	}
-	c.fetcher.Unassign(parts...)
+	c.unassign(parts)
 	return nil
+}
+
+// unassign ends the reading of partitions, and the handling of what was read.
+func (c *Consumer) unassign(parts []TopicPartition) {
+	if len(parts) > 0 {
+		c.fetcher.Unassign(parts...)
+	}
+	if w := c.work.Load(); w != nil {
+		w.drop(parts)
+	}
 }
 
 // Assignment gives the partitions that are assigned, in order.
@@ -251,13 +261,32 @@ func (c *Consumer) seekAll(offset int64, parts []TopicPartition) error {
 }
 
 // Pause stops the reading of partitions: after it nothing of them is given out.
-func (c *Consumer) Pause(parts ...TopicPartition) error { return c.fetcher.Pause(parts...) }
+func (c *Consumer) Pause(parts ...TopicPartition) error {
+	if err := c.fetcher.Pause(parts...); err != nil {
+		return err
+	}
+	if w := c.work.Load(); w != nil {
+		w.pause(parts, true)
+	}
+	return nil
+}
 
 // Resume lets paused partitions go on.
-func (c *Consumer) Resume(parts ...TopicPartition) error { return c.fetcher.Resume(parts...) }
+func (c *Consumer) Resume(parts ...TopicPartition) error {
+	if w := c.work.Load(); w != nil {
+		parts = w.pause(parts, false)
+	}
+	return c.fetcher.Resume(parts...)
+}
 
 // Paused gives the partitions that are paused, in order.
-func (c *Consumer) Paused() []TopicPartition { return c.fetcher.Paused() }
+func (c *Consumer) Paused() []TopicPartition {
+	parts := c.fetcher.Paused()
+	if w := c.work.Load(); w != nil {
+		parts = slices.DeleteFunc(parts, w.rests)
+	}
+	return parts
+}
 
 // Position gives the offset of the record that is read next, and waits until it is known.
 func (c *Consumer) Position(ctx context.Context, tp TopicPartition) (int64, error) {
@@ -332,6 +361,9 @@ func (c *Consumer) Partitions(ctx context.Context, topic string) ([]cluster.Part
 func (c *Consumer) Close(ctx context.Context, how ...Leaving) error {
 	if c.closed.Load() {
 		return nil
+	}
+	if w := c.work.Load(); w != nil && !c.turn.mine() {
+		w.halt(ctx, fetcher.ErrClosed)
 	}
 	if err := c.turn.take(ctx, "close"); err != nil {
 		return err

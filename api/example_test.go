@@ -242,3 +242,41 @@ func fill(ctx context.Context, client *api.Client) {
 		log.Fatal(err)
 	}
 }
+
+// Records of a key are handled in order, those of different keys at the same time; what fails twice goes to a topic of its own.
+func ExampleConsumer_Handle() {
+	client, end := cluster()
+	defer end()
+	ctx, stop := context.WithCancel(context.Background())
+	producer, err := client.Producer()
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, order := range []string{"tea", "gold", "milk"} {
+		if _, err := producer.Produce(ctx, &api.Record{Topic: "orders", Key: []byte("anna"), Value: []byte(order)}); err != nil {
+			log.Fatal(err)
+		}
+	}
+	if _, err := client.Admin().CreateTopics(ctx, api.NewTopic{Name: "orders-dead", Partitions: 1, Replicas: 3}); err != nil {
+		log.Fatal(err)
+	}
+	consumer, err := client.Consumer("billing", api.Topics("orders"), api.Property("auto.offset.reset", "earliest"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	err = consumer.Handle(ctx, func(ctx context.Context, r *api.Record) error {
+		switch string(r.Value) {
+		case "gold":
+			return errors.New("out of stock")
+		case "milk":
+			stop() // what runs is finished, and committed
+		}
+		fmt.Printf("%s for %s\n", r.Value, r.Key)
+		return nil
+	}, api.Concurrency(8), api.OrderBy(api.ByKey), api.Attempts(2, 0), api.DeadLetter(producer, "orders-dead"))
+	fmt.Println(err)
+	// Output:
+	// tea for anna
+	// milk for anna
+	// <nil>
+}

@@ -118,7 +118,7 @@ func (c *Consumer) subscribe(what, topics []string, pattern func(string) bool, r
 	}
 	c.mode.Store(subscribed)
 	c.named.Lock()
-	c.topics = slices.Clone(what)
+	c.topics, c.matches = slices.Clone(what), pattern != nil || regex != ""
 	c.named.Unlock()
 	c.group.Seen()
 	c.group.Subscribe(topics, pattern, regex)
@@ -151,8 +151,11 @@ func (c *Consumer) Unsubscribe(ctx context.Context) error {
 // letGo commits, gives up everything, and leaves.
 func (c *Consumer) letGo(ctx context.Context, how Leaving, final bool) (err error) {
 	parts := c.fetcher.Assignment()
+	if w := c.work.Load(); w != nil {
+		w.giveUp(ctx, parts, false)
+	}
 	if c.group == nil {
-		c.fetcher.Unassign(parts...)
+		c.unassign(parts)
 		c.mode.Store(free)
 		return nil
 	}
@@ -164,7 +167,7 @@ func (c *Consumer) letGo(ctx context.Context, how Leaving, final bool) (err erro
 			c.call(ctx, c.told().Revoked, parts)
 		}
 	}, func() {
-		c.fetcher.Unassign(parts...)
+		c.unassign(parts)
 		if c.mode.Load() == subscribed || final {
 			err = errors.Join(err, c.group.Leave(ctx, how, final))
 		}
@@ -262,6 +265,9 @@ func (c *Consumer) giveUp(ctx context.Context, r *coordinator.Rebalance) {
 	if len(r.Revoke) == 0 {
 		return
 	}
+	if w := c.work.Load(); w != nil {
+		w.giveUp(ctx, r.Revoke, r.Lost)
+	}
 	listener := c.told()
 	switch {
 	case r.Lost && listener.Lost != nil:
@@ -283,7 +289,7 @@ func (c *Consumer) giveUp(ctx context.Context, r *coordinator.Rebalance) {
 // takeOver changes what is read.
 func (c *Consumer) takeOver(r *coordinator.Rebalance) {
 	if len(r.Revoke) > 0 {
-		for _, tp := range c.fetcher.Paused() {
+		for _, tp := range c.Paused() {
 			if slices.Contains(r.Revoke, tp) {
 				c.paused[tp] = true
 			}
@@ -291,11 +297,14 @@ func (c *Consumer) takeOver(r *coordinator.Rebalance) {
 		for _, tp := range r.Revoke {
 			delete(c.auto, tp)
 		}
-		c.fetcher.Unassign(r.Revoke...)
+		c.unassign(r.Revoke)
 	}
 	if len(r.Assign) > 0 {
 		c.fetcher.Hold(r.Assign...)
 		for _, tp := range r.Assign {
+			if w := c.work.Load(); w != nil {
+				w.pause([]TopicPartition{tp}, c.paused[tp])
+			}
 			if c.paused[tp] {
 				_ = c.fetcher.Pause(tp)
 			}
@@ -312,10 +321,15 @@ func (c *Consumer) log(what string, err error) {
 
 // finished are the positions up to which the application is done, of parts or of all: what it has been given, but for the record or batch that it is at.
 func (c *Consumer) finished(parts []TopicPartition) (out []Offset) {
-	hand := c.hand.Load()
+	hand, w := c.hand.Load(), c.work.Load()
 	for _, r := range c.fetcher.Reads() {
 		if parts != nil && !slices.Contains(parts, r.TopicPartition) {
 			continue
+		}
+		if w != nil {
+			if offset, epoch, open := w.low(r.TopicPartition); open {
+				r.Offset, r.Epoch = offset, epoch
+			}
 		}
 		if hand != nil && hand.TopicPartition == r.TopicPartition {
 			r.Offset = min(r.Offset, hand.from)
@@ -336,6 +350,15 @@ func (c *Consumer) news(offsets []Offset) []Offset {
 		last, ok := c.auto[o.Partition]
 		return ok && last == o.Offset
 	})
+}
+
+// commitInTurn is commitFinished for all partitions, by who has not the turn.
+func (c *Consumer) commitInTurn(ctx context.Context) error {
+	if err := c.turn.take(ctx, "commit"); err != nil {
+		return err
+	}
+	defer c.turn.give()
+	return c.commitFinished(ctx, nil)
 }
 
 func (c *Consumer) commitFinished(ctx context.Context, parts []TopicPartition) error {
@@ -430,6 +453,9 @@ func checkOffsets(offsets []Offset) error {
 }
 
 func (c *Consumer) positions() (out []Offset) {
+	if c.work.Load() != nil {
+		return c.finished(nil)
+	}
 	for _, r := range c.fetcher.Reads() {
 		out = append(out, Offset{Partition: r.TopicPartition, Offset: r.Offset, Epoch: r.Epoch})
 	}
@@ -511,6 +537,9 @@ type hand struct {
 
 // take waits for the next chunk, and meanwhile does what the group wants done.
 func (c *Consumer) take(ctx context.Context) (*fetcher.Chunk, error) {
+	if c.work.Load() != nil {
+		return nil, errHandling
+	}
 	for {
 		if c.woken.CompareAndSwap(true, false) {
 			return nil, ErrWakeup

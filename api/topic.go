@@ -122,3 +122,17 @@ func (t Topic[K, V]) Records(ctx context.Context, c *Consumer) iter.Seq2[Typed[K
 		}
 	}
 }
+
+// Handle handles a consumer's records as Consumer.Handle does. A record that cannot be read goes to the dead-letter topic at once; without one Handle ends, with a *SerializationError in its error.
+func (t Topic[K, V]) Handle(ctx context.Context, c *Consumer, h func(context.Context, Typed[K, V]) error, opts ...HandleOption) error {
+	if h == nil {
+		return c.Handle(ctx, nil, opts...)
+	}
+	return c.Handle(ctx, func(ctx context.Context, r *Record) error {
+		typed, err := t.Read(r)
+		if err != nil {
+			return err
+		}
+		return h(ctx, typed)
+	}, opts...)
+}

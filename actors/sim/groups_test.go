@@ -78,8 +78,10 @@ type groupMember struct {
 	id      func() string // in the group
 	ids     []string      // that it has had
 	own     map[int32]bool
-	next    map[int32]int64 // the offset expected next; -1: any
-	floor   map[int32]int64 // what was committed when it was assigned
+	next    map[int32]int64           // the offset expected next; -1: any
+	floor   map[int32]int64           // what was committed when it was assigned
+	era     map[int32]int             // how often it was assigned
+	active  map[*api.Record]time.Time // since when records are being handled
 }
 
 func (p *groupPlay) summary() string {
@@ -245,7 +247,7 @@ func (p *groupPlay) produce(ctx context.Context, span time.Duration) {
 		if i == p.script.records && i > 0 {
 			break
 		}
-		_ = producer.Send(ctx, &api.Record{Topic: groupWork, Partition: int32(p.rng.IntN(int(p.partitions))), Fixed: true, Value: fmt.Append(nil, i)}, nil)
+		_ = producer.Send(ctx, &api.Record{Topic: groupWork, Partition: int32(p.rng.IntN(int(p.partitions))), Fixed: true, Key: fmt.Append(nil, i%5), Value: fmt.Append(nil, i)}, nil)
 		if p.rng.IntN(3) == 0 {
 			_ = p.w.Sleep(ctx, time.Duration(p.rng.Int64N(int64(4*span)/int64(count)+1)))
 		}
@@ -272,7 +274,7 @@ func (p *groupPlay) slot(ctx context.Context, name string) {
 
 // member lives and ends.
 func (p *groupPlay) member(ctx context.Context, name string) {
-	m := &groupMember{name: name, own: map[int32]bool{}, next: map[int32]int64{}, floor: map[int32]int64{}}
+	m := &groupMember{name: name, own: map[int32]bool{}, next: map[int32]int64{}, floor: map[int32]int64{}, era: map[int32]int{}, active: map[*api.Record]time.Time{}}
 	client, err := p.client(ctx)
 	if err != nil {
 		p.fail("%s: %w", name, err)
@@ -305,11 +307,16 @@ func (p *groupPlay) member(ctx context.Context, name string) {
 	ends := p.w.Now().Add(life)
 	alive := func() bool { return !m.dead && !p.done && (p.over || p.w.Now().Before(ends)) }
 	loops := p.rng.IntN(2) == 0 && auto
+	handles := auto && p.rng.IntN(3) == 0
+	order := api.Order(p.rng.IntN(2))
 	for alive() {
 		some, cancel := p.w.WithTimeout(ctx, 2*time.Second)
-		if loops {
+		switch {
+		case handles:
+			p.handle(some, m, consumer, order, dawdles, alive)
+		case loops:
 			p.readLoop(some, m, consumer, dawdles, alive)
-		} else {
+		default:
 			p.readPolls(ctx, some, m, consumer, auto, dawdles)
 		}
 		cancel()
@@ -352,6 +359,7 @@ func (p *groupPlay) assigned(m *groupMember, parts []api.TopicPartition) {
 		}
 		p.had[had(m.id(), i)] = p.w.Now()
 		m.ids = append(m.ids, m.id())
+		m.era[i]++
 		m.own[i], m.next[i], m.floor[i] = true, -1, p.c.Committed(groupName, groupWork, i)
 		p.owners[i] = append(p.owners[i], m)
 	}
@@ -366,6 +374,11 @@ func (p *groupPlay) gone(m *groupMember, parts []api.TopicPartition, lost bool) 
 		}
 		if lost && p.calm && !p.mixed && !m.closing { // when a group is a classic one again, who has not reached its epoch must join anew
 			p.fail("%s has lost partition %d, although nothing was wrong", m.name, i)
+		}
+		for r, since := range m.active {
+			if r.Partition == i && !lost && p.w.Now().Sub(since) < drain {
+				p.fail("%s gives up partition %d while %d is being handled, since %s", m.name, i, r.Offset, since)
+			}
 		}
 		delete(m.own, i)
 		for _, id := range m.ids {
@@ -436,6 +449,45 @@ func (p *groupPlay) readLoop(ctx context.Context, m *groupMember, consumer *api.
 			break
 		}
 		p.end(r)
+	}
+}
+
+// drain is how long a handler has when its partition is given up.
+const drain = 3 * time.Second
+
+// handle has several records at hand at a time: those of a partition one after the other, or only those of a key.
+func (p *groupPlay) handle(ctx context.Context, m *groupMember, consumer *api.Consumer, order api.Order, dawdles bool, alive func() bool) {
+	last := map[string]int64{}
+	busy := map[string]bool{}
+	err := consumer.Handle(ctx, func(_ context.Context, r *api.Record) error {
+		lane := fmt.Sprint(r.Partition, " ", m.era[r.Partition], " ", string(r.Key))
+		if order == api.ByPartition {
+			p.begin(m, r)
+			lane = fmt.Sprint(r.Partition, " ", m.era[r.Partition])
+		} else if at, ever := last[lane]; ever && r.Offset <= at {
+			p.fail("%s handles %d of partition %d after %d, which has the same key", m.name, r.Offset, r.Partition, at)
+		}
+		if !m.own[r.Partition] {
+			p.fail("%s was given a record of partition %d, which it does not own", m.name, r.Partition)
+		}
+		if busy[lane] {
+			p.fail("%s handles two records of %s at a time", m.name, lane)
+		}
+		busy[lane], last[lane], m.active[r] = true, r.Offset, p.w.Now()
+		defer func() { busy[lane] = false; delete(m.active, r) }()
+		p.work(ctx, dawdles)
+		if !alive() {
+			return errors.New("the member has ended")
+		}
+		p.end(r)
+		return nil
+	}, api.OrderBy(order), api.Concurrency(1+p.rng.IntN(6)), api.DrainTimeout(drain), api.OnHandleError(func(err error) { p.w.Tracef("%s: %v", m.name, err) }))
+	for i := range m.next {
+		m.next[i] = -1 // what was not finished comes again
+	}
+	if err != nil {
+		p.w.Tracef("%s: %v", m.name, err)
+		p.fatal(m, err)
 	}
 }
 

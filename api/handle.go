@@ -1,0 +1,564 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/kactor-go/kactor/actors/role"
+	"github.com/kactor-go/kactor/api/internal/lanes"
+	"github.com/kactor-go/kactor/fetcher"
+)
+
+// Handler handles a record. The record is finished when it returns nil. ctx ends when the record is to be given up: see DrainTimeout and HandlerDeadline.
+type Handler func(ctx context.Context, r *Record) error
+
+// Order says which records Handle handles one after the other, in the order of their offsets.
+type Order = lanes.Order
+
+// The orders.
+const (
+	ByPartition = lanes.ByPartition // those of a partition
+	ByKey       = lanes.ByKey       // those of a partition with the same key; records without a key are on their own
+	Unordered   = lanes.Unordered   // none
+)
+
+// ErrRevoked is the cause of the context of a handler whose partition has gone to another member, or whose Handle was told to end, and who did not return within DrainTimeout.
+var ErrRevoked = errors.New("the record was given up before it was handled")
+
+// ErrHandlerDeadline is the cause of the context of a handler that has taken longer than HandlerDeadline.
+var ErrHandlerDeadline = fmt.Errorf("handler deadline: %w", context.DeadlineExceeded)
+
+// HandleError is why Handle has ended: a record that could not be handled. It is not finished, and neither is what comes after it: it is read again.
+type HandleError struct {
+	Record *Record
+	Err    error
+}
+
+// Error names the record.
+func (e *HandleError) Error() string {
+	return fmt.Sprintf("handle %s at offset %d: %v", e.Record.TopicPartition(), e.Record.Offset, e.Err)
+}
+
+// Unwrap gives the cause.
+func (e *HandleError) Unwrap() error { return e.Err }
+
+// notRetriable is an error that will not go away.
+type notRetriable struct{ error }
+
+func (e notRetriable) Unwrap() error { return e.error }
+
+// NotRetriable makes an error of a handler one that another attempt would not change: the record goes to the dead-letter topic at once.
+func NotRetriable(err error) error {
+	if err == nil {
+		return nil
+	}
+	return notRetriable{err}
+}
+
+// Handle reads what the consumer is subscribed to, or was assigned, and calls h for each record, for several at a time, until ctx ends. Then it waits for the handlers that run, and returns nil. It returns an error
+// when a record cannot be handled and there is no topic for it (a *HandleError), and when the consumer cannot go on; what was not finished is read again by who reads next.
+//
+// What is committed - automatically, by Commit without offsets, when partitions are given up and when Handle ends - is what is finished: the offset below which every record of the partition was
+// handled. So each record is handled once, and again only if a member fails, or a handler does not return in time, between its handling and the commit.
+//
+// However long a handler takes, the member stays in its group: max.poll.interval.ms is for who polls. HandlerDeadline is the limit there. When the group takes partitions away what has not begun is
+// dropped, handlers that run have DrainTimeout to return, then their context ends. Poll, Records and Batches cannot be called meanwhile; everything else may be, by handlers too.
+func (c *Consumer) Handle(ctx context.Context, h Handler, opts ...HandleOption) error {
+	set := handling{workers: 16, drain: 5 * time.Second, attempts: 1}
+	for _, o := range opts {
+		if err := o(&set); err != nil {
+			return fmt.Errorf("handle: %w", err)
+		}
+	}
+	if h == nil {
+		return errors.New("handle: there is no handler")
+	}
+	if set.most == 0 {
+		set.most = 64 * set.workers
+	}
+	if err := set.check(c); err != nil {
+		return fmt.Errorf("handle: %w", err)
+	}
+	w := &work{handling: set, c: c, ctx: context.WithoutCancel(ctx), h: h, core: lanes.New(set.order, set.most), scopes: map[TopicPartition]scope{}, resting: map[TopicPartition]bool{},
+		over: role.NewPromise[struct{}](c.world)}
+	for _, tp := range c.Paused() {
+		w.core.Pause(tp, true)
+	}
+	if !c.work.CompareAndSwap(nil, w) {
+		return fmt.Errorf("handle: %w", errHandling)
+	}
+	w.timer = c.world.NewTimer(w.ripen)
+	w.live = set.workers
+	for i := range set.workers {
+		c.world.Go(fmt.Sprint("handler ", i), w.run)
+	}
+	var err error
+	each(func() { err = w.read(ctx) }, func() { w.end(err); w.over.Complete(struct{}{}, nil) })
+	switch failed := w.reason(); {
+	case failed != nil:
+		return public(failed)
+	case ctx.Err() != nil || errors.Is(err, errPatience):
+		return nil
+	}
+	return public(err)
+}
+
+// errHandling says that Handle has the records.
+var errHandling = fmt.Errorf("%w: the consumer's records are being handled, until Handle returns", ErrIllegalState)
+
+// scope is the contexts of a partition's handlers.
+type scope struct {
+	ctx  context.Context // theirs
+	end  context.CancelCauseFunc
+	calm context.Context // ends when nothing more is to begin
+	stop context.CancelFunc
+}
+
+func newScope(of context.Context) (s scope) {
+	s.ctx, s.end = context.WithCancelCause(of)
+	s.calm, s.stop = context.WithCancel(s.ctx)
+	return s
+}
+
+// work is a Handle that runs. Its workers take records from the core and call the handler; the goroutine that has called Handle reads, and does what the group wants.
+type work struct {
+	handling
+	c   *Consumer
+	ctx context.Context // with the caller's values
+	h   Handler
+
+	mu      sync.Mutex
+	core    *lanes.Core
+	timer   role.Timer
+	scopes  map[TopicPartition]scope
+	resting map[TopicPartition]bool // paused by Handle: their records are to wait
+	idle    []*role.Waiter          // workers
+	waiters []*role.Waiter          // for handlers to return
+	taking  *hand                   // what is being read, and not in the core yet
+	hungry  bool                    // the reader waits for room
+	live    int                     // workers
+	failed  error
+	stopped bool // nothing more begins
+	over    *role.Promise[struct{}]
+}
+
+// read takes records in until there is a reason to end.
+func (w *work) read(ctx context.Context) error {
+	c := w.c
+	patience, quiet := c.set.patience, c.world.Now()
+	for {
+		if err := w.reason(); err != nil {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if c.woken.CompareAndSwap(true, false) {
+			return ErrWakeup
+		}
+		if c.group != nil {
+			if err := c.tend(ctx); err != nil {
+				if err = w.tell(err); err != nil {
+					return err
+				}
+				continue
+			}
+		}
+		room, rest := w.look()
+		if room > 0 {
+			k, err := c.fetcher.Ready()
+			if err != nil {
+				if err = w.tell(err); err != nil {
+					return err
+				}
+				continue
+			}
+			if k != nil {
+				w.add(k, room)
+				quiet = c.world.Now()
+				continue
+			}
+		}
+		if rest { // nothing is being handled
+			if patience > 0 && c.world.Now().Sub(quiet) >= patience {
+				return errPatience
+			}
+		} else {
+			quiet = c.world.Now()
+		}
+		if err := w.rest(ctx, quiet); err != nil {
+			return err
+		}
+	}
+}
+
+// rest waits until there is something to do.
+func (w *work) rest(ctx context.Context, quiet time.Time) error {
+	if w.c.set.patience <= 0 {
+		return w.c.rest(ctx)
+	}
+	wait, cancel := w.c.world.WithTimeout(ctx, w.c.set.patience-w.c.world.Now().Sub(quiet))
+	defer cancel()
+	if err := w.c.rest(wait); err != nil && ctx.Err() != nil {
+		return err
+	}
+	return nil
+}
+
+// tell passes on what goes wrong with a partition, or says that it is the end.
+func (w *work) tell(err error) error {
+	if w.onError == nil || ended(err) || errors.Is(err, fetcher.ErrClosed) || errors.Is(err, ErrClosed) {
+		return err
+	}
+	w.onError(public(err))
+	return nil
+}
+
+// look tells how many records may come, and whether nothing is being handled. Partitions whose records must wait are not read meanwhile.
+func (w *work) look() (room int, rest bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for tp := range w.resting {
+		if !w.core.Waits(tp) {
+			delete(w.resting, tp)
+			if !w.core.Paused(tp) {
+				_ = w.c.fetcher.Resume(tp)
+			}
+		}
+	}
+	room = w.core.Room()
+	w.hungry = room == 0
+	return room, w.core.Empty()
+}
+
+// add takes records of a chunk in.
+func (w *work) add(k *fetcher.Chunk, room int) {
+	k.Keep()
+	w.at(&hand{TopicPartition: k.TopicPartition, from: k.Position()})
+	var own owned
+	var v View
+	var got []*Record
+	for range min(room, w.c.poll) {
+		if !k.Next(&v) {
+			break
+		}
+		r, err := own.record(k, &v)
+		if err != nil {
+			w.enter(w.c.consumed(got), nil)
+			got = nil
+			w.enter([]*Record{r}, &PartitionError{TopicPartition: k.TopicPartition, Offset: v.Offset, Err: err})
+			continue
+		}
+		got = append(got, r)
+	}
+	w.enter(w.c.consumed(got), nil)
+	w.at(nil)
+	w.mu.Lock()
+	if w.core.Waits(k.TopicPartition) && !w.resting[k.TopicPartition] {
+		w.resting[k.TopicPartition] = true
+		_ = w.c.fetcher.Pause(k.TopicPartition)
+	}
+	w.wake(w.core.Ready())
+	w.arm()
+	w.mu.Unlock()
+	if err := k.Err(); err != nil { // what is damaged is fetched again
+		if w.onError != nil {
+			w.onError(public(err))
+		} else {
+			w.c.log("read records to handle", err)
+		}
+	}
+}
+
+// at notes what is being read: positions are not finished before it is in the core.
+func (w *work) at(h *hand) {
+	w.mu.Lock()
+	w.taking = h
+	w.mu.Unlock()
+}
+
+// enter puts records into the core; those that are broken cannot be handled.
+func (w *work) enter(records []*Record, broken error) {
+	now := w.c.world.Now()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, r := range records {
+		u := &lanes.Unit{TopicPartition: r.TopicPartition(), Offset: r.Offset, Epoch: r.LeaderEpoch, Value: r}
+		if broken != nil {
+			u.Value = &HandleError{r, broken}
+		}
+		if after := w.delay(r.Topic); after > 0 {
+			u.Due = now.Add(min(after, r.Timestamp.Add(after).Sub(now))) // who wrote it may have said that it comes from the future
+		}
+		w.core.Add(u, r.Key)
+		if _, ok := w.scopes[u.TopicPartition]; !ok {
+			w.scopes[u.TopicPartition] = newScope(w.ctx)
+		}
+	}
+}
+
+// arm sets the timer for records that wait. The lock is held.
+func (w *work) arm() {
+	if at := w.core.Next(); !at.IsZero() {
+		w.timer.Set(at)
+	}
+}
+
+// ripen lets records go on that have waited.
+func (w *work) ripen() {
+	w.mu.Lock()
+	w.core.Ripen(w.c.world.Now())
+	w.wake(w.core.Ready())
+	w.arm()
+	w.mu.Unlock()
+	w.c.fetcher.Wake() // a partition may be read on
+}
+
+// wake wakes so many workers. The lock is held.
+func (w *work) wake(n int) {
+	for range min(n, len(w.idle)) {
+		last := len(w.idle) - 1
+		one := w.idle[last]
+		w.idle = w.idle[:last]
+		w.c.world.Wake(one)
+	}
+}
+
+// run is a worker.
+func (w *work) run() {
+	me := role.NewWaiter()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for !w.stopped {
+		u := w.core.Take(w.c.world.Now())
+		if u == nil {
+			w.idle = append(w.idle, me)
+			w.mu.Unlock()
+			_ = w.c.world.Park(context.Background(), me)
+			w.mu.Lock()
+			continue
+		}
+		s := w.scopes[u.TopicPartition]
+		w.mu.Unlock()
+		var err error
+		switch v := u.Value.(type) {
+		case *Record:
+			err = w.settle(s, v, nil)
+		case *HandleError:
+			err = w.settle(s, v.Record, v.Err)
+		}
+		w.mu.Lock()
+		w.finished(u, s, err)
+	}
+	w.live--
+	w.release()
+}
+
+// finished notes how a record's handling ended, and lets go on who waits for that. The lock is held.
+func (w *work) finished(u *lanes.Unit, s scope, err error) {
+	if err == nil {
+		w.core.Done(u)
+	} else {
+		w.core.Undone(u)
+		if s.calm.Err() == nil && w.failed == nil {
+			r, ok := u.Value.(*Record)
+			if !ok {
+				r = u.Value.(*HandleError).Record
+			}
+			w.failed = &HandleError{r, err}
+		}
+	}
+	w.wake(w.core.Ready() - 1) // this one takes one
+	w.arm()
+	w.release()
+	fed := w.hungry && (w.core.Ready() == 0 || w.core.Room() >= w.most/4)
+	if fed || w.failed != nil || len(w.resting) > 0 || w.c.set.patience > 0 {
+		w.hungry = false
+		w.c.fetcher.Wake()
+	}
+}
+
+// release lets go on who waits for handlers. The lock is held.
+func (w *work) release() {
+	for _, one := range w.waiters {
+		w.c.world.Wake(one)
+	}
+	w.waiters = nil
+}
+
+// call calls the handler. A panic is an error of the record's.
+func (w *work) call(ctx context.Context, r *Record) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the handler has panicked: %v\n%s", p, debug.Stack())
+		}
+	}()
+	if w.deadline > 0 {
+		var end func()
+		ctx, end = w.until(ctx)
+		defer end()
+	}
+	return w.h(ctx, r)
+}
+
+// until gives a handler's context that ends with HandlerDeadline.
+func (w *work) until(of context.Context) (ctx context.Context, end func()) {
+	ctx, cancel := context.WithCancelCause(of)
+	t := w.c.world.NewTimer(func() { cancel(ErrHandlerDeadline) })
+	t.Set(w.c.world.Now().Add(w.deadline))
+	return context.WithValue(ctx, deadlineOf{}, func(d time.Duration) { t.Set(w.c.world.Now().Add(d)) }), func() {
+		t.Stop()
+		cancel(context.Canceled)
+	}
+}
+
+type deadlineOf struct{}
+
+// ExtendDeadline gives a handler d from now on, instead of what is left of HandlerDeadline. ctx is the handler's; with any other it does nothing.
+func ExtendDeadline(ctx context.Context, d time.Duration) {
+	if set, ok := ctx.Value(deadlineOf{}).(func(time.Duration)); ok {
+		set(d)
+	}
+}
+
+// reason gives why Handle is to end.
+func (w *work) reason() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.failed
+}
+
+// low is the offset below which everything of a partition was handled; false if all is that was read.
+func (w *work) low(tp TopicPartition) (offset int64, epoch int32, open bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if offset, epoch, open = w.core.Low(tp); !open && w.taking != nil && w.taking.TopicPartition == tp {
+		return w.taking.from, -1, true
+	}
+	return offset, epoch, open
+}
+
+// rests tells whether Handle, and not the application, has paused a partition.
+func (w *work) rests(tp TopicPartition) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.resting[tp] && !w.core.Paused(tp)
+}
+
+// pause is Consumer.Pause and Resume. It gives those that may be read on.
+func (w *work) pause(parts []TopicPartition, on bool) (free []TopicPartition) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, tp := range parts {
+		w.core.Pause(tp, on)
+		if !w.resting[tp] {
+			free = append(free, tp)
+		}
+	}
+	w.wake(w.core.Ready())
+	return free
+}
+
+// giveUp lets nothing more of partitions begin, and waits for what runs; when that takes too long, or they are lost, it is told to end.
+func (w *work) giveUp(ctx context.Context, parts []TopicPartition, lost bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.core.Stop(parts...)
+	for _, tp := range parts {
+		if s, ok := w.scopes[tp]; ok {
+			s.stop()
+		}
+	}
+	if !lost {
+		w.drained(ctx, func() bool { return w.core.Running(parts...) == 0 })
+	}
+	for _, tp := range parts {
+		if s, ok := w.scopes[tp]; ok {
+			s.end(ErrRevoked)
+		}
+	}
+}
+
+// drained waits until nothing runs, or DrainTimeout is over. The lock is held, but not while it waits.
+func (w *work) drained(ctx context.Context, done func() bool) {
+	wait, cancel := w.c.world.WithTimeout(context.WithoutCancel(ctx), w.drain)
+	defer cancel()
+	for wait.Err() == nil && !done() {
+		me := role.NewWaiter()
+		w.waiters = append(w.waiters, me)
+		w.mu.Unlock()
+		_ = w.c.world.Park(wait, me)
+		w.mu.Lock()
+	}
+}
+
+// drop forgets partitions that were given up.
+func (w *work) drop(parts []TopicPartition) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.core.Drop(parts...)
+	for _, tp := range parts {
+		if s, ok := w.scopes[tp]; ok {
+			s.end(ErrRevoked)
+			delete(w.scopes, tp)
+		}
+		delete(w.resting, tp)
+	}
+}
+
+// halt makes Handle end with an error, and waits for that as long as ctx lasts.
+func (w *work) halt(ctx context.Context, err error) {
+	w.mu.Lock()
+	if w.failed == nil {
+		w.failed = err
+	}
+	w.mu.Unlock()
+	w.c.fetcher.Wake()
+	_, _ = w.over.Get(ctx)
+}
+
+// end waits for what runs, commits what is finished, and goes back to what is not.
+func (w *work) end(why error) {
+	c := w.c
+	w.mu.Lock()
+	w.stopped = true
+	w.timer.Stop()
+	for _, s := range w.scopes {
+		s.stop()
+	}
+	w.wake(len(w.idle))
+	w.drained(w.ctx, func() bool { return w.live == 0 })
+	for _, s := range w.scopes {
+		s.end(ErrRevoked)
+	}
+	for tp := range w.resting {
+		if !w.core.Paused(tp) {
+			_ = c.fetcher.Resume(tp)
+		}
+	}
+	open := w.core.Open()
+	w.mu.Unlock()
+	if c.group != nil && c.set.group.AutoCommit && !errors.Is(why, fetcher.ErrClosed) {
+		wait, cancel := c.world.WithTimeout(w.ctx, c.set.group.RequestTimeout)
+		if err := c.commitInTurn(wait); err != nil {
+			c.log("commit of what was handled", err)
+		}
+		cancel()
+	}
+	var back []fetcher.Begin
+	have := c.fetcher.Assignment()
+	for _, tp := range open {
+		if offset, epoch, ok := w.low(tp); ok && slices.Contains(have, tp) {
+			back = append(back, fetcher.Begin{TopicPartition: tp, Offset: offset, Epoch: epoch + 1})
+		}
+	}
+	if len(back) > 0 {
+		_ = c.fetcher.Seek(back...) // what is not assigned any more need not be read again
+	}
+	c.work.Store(nil)
+}

@@ -1,0 +1,350 @@
+// Package lanes decides which of a consumer's records are handled when several are at a time: the pure core of Consumer.Handle.
+//
+// Records of one lane are handled one after the other, in the order of their offsets, and lanes beside each other. A lane is a key, a partition, or a record, by [Order]. What is finished is known for each
+// partition: Low is the offset below which everything was. A record may be put off until a time; its lane waits with it.
+package lanes
+
+import (
+	"container/heap"
+	"slices"
+	"time"
+
+	"github.com/kactor-go/kactor/protocol/cluster"
+)
+
+// Order says which records are handled one after the other.
+type Order uint8
+
+// The orders.
+const (
+	ByPartition Order = iota // those of a partition
+	ByKey                    // those of a partition that have the same key; records without a key are on their own
+	Unordered                // none
+)
+
+// Unit is a record.
+type Unit struct {
+	cluster.TopicPartition
+	Offset int64
+	Epoch  int32 // leader epoch; -1: not known
+	Due    time.Time
+	Value  any // the caller's
+
+	part *part
+	lane *lane
+	done bool
+}
+
+// lane is a queue of units of which the first may be running.
+type lane struct {
+	part    *part
+	key     string
+	keyed   bool // it is in part.lanes
+	queue   []*Unit
+	running bool
+	at      int // in Core.later; -1: it is not there
+}
+
+// part is a partition of which something is not finished.
+type part struct {
+	tp      cluster.TopicPartition
+	open    []*Unit // in order; the first is not done
+	lanes   map[string]*lane
+	all     *lane // ByPartition
+	parked  []*lane
+	running int
+	waiting int // units of lanes that wait for a time
+	left    int // units that are not done
+	epoch   int32
+	stopped bool // nothing more of it is begun
+	dropped bool
+}
+
+// Core has what was given to Add and is not finished. It is not safe for concurrent use.
+type Core struct {
+	order  Order
+	most   int
+	parts  map[cluster.TopicPartition]*part
+	paused map[cluster.TopicPartition]bool
+	ready  []*lane
+	later  heapOf
+	left   int // units that count: neither waiting for a time nor paused
+}
+
+// New makes a core that is full with most units; those that wait for a time, and those of paused partitions, do not count.
+func New(order Order, most int) *Core {
+	return &Core{order: order, most: most, parts: map[cluster.TopicPartition]*part{}, paused: map[cluster.TopicPartition]bool{}}
+}
+
+// Room is how many units more may be added.
+func (c *Core) Room() int { return max(0, c.most-c.left) }
+
+// Add takes a unit. An offset that is not above the partition's last means that the reader went back: what was added before and has not begun is forgotten.
+func (c *Core) Add(u *Unit, key []byte) {
+	p := c.parts[u.TopicPartition]
+	if p != nil && len(p.open) > 0 && p.open[len(p.open)-1].Offset >= u.Offset {
+		c.Drop(u.TopicPartition)
+		p = nil
+	}
+	if p == nil {
+		p = &part{tp: u.TopicPartition, epoch: -1, lanes: map[string]*lane{}}
+		c.parts[u.TopicPartition] = p
+	}
+	u.part = p
+	p.open = append(p.open, u)
+	p.left++
+	if !c.paused[p.tp] {
+		c.left++
+	}
+	l := c.lane(p, key)
+	u.lane = l
+	l.queue = append(l.queue, u)
+	switch {
+	case l.at >= 0:
+		c.waits(p, 1)
+	case len(l.queue) == 1 && !l.running:
+		c.line(l)
+	}
+}
+
+func (c *Core) lane(p *part, key []byte) *lane {
+	switch {
+	case c.order == ByPartition:
+		if p.all == nil {
+			p.all = &lane{part: p, at: -1}
+		}
+		return p.all
+	case c.order == Unordered || key == nil:
+		return &lane{part: p, at: -1}
+	}
+	l := p.lanes[string(key)]
+	if l == nil {
+		l = &lane{part: p, key: string(key), keyed: true, at: -1}
+		p.lanes[l.key] = l
+	}
+	return l
+}
+
+// line puts a lane that has something where it belongs.
+func (c *Core) line(l *lane) {
+	switch {
+	case l.part.dropped:
+	case !l.queue[0].Due.IsZero():
+		heap.Push(&c.later, l)
+		c.waits(l.part, len(l.queue))
+	case c.paused[l.part.tp]:
+		l.part.parked = append(l.part.parked, l)
+	default:
+		c.ready = append(c.ready, l)
+	}
+}
+
+// waits counts units that begin to wait for a time, or end.
+func (c *Core) waits(p *part, n int) {
+	p.waiting += n
+	if !c.paused[p.tp] {
+		c.left -= n
+	}
+}
+
+// Ripen lets units go on whose time has come.
+func (c *Core) Ripen(now time.Time) {
+	for len(c.later) > 0 && !c.later[0].queue[0].Due.After(now) {
+		l := heap.Pop(&c.later).(*lane)
+		c.waits(l.part, -len(l.queue))
+		l.queue[0].Due = time.Time{}
+		c.line(l)
+	}
+}
+
+// Next is when Ripen has something to do; zero: never.
+func (c *Core) Next() time.Time {
+	if len(c.later) == 0 {
+		return time.Time{}
+	}
+	return c.later[0].queue[0].Due
+}
+
+// Waits tells whether a partition has units that wait for a time: there is no use in reading on.
+func (c *Core) Waits(tp cluster.TopicPartition) bool {
+	p := c.parts[tp]
+	return p != nil && p.waiting > 0
+}
+
+// Ready is how many units could begin.
+func (c *Core) Ready() int { return len(c.ready) }
+
+// Take gives a unit to run; nil: there is none. Finish it with Done or Undone.
+func (c *Core) Take(now time.Time) *Unit {
+	c.Ripen(now)
+	for len(c.ready) > 0 {
+		l := c.ready[0]
+		c.ready[0] = nil
+		c.ready = c.ready[1:]
+		p := l.part
+		switch {
+		case p.dropped || p.stopped:
+			continue
+		case c.paused[p.tp]:
+			p.parked = append(p.parked, l)
+			continue
+		}
+		u := l.queue[0]
+		l.queue[0] = nil
+		l.queue = l.queue[1:]
+		l.running = true
+		p.running++
+		return u
+	}
+	return nil
+}
+
+// Done says that a unit is finished.
+func (c *Core) Done(u *Unit) {
+	u.done = true
+	p := u.part
+	p.left--
+	if !c.paused[p.tp] && !p.dropped {
+		c.left--
+	}
+	i := 0
+	for i < len(p.open) && p.open[i].done {
+		p.epoch = p.open[i].Epoch
+		p.open[i] = nil
+		i++
+	}
+	p.open = p.open[i:]
+	c.leave(u)
+	if len(p.open) == 0 && !p.dropped {
+		delete(c.parts, p.tp)
+	}
+}
+
+// Undone says that a unit ran and is not finished. Nothing more of its lane begins.
+func (c *Core) Undone(u *Unit) {
+	u.lane.queue = nil
+	c.leave(u)
+}
+
+func (c *Core) leave(u *Unit) {
+	l := u.lane
+	l.running = false
+	u.part.running--
+	if len(l.queue) > 0 {
+		c.line(l)
+	} else if l.keyed && u.done {
+		delete(u.part.lanes, l.key)
+	}
+}
+
+// Low is the offset below which everything of a partition that was added is finished, with the leader epoch of the last such record, -1 if it is not known; ok is false if everything is.
+func (c *Core) Low(tp cluster.TopicPartition) (offset int64, epoch int32, ok bool) {
+	p := c.parts[tp]
+	if p == nil {
+		return -1, -1, false
+	}
+	return p.open[0].Offset, p.epoch, true
+}
+
+// Open gives the partitions of which something is not finished, in order.
+func (c *Core) Open() []cluster.TopicPartition {
+	var out []cluster.TopicPartition
+	for tp := range c.parts {
+		out = append(out, tp)
+	}
+	slices.SortFunc(out, cluster.TopicPartition.Compare)
+	return out
+}
+
+// Empty tells whether everything is finished.
+func (c *Core) Empty() bool { return len(c.parts) == 0 }
+
+// Stop lets nothing more of partitions begin.
+func (c *Core) Stop(tps ...cluster.TopicPartition) {
+	for _, tp := range tps {
+		if p := c.parts[tp]; p != nil {
+			p.stopped = true
+		}
+	}
+}
+
+// Running is how many units of partitions run.
+func (c *Core) Running(tps ...cluster.TopicPartition) (n int) {
+	for _, tp := range tps {
+		if p := c.parts[tp]; p != nil {
+			n += p.running
+		}
+	}
+	return n
+}
+
+// Drop forgets what was added of partitions. What runs of them does not count any more. They stay paused, if they are.
+func (c *Core) Drop(tps ...cluster.TopicPartition) {
+	for _, tp := range tps {
+		p := c.parts[tp]
+		if p == nil {
+			continue
+		}
+		if !c.paused[tp] {
+			c.left -= p.left - p.waiting
+		}
+		p.dropped = true
+		c.later = slices.DeleteFunc(c.later, func(l *lane) bool { return l.part == p })
+		for i, l := range c.later {
+			l.at = i
+		}
+		heap.Init(&c.later)
+		delete(c.parts, tp)
+	}
+}
+
+// Pause lets nothing of a partition begin until it is called with false.
+func (c *Core) Pause(tp cluster.TopicPartition, on bool) {
+	if c.paused[tp] == on {
+		return
+	}
+	p := c.parts[tp]
+	if on {
+		c.paused[tp] = true
+		if p != nil {
+			c.left -= p.left - p.waiting
+		}
+		return
+	}
+	delete(c.paused, tp)
+	if p != nil {
+		c.left += p.left - p.waiting
+		c.ready = append(c.ready, p.parked...)
+		p.parked = nil
+	}
+}
+
+// Paused tells whether a partition is paused.
+func (c *Core) Paused(tp cluster.TopicPartition) bool { return c.paused[tp] }
+
+// heapOf are lanes by the time of their first unit.
+type heapOf []*lane
+
+func (h heapOf) Len() int           { return len(h) }
+func (h heapOf) Less(i, j int) bool { return h[i].queue[0].Due.Before(h[j].queue[0].Due) }
+func (h heapOf) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].at, h[j].at = i, j
+}
+
+// Push is heap.Interface's.
+func (h *heapOf) Push(x any) {
+	l := x.(*lane)
+	l.at = len(*h)
+	*h = append(*h, l)
+}
+
+// Pop is heap.Interface's.
+func (h *heapOf) Pop() any {
+	last := len(*h) - 1
+	l := (*h)[last]
+	(*h)[last] = nil
+	*h = (*h)[:last]
+	l.at = -1
+	return l
+}

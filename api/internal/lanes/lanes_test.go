@@ -1,0 +1,189 @@
+package lanes_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/kactor-go/kactor/api/internal/lanes"
+	"github.com/kactor-go/kactor/protocol/cluster"
+)
+
+func tp(n int) cluster.TopicPartition { return cluster.TopicPartition{Topic: "t", Partition: int32(n)} }
+
+// model runs random records through a core and looks at what it does.
+type model struct {
+	t       *testing.T
+	order   lanes.Order
+	c       *lanes.Core
+	now     time.Time
+	running []*lanes.Unit
+	busy    map[string]bool
+	began   map[string]int64       // the last offset of a lane
+	open    map[int]map[int64]bool // by partition, what is not finished
+	done    int
+}
+
+func (m *model) lane(u *lanes.Unit) string {
+	key, _ := u.Value.(string)
+	switch {
+	case m.order == lanes.ByPartition:
+		return fmt.Sprint(u.Partition)
+	case m.order == lanes.Unordered || key == "":
+		return fmt.Sprint(u.Partition, " ", u.Offset)
+	}
+	return fmt.Sprint(u.Partition, " ", key)
+}
+
+func (m *model) take() bool {
+	u := m.c.Take(m.now)
+	if u == nil {
+		return false
+	}
+	l := m.lane(u)
+	switch {
+	case m.busy[l]:
+		m.t.Fatalf("two of lane %q at a time", l)
+	case u.Offset <= m.began[l]:
+		m.t.Fatalf("offset %d of lane %q after %d", u.Offset, l, m.began[l])
+	case u.Due.After(m.now):
+		m.t.Fatalf("offset %d is run before its time", u.Offset)
+	case m.c.Paused(u.TopicPartition):
+		m.t.Fatalf("%v is paused", u.TopicPartition)
+	}
+	m.busy[l], m.began[l] = true, u.Offset
+	m.running = append(m.running, u)
+	return true
+}
+
+func (m *model) finish(i int) {
+	u := m.running[i]
+	m.running = append(m.running[:i], m.running[i+1:]...)
+	delete(m.busy, m.lane(u))
+	delete(m.open[int(u.Partition)], u.Offset)
+	m.c.Done(u)
+	m.done++
+}
+
+func (m *model) check() {
+	for p := range 3 {
+		low, _, ok := m.c.Low(tp(p))
+		want := int64(-1)
+		for o := range m.open[p] {
+			if want < 0 || o < want {
+				want = o
+			}
+		}
+		if ok != (want >= 0) || ok && low != want {
+			m.t.Fatalf("partition %d: everything below %d is finished, it says %d, %v", p, want, low, ok)
+		}
+	}
+}
+
+// TestOrderAndWhatIsFinished plays random histories.
+func TestOrderAndWhatIsFinished(t *testing.T) {
+	for seed := range uint64(600) {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		m := &model{t: t, order: lanes.Order(seed % 3), now: time.Unix(1000, 0), busy: map[string]bool{}, began: map[string]int64{}, open: map[int]map[int64]bool{0: {}, 1: {}, 2: {}}}
+		m.c = lanes.New(m.order, 20)
+		next, added := [3]int64{1, 1, 1}, 0
+		for step := 0; m.done < 200; step++ {
+			if step > 100000 {
+				t.Fatalf("seed %d: only %d of %d records are finished; the next at %s, now is %s", seed, m.done, added, m.c.Next(), m.now)
+			}
+			switch n := rng.IntN(10); {
+			case n < 3 && added < 200 && m.c.Room() > 0:
+				p := rng.IntN(3)
+				u := &lanes.Unit{TopicPartition: tp(p), Offset: next[p], Value: ""}
+				next[p] += 1 + rng.Int64N(3)
+				var key []byte
+				if k := rng.IntN(4); k > 0 {
+					u.Value = fmt.Sprint("key", k)
+					key = []byte(u.Value.(string))
+				}
+				if rng.IntN(5) == 0 {
+					u.Due = m.now.Add(time.Duration(rng.IntN(20)) * time.Second)
+				}
+				m.open[p][u.Offset] = true
+				m.c.Add(u, key)
+				added++
+			case n < 5:
+				m.take()
+			case n < 8 && len(m.running) > 0:
+				m.finish(rng.IntN(len(m.running)))
+			case n == 8:
+				m.now = m.now.Add(time.Second)
+			case n == 9:
+				m.c.Pause(tp(rng.IntN(3)), rng.IntN(4) == 0)
+			}
+			m.check()
+		}
+		if m.c.Room() != 20 || m.c.Take(m.now) != nil || len(m.c.Open()) != 0 {
+			t.Fatalf("seed %d: something is left: room for %d", seed, m.c.Room())
+		}
+	}
+}
+
+// TestDropped forgets a partition while one of its records runs and another waits.
+func TestDropped(t *testing.T) {
+	c := lanes.New(lanes.ByKey, 10)
+	now := time.Unix(1000, 0)
+	for o := range int64(3) {
+		c.Add(&lanes.Unit{TopicPartition: tp(0), Offset: o}, []byte("a"))
+	}
+	c.Add(&lanes.Unit{TopicPartition: tp(0), Offset: 3, Due: now.Add(time.Second)}, []byte("b"))
+	c.Add(&lanes.Unit{TopicPartition: tp(1), Offset: 0}, nil)
+	if c.Room() != 6 || !c.Waits(tp(0)) {
+		t.Fatalf("room for %d; waits: %v", c.Room(), c.Waits(tp(0)))
+	}
+	u := c.Take(now)
+	if c.Running(tp(0), tp(1)) != 1 {
+		t.Fatal("one runs")
+	}
+	c.Stop(tp(0))
+	c.Drop(tp(0))
+	c.Done(u)
+	if other := c.Take(now.Add(time.Hour)); other == nil || other.Partition != 1 {
+		t.Fatalf("taken: %+v", other)
+	}
+	if again := c.Take(now.Add(time.Hour)); again != nil {
+		t.Fatalf("taken: %+v", again)
+	}
+	if c.Room() != 9 || !c.Next().IsZero() {
+		t.Fatalf("room for %d", c.Room())
+	}
+}
+
+// TestReadAgain adds a partition's records from an earlier offset on: what had not begun is forgotten, and comes again.
+func TestReadAgain(t *testing.T) {
+	c := lanes.New(lanes.ByPartition, 10)
+	for o := range int64(3) {
+		c.Add(&lanes.Unit{TopicPartition: tp(0), Offset: o}, nil)
+	}
+	c.Done(c.Take(time.Time{}))
+	c.Add(&lanes.Unit{TopicPartition: tp(0), Offset: 1}, nil)
+	if low, _, ok := c.Low(tp(0)); low != 1 || !ok {
+		t.Fatalf("everything below %d is finished", low)
+	}
+	if u := c.Take(time.Time{}); u.Offset != 1 || c.Take(time.Time{}) != nil {
+		t.Fatalf("offset %d is first", u.Offset)
+	}
+	if c.Room() != 9 {
+		t.Fatalf("room for %d", c.Room())
+	}
+}
+
+// BenchmarkRecord is what a record costs beside its handling, with 100 keys.
+func BenchmarkRecord(b *testing.B) {
+	c := lanes.New(lanes.ByKey, 100)
+	keys := make([][]byte, 100)
+	for i := range keys {
+		keys[i] = fmt.Append(nil, "key-", i)
+	}
+	b.ReportAllocs()
+	for i := range b.N {
+		c.Add(&lanes.Unit{TopicPartition: tp(i % 4), Offset: int64(i)}, keys[i%100])
+		c.Done(c.Take(time.Time{}))
+	}
+}
