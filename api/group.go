@@ -549,6 +549,11 @@ func (c *Consumer) take(ctx context.Context) (*fetcher.Chunk, error) {
 				return nil, err
 			}
 		}
+		if c.fetcher.Moved() {
+			if err := c.moved(ctx); err != nil {
+				return nil, err
+			}
+		}
 		k, err := c.fetcher.Ready()
 		if k != nil || err != nil {
 			return k, err
@@ -557,6 +562,28 @@ func (c *Consumer) take(ctx context.Context) (*fetcher.Chunk, error) {
 			return nil, err
 		}
 	}
+}
+
+// moved tells of positions that were reset, and commits them.
+func (c *Consumer) moved(ctx context.Context) error {
+	hand := c.hand.Swap(nil)
+	defer c.hand.Store(hand)
+	if err := c.turn.take(ctx, "poll"); err != nil {
+		return err
+	}
+	defer c.turn.give()
+	each(func() {
+		for _, r := range c.fetcher.Resets() {
+			if c.set.onReset != nil {
+				c.application(func() { c.set.onReset(r) })
+			}
+		}
+	}, func() {
+		if c.group != nil && c.set.group.AutoCommit {
+			c.autoCommit()
+		}
+	})
+	return nil
 }
 
 // rest waits until something has come.

@@ -169,6 +169,11 @@ func (w *work) read(ctx context.Context) error {
 				continue
 			}
 		}
+		if c.fetcher.Moved() {
+			if err := c.moved(ctx); err != nil {
+				return err
+			}
+		}
 		room, rest := w.look()
 		if room > 0 {
 			k, err := c.fetcher.Ready()

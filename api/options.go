@@ -44,6 +44,7 @@ type settings struct {
 	topics    []string
 	listener  RebalanceListener
 	onCommit  func([]Offset, error)
+	onReset   func(PositionReset)
 	onProduce []ProducerInterceptor
 	onConsume []ConsumerInterceptor
 	patience  time.Duration // consumer.timeout.ms
@@ -175,6 +176,15 @@ func OnRebalance(l RebalanceListener) Option {
 // OnCommit is called with the outcome of automatic commits, and of asynchronous ones without a function of their own, where the consumer polls.
 func OnCommit(f func(offsets []Offset, err error)) Option {
 	return func(s *settings) error { s.onCommit = f; return nil }
+}
+
+// PositionReset tells that a consumer's position was set, instead of read up to: where auto.offset.reset says, because there was none or no such offset, or where a log that has lost what was read agrees (KIP-320).
+type PositionReset = fetcher.PositionReset
+
+// OnReset sets what is told of each reset of a position. It is called where the consumer polls, before a record from there is given out. A consumer that commits automatically commits such a position at once: it would
+// be another one, with auto.offset.reset=latest, after a restart.
+func OnReset(f func(PositionReset)) Option {
+	return func(s *settings) error { s.onReset = f; return nil }
 }
 
 // Assignors divide the partitions of a classic group, in order of preference (partition.assignment.strategy): the way to use one's own.

@@ -250,6 +250,18 @@ func (f *Fetcher) Position(ctx context.Context, tp cluster.TopicPartition) (int6
 	return f.buf.position(ctx, tp)
 }
 
+// Moved tells whether there are Resets. It costs one load.
+func (f *Fetcher) Moved() bool { return f.buf.moved.Load() }
+
+// Resets takes what has become of positions that were reset.
+func (f *Fetcher) Resets() (out []PositionReset) {
+	f.buf.mu.Lock()
+	defer f.buf.mu.Unlock()
+	out, f.buf.resets = f.buf.resets, nil
+	f.buf.moved.Store(false)
+	return out
+}
+
 // Watermarks gives what the brokers said last of a partition; ok is false if it is not assigned.
 func (f *Fetcher) Watermarks(tp cluster.TopicPartition) (w Watermarks, ok bool) {
 	f.buf.mu.Lock()

@@ -53,15 +53,17 @@ func (p *place) pause(on bool) {
 
 // buffer holds what was fetched and is not taken. The actor puts in, one consumer takes out.
 type buffer struct {
-	world role.World
-	mu    sync.Mutex
-	byTP  map[cluster.TopicPartition]*place
-	order []*place // in turn: who was taken last is behind
-	fails []error
-	gen   uint64
-	wait  *role.Waiter
-	over  bool
-	give  func([]plan.Taking) // tells the actor
+	world  role.World
+	mu     sync.Mutex
+	byTP   map[cluster.TopicPartition]*place
+	order  []*place // in turn: who was taken last is behind
+	fails  []error
+	resets []PositionReset
+	moved  atomic.Bool // there are resets
+	gen    uint64
+	wait   *role.Waiter
+	over   bool
+	give   func([]plan.Taking) // tells the actor
 
 	current *Chunk // in the reader's hands
 	given   int64  // its position when it was given
@@ -172,6 +174,11 @@ func (b *buffer) put(out *plan.Effects) (notes []string) {
 			p.life.position.Store(e.Position)
 			wake = append(wake, p.waiters...)
 			p.waiters = nil
+			if e.Reset {
+				b.resets = append(b.resets, PositionReset{e.TopicPartition, e.From, e.Position, e.Why})
+				b.moved.Store(true)
+				news = true
+			}
 		}
 		if e.HighWater >= 0 {
 			p.highWater, p.lastStable, p.logStart = e.HighWater, e.LastStable, e.LogStart
@@ -323,6 +330,14 @@ func (b *buffer) position(ctx context.Context, tp cluster.TopicPartition) (int64
 			return -1, fmt.Errorf("position of %s: %w", tp, err)
 		}
 	}
+}
+
+// PositionReset tells that a position was not read up to, but set: where auto.offset.reset says, or, when a log has lost what was read, where it agrees.
+type PositionReset struct {
+	cluster.TopicPartition
+	From  int64 // the position before; -1: there was none
+	To    int64
+	Cause string
 }
 
 // Watermarks are what the brokers said last of a partition.

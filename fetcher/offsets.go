@@ -96,11 +96,13 @@ func offsetsOnce(ctx context.Context, client *broker.Client, snap *cluster.Snaps
 		if committed {
 			req.IsolationLevel = 1
 		}
+		var led []broker.Led
 		for _, tp := range byNode[node] {
 			_, epoch := snap.Leader(tp.Topic, tp.Partition)
 			addList(req, tp, epoch, what[tp])
+			led = append(led, broker.Led{TopicPartition: tp, Epoch: epoch})
 		}
-		reply, err := broker.Call(ctx, client, broker.Route{Req: req, To: broker.Target{Kind: broker.ToNode, Node: node}, Fit: fitList})
+		reply, err := broker.Call(ctx, client, broker.Route{Req: req, To: broker.Target{Kind: broker.ToNode, Node: node}, Partitions: led, Fit: fitList})
 		if err != nil {
 			if ctx.Err() != nil || errors.Is(err, broker.ErrClosed) || errors.Is(err, broker.ErrUnsupported) {
 				return nil, nil, fmt.Errorf("offsets of %s: %w", byNode[node][0], err)

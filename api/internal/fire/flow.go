@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 )
@@ -16,12 +17,15 @@ type flow struct {
 type gap struct {
 	last    time.Time
 	longest time.Duration
-	top     int64 // the highest offset
+	ended   time.Time // when the longest was over
+	top     int64     // the highest offset
 }
 
 func (g *gap) event(now time.Time, offset int64) {
 	if !g.last.IsZero() {
-		g.longest = max(g.longest, now.Sub(g.last))
+		if d := now.Sub(g.last); d > g.longest {
+			g.longest, g.ended = d, now
+		}
 	}
 	g.last, g.top = now, max(g.top, offset)
 }
@@ -55,6 +59,17 @@ func (f *flow) gaps() (produce, consume []time.Duration) {
 	}
 	return produce, consume
 }
+
+// tell logs the longest gaps, and when they were over.
+func (f *flow) tell(log *slog.Logger) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := range f.acked {
+		log.Info("gaps", "partition", i, "produce", f.acked[i].longest, "until", f.acked[i].ended.Format(timeOfDay), "consume", f.read[i].longest, "till", f.read[i].ended.Format(timeOfDay))
+	}
+}
+
+const timeOfDay = "15:04:05.000"
 
 // flowing waits until every partition has had an acknowledgement and a reading since a time.
 func (f *flow) flowing(since time.Time, limit time.Duration) error {

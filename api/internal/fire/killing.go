@@ -18,7 +18,8 @@ const session = 3 * time.Second
 // settled is how long a cluster is left alone before the next fault.
 const settled = 2 * time.Second
 
-// warm is how long a cluster that was just started may work before its first fault: its code is compiled as it runs.
+// warm is how long a cluster that was just started may work before its first fault, and a broker that was started again before the next: its code is compiled as it runs. (A broker that becomes a leader seconds after
+// its start needs up to two seconds for its first records, whoever writes them.)
 const warm = 10 * time.Second
 
 // times gives how often a fault is repeated.
@@ -132,6 +133,9 @@ func (l *load) fault(ctx context.Context, r *report, w *row, node int32, strike,
 	}
 	time.Sleep(settled)
 	for _, x := range all {
+		if r.log != nil {
+			x.tell(r.log)
+		}
 		produce, consume := x.gaps()
 		for i := range produce {
 			if node < 0 || i < len(x.leaders) && x.leaders[i] == node {
@@ -141,6 +145,15 @@ func (l *load) fault(ctx context.Context, r *report, w *row, node int32, strike,
 	}
 	r.faults++
 	return err
+}
+
+// warms lets a broker that was started again lead its partitions for a while.
+func (l *load) warms(ctx context.Context) error {
+	if err := l.controller(ctx, &msg.ElectLeadersRequest{TimeoutMs: 30000}); err != nil {
+		return err
+	}
+	time.Sleep(warm)
+	return nil
 }
 
 // replaced waits until another broker tells that a broker leads no partition, and gives the time: no client can be faster. It waits for a minute at most.
@@ -180,6 +193,9 @@ func kill(ctx context.Context, s *settings, k *kafka, r *report) error {
 			if err := l.fault(ctx, r, w, node, func() error { return k.signal(node, "KILL") }, func() error { return k.restart(node) }); err != nil {
 				return fmt.Errorf("kill %d, of broker %d: %w", i+1, node, err)
 			}
+			if err := l.warms(ctx); err != nil {
+				return err
+			}
 		}
 		return nil
 	})
@@ -217,6 +233,9 @@ func roll(ctx context.Context, s *settings, k *kafka, r *report) error {
 			for node := int32(1); node <= 3; node++ {
 				if err := l.fault(ctx, r, w, node, func() error { return k.signal(node, "TERM") }, func() error { return k.restart(node) }); err != nil {
 					return fmt.Errorf("roll %d, of broker %d: %w", i+1, node, err)
+				}
+				if err := l.warms(ctx); err != nil {
+					return err
 				}
 			}
 		}

@@ -511,6 +511,28 @@ var groups = slices.Concat(
 		_, err = k.Poll(g.ctx)
 		g.is(err, api.ErrClosed)
 	}),
+	grouped("where auto.offset.reset begins is told, and committed at once", 1, func(g *G) {
+		g.write(1, 0, 3)
+		var told []api.PositionReset
+		k := g.consumer(api.Topics(g.topic), props("auto.offset.reset", "latest", "auto.commit.interval.ms", "3600000"), api.OnReset(func(r api.PositionReset) { told = append(told, r) }))
+		for len(told) == 0 {
+			ctx, cancel := g.within(100 * time.Millisecond)
+			_, _ = k.Poll(ctx)
+			cancel()
+			g.ok(g.ctx.Err())
+		}
+		tp := parts(g.topic, 1)
+		if r := told[0]; r.TopicPartition != tp[0] || r.From != -1 || r.To != 3 || r.Cause == "" {
+			g.Failf("told: %+v", r)
+		}
+		other := g.consumer()
+		g.until("it is committed", func() bool {
+			got, err := other.Committed(g.ctx, tp...)
+			g.ok(err)
+			return got[tp[0]].Offset == 3
+		})
+		g.ok(k.Close(g.ctx))
+	}),
 	grouped("a consumer can be woken, and may be left waiting only so long", 1, func(g *G) {
 		k := g.consumer(api.Topics(g.topic), props("consumer.timeout.ms", "500"))
 		waker := g.goes("waker", func() error { g.sleep(50 * time.Millisecond); k.Wakeup(); return nil })

@@ -265,7 +265,7 @@ func (c *Core) partition(now time.Time, m *Fetched, t *msg.FetchResponseFetchabl
 	if m.Version < 4 {
 		last = d.HighWatermark
 	}
-	out.Places = append(out.Places, Place{p.TopicPartition, p.gen, -1, d.HighWatermark, last, p.logStart, ""})
+	out.Places = append(out.Places, Place{TopicPartition: p.TopicPartition, Gen: p.gen, Position: -1, HighWater: d.HighWatermark, LastStable: last, LogStart: p.logStart})
 	if len(d.Records) == 0 {
 		return
 	}

@@ -211,6 +211,8 @@ type Place struct {
 	LastStable int64
 	LogStart   int64
 	Why        string // of a reset: what the application may want to know
+	Reset      bool   // Position is where auto.offset.reset says, or where a log agrees
+	From       int64  // of a Reset: the position before; -1: there was none
 }
 
 // Failure is what the application must be told.
@@ -284,6 +286,8 @@ type part struct {
 	bytes    int64   // in them
 
 	start     Start     // of a reset
+	policy    bool      // the reset is as auto.offset.reset says
+	why       string    // it is reset
 	offset    int64     // to fetch next
 	epoch     int32     // leader epoch it is fetched under
 	topic     wire.UUID // of which it was fetched last; zero: none
@@ -420,6 +424,7 @@ func (c *Core) assign(s *Start, out *Effects) {
 		out.Refresh = append(out.Refresh, s.Topic)
 	}
 	p.gen, p.start, p.offset, p.epoch, p.lastEpoch, p.maxBytes, p.logStart = s.Gen, *s, -1, -1, s.Epoch, c.cfg.PartitionBytes, -1
+	p.policy, p.why = s.Offset == AtDefault && !s.ByTime, "there was no offset to begin at"
 	p.state = Resetting
 	if s.Offset >= 0 && !s.ByTime {
 		p.offset = s.Offset

@@ -92,8 +92,8 @@ func (c *Core) outOfRange(p *part, why string, out *Effects) {
 	}
 	p.become(Resetting)
 	p.doubt = false
-	p.start = Start{TopicPartition: p.TopicPartition, Gen: p.gen, Offset: AtDefault, Epoch: -1}
-	out.Places = append(out.Places, Place{p.TopicPartition, p.gen, -1, -1, -1, -1, why})
+	p.start, p.policy, p.why = Start{TopicPartition: p.TopicPartition, Gen: p.gen, Offset: AtDefault, Epoch: -1}, true, why
+	out.Places = append(out.Places, Place{TopicPartition: p.TopicPartition, Gen: p.gen, Position: -1, HighWater: -1, Why: why})
 }
 
 // renewed deals with a topic that was deleted and created again: its epochs begin anew, and a position in the old log is none in the new one, even if there is such an offset.
@@ -112,8 +112,9 @@ func (c *Core) truncated(p *part, end int64, epoch int32, out *Effects) {
 		return
 	}
 	why := fmt.Sprintf("the log was truncated: offset %d does not exist any more, it agrees up to %d", p.offset, end)
+	from := p.offset
 	p.offset, p.lastEpoch = min(p.offset, end), epoch
-	out.Places = append(out.Places, Place{p.TopicPartition, p.gen, p.offset, -1, -1, -1, why})
+	out.Places = append(out.Places, Place{TopicPartition: p.TopicPartition, Gen: p.gen, Position: p.offset, HighWater: -1, Why: why, Reset: true, From: from})
 }
 
 func (c *Core) listed(now time.Time, m *Listed, out *Effects) {
@@ -178,12 +179,16 @@ func (c *Core) resolve(now time.Time, p *part, q *QueryPart, a *msg.ListOffsetsR
 		return
 	}
 	p.failures = 0
-	p.offset, p.epoch, p.lastEpoch = max(offset, 0), q.LeaderEpoch, -1
+	place := Place{TopicPartition: p.TopicPartition, Gen: p.gen, Position: max(offset, 0), HighWater: -1}
+	if p.policy {
+		place.Reset, place.From, place.Why = true, p.offset, p.why
+	}
+	p.offset, p.epoch, p.lastEpoch = place.Position, q.LeaderEpoch, -1
 	if version >= 4 {
 		p.lastEpoch = a.LeaderEpoch
 	}
 	p.become(Fetching)
-	out.Places = append(out.Places, Place{p.TopicPartition, p.gen, p.offset, -1, -1, -1, ""})
+	out.Places = append(out.Places, place)
 }
 
 // checked compares where the log's epochs end with what was read (KIP-320).
