@@ -31,6 +31,15 @@ func TestALeaderThatIsCutOffFromTheOthers(t *testing.T) {
 	}
 }
 
+// TestOffsetsAreAskedOfTheNewLeader has a leader that stands still while it is asked for the end of its log: when another leads, that one is asked, before request.timeout.ms, thirty seconds, is over.
+func TestOffsetsAreAskedOfTheNewLeader(t *testing.T) {
+	for seed := range uint64(20) {
+		if err := sim.Run(seed+1, between(silentEnd)); err != nil {
+			t.Errorf("seed %d: %v", seed+1, err)
+		}
+	}
+}
+
 // pair is a producer and a consumer of a topic's only partition, in clients of their own.
 type pair struct {
 	w        *sim.World
@@ -128,4 +137,24 @@ func isolatedLeader(p *pair) error {
 	}
 	p.n.Do(func(c *fake.Cluster) { c.Isolate(p.w.Now(), 1) })
 	return p.round(6 * time.Second)
+}
+
+func silentEnd(p *pair) error {
+	if err := p.round(time.Minute); err != nil {
+		return err
+	}
+	tp := api.TopicPartition{Topic: "t"}
+	if _, err := p.consumer.EndOffsets(context.Background(), tp); err != nil {
+		return err
+	}
+	p.n.Cut(1)
+	p.w.After(3*time.Second, "another leads", func() { _ = p.lead(3) })
+	some, cancel := p.w.WithTimeout(context.Background(), 6*time.Second)
+	defer cancel()
+	got, err := p.consumer.EndOffsets(some, tp)
+	if err == nil && got[tp] != 1 {
+		err = fmt.Errorf("the end is %d", got[tp])
+	}
+	p.n.Mend(1)
+	return err
 }
