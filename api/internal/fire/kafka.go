@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -42,13 +43,13 @@ func (k *kafka) run(args ...string) (string, error) {
 }
 
 // start starts three brokers that notice within three seconds that one of them is away.
-func start(version string, linked bool) (*kafka, error) {
+func start(version string, linked bool, properties []string) (*kafka, error) {
 	dir, err := root()
 	if err != nil {
 		return nil, err
 	}
 	k := &kafka{tool: filepath.Join(dir, ".ci", "kafka"), name: fmt.Sprintf("fire-%d", os.Getpid()), version: version}
-	var more []string
+	more := slices.Clone(properties)
 	if linked {
 		if k.links, err = newLinks(3); err != nil {
 			return nil, err

@@ -1,7 +1,7 @@
 // The command fire breaks a real Kafka while records flow, and tells how long clients stood still and whether a record was lost, written twice, moved or put into a wrong topic. It holds what it saw against
 // the logs with the checker of the simulator.
 //
-//	go run ./api/internal/fire [-version 4.3.0] [-long] [-repeats N] [-rate N] [-v] kill pause roll elect again net siege soak part idle mem
+//	go run ./api/internal/fire [-version 4.3.0] [-long] [-repeats N] [-rate N] [-broker KEY=VALUE] [-v] kill pause roll elect again net siege soak part idle mem
 //
 //	kafka.go    three brokers            load.go   producers, a group that reads, their history and the gaps between their records
 //	killing.go  kill, pause, roll        report.go what is printed, and what it is held against
@@ -17,6 +17,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -32,6 +33,7 @@ type settings struct {
 	long    bool
 	repeats int
 	rate    int
+	broker  []string // properties of the brokers, key=value
 	besides besides
 	log     *slog.Logger
 }
@@ -62,6 +64,13 @@ func main() {
 	flag.StringVar(&s.version, "version", "4.3.0", "of Kafka")
 	flag.BoolVar(&s.long, "long", false, "the long form")
 	flag.IntVar(&s.repeats, "repeats", 0, "how often a fault is repeated; 0: as the form says")
+	flag.Func("broker", "KEY=VALUE: a property of the brokers, instead of Kafka's default; may be repeated", func(text string) error {
+		if !strings.Contains(text, "=") {
+			return errors.New("KEY=VALUE is needed")
+		}
+		s.broker = append(s.broker, text)
+		return nil
+	})
 	flag.IntVar(&s.rate, "rate", 0, "records a second; 0: as the programme says")
 	flag.Usage = func() {
 		fmt.Fprintln(flag.CommandLine.Output(), "usage: fire [flags] PROGRAMME ...")
@@ -124,7 +133,7 @@ func fire(s *settings, names []string) error {
 		}
 		if k == nil {
 			var err error
-			if k, err = start(s.version, p.linked); err != nil {
+			if k, err = start(s.version, p.linked, s.broker); err != nil {
 				return err
 			}
 		}

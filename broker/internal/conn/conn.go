@@ -551,9 +551,9 @@ func (c *Core) negotiated(now time.Time, frame []byte, out *Effects) {
 	c.ready(now, out)
 }
 
-// hangUp closes the link. What was to be sent on it by the same step is not sent: the step may have taken long, or come late.
+// hangUp closes the link. What was to be sent on it by the same step is not sent, and one that was to be opened by it is not: the step may have taken long, or come late.
 func hangUp(out *Effects) {
-	out.CloseLink = true
+	out.CloseLink, out.Dial = true, ""
 	clear(out.Send)
 	out.Send = out.Send[:0]
 }

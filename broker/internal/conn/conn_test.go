@@ -549,3 +549,15 @@ func TestALinkThatOpensTooLateIsClosed(t *testing.T) {
 		t.Errorf("link closed: %v, and %d frames are to be sent", out.CloseLink, len(out.Send))
 	}
 }
+
+// TestNoLinkIsOpenedThatIsToBeClosed has an address found when the time to close is over already, because the process stood still: a link that was opened then would be closed by nobody.
+func TestNoLinkIsOpenedThatIsToBeClosed(t *testing.T) {
+	b := newBench(t, nil)
+	b.step(b.call())
+	b.step(&Close{Deadline: b.now.Add(time.Second)})
+	b.now = b.now.Add(2 * time.Second)
+	if out := b.step(&Resolved{Gen: b.c.gen, Addrs: []string{"10.0.0.1"}}); out.Dial != "" || !out.Finished || len(out.Ends) != 1 {
+		t.Fatalf("dialled: %q, finished: %v, %d calls ended", out.Dial, out.Finished, len(out.Ends))
+	}
+	b.state(Closed)
+}
