@@ -292,7 +292,9 @@ func (p *play) hurry(ctx context.Context, client *api.Client, name string, span 
 // consume reads its partitions, one way or another, until the producers are done and it has seen the ends of the logs.
 func (p *play) consume(ctx context.Context, client *api.Client, name string, n int) {
 	rng := p.w.Rand()
-	consumer, err := client.Consumer("")
+	consumer, err := client.Consumer("", api.OnReset(func(r api.PositionReset) {
+		p.w.Tracef("%s: position of %s reset from %d to %d: %s", name, r.TopicPartition, r.From, r.To, r.Cause)
+	}))
 	if err != nil {
 		p.fail("%s: %w", name, err)
 		return

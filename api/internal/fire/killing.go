@@ -105,15 +105,19 @@ func (l *load) fault(ctx context.Context, r *report, w *row, node int32, strike,
 	if s := r.log; s != nil {
 		s.Info("struck", "fault", w.fault, "node", node)
 	}
-	own := make(chan time.Duration, 1)
+	asking, cancel := context.WithCancel(ctx)
+	defer cancel()
+	own := make(chan time.Time, 1)
 	if node > 0 {
-		go func() { own <- l.replaced(ctx, node).Sub(struck) }()
+		go func() { own <- l.replaced(asking, node) }()
 	}
 	err := l.flowing(struck, 60*time.Second) // all partitions go on while it is away
 	if node > 0 {
-		x := r.row(w.fault+", until another broker tells of new leaders", 0, 0)
-		d := <-own
-		x.produce, x.consume = append(x.produce, d), append(x.consume, d)
+		time.AfterFunc(time.Second, cancel) // there are none: it was away too short
+		if at := <-own; !at.IsZero() {
+			x := r.row(w.fault+", until another broker tells of new leaders", 0, 0)
+			x.produce, x.consume = append(x.produce, at.Sub(struck)), append(x.consume, at.Sub(struck))
+		}
 	}
 	for _, p := range l.peers {
 		_ = p.flowing(struck, 30*time.Second)
@@ -156,12 +160,12 @@ func (l *load) warms(ctx context.Context) error {
 	return nil
 }
 
-// replaced waits until another broker tells that a broker leads no partition, and gives the time: no client can be faster. It waits for a minute at most.
+// replaced waits until another broker tells that a broker leads no partition, and gives the time: no client can be faster. It is zero if ctx ends before.
 func (l *load) replaced(ctx context.Context, node int32) time.Time {
 	req := &msg.MetadataRequest{}
 	req.SetDefaults()
 	req.Topics = []msg.MetadataRequestMetadataRequestTopic{{Name: &l.topic}}
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for ; ctx.Err() == nil; time.Sleep(20 * time.Millisecond) {
 		got, err := broker.Call(ctx, l.client.System().Cluster(), broker.Route{Req: req, To: broker.Target{Kind: broker.ToNode, Node: node%3 + 1}})
 		if err != nil {
 			continue
@@ -174,7 +178,7 @@ func (l *load) replaced(ctx context.Context, node int32) time.Time {
 			}
 		}
 	}
-	return time.Now()
+	return time.Time{}
 }
 
 // leader gives the leader of a partition, -1 if it has none.

@@ -42,6 +42,9 @@ func (c *Core) driveFetches(now time.Time, out *Effects) {
 		l.full = false
 	}
 	for _, p := range c.parts {
+		if p.state == Validating && p.lastEpoch < 0 && !p.asked { // what was to be checked was damaged, and is fetched again
+			p.become(Fetching)
+		}
 		if p.state != Fetching || p.paused || p.flight != nil || p.waits() {
 			continue
 		}
@@ -253,7 +256,11 @@ func (c *Core) partition(now time.Time, m *Fetched, t *msg.FetchResponseFetchabl
 		return
 	}
 	if m.Version >= 12 && d.DivergingEpoch.EndOffset >= 0 && d.DivergingEpoch.Epoch >= 0 {
-		if !p.doubtful() {
+		switch {
+		case p.doubtful():
+		case p.second():
+			p.become(Validating)
+		default:
 			c.truncated(p, d.DivergingEpoch.EndOffset, d.DivergingEpoch.Epoch, out)
 		}
 		return
@@ -276,7 +283,7 @@ func (c *Core) partition(now time.Time, m *Fetched, t *msg.FetchResponseFetchabl
 		k.Aborted = d.AbortedTransactions
 	}
 	if ok && end >= p.offset {
-		p.offset = end + 1
+		p.offset, p.under = end+1, p.epoch
 		if epoch >= 0 {
 			p.lastEpoch = p.sane(epoch)
 		}

@@ -292,6 +292,7 @@ type part struct {
 	epoch     int32     // leader epoch it is fetched under
 	topic     wire.UUID // of which it was fetched last; zero: none
 	lastEpoch int32     // of the last record fetched; -1
+	under     int32     // epoch of the leader it was fetched from; -1
 	logStart  int64
 	maxBytes  int32
 	replica   int32 // preferred; cluster.NoNode: none
@@ -424,6 +425,7 @@ func (c *Core) assign(s *Start, out *Effects) {
 		out.Refresh = append(out.Refresh, s.Topic)
 	}
 	p.gen, p.start, p.offset, p.epoch, p.lastEpoch, p.maxBytes, p.logStart = s.Gen, *s, -1, -1, s.Epoch, c.cfg.PartitionBytes, -1
+	p.under = -1
 	p.policy, p.why = s.Offset == AtDefault && !s.ByTime, "there was no offset to begin at"
 	p.state = Resetting
 	if s.Offset >= 0 && !s.ByTime {
@@ -439,6 +441,16 @@ func (p *part) doubtful() bool {
 	return p.doubt
 }
 
+// second tells whether a log that seems to have lost what was read is to be asked again, for the epoch of the leader that had it: no checksum guards the epoch of a batch. A log that has lost it has an end of that epoch below
+// the position, too, because whoever wrote over it came later.
+func (p *part) second() bool {
+	if p.lastEpoch < 0 || p.under <= p.lastEpoch {
+		return false
+	}
+	p.lastEpoch = p.under
+	return true
+}
+
 // waits tells whether nothing is asked for because of such a word.
 func (p *part) waits() bool { return p.doubt && p.doubtful() }
 
@@ -452,7 +464,7 @@ func (c *Core) taken(t *Taking) (quiet bool) {
 	p.buffered--
 	p.bytes -= t.Bytes
 	if t.Corrupt && (p.state == Fetching || p.state == Validating) {
-		p.offset, p.lastEpoch = t.At, t.Epoch
+		p.offset, p.lastEpoch, p.under = t.At, t.Epoch, -1
 	}
 	if t.Grow {
 		p.maxBytes = int32(min(int64(p.maxBytes)*2, 1<<30))

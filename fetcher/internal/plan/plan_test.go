@@ -507,6 +507,57 @@ func TestADamagedChunkIsFetchedAgainAlsoWhileTheLogIsChecked(t *testing.T) {
 	}
 }
 
+// TestALogIsNotCheckedForWhatWasDamaged has a new leader, a first batch that is damaged, so that nothing is known of what lies before the position, and a check that fails, or that was for what the damaged batch said.
+func TestALogIsNotCheckedForWhatWasDamaged(t *testing.T) {
+	for name, answer := range map[string]func(b *bench, q *Query){
+		"failed":   func(b *bench, q *Query) { b.step(&Checked{Query: q, Err: errors.New("broken")}) },
+		"negative": func(b *bench, q *Query) { b.checked(q, -1, -1) },
+	} {
+		b, q := checking(t)
+		b.step(&Taken{Chunks: []Taking{{TopicPartition: tp(0), Gen: b.gens[0], Bytes: 70, Corrupt: true, At: 40, Epoch: -1}}})
+		answer(b, q)
+		if len(b.out.Fetch) == 0 {
+			b.later(time.Second)
+		}
+		if len(b.out.Check)+len(b.out.List)+len(b.out.Places) != 0 {
+			t.Errorf("%s: %+v", name, b.out)
+		}
+		if r := b.fetch(); r.Wants[0].Offset != 40 || r.Wants[0].LastEpoch != -1 {
+			t.Errorf("%s: fetches %+v", name, r.Wants[0])
+		}
+	}
+}
+
+// TestALogThatSeemsToBeTruncatedIsAskedAgain has a batch whose epoch was damaged, which no checksum tells: the log seems to have lost it. The epoch of the leader that it was fetched from tells the truth.
+func TestALogThatSeemsToBeTruncatedIsAskedAgain(t *testing.T) {
+	damaged := func() (*bench, *Query) {
+		b := newBench(t, nil)
+		b.assign(0, 40)
+		d := data(0)
+		d.Records = batch(40, 2, 3) // it was 4
+		b.answer(b.fetch(), d)
+		r := b.fetch()
+		b.step(&Taken{Chunks: []Taking{{TopicPartition: tp(0), Gen: b.gens[0], Bytes: int64(len(d.Records))}}})
+		b.step(&Changed{snapshot(6, 1, 2, 1)})
+		b.answer(r, data(0))
+		b.checked(b.out.Check[0], 2, 10) // where epoch 3 began
+		if len(b.out.Check) != 1 || b.out.Check[0].Parts[0].LastEpoch != 5 || len(b.out.Places) != 0 {
+			t.Fatalf("%+v", b.out)
+		}
+		return b, b.out.Check[0]
+	}
+	b, q := damaged()
+	b.checked(q, 4, 43)
+	if r := b.fetch(); r.Wants[0].Offset != 43 || len(b.out.Places) != 0 {
+		t.Errorf("fetches %+v", r.Wants[0])
+	}
+	b, q = damaged()
+	b.checked(q, 4, 41)
+	if r := b.fetch(); r.Wants[0].Offset != 41 || len(b.out.Places) != 1 {
+		t.Errorf("a log that is truncated indeed: %+v, %+v", r.Wants[0], b.out.Places)
+	}
+}
+
 // TestNoOffsetIsGivenUpBeforeWhatWasFetchedIsRead damages what an offset and an epoch were taken from: a broker has neither, which is no reason to go anywhere else.
 func TestNoOffsetIsGivenUpBeforeWhatWasFetchedIsRead(t *testing.T) {
 	out := data(0)

@@ -98,7 +98,7 @@ func (c *Core) outOfRange(p *part, why string, out *Effects) {
 
 // renewed deals with a topic that was deleted and created again: its epochs begin anew, and a position in the old log is none in the new one, even if there is such an offset.
 func (c *Core) renewed(p *part, out *Effects) {
-	p.topic, p.epoch, p.lastEpoch, p.replica = wire.UUID{}, -1, -1, cluster.NoNode
+	p.topic, p.epoch, p.lastEpoch, p.under, p.replica = wire.UUID{}, -1, -1, -1, cluster.NoNode
 	if p.state == Fetching || p.state == Validating {
 		c.outOfRange(p, fmt.Sprintf("the topic was created again, offset %d was in the old one", p.offset), out)
 	}
@@ -113,7 +113,7 @@ func (c *Core) truncated(p *part, end int64, epoch int32, out *Effects) {
 	}
 	why := fmt.Sprintf("the log was truncated: offset %d does not exist any more, it agrees up to %d", p.offset, end)
 	from := p.offset
-	p.offset, p.lastEpoch = min(p.offset, end), epoch
+	p.offset, p.lastEpoch, p.under = min(p.offset, end), epoch, -1
 	out.Places = append(out.Places, Place{TopicPartition: p.TopicPartition, Gen: p.gen, Position: p.offset, HighWater: -1, Why: why, Reset: true, From: from})
 }
 
@@ -183,7 +183,7 @@ func (c *Core) resolve(now time.Time, p *part, q *QueryPart, a *msg.ListOffsetsR
 	if p.policy {
 		place.Reset, place.From, place.Why = true, p.offset, p.why
 	}
-	p.offset, p.epoch, p.lastEpoch = place.Position, q.LeaderEpoch, -1
+	p.offset, p.epoch, p.lastEpoch, p.under = place.Position, q.LeaderEpoch, -1, -1
 	if version >= 4 {
 		p.lastEpoch = a.LeaderEpoch
 	}
@@ -208,11 +208,12 @@ func (c *Core) checked(now time.Time, m *Checked, out *Effects) {
 			c.later(now, p)
 			continue
 		}
-		c.compare(now, p, m.Resp, out)
+		c.compare(now, p, q.LastEpoch, m.Resp, out)
 	}
 }
 
-func (c *Core) compare(now time.Time, p *part, m *msg.OffsetForLeaderEpochResponse, out *Effects) {
+// compare holds the end of an epoch against the position. epoch is what was asked for; it is not what is known by now if the batch that it was of was damaged.
+func (c *Core) compare(now time.Time, p *part, epoch int32, m *msg.OffsetForLeaderEpochResponse, out *Effects) {
 	for i := range m.Topics {
 		if m.Topics[i].Topic != p.Topic {
 			continue
@@ -229,7 +230,7 @@ func (c *Core) compare(now time.Time, p *part, m *msg.OffsetForLeaderEpochRespon
 				p.epoch = -1
 				p.become(Fetching)
 				c.later(now, p)
-			case a.EndOffset < p.offset && p.doubtful(): // it is asked again
+			case a.EndOffset < p.offset && (p.doubtful() || epoch != p.lastEpoch || p.second()): // it is asked again
 			case a.EndOffset < 0: // nothing is known of the epoch: as if all were lost
 				p.become(Fetching)
 				c.outOfRange(p, fmt.Sprintf("offset %d is out of range", p.offset), out)
