@@ -67,7 +67,8 @@ func NotRetriable(err error) error {
 // handled. So each record is handled once, and again only if a member fails, or a handler does not return in time, between its handling and the commit.
 //
 // However long a handler takes, the member stays in its group: max.poll.interval.ms is for who polls. HandlerDeadline is the limit there. When the group takes partitions away what has not begun is
-// dropped, handlers that run have DrainTimeout to return, then their context ends. Poll, Records and Batches cannot be called meanwhile; everything else may be, by handlers too.
+// dropped, handlers that run have DrainTimeout to return, then their context ends. Poll, Records and Batches cannot be called meanwhile; everything else may be, by handlers too. After a seek what was read before may still be
+// handled. A handler ends it all by ending ctx; Close waits for handlers, and so for DrainTimeout when one of them calls it.
 func (c *Consumer) Handle(ctx context.Context, h Handler, opts ...HandleOption) error {
 	set := handling{workers: 16, drain: 5 * time.Second, attempts: 1}
 	for _, o := range opts {
@@ -86,12 +87,10 @@ func (c *Consumer) Handle(ctx context.Context, h Handler, opts ...HandleOption) 
 	}
 	w := &work{handling: set, c: c, ctx: context.WithoutCancel(ctx), h: h, core: lanes.New(set.order, set.most), scopes: map[TopicPartition]scope{}, resting: map[TopicPartition]bool{},
 		over: role.NewPromise[struct{}](c.world)}
-	for _, tp := range c.Paused() {
-		w.core.Pause(tp, true)
-	}
 	if !c.work.CompareAndSwap(nil, w) {
 		return fmt.Errorf("handle: %w", errHandling)
 	}
+	w.pause(c.Paused(), true)
 	w.timer = c.world.NewTimer(w.ripen)
 	w.live = set.workers
 	for i := range set.workers {

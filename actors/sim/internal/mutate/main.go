@@ -1,4 +1,4 @@
-// Command mutate plants bugs in the client, one at a time, and sees to it that the swarm of simulated worlds catches each. The sources stay as they are: a patched copy is
+// Command mutate plants bugs in the client, one at a time, and sees to it that the swarm of simulated worlds, or a seed that was kept, catches each. The sources stay as they are: a patched copy is
 // laid over them while the test is built.
 //
 //	go run ./actors/sim/internal/mutate [-seeds N] [-only NAME]
@@ -102,6 +102,10 @@ var mutations = []mutation{
 		"if t.Corrupt {", "if false {"},
 	{"offset of a damaged batch believed", "fetcher/internal/plan/plan.go",
 		"p.doubt = p.buffered > 0", "p.doubt = false"},
+	{"link opened by the step that closes its connection", "broker/internal/conn/conn.go",
+		"out.CloseLink, out.Dial = true, \"\"", "out.CloseLink = true"},
+	{"log checked for the epoch of what was damaged", "fetcher/internal/plan/fetch.go",
+		"p.state == Validating && p.lastEpoch < 0 && !p.asked", "false"},
 	{"reset to the wrong end", "fetcher/internal/plan/reset.go",
 		"case c.cfg.Policy == ResetEarliest:\n\t\treturn earliest", "case c.cfg.Policy == ResetEarliest:\n\t\treturn latest"},
 }
@@ -141,7 +145,7 @@ func main() {
 	}
 }
 
-var failing = regexp.MustCompile(`(?m)^\s*seeds_test\.go:\d+: (seed [^\n]*(?:\n\s+\S[^\n]*)?)`)
+var failing = regexp.MustCompile(`(?m)^\s*(?:seeds|script)_test\.go:\d+: ((?:seed|swarm|groups) [^\n]*(?:\n\s+\S[^\n]*)?)`)
 
 // keeping is what the test says of a failing seed that was made smaller.
 var keeping = regexp.MustCompile(`keep it as a line of (testdata/seeds\.txt: [^\n]*)`)
@@ -176,7 +180,7 @@ func plant(m mutation, test string, seeds int) (how string, err error) {
 	if err := os.WriteFile(table, overlay, 0o600); err != nil {
 		return "", err
 	}
-	out, err := exec.Command("go", "test", "-overlay", table, "-count=1", "./actors/sim", "-run", test, "-seeds", fmt.Sprint(seeds)).CombinedOutput()
+	out, err := exec.Command("go", "test", "-overlay", table, "-count=1", "./actors/sim", "-run", test+"|TestKeptSeeds$", "-seeds", fmt.Sprint(seeds)).CombinedOutput()
 	if err == nil {
 		return "", nil
 	}
