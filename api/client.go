@@ -8,7 +8,7 @@
 //
 //	client.go  Dial, Client      producer.go  Producer      consumer.go  Consumer: Poll, Records, Batches    group.go  its group: Subscribe, Commit
 //	admin.go   Admin: topics     record.go    Record        errors.go    what can go wrong
-//	handle.go  Handle: several records at a time; handle_options.go; passing.go: retry and dead-letter topics; internal/lanes: what runs when
+//	handle.go  Handle: several records at a time, work.go: while it runs; handle_options.go; passing.go: retry and dead-letter topics; internal/lanes: what runs when
 //	options.go Option, Properties; the table of options is made from schemas/options.json
 //
 // Everything waits through the client's World, so a program on this package runs in a simulated world unchanged.

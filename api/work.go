@@ -1,0 +1,463 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/kactor-go/kactor/actors/role"
+	"github.com/kactor-go/kactor/api/internal/lanes"
+	"github.com/kactor-go/kactor/fetcher"
+)
+
+// scope is the contexts of a partition's handlers.
+type scope struct {
+	ctx  context.Context // theirs
+	end  context.CancelCauseFunc
+	calm context.Context // ends when nothing more is to begin
+	stop context.CancelFunc
+}
+
+func newScope(of context.Context) (s scope) {
+	s.ctx, s.end = context.WithCancelCause(of)
+	s.calm, s.stop = context.WithCancel(s.ctx)
+	return s
+}
+
+// work is a Handle that runs. Its workers take records from the core and call the handler; the goroutine that has called Handle reads, and does what the group wants.
+type work struct {
+	handling
+	c   *Consumer
+	ctx context.Context // with the caller's values
+	h   Handler
+
+	mu      sync.Mutex
+	core    *lanes.Core
+	timer   role.Timer
+	scopes  map[TopicPartition]scope
+	resting map[TopicPartition]bool // paused by Handle: their records are to wait
+	idle    []*role.Waiter          // workers
+	waiters []*role.Waiter          // for handlers to return
+	taking  *hand                   // what is being read, and not in the core yet
+	hungry  bool                    // the reader waits for room
+	live    int                     // workers
+	failed  error
+	stopped bool // nothing more begins
+	over    *role.Promise[struct{}]
+}
+
+// read takes records in until there is a reason to end.
+func (w *work) read(ctx context.Context) error {
+	c := w.c
+	patience, quiet := c.set.patience, c.world.Now()
+	for {
+		if err := w.reason(); err != nil {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if c.woken.CompareAndSwap(true, false) {
+			return ErrWakeup
+		}
+		if c.group != nil {
+			if err := c.tend(ctx); err != nil {
+				if err = w.tell(err); err != nil {
+					return err
+				}
+				continue
+			}
+		}
+		if c.fetcher.Moved() {
+			if err := c.moved(ctx); err != nil {
+				return err
+			}
+		}
+		room, rest := w.look()
+		if room > 0 {
+			k, err := c.fetcher.Ready()
+			if err != nil {
+				if err = w.tell(err); err != nil {
+					return err
+				}
+				continue
+			}
+			if k != nil {
+				w.add(k, room)
+				quiet = c.world.Now()
+				continue
+			}
+		}
+		if rest { // nothing is being handled
+			if patience > 0 && c.world.Now().Sub(quiet) >= patience {
+				return errPatience
+			}
+		} else {
+			quiet = c.world.Now()
+		}
+		if err := w.rest(ctx, quiet); err != nil {
+			return err
+		}
+	}
+}
+
+// rest waits until there is something to do.
+func (w *work) rest(ctx context.Context, quiet time.Time) error {
+	if w.c.set.patience <= 0 {
+		return w.c.rest(ctx)
+	}
+	wait, cancel := w.c.world.WithTimeout(ctx, w.c.set.patience-w.c.world.Now().Sub(quiet))
+	defer cancel()
+	if err := w.c.rest(wait); err != nil && ctx.Err() != nil {
+		return err
+	}
+	return nil
+}
+
+// tell passes on what goes wrong with a partition, or says that it is the end.
+func (w *work) tell(err error) error {
+	if w.onError == nil || ended(err) || errors.Is(err, fetcher.ErrClosed) || errors.Is(err, ErrClosed) {
+		return err
+	}
+	w.onError(public(err))
+	return nil
+}
+
+// look tells how many records may come, and whether nothing is being handled. Partitions whose records must wait are not read meanwhile.
+func (w *work) look() (room int, rest bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for tp := range w.resting {
+		if !w.core.Waits(tp) {
+			delete(w.resting, tp)
+			if !w.core.Paused(tp) {
+				_ = w.c.fetcher.Resume(tp)
+			}
+		}
+	}
+	room = w.core.Room()
+	w.hungry = room == 0
+	return room, w.core.Empty()
+}
+
+// add takes records of a chunk in.
+func (w *work) add(k *fetcher.Chunk, room int) {
+	k.Keep()
+	w.at(&hand{TopicPartition: k.TopicPartition, from: k.Position()})
+	var own owned
+	var v View
+	var got []*Record
+	for range min(room, w.c.poll) {
+		if !k.Next(&v) {
+			break
+		}
+		r, err := own.record(k, &v)
+		if err != nil {
+			w.enter(w.c.consumed(got), nil)
+			got = nil
+			w.enter([]*Record{r}, &PartitionError{TopicPartition: k.TopicPartition, Offset: v.Offset, Err: err})
+			continue
+		}
+		got = append(got, r)
+	}
+	w.enter(w.c.consumed(got), nil)
+	w.at(nil)
+	w.mu.Lock()
+	if w.core.Waits(k.TopicPartition) && !w.resting[k.TopicPartition] {
+		w.resting[k.TopicPartition] = true
+		_ = w.c.fetcher.Pause(k.TopicPartition)
+	}
+	w.wake(w.core.Ready())
+	w.arm()
+	w.mu.Unlock()
+	if err := k.Err(); err != nil { // what is damaged is fetched again
+		if w.onError != nil {
+			w.onError(public(err))
+		} else {
+			w.c.log("read records to handle", err)
+		}
+	}
+}
+
+// at notes what is being read: positions are not finished before it is in the core.
+func (w *work) at(h *hand) {
+	w.mu.Lock()
+	w.taking = h
+	w.mu.Unlock()
+}
+
+// enter puts records into the core; those that are broken cannot be handled.
+func (w *work) enter(records []*Record, broken error) {
+	now := w.c.world.Now()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, r := range records {
+		u := &lanes.Unit{TopicPartition: r.TopicPartition(), Offset: r.Offset, Epoch: r.LeaderEpoch, Value: r}
+		if broken != nil {
+			u.Value = &HandleError{r, broken}
+		}
+		if after := w.delay(r.Topic); after > 0 {
+			u.Due = now.Add(min(after, r.Timestamp.Add(after).Sub(now))) // who wrote it may have said that it comes from the future
+		}
+		w.core.Add(u, r.Key)
+		if _, ok := w.scopes[u.TopicPartition]; !ok {
+			w.scopes[u.TopicPartition] = newScope(w.ctx)
+		}
+	}
+}
+
+// arm sets the timer for records that wait. The lock is held.
+func (w *work) arm() {
+	if at := w.core.Next(); !at.IsZero() {
+		w.timer.Set(at)
+	}
+}
+
+// ripen lets records go on that have waited.
+func (w *work) ripen() {
+	w.mu.Lock()
+	w.core.Ripen(w.c.world.Now())
+	w.wake(w.core.Ready())
+	w.arm()
+	w.mu.Unlock()
+	w.c.fetcher.Wake() // a partition may be read on
+}
+
+// wake wakes so many workers. The lock is held.
+func (w *work) wake(n int) {
+	for range min(n, len(w.idle)) {
+		last := len(w.idle) - 1
+		one := w.idle[last]
+		w.idle = w.idle[:last]
+		w.c.world.Wake(one)
+	}
+}
+
+// run is a worker.
+func (w *work) run() {
+	me := role.NewWaiter()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for !w.stopped {
+		u := w.core.Take(w.c.world.Now())
+		if u == nil {
+			w.idle = append(w.idle, me)
+			w.mu.Unlock()
+			_ = w.c.world.Park(context.Background(), me)
+			w.mu.Lock()
+			continue
+		}
+		s := w.scopes[u.TopicPartition]
+		w.mu.Unlock()
+		var err error
+		switch v := u.Value.(type) {
+		case *Record:
+			err = w.settle(s, v, nil)
+		case *HandleError:
+			err = w.settle(s, v.Record, v.Err)
+		}
+		w.mu.Lock()
+		w.finished(u, s, err)
+	}
+	w.live--
+	w.release()
+}
+
+// finished notes how a record's handling ended, and lets go on who waits for that. The lock is held.
+func (w *work) finished(u *lanes.Unit, s scope, err error) {
+	if err == nil {
+		w.core.Done(u)
+	} else {
+		w.core.Undone(u)
+		if s.calm.Err() == nil && w.failed == nil {
+			r, ok := u.Value.(*Record)
+			if !ok {
+				r = u.Value.(*HandleError).Record
+			}
+			w.failed = &HandleError{r, err}
+		}
+	}
+	w.wake(w.core.Ready() - 1) // this one takes one
+	w.arm()
+	w.release()
+	fed := w.hungry && (w.core.Ready() == 0 || w.core.Room() >= w.most/4)
+	if fed || w.failed != nil || len(w.resting) > 0 || w.c.set.patience > 0 {
+		w.hungry = false
+		w.c.fetcher.Wake()
+	}
+}
+
+// release lets go on who waits for handlers. The lock is held.
+func (w *work) release() {
+	for _, one := range w.waiters {
+		w.c.world.Wake(one)
+	}
+	w.waiters = nil
+}
+
+// call calls the handler. A panic is an error of the record's.
+func (w *work) call(ctx context.Context, r *Record) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the handler has panicked: %v\n%s", p, debug.Stack())
+		}
+	}()
+	if w.deadline > 0 {
+		var end func()
+		ctx, end = w.until(ctx)
+		defer end()
+	}
+	return w.h(ctx, r)
+}
+
+// until gives a handler's context that ends with HandlerDeadline.
+func (w *work) until(of context.Context) (ctx context.Context, end func()) {
+	ctx, cancel := context.WithCancelCause(of)
+	t := w.c.world.NewTimer(func() { cancel(ErrHandlerDeadline) })
+	t.Set(w.c.world.Now().Add(w.deadline))
+	return context.WithValue(ctx, deadlineOf{}, func(d time.Duration) { t.Set(w.c.world.Now().Add(d)) }), func() {
+		t.Stop()
+		cancel(context.Canceled)
+	}
+}
+
+// reason gives why Handle is to end.
+func (w *work) reason() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.failed
+}
+
+// low is the offset below which everything of a partition was handled; false if all is that was read.
+func (w *work) low(tp TopicPartition) (offset int64, epoch int32, open bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if offset, epoch, open = w.core.Low(tp); !open && w.taking != nil && w.taking.TopicPartition == tp {
+		return w.taking.from, -1, true
+	}
+	return offset, epoch, open
+}
+
+// rests tells whether Handle, and not the application, has paused a partition.
+func (w *work) rests(tp TopicPartition) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.resting[tp] && !w.core.Paused(tp)
+}
+
+// pause is Consumer.Pause and Resume. It gives those that may be read on.
+func (w *work) pause(parts []TopicPartition, on bool) (free []TopicPartition) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, tp := range parts {
+		w.core.Pause(tp, on)
+		if !w.resting[tp] {
+			free = append(free, tp)
+		}
+	}
+	w.wake(w.core.Ready())
+	return free
+}
+
+// giveUp lets nothing more of partitions begin, and waits for what runs; when that takes too long, or they are lost, it is told to end.
+func (w *work) giveUp(ctx context.Context, parts []TopicPartition, lost bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.core.Stop(parts...)
+	for _, tp := range parts {
+		if s, ok := w.scopes[tp]; ok {
+			s.stop()
+		}
+	}
+	if !lost {
+		w.drained(ctx, func() bool { return w.core.Running(parts...) == 0 })
+	}
+	for _, tp := range parts {
+		if s, ok := w.scopes[tp]; ok {
+			s.end(ErrRevoked)
+		}
+	}
+}
+
+// drained waits until nothing runs, or DrainTimeout is over. The lock is held, but not while it waits.
+func (w *work) drained(ctx context.Context, done func() bool) {
+	wait, cancel := w.c.world.WithTimeout(context.WithoutCancel(ctx), w.drain)
+	defer cancel()
+	for wait.Err() == nil && !done() {
+		me := role.NewWaiter()
+		w.waiters = append(w.waiters, me)
+		w.mu.Unlock()
+		_ = w.c.world.Park(wait, me)
+		w.mu.Lock()
+	}
+}
+
+// drop forgets partitions that were given up.
+func (w *work) drop(parts []TopicPartition) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.core.Drop(parts...)
+	for _, tp := range parts {
+		if s, ok := w.scopes[tp]; ok {
+			s.end(ErrRevoked)
+			delete(w.scopes, tp)
+		}
+		delete(w.resting, tp)
+	}
+}
+
+// halt makes Handle end with an error, and waits for that as long as ctx lasts.
+func (w *work) halt(ctx context.Context, err error) {
+	w.mu.Lock()
+	if w.failed == nil {
+		w.failed = err
+	}
+	w.mu.Unlock()
+	w.c.fetcher.Wake()
+	_, _ = w.over.Get(ctx)
+}
+
+// end waits for what runs, commits what is finished, and goes back to what is not.
+func (w *work) end(why error) {
+	c := w.c
+	w.mu.Lock()
+	w.stopped = true
+	w.timer.Stop()
+	for _, s := range w.scopes {
+		s.stop()
+	}
+	w.wake(len(w.idle))
+	w.drained(w.ctx, func() bool { return w.live == 0 })
+	for _, s := range w.scopes {
+		s.end(ErrRevoked)
+	}
+	for tp := range w.resting {
+		if !w.core.Paused(tp) {
+			_ = c.fetcher.Resume(tp)
+		}
+	}
+	open := w.core.Open()
+	w.mu.Unlock()
+	if c.group != nil && c.set.group.AutoCommit && !errors.Is(why, fetcher.ErrClosed) {
+		wait, cancel := c.world.WithTimeout(w.ctx, c.set.group.RequestTimeout)
+		if err := c.commitInTurn(wait); err != nil {
+			c.log("commit of what was handled", err)
+		}
+		cancel()
+	}
+	var back []fetcher.Begin
+	have := c.fetcher.Assignment()
+	for _, tp := range open {
+		if offset, epoch, ok := w.low(tp); ok && slices.Contains(have, tp) {
+			back = append(back, fetcher.Begin{TopicPartition: tp, Offset: offset, Epoch: epoch + 1})
+		}
+	}
+	if len(back) > 0 {
+		_ = c.fetcher.Seek(back...) // what is not assigned any more need not be read again
+	}
+	c.work.Store(nil)
+}
