@@ -6,7 +6,7 @@
 //	consumer, err := client.Consumer("billing", api.Topics("orders"), api.Property("auto.offset.reset", "earliest"))
 //	for record, err := range consumer.Records(ctx) { ... }
 //
-//	client.go  Dial, Client      producer.go  Producer      consumer.go  Consumer: Poll, Records, Batches    group.go  its group: Subscribe, Commit
+//	client.go  Dial, Client      producer.go  Producer      consumer.go  Consumer: Poll, Records, Batches    group.go  its group: Subscribe, commit.go: Commit
 //	admin.go   Admin: topics     record.go    Record        errors.go    what can go wrong
 //	handle.go  Handle: several records at a time, work.go: while it runs; handle_options.go; passing.go: retry and dead-letter topics; internal/lanes: what runs when
 //	options.go Option, Properties; the table of options is made from schemas/options.json

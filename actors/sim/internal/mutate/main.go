@@ -33,7 +33,7 @@ var ofGroups = []mutation{
 		"\tr := c.change(target)\n", "\tr := c.change(target)\n\tr.Revoke = nil\n"},
 	{"position of a revoked partition kept", "api/group.go",
 		"c.unassign(r.Revoke)\n\t}\n\tif len(r.Assign) > 0 {\n\t\tc.fetcher.Hold(r.Assign...)", "_ = r.Revoke\n\t}\n\tif len(r.Assign) > 0 {\n\t\t_ = c.begin(r.Assign, c.fetcher.Assignment(), fetcher.AtDefault)"},
-	{"commit of the record at hand", "api/group.go",
+	{"commit of the record at hand", "api/commit.go",
 		"if hand.each {", "if false {"},
 	{"partitions kept in an eager rebalance", "coordinator/internal/member/classic.go",
 		"give := slices.Clone(c.owned)\n", "give := slices.Clone(c.owned[:0])\n"},

@@ -1,0 +1,168 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"slices"
+)
+
+// finished are the positions up to which the application is done, of parts or of all: what it has been given, but for the record or batch that it is at.
+func (c *Consumer) finished(parts []TopicPartition) (out []Offset) {
+	hand, w := c.hand.Load(), c.work.Load()
+	for _, r := range c.fetcher.Reads() {
+		if parts != nil && !slices.Contains(parts, r.TopicPartition) {
+			continue
+		}
+		if w != nil {
+			if offset, epoch, open := w.low(r.TopicPartition); open {
+				r.Offset, r.Epoch = offset, epoch
+			}
+		}
+		if hand != nil && hand.TopicPartition == r.TopicPartition {
+			r.Offset = min(r.Offset, hand.from)
+			if hand.each {
+				r.Offset--
+			}
+		}
+		if r.Offset >= 0 {
+			out = append(out, Offset{Partition: r.TopicPartition, Offset: r.Offset, Epoch: r.Epoch})
+		}
+	}
+	return out
+}
+
+// news drops offsets that were committed already.
+func (c *Consumer) news(offsets []Offset) []Offset {
+	return slices.DeleteFunc(offsets, func(o Offset) bool {
+		last, ok := c.auto[o.Partition]
+		return ok && last == o.Offset
+	})
+}
+
+// commitInTurn is commitFinished for all partitions, by who has not the turn.
+func (c *Consumer) commitInTurn(ctx context.Context) error {
+	if err := c.turn.take(ctx, "commit"); err != nil {
+		return err
+	}
+	defer c.turn.give()
+	return c.commitFinished(ctx, nil)
+}
+
+func (c *Consumer) commitFinished(ctx context.Context, parts []TopicPartition) error {
+	offsets := c.news(c.finished(parts))
+	if len(offsets) == 0 {
+		return nil
+	}
+	err := c.group.Commit(ctx, offsets...)
+	if err == nil {
+		c.committed(offsets)
+	}
+	return err
+}
+
+// outcome tells what nobody else is told of.
+func (c *Consumer) outcome(offsets []Offset, err error) {
+	if f := c.set.onCommit; f != nil {
+		f(slices.Clone(offsets), public(err))
+	}
+}
+
+func (c *Consumer) autoCommit() {
+	offsets := c.news(c.finished(nil))
+	if len(offsets) == 0 {
+		return
+	}
+	c.group.CommitAsync(func(err error) {
+		c.outcome(offsets, err)
+		if err != nil {
+			c.log("automatic commit", err)
+			return
+		}
+		for _, o := range offsets { // not before: who gives a partition up must know that its position is kept
+			c.auto[o.Partition] = o.Offset
+		}
+		c.committed(offsets)
+	}, offsets...)
+}
+
+// Commit commits offsets and waits for the outcome; without any the positions of all partitions that are read: everything that was given out, also the record at hand. It retries what goes away by itself,
+// as long as ctx lasts and at most default.api.timeout.ms. For a partition that is not this member's the error is ErrNotOwned or ErrFenced, and nothing was committed.
+func (c *Consumer) Commit(ctx context.Context, offsets ...Offset) error {
+	if c.group == nil {
+		return fmt.Errorf("commit: %w", errNoGroup)
+	}
+	if err := checkOffsets(offsets); err != nil {
+		return err
+	}
+	if len(offsets) == 0 {
+		if offsets = c.positions(); len(offsets) == 0 {
+			return nil
+		}
+	}
+	err := c.group.Commit(ctx, offsets...)
+	if err == nil {
+		c.committed(offsets)
+	}
+	return public(err)
+}
+
+// CommitAsync commits offsets as Commit does, without waiting: done, or without it what OnCommit was given, is called with the outcome where the consumer polls next. Outcomes come in the order of the commits.
+func (c *Consumer) CommitAsync(done func(error), offsets ...Offset) error {
+	if c.group == nil {
+		return fmt.Errorf("commit: %w", errNoGroup)
+	}
+	if err := checkOffsets(offsets); err != nil {
+		return err
+	}
+	if len(offsets) == 0 {
+		offsets = c.positions()
+	}
+	c.group.CommitAsync(func(err error) {
+		if err == nil {
+			c.committed(offsets)
+		}
+		if done != nil {
+			done(public(err))
+		} else {
+			c.outcome(offsets, err)
+		}
+	}, offsets...)
+	return nil
+}
+
+func checkOffsets(offsets []Offset) error {
+	for _, o := range offsets {
+		if o.Partition.Topic == "" || o.Partition.Partition < 0 || o.Offset < 0 {
+			return fmt.Errorf("commit: offset %d of %q/%d is none", o.Offset, o.Partition.Topic, o.Partition.Partition)
+		}
+	}
+	return nil
+}
+
+func (c *Consumer) positions() (out []Offset) {
+	if c.work.Load() != nil {
+		return c.finished(nil)
+	}
+	for _, r := range c.fetcher.Reads() {
+		out = append(out, Offset{Partition: r.TopicPartition, Offset: r.Offset, Epoch: r.Epoch})
+	}
+	return out
+}
+
+// Committed asks for the group's committed offsets. Partitions without one are not in the answer.
+func (c *Consumer) Committed(ctx context.Context, parts ...TopicPartition) (map[TopicPartition]Offset, error) {
+	if c.group == nil {
+		return nil, fmt.Errorf("committed: %w", errNoGroup)
+	}
+	got, err := c.group.Committed(ctx, parts...)
+	if err != nil {
+		return nil, public(err)
+	}
+	out := map[TopicPartition]Offset{}
+	for _, o := range got {
+		if o.Offset >= 0 {
+			out[o.Partition] = o
+		}
+	}
+	return out, nil
+}
