@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -319,4 +320,32 @@ func TestFunctionsOfCommitsThatPanic(t *testing.T) {
 			t.Errorf("%d records, %v", len(records), err)
 		}
 	})
+}
+
+// TestAHandlerThatEndsItsGoroutine ends as one does that fails: a test's FailNow does so.
+func TestAHandlerThatEndsItsGoroutine(t *testing.T) {
+	client, end := cluster()
+	defer end()
+	producer, err := client.Producer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := producer.Produce(t.Context(), &api.Record{Topic: "orders"}); err != nil {
+		t.Fatal(err)
+	}
+	consumer, err := client.Consumer("", api.Property("auto.offset.reset", "earliest"))
+	if err == nil {
+		err = consumer.Assign(api.TopicPartition{Topic: "orders"})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = consumer.Handle(t.Context(), func(context.Context, *api.Record) error {
+		runtime.Goexit()
+		return nil
+	}, api.Concurrency(1))
+	var failed *api.HandleError
+	if !errors.As(err, &failed) || failed.Record.Offset != 0 {
+		t.Errorf("the error is %v", err)
+	}
 }

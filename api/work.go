@@ -239,32 +239,54 @@ func (w *work) wake(n int) {
 
 // run is a worker.
 func (w *work) run() {
-	me := role.NewWaiter()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for !w.stopped {
-		u := w.core.Take(w.c.world.Now())
-		if u == nil {
-			w.idle = append(w.idle, me)
-			w.mu.Unlock()
-			_ = w.c.world.Park(context.Background(), me)
-			w.mu.Lock()
-			continue
-		}
-		s := w.scopes[u.TopicPartition]
-		w.mu.Unlock()
-		var err error
-		switch v := u.Value.(type) {
-		case *Record:
-			err = w.settle(s, v, nil)
-		case *HandleError:
-			err = w.settle(s, v.Record, v.Err)
-		}
+	defer func() {
 		w.mu.Lock()
-		w.finished(u, s, err)
+		w.live--
+		w.release()
+		w.mu.Unlock()
+	}()
+	me := role.NewWaiter()
+	for u, s := w.next(me); u != nil; u, s = w.next(me) {
+		w.handle(u, s)
 	}
-	w.live--
-	w.release()
+}
+
+// next waits for a record to handle; nil: there will be none.
+func (w *work) next(me *role.Waiter) (*lanes.Unit, scope) {
+	for {
+		w.mu.Lock()
+		if w.stopped {
+			w.mu.Unlock()
+			return nil, scope{}
+		}
+		if u := w.core.Take(w.c.world.Now()); u != nil {
+			s := w.scopes[u.TopicPartition]
+			w.mu.Unlock()
+			return u, s
+		}
+		w.idle = append(w.idle, me)
+		w.mu.Unlock()
+		_ = w.c.world.Park(context.Background(), me)
+	}
+}
+
+// errLeft is what becomes of a record whose handler ends its goroutine, as the functions do that end a test.
+var errLeft = errors.New("the handler has ended its goroutine")
+
+// handle handles a record.
+func (w *work) handle(u *lanes.Unit, s scope) {
+	err := errLeft
+	defer func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.finished(u, s, err)
+	}()
+	switch v := u.Value.(type) {
+	case *Record:
+		err = w.settle(s, v, nil)
+	case *HandleError:
+		err = w.settle(s, v.Record, v.Err)
+	}
 }
 
 // finished notes how a record's handling ended, and lets go on who waits for that. The lock is held.
@@ -391,8 +413,10 @@ func (w *work) drained(ctx context.Context, done func() bool) {
 		me := role.NewWaiter()
 		w.waiters = append(w.waiters, me)
 		w.mu.Unlock()
-		_ = w.c.world.Park(wait, me)
-		w.mu.Lock()
+		func() {
+			defer w.mu.Lock()
+			_ = w.c.world.Park(wait, me)
+		}()
 	}
 }
 
@@ -421,10 +445,10 @@ func (w *work) halt(ctx context.Context, err error) {
 	_, _ = w.over.Get(ctx)
 }
 
-// end waits for what runs, commits what is finished, and goes back to what is not.
-func (w *work) end(why error) {
-	c := w.c
+// cease lets nothing more begin, waits for what runs, and gives the partitions of which something is not finished.
+func (w *work) cease() []TopicPartition {
 	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.stopped = true
 	w.timer.Stop()
 	for _, s := range w.scopes {
@@ -437,11 +461,16 @@ func (w *work) end(why error) {
 	}
 	for tp := range w.resting {
 		if !w.core.Paused(tp) {
-			_ = c.fetcher.Resume(tp)
+			_ = w.c.fetcher.Resume(tp)
 		}
 	}
-	open := w.core.Open()
-	w.mu.Unlock()
+	return w.core.Open()
+}
+
+// end waits for what runs, commits what is finished, and goes back to what is not.
+func (w *work) end(why error) {
+	c := w.c
+	open := w.cease()
 	if c.group != nil && c.set.group.AutoCommit && !errors.Is(why, fetcher.ErrClosed) {
 		wait, cancel := c.world.WithTimeout(w.ctx, c.set.group.RequestTimeout)
 		if err := c.commitInTurn(wait); err != nil {

@@ -91,7 +91,7 @@ var mutations = []mutation{
 	{"call that was moved answered twice", "broker/internal/conn/conn.go",
 		"m.ghost = true\n\t\t\tc.end(now, m, End{Err: ErrMoved", "c.end(now, m, End{Err: ErrMoved"},
 	{"position at the last record instead of behind it", "fetcher/internal/plan/fetch.go",
-		"p.offset = end + 1", "p.offset = max(p.offset, end)"},
+		"p.offset, p.under = end+1, p.epoch", "p.offset, p.under = max(p.offset, end), p.epoch"},
 	{"what is in flight at the end told as rejected", "sender/internal/drain/drain.go",
 		"for _, b := range p.flight {\n\t\t\tc.settle(b, -1, -1, fmt.Errorf(\"%w: %w\", ErrUncertain, err), out)", "for _, b := range p.flight {\n\t\t\tc.settle(b, -1, -1, err, out)"},
 	{"records before the position given out", "fetcher/chunk.go",
