@@ -151,8 +151,11 @@ func (l *load) fault(ctx context.Context, r *report, w *row, node int32, strike,
 	return err
 }
 
-// warms lets a broker that was started again lead its partitions for a while.
-func (l *load) warms(ctx context.Context) error {
+// warms lets a broker that was started again lead its partitions for a while, in the long form.
+func (l *load) warms(ctx context.Context, s *settings) error {
+	if !s.long {
+		return nil
+	}
 	if err := l.controller(ctx, &msg.ElectLeadersRequest{TimeoutMs: 30000}); err != nil {
 		return err
 	}
@@ -197,7 +200,7 @@ func kill(ctx context.Context, s *settings, k *kafka, r *report) error {
 			if err := l.fault(ctx, r, w, node, func() error { return k.signal(node, "KILL") }, func() error { return k.restart(node) }); err != nil {
 				return fmt.Errorf("kill %d, of broker %d: %w", i+1, node, err)
 			}
-			if err := l.warms(ctx); err != nil {
+			if err := l.warms(ctx, s); err != nil {
 				return err
 			}
 		}
@@ -238,7 +241,7 @@ func roll(ctx context.Context, s *settings, k *kafka, r *report) error {
 				if err := l.fault(ctx, r, w, node, func() error { return k.signal(node, "TERM") }, func() error { return k.restart(node) }); err != nil {
 					return fmt.Errorf("roll %d, of broker %d: %w", i+1, node, err)
 				}
-				if err := l.warms(ctx); err != nil {
+				if err := l.warms(ctx, s); err != nil {
 					return err
 				}
 			}
