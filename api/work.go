@@ -159,7 +159,7 @@ func (w *work) add(k *fetcher.Chunk, room int) {
 		if err != nil {
 			w.enter(w.c.consumed(got), nil)
 			got = nil
-			w.enter([]*Record{r}, &PartitionError{TopicPartition: k.TopicPartition, Offset: v.Offset, Err: err})
+			w.enter([]*Record{r}, NotRetriable(&PartitionError{TopicPartition: k.TopicPartition, Offset: v.Offset, Err: err}))
 			continue
 		}
 		got = append(got, r)

@@ -41,8 +41,8 @@ type lane struct {
 	key     string
 	keyed   bool // it is in part.lanes
 	queue   []*Unit
-	running bool
-	at      int // in Core.later; -1: it is not there
+	running bool // or it ran, and what ran is undone
+	at      int  // in Core.later; -1: it is not there
 }
 
 // part is a partition of which something is not finished.
@@ -214,28 +214,21 @@ func (c *Core) Done(u *Unit) {
 		i++
 	}
 	p.open = p.open[i:]
-	c.leave(u)
+	p.running--
+	l := u.lane
+	l.running = false
+	if len(l.queue) > 0 {
+		c.line(l)
+	} else if l.keyed {
+		delete(p.lanes, l.key)
+	}
 	if len(p.open) == 0 && !p.dropped {
 		delete(c.parts, p.tp)
 	}
 }
 
-// Undone says that a unit ran and is not finished. Nothing more of its lane begins.
-func (c *Core) Undone(u *Unit) {
-	u.lane.queue = nil
-	c.leave(u)
-}
-
-func (c *Core) leave(u *Unit) {
-	l := u.lane
-	l.running = false
-	u.part.running--
-	if len(l.queue) > 0 {
-		c.line(l)
-	} else if l.keyed && u.done {
-		delete(u.part.lanes, l.key)
-	}
-}
+// Undone says that a unit ran and is not finished. Nothing more of its lane begins, until the partition is dropped.
+func (c *Core) Undone(u *Unit) { u.part.running-- }
 
 // Low is the offset below which everything of a partition that was added is finished, with the leader epoch of the last such record, -1 if it is not known; ok is false if everything is.
 func (c *Core) Low(tp cluster.TopicPartition) (offset int64, epoch int32, ok bool) {

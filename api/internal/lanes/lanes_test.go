@@ -155,6 +155,25 @@ func TestDropped(t *testing.T) {
 	}
 }
 
+// TestUndone has a record that is not finished: nothing of its lane begins any more, also what is added later, and other lanes go on.
+func TestUndone(t *testing.T) {
+	for _, order := range []lanes.Order{lanes.ByPartition, lanes.ByKey} {
+		c := lanes.New(order, 10)
+		for o := range int64(2) {
+			c.Add(&lanes.Unit{TopicPartition: tp(0), Offset: o}, []byte("a"))
+		}
+		c.Undone(c.Take(time.Time{}))
+		c.Add(&lanes.Unit{TopicPartition: tp(0), Offset: 2}, []byte("a"))
+		c.Add(&lanes.Unit{TopicPartition: tp(1), Offset: 7}, []byte("a"))
+		if u := c.Take(time.Time{}); u == nil || u.Partition != 1 || c.Take(time.Time{}) != nil {
+			t.Errorf("order %d: taken: %+v", order, u)
+		}
+		if low, _, ok := c.Low(tp(0)); low != 0 || !ok || c.Running(tp(0)) != 0 {
+			t.Errorf("order %d: everything below %d is finished, %d run", order, low, c.Running(tp(0)))
+		}
+	}
+}
+
 // TestReadAgain adds a partition's records from an earlier offset on: what had not begun is forgotten, and comes again.
 func TestReadAgain(t *testing.T) {
 	c := lanes.New(lanes.ByPartition, 10)
