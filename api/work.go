@@ -147,7 +147,8 @@ func (w *work) look() (room int, rest bool) {
 // add takes records of a chunk in.
 func (w *work) add(k *fetcher.Chunk, room int) {
 	k.Keep()
-	w.at(&hand{TopicPartition: k.TopicPartition, from: k.Position()})
+	before := k.Epoch()
+	w.at(&hand{TopicPartition: k.TopicPartition, from: k.Position(), epoch: before})
 	var own owned
 	var v View
 	var got []*Record
@@ -157,14 +158,14 @@ func (w *work) add(k *fetcher.Chunk, room int) {
 		}
 		r, err := own.record(k, &v)
 		if err != nil {
-			w.enter(w.c.consumed(got), nil)
+			before = w.enter(w.c.consumed(got), before, nil)
 			got = nil
-			w.enter([]*Record{r}, NotRetriable(&PartitionError{TopicPartition: k.TopicPartition, Offset: v.Offset, Err: err}))
+			before = w.enter([]*Record{r}, before, NotRetriable(&PartitionError{TopicPartition: k.TopicPartition, Offset: v.Offset, Err: err}))
 			continue
 		}
 		got = append(got, r)
 	}
-	w.enter(w.c.consumed(got), nil)
+	w.enter(w.c.consumed(got), before, nil)
 	w.at(nil)
 	w.mu.Lock()
 	if w.core.Waits(k.TopicPartition) && !w.resting[k.TopicPartition] {
@@ -190,13 +191,14 @@ func (w *work) at(h *hand) {
 	w.mu.Unlock()
 }
 
-// enter puts records into the core; those that are broken cannot be handled.
-func (w *work) enter(records []*Record, broken error) {
+// enter puts records into the core; those that are broken cannot be handled. before is the leader epoch of the record before them; that of the last is returned.
+func (w *work) enter(records []*Record, before int32, broken error) int32 {
 	now := w.c.world.Now()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, r := range records {
-		u := &lanes.Unit{TopicPartition: r.TopicPartition(), Offset: r.Offset, Epoch: r.LeaderEpoch, Value: r}
+		u := &lanes.Unit{TopicPartition: r.TopicPartition(), Offset: r.Offset, Epoch: r.LeaderEpoch, Before: before, Value: r}
+		before = r.LeaderEpoch
 		if broken != nil {
 			u.Value = &HandleError{r, broken}
 		}
@@ -208,6 +210,7 @@ func (w *work) enter(records []*Record, broken error) {
 			w.scopes[u.TopicPartition] = newScope(w.ctx)
 		}
 	}
+	return before
 }
 
 // arm sets the timer for records that wait. The lock is held.
@@ -359,7 +362,7 @@ func (w *work) low(tp TopicPartition) (offset int64, epoch int32, open bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if offset, epoch, open = w.core.Low(tp); !open && w.taking != nil && w.taking.TopicPartition == tp {
-		return w.taking.from, -1, true
+		return w.taking.from, w.taking.epoch, true
 	}
 	return offset, epoch, open
 }

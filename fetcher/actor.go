@@ -75,7 +75,9 @@ func (f *Fetcher) Assign(starts ...Begin) {
 		if !s.Time.IsZero() {
 			offset = AtDefault
 		}
-		gen, d := f.buf.assign(s.TopicPartition, offset)
+		p := plan.Start{TopicPartition: s.TopicPartition, Offset: s.Offset, Epoch: s.Epoch - 1}
+		gen, d := f.buf.assign(s.TopicPartition, offset, p.Epoch)
+		p.Gen = gen
 		dropped = append(dropped, d...)
 		place := f.buf.byTP[s.TopicPartition]
 		if place.life.state.Load() == paused {
@@ -84,10 +86,6 @@ func (f *Fetcher) Assign(starts ...Begin) {
 		if offset >= 0 {
 			wake = append(wake, place.waiters...)
 			place.waiters = nil
-		}
-		p := plan.Start{TopicPartition: s.TopicPartition, Gen: gen, Offset: s.Offset, Epoch: -1}
-		if s.Epoch > 0 {
-			p.Epoch = s.Epoch - 1
 		}
 		if !s.Time.IsZero() {
 			p.ByTime, p.Time = true, s.Time.UnixMilli()
@@ -112,7 +110,7 @@ func (f *Fetcher) Hold(parts ...cluster.TopicPartition) {
 	f.buf.mu.Lock()
 	defer f.buf.mu.Unlock()
 	for _, tp := range parts {
-		f.buf.assign(tp, AtDefault)
+		f.buf.assign(tp, AtDefault, -1)
 		f.buf.byTP[tp].held = true
 	}
 }
@@ -129,7 +127,7 @@ func (f *Fetcher) Release(starts ...Begin) {
 type Read struct {
 	cluster.TopicPartition
 	Offset int64 // of the next record
-	Epoch  int32 // leader epoch of the last record; -1: not known
+	Epoch  int32 // leader epoch of the record before; -1: not known
 }
 
 // Reads gives the positions of all partitions that have one, in order.

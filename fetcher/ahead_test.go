@@ -96,7 +96,7 @@ func TestTheFirstBatchOfTheNextChunkIsDecompressedAhead(t *testing.T) {
 	other := tp
 	other.Partition++
 	b.buf.mu.Lock()
-	gen, _ := b.buf.assign(other, 0)
+	gen, _ := b.buf.assign(other, 0, -1)
 	b.buf.mu.Unlock()
 	b.answer(compress.Snappy, 1)
 	k := b.take()

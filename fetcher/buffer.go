@@ -32,7 +32,7 @@ type place struct {
 // life is a partition between two seeks, as its readers see it: they look at it with every record and take no lock for that.
 type life struct {
 	position atomic.Int64 // -1: not known yet
-	epoch    atomic.Int32 // leader epoch of the last batch that was read; -1
+	epoch    atomic.Int32 // leader epoch of the record before position; -1
 	state    atomic.Uint32
 }
 
@@ -103,13 +103,13 @@ func (b *buffer) place(tp cluster.TopicPartition, gen uint64) *place {
 	return nil
 }
 
-// assign adds a partition, or moves it; what was fetched before is dropped.
-func (b *buffer) assign(tp cluster.TopicPartition, offset int64) (gen uint64, dropped []plan.Taking) {
+// assign adds a partition, or moves it; what was fetched before is dropped. epoch is the leader epoch of the record before offset, -1 if it is not known: who commits before anything was read commits what it has begun with.
+func (b *buffer) assign(tp cluster.TopicPartition, offset int64, epoch int32) (gen uint64, dropped []plan.Taking) {
 	b.gen++
 	p := b.byTP[tp]
 	next := &life{}
 	next.position.Store(max(offset, -1))
-	next.epoch.Store(-1)
+	next.epoch.Store(epoch)
 	if p == nil {
 		p = &place{tp: tp, life: next, again: -1}
 		b.byTP[tp] = p
@@ -172,6 +172,9 @@ func (b *buffer) put(out *plan.Effects) (notes []string) {
 			dropped = append(dropped, b.drop(p)...)
 			p.again = -1
 			p.life.position.Store(e.Position)
+			if e.Reset {
+				p.life.epoch.Store(-1)
+			}
 			wake = append(wake, p.waiters...)
 			p.waiters = nil
 			if e.Reset {

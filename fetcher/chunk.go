@@ -90,6 +90,9 @@ func (c *Chunk) Peek() *Chunk {
 // Position is the offset that is read next.
 func (c *Chunk) Position() int64 { return c.from }
 
+// Epoch is the leader epoch of the record before Position; -1 if it is not known.
+func (c *Chunk) Epoch() int32 { return c.life.epoch.Load() }
+
 // LogAppendTime tells whether the broker has set the time of the record that was read last.
 func (c *Chunk) LogAppendTime() bool { return c.batch.LogAppendTime }
 

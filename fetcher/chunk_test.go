@@ -55,7 +55,7 @@ func newBenchIn(t *testing.T, w role.World) *bench {
 
 func (b *bench) seek(offset int64) {
 	b.buf.mu.Lock()
-	b.gen, _ = b.buf.assign(tp, offset)
+	b.gen, _ = b.buf.assign(tp, offset, -1)
 	b.buf.mu.Unlock()
 	b.next = offset
 }
@@ -312,7 +312,7 @@ func TestAChunkThatWasBegunIsGivenUntilItsEnd(t *testing.T) {
 	b.answer(compress.None, 2)
 	other := cluster.TopicPartition{Topic: "u"}
 	b.buf.mu.Lock()
-	gen, _ := b.buf.assign(other, 0)
+	gen, _ := b.buf.assign(other, 0, -1)
 	b.buf.mu.Unlock()
 	one := record.AppendRecord(make([]byte, record.Overhead), 0, 0, nil, value(0), nil)
 	record.Seal(one, &record.Info{Magic: 2, Count: 1})

@@ -27,6 +27,7 @@ type Unit struct {
 	cluster.TopicPartition
 	Offset int64
 	Epoch  int32 // leader epoch; -1: not known
+	Before int32 // leader epoch of the record before; -1: not known
 	Due    time.Time
 	Value  any // the caller's
 
@@ -53,10 +54,10 @@ type part struct {
 	all     *lane // ByPartition
 	parked  []*lane
 	running int
-	waiting int // units of lanes that wait for a time
-	left    int // units that are not done
-	epoch   int32
-	stopped bool // nothing more of it is begun
+	waiting int   // units of lanes that wait for a time
+	left    int   // units that are not done
+	epoch   int32 // of the record before the first that is open; -1
+	stopped bool  // nothing more of it is begun
 	dropped bool
 }
 
@@ -87,7 +88,7 @@ func (c *Core) Add(u *Unit, key []byte) {
 		p = nil
 	}
 	if p == nil {
-		p = &part{tp: u.TopicPartition, epoch: -1, lanes: map[string]*lane{}}
+		p = &part{tp: u.TopicPartition, epoch: u.Before, lanes: map[string]*lane{}}
 		c.parts[u.TopicPartition] = p
 	}
 	u.part = p

@@ -174,6 +174,19 @@ func TestUndone(t *testing.T) {
 	}
 }
 
+// TestEpochs: what is committed has the leader epoch of the record before, also when that was committed by somebody else.
+func TestEpochs(t *testing.T) {
+	c := lanes.New(lanes.ByPartition, 10)
+	c.Add(&lanes.Unit{TopicPartition: tp(0), Offset: 7, Epoch: 5, Before: 3}, nil)
+	c.Add(&lanes.Unit{TopicPartition: tp(0), Offset: 8, Epoch: 6, Before: 5}, nil)
+	for _, want := range []int32{3, 5} {
+		if _, epoch, _ := c.Low(tp(0)); epoch != want {
+			t.Errorf("the epoch is %d, not %d", epoch, want)
+		}
+		c.Done(c.Take(time.Time{}))
+	}
+}
+
 // TestReadAgain adds a partition's records from an earlier offset on: what had not begun is forgotten, and comes again.
 func TestReadAgain(t *testing.T) {
 	c := lanes.New(lanes.ByPartition, 10)
