@@ -17,7 +17,6 @@ package api
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/kactor-go/kactor/actors"
@@ -57,7 +56,7 @@ func Dial(ctx context.Context, opts ...Option) (*Client, error) {
 		done, cancel := context.WithCancel(context.WithoutCancel(ctx))
 		cancel()
 		_ = c.system.Close(done)
-		return nil, &DialError{s.broker.Bootstrap, err}
+		return nil, err
 	}
 	return c, nil
 }
@@ -65,23 +64,20 @@ func Dial(ctx context.Context, opts ...Option) (*Client, error) {
 // reach asks for the cluster until somebody answers.
 func (c *Client) reach(ctx context.Context) error {
 	w := c.system.World()
+	begun := w.Now()
 	wait, cancel := w.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	var last error
 	for {
 		reply, err := broker.Call(wait, c.system.Cluster(), broker.Route{Req: metadataProbe(), Deadline: w.Now().Add(dialTimeout)})
 		if err == nil && reply.Err == nil {
-			_, err = broker.Metadata(wait, c.system.Cluster())
-			return err
-		}
-		var call *broker.CallError
-		if errors.As(err, &call) || last == nil {
-			last = err
+			if _, err = broker.Metadata(wait, c.system.Cluster()); err == nil {
+				return nil
+			}
 		}
 		t := role.NewWaiter()
 		w.NewTimer(func() { w.Wake(t) }).Set(w.Now().Add(c.settings.broker.ReconnectFirst))
 		if w.Park(wait, t) != nil || ctx.Err() != nil {
-			return fmt.Errorf("no broker answered within %s: %w", dialTimeout, last)
+			return &DialError{Addrs: c.settings.broker.Bootstrap, Within: w.Now().Sub(begun), Causes: c.system.Cluster().Failures(), Err: err, secure: c.settings.network.TLS != nil}
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/kactor-go/kactor/broker"
 	"github.com/kactor-go/kactor/coordinator"
@@ -99,16 +100,40 @@ func (e *ProduceErrors) Unwrap() []error {
 	return errs
 }
 
-// DialError says why no broker could be reached.
+// DialError says why no broker could be reached. Diagnose tells more.
 type DialError struct {
-	Addrs []string
-	Err   error
+	Addrs  []string
+	Within time.Duration          // how long it was tried
+	Causes []*broker.ConnectError // what each address has last failed of
+	Err    error                  // what ended it
+
+	secure bool
 }
 
-// Error names the addresses.
+// Error tells the causes, and what to look at.
 func (e *DialError) Error() string {
-	return fmt.Sprintf("dial %s: %v", strings.Join(e.Addrs, ", "), e.Err)
+	var b strings.Builder
+	fmt.Fprintf(&b, "dial %s: no broker has answered within %s", strings.Join(e.Addrs, ", "), e.Within.Round(time.Millisecond))
+	tell := func(sep rune, cause error) {
+		fmt.Fprintf(&b, "%c %v", sep, cause)
+		if remedy := broker.Remedy(cause, e.secure); remedy != "" {
+			fmt.Fprintf(&b, " (%s)", remedy)
+		}
+	}
+	for i, cause := range e.Causes {
+		tell([]rune(":;")[min(i, 1)], cause)
+	}
+	if len(e.Causes) == 0 {
+		tell(':', e.Err)
+	}
+	return b.String()
 }
 
-// Unwrap gives the cause.
-func (e *DialError) Unwrap() error { return e.Err }
+// Unwrap gives the causes, and what ended it.
+func (e *DialError) Unwrap() []error {
+	all := []error{e.Err}
+	for _, cause := range e.Causes {
+		all = append(all, cause)
+	}
+	return all
+}

@@ -53,6 +53,17 @@ func ExampleProperties() {
 	// Output: unknown property "linger.mss"; the nearest is "linger.ms"
 }
 
+// Why can the cluster not be reached?
+func ExampleDiagnose() {
+	d, err := api.Diagnose(context.Background(), api.Brokers("kafka.invalid:9092"))
+	if err != nil {
+		log.Fatal(err) // an option is wrong
+	}
+	last := d.Reaches[0].Steps[0] // fmt.Print(d) tells everything
+	fmt.Println(last.Phase, last.Err != nil, last.Remedy)
+	// Output: dns true this machine does not know the name: look at how it is spelt, and at the name server
+}
+
 func ExampleProducer_Produce() {
 	client, end := cluster()
 	defer end()

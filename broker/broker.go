@@ -14,6 +14,7 @@
 package broker
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/kactor-go/kactor/protocol"
@@ -101,6 +102,27 @@ type Route struct {
 	Reply func(Reply)
 
 	caller *Caller // who has sent it, if that is known
+	over   uint32  // answered, released
+}
+
+const (
+	answered = 1 << iota
+	released
+)
+
+// first tells whether this is the first time that something is over. An actor that fails ends what it knows and what it was about to do, and may have handed it on just before.
+func (r *Route) first(what uint32) bool { return atomic.OrUint32(&r.over, what)&what == 0 }
+
+func (r *Route) answer(reply Reply) {
+	if r.first(answered) {
+		r.Reply(reply)
+	}
+}
+
+func (r *Route) release() {
+	if r.Released != nil && r.first(released) {
+		r.Released()
+	}
 }
 
 // Led is a partition and the leader epoch under which it was asked for.
@@ -129,6 +151,15 @@ type Refresh struct {
 	Except int32
 	// Reply, if not nil, is called with the first snapshot that came from a request sent after this message, or with the error.
 	Reply func(*cluster.Snapshot, error)
+
+	over bool // it was called
+}
+
+func (r *Refresh) answer(s *cluster.Snapshot, err error) {
+	if !r.over {
+		r.over = true
+		r.Reply(s, err)
+	}
 }
 
 // Watch adds a listener for snapshots: Changed is called on the cluster actor with each new one (at once with the present one, if any);

@@ -1,9 +1,12 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -37,6 +40,11 @@ type Client struct {
 	suspected atomic.Int32
 	waits     role.Waits
 
+	failures struct {
+		sync.Mutex
+		of map[string]*ConnectError // by address
+	}
+
 	// What follows belongs to the actor.
 	core        *meta.Core
 	connections []*connection
@@ -50,7 +58,7 @@ func Start(under role.Spawner, cfg Config, hooks Hooks, failed func(error)) (*Cl
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	nodes, err := bootstrapNodes(cfg.Bootstrap)
+	nodes, err := Addresses(cfg.Bootstrap)
 	if err != nil {
 		return nil, err
 	}
@@ -116,6 +124,44 @@ func (c *Client) remember(node int32, r protocol.Ranges) {
 			return
 		}
 	}
+}
+
+// Failures are the addresses that cannot be connected to at present, by node: those of bootstrap servers last.
+func (c *Client) Failures() (all []*ConnectError) {
+	c.failures.Lock()
+	defer c.failures.Unlock()
+	for _, e := range c.failures.of {
+		all = append(all, e)
+	}
+	slices.SortFunc(all, func(a, b *ConnectError) int {
+		return cmp.Or(cmp.Compare(b.Node, a.Node), cmp.Compare(a.Addr, b.Addr))
+	})
+	return all
+}
+
+// unmet tells whether nobody has ever been reached where the cluster says that a node is.
+func (c *Client) unmet(node int32, phase string) bool {
+	_, met := c.Versions(node)
+	return !met && node >= 0 && (phase == "dns" || phase == "dial" || phase == "tls")
+}
+
+func (c *Client) reached(peer cluster.Node) {
+	c.failures.Lock()
+	defer c.failures.Unlock()
+	delete(c.failures.of, peer.Addr())
+}
+
+func (c *Client) unreached(peer cluster.Node, phase string, err error) {
+	c.failures.Lock()
+	defer c.failures.Unlock()
+	e := &ConnectError{Node: peer.ID, Addr: peer.Addr(), Phase: phase, Attempts: 1, Err: err, Unmet: c.unmet(peer.ID, phase)}
+	if before := c.failures.of[e.Addr]; before != nil {
+		e.Attempts += before.Attempts
+	}
+	if c.failures.of == nil {
+		c.failures.of = map[string]*ConnectError{}
+	}
+	c.failures.of[e.Addr] = e
 }
 
 // Messages from connections to the cluster actor.
@@ -299,7 +345,7 @@ func (c *Client) perform(h *role.Handle, out *meta.Effects) {
 		c.refuse(r)
 	}
 	for _, o := range out.Fresh {
-		o.(*Refresh).Reply(c.core.Snapshot(), nil)
+		o.(*Refresh).answer(c.core.Snapshot(), nil)
 	}
 	for _, id := range out.Gone {
 		for _, k := range c.connections {
@@ -424,12 +470,10 @@ func (c *Client) refuse(r meta.Refusal) {
 	}
 	switch o := r.Owner.(type) {
 	case *Route:
-		if o.Released != nil {
-			o.Released()
-		}
-		o.Reply(Reply{Node: cluster.NoNode, Err: &CallError{API: apiName(o), Version: -1, Node: cluster.NoNode, Phase: "route", Err: err}})
+		o.release()
+		o.answer(Reply{Node: cluster.NoNode, Err: &CallError{API: apiName(o), Version: -1, Node: cluster.NoNode, Phase: "route", Err: err}})
 	case *Refresh:
-		o.Reply(nil, &CallError{API: "Metadata", Version: -1, Node: cluster.NoNode, Phase: "route", Err: err})
+		o.answer(nil, &CallError{API: "Metadata", Version: -1, Node: cluster.NoNode, Phase: "route", Err: err})
 	}
 }
 
@@ -480,7 +524,11 @@ func Call(ctx context.Context, c *Client, r Route) (Reply, error) {
 		}
 	}
 	c.self.Tell(&r)
-	return p.Get(ctx)
+	reply, err := p.Get(ctx)
+	if err != nil && err == ctx.Err() {
+		err = c.Because(err)
+	}
+	return reply, err
 }
 
 // Metadata asks for the metadata of topics and waits for an answer that was asked for after the call.
@@ -492,5 +540,9 @@ func Metadata(ctx context.Context, c *Client, topics ...string) (*cluster.Snapsh
 	}
 	defer done()
 	c.self.Tell(&Refresh{Topics: topics, Except: cluster.NoNode, Why: "a caller asks", Reply: func(s *cluster.Snapshot, err error) { p.Settle(s, err) }})
-	return p.Get(ctx)
+	s, err := p.Get(ctx)
+	if err != nil && err == ctx.Err() {
+		err = c.Because(err)
+	}
+	return s, err
 }

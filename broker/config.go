@@ -51,7 +51,7 @@ func (c *Config) Validate() error {
 	if len(c.Bootstrap) == 0 {
 		bad("bootstrap.servers", "no broker is named")
 	}
-	if _, err := bootstrapNodes(c.Bootstrap); err != nil {
+	if _, err := Addresses(c.Bootstrap); err != nil {
 		bad("bootstrap.servers", "%v", err)
 	}
 	for _, d := range []struct {
@@ -82,8 +82,8 @@ func (c *Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// bootstrapNodes gives the addresses ids -1, -2, ...
-func bootstrapNodes(addrs []string) (nodes []cluster.Node, err error) {
+// Addresses reads host:port addresses; they get the ids -1, -2, ...
+func Addresses(addrs []string) (nodes []cluster.Node, err error) {
 	for _, a := range addrs {
 		a = strings.TrimSpace(a)
 		host, port, err := net.SplitHostPort(a)

@@ -65,14 +65,14 @@ func (k *connection) perform(h *role.Handle, out *conn.Effects) {
 		k.end(&out.Ends[i])
 	}
 	for _, c := range out.Released {
-		if r := c.Owner.(*Route); r.Released != nil {
-			r.Released()
-		}
+		c.Owner.(*Route).release()
 	}
 	switch {
 	case out.Down != nil:
+		k.client.unreached(k.peer, phaseOf(out.DownPhase, out.Down), public(out.Down))
 		k.client.self.Tell(&down{k.peer.ID, out.Down})
 	case out.Up:
+		k.client.reached(k.peer)
 		k.client.remember(k.peer.ID, k.core.Versions())
 		k.client.self.Tell(&up{k.peer.ID})
 	case out.Late:
@@ -98,10 +98,20 @@ func (k *connection) end(e *conn.End) {
 	r := e.Call.Owner.(*Route)
 	reply := Reply{Resp: e.Resp, Version: e.Version, Node: k.peer.ID, Frame: e.Frame}
 	if e.Err != nil {
-		reply.Err = &CallError{API: apiName(r), Version: e.Version, Node: k.peer.ID, Addr: k.peer.Addr(), Phase: e.Phase, Sent: e.Sent, Elapsed: e.Elapsed, Err: public(e.Err)}
+		err := &CallError{API: apiName(r), Version: e.Version, Node: k.peer.ID, Addr: k.peer.Addr(), Phase: phaseOf(e.Phase, e.Err), Sent: e.Sent, Elapsed: e.Elapsed, Err: public(e.Err)}
+		err.Unmet = k.client.unmet(k.peer.ID, err.Phase)
+		reply.Err = err
 	}
-	r.Reply(reply) // first: somebody may wait for it
+	r.answer(reply) // first: somebody may wait for it
 	k.client.self.Tell(&ended{k.peer.ID})
+}
+
+// phaseOf tells TLS from what it is a part of.
+func phaseOf(phase string, err error) string {
+	if errors.Is(err, ErrTLS) {
+		return "tls"
+	}
+	return phase
 }
 
 // public gives the cores' reasons the names that users see.

@@ -159,7 +159,7 @@ func (l *link) dial(ctx context.Context, address, host string) (net.Conn, error)
 	t := tls.Client(conn, cfg)
 	if err := t.HandshakeContext(ctx); err != nil {
 		conn.Close()
-		return nil, fmt.Errorf("tls: %w", err)
+		return nil, fmt.Errorf("%w: %w", ErrTLS, err)
 	}
 	return t, nil
 }

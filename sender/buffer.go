@@ -384,7 +384,7 @@ func (b *buffer) await(ctx context.Context, t *topicBuffer, r *Record, size int)
 		if m := b.client.Snapshot().Topic(r.Topic); m != nil && m.Err != 0 {
 			err = errors.Join(m.Err, err)
 		}
-		return fmt.Errorf("produce %s: %w after %s: %w", what, ErrUnknownTopic, b.world.Now().Sub(begun).Round(time.Millisecond), err)
+		return fmt.Errorf("produce %s: %w after %s: %w", what, ErrUnknownTopic, b.world.Now().Sub(begun).Round(time.Millisecond), b.client.Because(err))
 	}
 	pause := role.Backoff{Initial: b.cfg.RetryFirst, Max: b.cfg.RetryMax}
 	for attempt := 1; ; attempt++ {

@@ -240,3 +240,18 @@ func TestVerifiableTools(t *testing.T) {
 		t.Errorf("without a group: %v", err)
 	}
 }
+
+func TestDoctor(t *testing.T) {
+	c := newCommand(t)
+	out := c.run("", "doctor", "-b", c.hosts)
+	if strings.Count(out, "ok    metadata") != 6 || strings.Contains(out, "FAIL") || !strings.Contains(out, "broker 3, advertised as ") {
+		t.Errorf("the ladder:\n%s", out)
+	}
+	out, _, err := c.try("", "doctor", "-b", "127.0.0.1:1")
+	if err == nil || !strings.Contains(out, "FAIL  dial") || !strings.Contains(out, "is the broker running") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if _, _, err := c.try("", "doctor"); err == nil || !strings.Contains(err.Error(), "-b is missing") {
+		t.Errorf("without brokers: %v", err)
+	}
+}

@@ -3,6 +3,7 @@
 //	kactor produce -b HOSTS -t TOPIC ...   one record a line of standard input
 //	kactor consume -b HOSTS -t TOPIC ...   records to standard output
 //	kactor consume -b HOSTS -t TOPIC -g G  the same as a member of the group G, which commits what it has written
+//	kactor doctor -b HOSTS                 the way to every broker, step by step, and what to look at where it ends
 //	kactor verifiable-producer ...         what Kafka's own tool of that name does, for its system tests; and verifiable-consumer
 //	kactor codec                           protocol messages between bytes and JSON, a line each
 //	kactor bench --mode produce ...        one measurement, one line of JSON
@@ -37,6 +38,7 @@ const usage = `usage: kactor COMMAND [flags]
 
   produce   one record a line of standard input
   consume   records to standard output
+  doctor    the way to every broker, step by step, and what to look at where it ends
   codec     protocol messages between bytes and JSON
   bench     one measurement
   verifiable-producer, verifiable-consumer
@@ -55,6 +57,8 @@ func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) 
 		return produce(ctx, args[1:], in, errs)
 	case "consume":
 		return consume(ctx, args[1:], out, errs)
+	case "doctor":
+		return doctor(ctx, args[1:], out, errs)
 	case "verifiable-producer":
 		return verifiableProducer(ctx, args[1:], out, errs)
 	case "verifiable-consumer":
@@ -79,34 +83,44 @@ type common struct {
 }
 
 func (c *common) register(f *flag.FlagSet) {
-	f.StringVar(&c.brokers, "b", "", "`HOSTS`: bootstrap brokers, host:port,host:port")
+	c.registerBrokers(f)
 	f.StringVar(&c.topic, "t", "", "`TOPIC`")
 	f.IntVar(&c.partition, "p", -1, "`PARTITION`; without it all of them")
+}
+
+// registerBrokers registers what says how the cluster is reached.
+func (c *common) registerBrokers(f *flag.FlagSet) {
+	f.StringVar(&c.brokers, "b", "", "`HOSTS`: bootstrap brokers, host:port,host:port")
 	c.properties = properties{}
 	f.Var(c.properties, "X", "`name=value`: a property with Kafka's name; may be repeated")
 }
 
 // parse reads the flags and checks what is common.
 func parse(f *flag.FlagSet, args []string, c *common) error {
-	if err := f.Parse(args); err != nil {
+	if err := c.parseBrokers(f, args); err != nil {
 		return err
 	}
-	if f.NArg() > 0 {
-		return fmt.Errorf("%s: unexpected argument %q", f.Name(), f.Arg(0))
-	}
-	return c.check()
-}
-
-func (c *common) check() error {
 	switch {
-	case c.brokers == "" && c.properties["bootstrap.servers"] == "":
-		return errors.New("-b is missing: which brokers?")
-	case c.brokers != "" && c.properties["bootstrap.servers"] != "":
-		return errors.New("-b and -X bootstrap.servers contradict each other: give one")
 	case c.topic == "":
 		return errors.New("-t is missing: which topic?")
 	case c.partition < -1:
 		return fmt.Errorf("-p %d: partitions begin at 0", c.partition)
+	}
+	return nil
+}
+
+// parseBrokers reads the flags and checks how the cluster is reached.
+func (c *common) parseBrokers(f *flag.FlagSet, args []string) error {
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	switch {
+	case f.NArg() > 0:
+		return fmt.Errorf("%s: unexpected argument %q", f.Name(), f.Arg(0))
+	case c.brokers == "" && c.properties["bootstrap.servers"] == "":
+		return errors.New("-b is missing: which brokers?")
+	case c.brokers != "" && c.properties["bootstrap.servers"] != "":
+		return errors.New("-b and -X bootstrap.servers contradict each other: give one")
 	}
 	if c.brokers != "" {
 		c.properties["bootstrap.servers"] = c.brokers

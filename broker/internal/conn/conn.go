@@ -118,8 +118,9 @@ type Effects struct {
 	Ends      []End
 	Up        bool  // the versions are known and the connection is ready
 	Down      error // the connection failed, or could not be made
-	Late      bool  // an answer is late, or a connection: the broker is suspect
-	Alive     bool  // an answer came
+	DownPhase string
+	Late      bool // an answer is late, or a connection: the broker is suspect
+	Alive     bool // an answer came
 	Throttle  time.Duration
 	Finished  bool // closed, and nothing is left
 	Left      bool // Bye was taken: the actor may be stopped
@@ -580,7 +581,7 @@ func (c *Core) broken(now time.Time, err error, out *Effects) {
 		c.failures++
 		c.retryAt = now.Add(c.backoff())
 		c.failFlight(now, err, out)
-		out.Down = err
+		out.Down, out.DownPhase = err, Ready.String()
 	}
 }
 
@@ -608,7 +609,7 @@ func (c *Core) failSetup(now time.Time, err error, out *Effects) {
 	for _, m := range waiting {
 		c.end(now, m, End{Err: err, Phase: phase}, out)
 	}
-	out.Down = err
+	out.Down, out.DownPhase = err, phase
 }
 
 // backoff doubles with each failure in a row, with 20 % of jitter.
