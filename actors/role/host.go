@@ -21,7 +21,7 @@ type Core[M, E any] interface {
 	Next() time.Time
 	// Abort completes everything pending with err: the role stops, or Step had a bug.
 	Abort(err error, out *E)
-	// Refuse answers a message that will not be stepped, after Abort.
+	// Refuse answers a message that will not be stepped, after Abort; and that at which Step had the bug, which it may have begun with.
 	Refuse(m M, err error, out *E)
 }
 
@@ -97,6 +97,8 @@ type host[M, E any] struct {
 	h       Handle
 	out     E
 
+	performing bool
+
 	timer   Timer
 	armed   time.Time   // what the timer is set to; zero when it is not
 	ticking atomic.Bool // a tick is on its way: at most one
@@ -139,16 +141,20 @@ func (h *host[M, E]) Receive(ctx actor.Context) {
 func (h *host[M, E]) step(m M) {
 	now := h.h.world.Now()
 	if h.failed != nil {
-		h.guard(func() {
-			h.core.Refuse(m, h.failed, &h.out)
-			h.flush()
-		})
+		h.refuse(m)
 		return
 	}
 	if !h.guard(func() {
+		if h.stage != nil {
+			h.stage.Act(h.self)
+		}
 		h.core.Step(now, m, &h.out)
+		if h.stage != nil {
+			h.stage.Act(h.self)
+		}
 		h.flush()
 	}) {
+		h.refuse(m) // the core has not taken it, or not all of it; what it has, it has ended
 		return
 	}
 	h.rearm()
@@ -157,6 +163,14 @@ func (h *host[M, E]) step(m M) {
 			h.o.Slow(fmt.Sprintf("%s: %T", h.self.Name, m), took)
 		}
 	}
+}
+
+// refuse answers a message after a failure.
+func (h *host[M, E]) refuse(m M) {
+	h.guard(func() {
+		h.core.Refuse(m, h.failed, &h.out)
+		h.flush()
+	})
 }
 
 func (h *host[M, E]) tick() {
@@ -174,7 +188,9 @@ func (h *host[M, E]) tick() {
 }
 
 func (h *host[M, E]) flush() {
+	h.performing = true
 	h.perform(&h.h, &h.out)
+	h.performing = false
 	h.reset(&h.out)
 }
 
@@ -202,6 +218,8 @@ func (h *host[M, E]) guard(f func()) (ok bool) {
 // fail completes everything the core had accepted, so that nobody waits for ever, and tells the owner. There is no restart:
 // the promises of the callers lived in that state.
 func (h *host[M, E]) fail(r any) {
+	performing := h.performing
+	h.performing = false
 	if h.failed != nil { // Refuse or Abort panicked: nothing more can be done for this message
 		h.h.world.Report(fmt.Errorf("%s: panic while refusing: %v", h.self.Name, r))
 		h.reset(&h.out)
@@ -209,7 +227,11 @@ func (h *host[M, E]) fail(r any) {
 	}
 	h.failed = fmt.Errorf("%w: %s: %v", ErrFailed, h.self.Name, r)
 	bug := fmt.Errorf("%w\n%s", h.failed, debug.Stack())
-	h.reset(&h.out)
+	if performing {
+		h.reset(&h.out)
+	} else { // what the core had decided before stands: it may be the answer that somebody waits for
+		h.guard(h.flush)
+	}
 	h.guard(func() {
 		h.core.Abort(h.failed, &h.out)
 		h.flush()

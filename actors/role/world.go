@@ -57,6 +57,8 @@ type World interface {
 type Stage interface {
 	// Enter is called before an actor handles a message.
 	Enter(a *Address)
+	// Act is called before and after a core takes one, where a panic counts as the core's.
+	Act(a *Address)
 }
 
 // Dispatcher runs mailboxes: protoactor's interface, named here so that worlds need not import it.

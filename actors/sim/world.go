@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"time"
 
@@ -23,6 +24,7 @@ type World struct {
 	rng     *rand.Rand
 	now     time.Time
 	skew    time.Duration // of the wall clock
+	stalled time.Duration
 	network role.Network
 
 	ready   []item         // what can happen now
@@ -41,6 +43,7 @@ type World struct {
 	hash       uint64
 	tracing    func(string)
 	bugs       []error
+	failIn     int // so often an actor acts until it fails
 	checks     []func() error
 	ended      bool
 }
@@ -78,7 +81,10 @@ func (w *World) NowMs() int64 { return w.now.Add(w.skew).UnixMilli() }
 func (w *World) Skew(d time.Duration) { w.skew = d }
 
 // Stall lets d pass in which nothing of what is simulated happens, as if its process stood still: what was due is all late.
-func (w *World) Stall(d time.Duration) { w.now = w.now.Add(d) }
+func (w *World) Stall(d time.Duration) { w.now, w.stalled = w.now.Add(d), w.stalled+d }
+
+// Awake is the present time less all that was spent in Stall.
+func (w *World) Awake() time.Time { return w.now.Add(-w.stalled) }
 
 // Rand makes a source for one owner, seeded by the world's.
 func (w *World) Rand() *rand.Rand { return rand.New(rand.NewPCG(w.rng.Uint64(), w.rng.Uint64())) }
@@ -101,11 +107,28 @@ func (w *World) NextActor() uint64 { w.nextActor++; return w.nextActor }
 // Enter notes which actor plays.
 func (w *World) Enter(a *role.Address) { w.current = a.ID }
 
+// Act lets the actor fail that has its turn for it.
+func (w *World) Act(a *role.Address) {
+	if w.failIn--; w.failIn == 0 {
+		w.Tracef("%s fails", a.Name)
+		panic(errPlanned)
+	}
+}
+
+var errPlanned = errors.New("sim: planned")
+
+// FailAt lets an actor fail before or after it takes a message, as a bug in it would: n is how often one does either until then. It is no bug of the run.
+func (w *World) FailAt(n int) { w.failIn = n }
+
 // Poisons says that buffers are to be filled with garbage when they are given back, so that who uses one too long is found out.
 func (w *World) Poisons() bool { return true }
 
 // Report notes a bug; Run fails with it.
-func (w *World) Report(bug error) { w.bugs = append(w.bugs, bug) }
+func (w *World) Report(bug error) {
+	if !strings.Contains(bug.Error(), errPlanned.Error()) || !errors.Is(bug, role.ErrFailed) {
+		w.bugs = append(w.bugs, bug)
+	}
+}
 
 // Check adds an invariant that is asked after every step. An error ends the run.
 func (w *World) Check(f func() error) { w.checks = append(w.checks, f) }
