@@ -197,7 +197,7 @@ func (p *groupPlay) ownership() string {
 	return b.String()
 }
 
-// onItsWay is how long a commit may be on its way to a broker: it may arrive when another member has the partition, and the group then goes back a little.
+// onItsWay is how long a commit may be on its way to a broker: it may arrive when another member has the partition, and the group then goes back a little. The time does not count in which the clients stand still.
 const onItsWay = 30 * time.Second
 
 func had(member string, partition int32) string { return fmt.Sprint(member, " ", partition) }
@@ -215,7 +215,7 @@ func (p *groupPlay) observed(r fake.Request) {
 	for _, t := range req.Topics {
 		for _, k := range t.Partitions {
 			p.w.Tracef("%s commits %d of %d in generation %d", req.MemberID, k.CommittedOffset, k.PartitionIndex, req.GenerationIDOrMemberEpoch)
-			if last, ever := p.had[had(req.MemberID, k.PartitionIndex)]; !ever || p.w.Now().Sub(last) > onItsWay && !p.ownedBy(req.MemberID, k.PartitionIndex) {
+			if last, ever := p.had[had(req.MemberID, k.PartitionIndex)]; !ever || p.w.Awake().Sub(last) > onItsWay && !p.ownedBy(req.MemberID, k.PartitionIndex) {
 				p.fail("%q commits for partition %d, which it has not owned since %s", req.MemberID, k.PartitionIndex, last)
 			}
 			if k.CommittedOffset > p.low[k.PartitionIndex] {
@@ -357,7 +357,7 @@ func (p *groupPlay) assigned(m *groupMember, parts []api.TopicPartition) {
 				p.fail("%s was assigned partition %d, and %s owns it, which the group has not expelled", m.name, i, o.name)
 			}
 		}
-		p.had[had(m.id(), i)] = p.w.Now()
+		p.had[had(m.id(), i)] = p.w.Awake()
 		m.ids = append(m.ids, m.id())
 		m.era[i]++
 		m.own[i], m.next[i], m.floor[i] = true, -1, p.c.Committed(groupName, groupWork, i)
@@ -382,7 +382,7 @@ func (p *groupPlay) gone(m *groupMember, parts []api.TopicPartition, lost bool) 
 		}
 		delete(m.own, i)
 		for _, id := range m.ids {
-			p.had[had(id, i)] = p.w.Now()
+			p.had[had(id, i)] = p.w.Awake()
 		}
 		p.owners[i] = slices.DeleteFunc(p.owners[i], func(o *groupMember) bool { return o == m })
 	}

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"slices"
-	"strconv"
 	"syscall"
 	"time"
 
@@ -34,6 +33,7 @@ type Network struct {
 	cut     map[int32]bool // nothing comes through to these nodes, for now
 	refuse  map[int32]bool
 	noDNS   bool
+	moves   map[int32]int // how often nodes have got another address
 	sent    int
 	flip    int // the answers of which one byte is turned over
 	spoil   int // the answers with records of which one bit is turned
@@ -41,7 +41,7 @@ type Network struct {
 
 // NewNetwork makes the network of a world. Latencies are drawn between a tenth of a millisecond and two.
 func NewNetwork(w *World, c *fake.Cluster) *Network {
-	n := &Network{w: w, cluster: c, low: 100 * time.Microsecond, high: 2 * time.Millisecond, cut: map[int32]bool{}, refuse: map[int32]bool{}}
+	n := &Network{w: w, cluster: c, low: 100 * time.Microsecond, high: 2 * time.Millisecond, cut: map[int32]bool{}, refuse: map[int32]bool{}, moves: map[int32]int{}}
 	n.timer = w.NewTimer(func() { n.Do(func(*fake.Cluster) {}) })
 	w.SetNetwork(n)
 	return n
@@ -105,6 +105,12 @@ func (n *Network) Refuse(node int32) { n.refuse[node] = true }
 // DNS says whether names are resolved.
 func (n *Network) DNS(works bool) { n.noDNS = !works }
 
+// Readdress gives a node another address: its connections lead nowhere from now on, without a word, and nobody takes new ones at the old address.
+func (n *Network) Readdress(node int32) {
+	n.HalfOpen(node, true, true)
+	n.moves[node]++
+}
+
 // Reset breaks the connections to a node as a peer that resets them does. What is under way is lost, or is handled and the answer lost, as the seed wills.
 func (n *Network) Reset(node int32) {
 	for _, l := range slices.Clone(n.links) {
@@ -155,7 +161,7 @@ func (n *Network) delay() time.Duration {
 	return n.low + time.Duration(n.w.rng.Int64N(int64(n.high-n.low)+1))
 }
 
-// Resolve implements role.Network. Node i has the address 10.0.0.i; a name that belongs to no node has none.
+// Resolve implements role.Network. Node i has the address 10.0.0.i, and 10.0.1.i when it got another; a name that belongs to no node has none.
 func (n *Network) Resolve(host string, done func([]string, error)) {
 	n.w.After(n.delay(), "dns", func() {
 		if n.noDNS {
@@ -167,21 +173,22 @@ func (n *Network) Resolve(host string, done func([]string, error)) {
 			done(nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true})
 			return
 		}
-		done([]string{"10.0.0." + strconv.Itoa(id)}, nil)
+		done([]string{fmt.Sprintf("10.0.%d.%d", n.moves[int32(id)], id)}, nil)
 	})
 }
 
 // Dial implements role.Network.
 func (n *Network) Dial(address, _ string, sink role.Sink) role.Link {
 	var id int32
-	_, err := fmt.Sscanf(address, "10.0.0.%d:", &id)
+	var moves int
+	_, err := fmt.Sscanf(address, "10.0.%d.%d:", &moves, &id)
 	l := &link{n: n, node: id, sink: sink}
 	l.write = pipe{l: l, name: "write", local: true}
 	l.up = pipe{l: l, name: "up"}
 	l.down = pipe{l: l, name: "down"}
 	n.links = append(n.links, l)
 	l.up.push(func() {
-		if err != nil || n.refuse[id] {
+		if err != nil || n.refuse[id] || moves != n.moves[id] {
 			l.down.push(func() { l.breaks(errRefused) })
 			return
 		}

@@ -43,9 +43,18 @@ var faults = []fault{
 		return func() { s.n.Do(func(c *fake.Cluster) { c.Resume(s.w.Now(), id) }) }
 	}},
 	{"cut a broker off", func(s *Storm) func() {
-		id := s.node()
-		s.n.Cut(id)
-		return func() { s.n.Mend(id) }
+		nodes := []int32{s.node()}
+		if s.rng.IntN(4) == 0 {
+			nodes = s.nodes()
+		}
+		for _, id := range nodes {
+			s.n.Cut(id)
+		}
+		return func() {
+			for _, id := range nodes {
+				s.n.Mend(id)
+			}
+		}
 	}},
 	{"refuse connections", func(s *Storm) func() {
 		id := s.node()
@@ -63,7 +72,14 @@ var faults = []fault{
 		s.n.Latency(10*time.Millisecond, time.Duration(50+s.rng.IntN(1500))*time.Millisecond)
 		return func() { s.n.Latency(100*time.Microsecond, 2*time.Millisecond) }
 	}},
-	{"no names", func(s *Storm) func() { s.n.DNS(false); return func() { s.n.DNS(true) } }},
+	{"no names", func(s *Storm) func() {
+		if s.rng.IntN(2) == 0 {
+			s.n.Readdress(s.node())
+			return nil
+		}
+		s.n.DNS(false)
+		return func() { s.n.DNS(true) }
+	}},
 	{"move leaders", func(s *Storm) func() {
 		s.n.Do(func(c *fake.Cluster) {
 			for _, p := range c.Partitions() {
@@ -86,8 +102,11 @@ var faults = []fault{
 		return nil
 	}},
 	{"throttle", func(s *Storm) func() {
-		id := s.node()
-		s.n.Do(func(c *fake.Cluster) { c.Throttle(id, time.Duration(s.rng.IntN(2000))*time.Millisecond) })
+		id, d := s.node(), time.Duration(s.rng.IntN(2000))*time.Millisecond
+		if s.rng.IntN(8) == 0 {
+			d = 30 * time.Second
+		}
+		s.n.Do(func(c *fake.Cluster) { c.Throttle(id, d) })
 		return func() { s.n.Do(func(c *fake.Cluster) { c.Throttle(id, 0) }) }
 	}},
 	{"slow broker", func(s *Storm) func() {
@@ -100,6 +119,11 @@ var faults = []fault{
 		s.n.Do(func(c *fake.Cluster) {
 			for range 1 + s.rng.IntN(4) {
 				c.FailNext(codes.key, codes.codes[s.rng.IntN(len(codes.codes))])
+			}
+			if s.rng.IntN(4) == 0 { // nothing else for as long as it lasts
+				for range 100 {
+					c.FailNext(codes.key, codes.codes[s.rng.IntN(len(codes.codes))])
+				}
 			}
 		})
 		return func() { s.n.Do((*fake.Cluster).ClearFailures) }
@@ -115,7 +139,11 @@ var faults = []fault{
 	}},
 	{"turned bits in records", func(s *Storm) func() { s.n.Spoil(1 + s.rng.IntN(15)); return nil }},
 	{"the clients stand still", func(s *Storm) func() {
-		s.w.Stall(time.Duration(s.rng.Int64N(int64(20 * time.Second))))
+		d := time.Duration(s.rng.Int64N(int64(20 * time.Second)))
+		if s.rng.IntN(4) == 0 {
+			d *= 3
+		}
+		s.w.Stall(d)
 		s.n.Do(func(*fake.Cluster) {}) // the brokers do not
 		return nil
 	}},
@@ -189,6 +217,13 @@ func NewStorm(w *World, n *Network, groups ...string) *Storm {
 }
 
 func (s *Storm) node() int32 { return int32(s.rng.IntN(s.n.cluster.Nodes())) + 1 }
+
+func (s *Storm) nodes() (all []int32) {
+	for i := range s.n.cluster.Nodes() {
+		all = append(all, int32(i)+1)
+	}
+	return all
+}
 
 // Blow lets count faults happen within span; each lasts a while. At the end all is healed.
 func (s *Storm) Blow(ctx context.Context, count int, span time.Duration) error {
