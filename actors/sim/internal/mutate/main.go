@@ -53,6 +53,16 @@ var ofGroups = []mutation{
 		"epoch < p.lastEpoch && p.stale < staleLimit", "false"},
 	{"sent on a link that is closed", "broker/internal/conn/conn.go",
 		"out.Send = out.Send[:0]\n}", "}"},
+	{"leader epoch of a position that nothing was read from lost", "fetcher/buffer.go",
+		"next.epoch.Store(epoch)", "next.epoch.Store(-1)"},
+}
+
+// ofFailing are bugs that TestAnActorThatFails must catch.
+var ofFailing = []mutation{
+	{"message at which an actor failed answered by nobody", "actors/role/host.go",
+		"\t\th.refuse(m) // the core", "\t\t// the core"},
+	{"decisions of an actor that failed thrown away", "actors/role/host.go",
+		"\t\th.guard(h.flush)\n", "\t\th.reset(&h.out)\n"},
 }
 
 var mutations = []mutation{
@@ -120,13 +130,16 @@ func main() {
 		os.Exit(1)
 	}
 	missed := 0
-	for i, m := range slices.Concat(mutations, ofGroups) {
+	for i, m := range slices.Concat(mutations, ofGroups, ofFailing) {
 		if !match.MatchString(m.name) {
 			continue
 		}
-		test := "TestSwarm$"
-		if i >= len(mutations) {
-			test = "TestGroups$"
+		test := "TestSwarm$|TestKeptSeeds$"
+		switch {
+		case i >= len(mutations)+len(ofGroups):
+			test = "TestAnActorThatFails$"
+		case i >= len(mutations):
+			test = "TestGroups$|TestKeptSeeds$"
 		}
 		how, err := plant(m, test, *seeds)
 		switch {
@@ -145,19 +158,28 @@ func main() {
 	}
 }
 
-var failing = regexp.MustCompile(`(?m)^\s*(?:seeds|script)_test\.go:\d+: ((?:seed|swarm|groups) [^\n]*(?:\n\s+\S[^\n]*)?)`)
+var failing = regexp.MustCompile(`(?m)^\s*(?:seeds|script|failing)_test\.go:\d+: ((?:seed|swarm|groups) [^\n]*(?:\n\s+\S[^\n]*)?)`)
 
 // keeping is what the test says of a failing seed that was made smaller.
 var keeping = regexp.MustCompile(`keep it as a line of (testdata/seeds\.txt: [^\n]*)`)
 
-// plant builds and runs the swarm with one bug. how is the first report of a failing seed; empty when all passed.
-func plant(m mutation, test string, seeds int) (how string, err error) {
-	source, err := os.ReadFile(m.file)
+// patched gives the file with the bug in it; root is where the module is.
+func (m mutation) patched(root string) (string, error) {
+	source, err := os.ReadFile(filepath.Join(root, m.file))
 	if err != nil {
 		return "", err
 	}
-	if strings.Count(string(source), m.old) != 1 {
-		return "", fmt.Errorf("%s has changed: what is to be replaced is there %d times", m.file, strings.Count(string(source), m.old))
+	if n := strings.Count(string(source), m.old); n != 1 {
+		return "", fmt.Errorf("%s has changed: what is to be replaced is there %d times", m.file, n)
+	}
+	return strings.Replace(string(source), m.old, m.new, 1), nil
+}
+
+// plant builds and runs the swarm with one bug. how is the first report of a failing seed; empty when all passed.
+func plant(m mutation, test string, seeds int) (how string, err error) {
+	source, err := m.patched(".")
+	if err != nil {
+		return "", err
 	}
 	dir, err := os.MkdirTemp("", "mutate")
 	if err != nil {
@@ -165,7 +187,7 @@ func plant(m mutation, test string, seeds int) (how string, err error) {
 	}
 	defer os.RemoveAll(dir)
 	patched := filepath.Join(dir, "patched.go")
-	if err := os.WriteFile(patched, []byte(strings.Replace(string(source), m.old, m.new, 1)), 0o600); err != nil {
+	if err := os.WriteFile(patched, []byte(source), 0o600); err != nil {
 		return "", err
 	}
 	here, err := os.Getwd()
@@ -180,7 +202,7 @@ func plant(m mutation, test string, seeds int) (how string, err error) {
 	if err := os.WriteFile(table, overlay, 0o600); err != nil {
 		return "", err
 	}
-	out, err := exec.Command("go", "test", "-overlay", table, "-count=1", "./actors/sim", "-run", test+"|TestKeptSeeds$", "-seeds", fmt.Sprint(seeds)).CombinedOutput()
+	out, err := exec.Command("go", "test", "-overlay", table, "-count=1", "./actors/sim", "-run", test, "-seeds", fmt.Sprint(seeds)).CombinedOutput()
 	if err == nil {
 		return "", nil
 	}
