@@ -6,7 +6,7 @@
 //
 // It owns: the addresses of the broker, negotiated versions, correlation ids, the window, deadlines, throttling, the idle clock, and
 // whether a call that failed may have been seen. It does not repeat calls, and it does not know about metadata.
-// Tests: conn_test.go has a table for every rule.
+// setup.go: how it comes about; calls.go: what is asked on it. Tests: conn_test.go has a table for every rule.
 package conn
 
 import (
@@ -14,12 +14,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
-	"strconv"
 	"time"
 
 	"github.com/kactor-go/kactor/protocol"
-	"github.com/kactor-go/kactor/protocol/msg"
-	"github.com/kactor-go/kactor/protocol/wire"
 )
 
 // State of a connection.
@@ -284,21 +281,6 @@ func (c *Core) Tick(now time.Time, out *Effects) {
 	c.drive(now, out)
 }
 
-// release tells that the link does not read the bytes of a call any more: only then may its buffers be used again.
-func (c *Core) release(m *Call, out *Effects) {
-	if m.Owner != nil {
-		out.Released = append(out.Released, m)
-	}
-}
-
-// releaseLink releases what a link that is gone had not written. The links before it are gone, too.
-func (c *Core) releaseLink(gen uint64, out *Effects) {
-	for len(c.unflushed) > 0 && c.unflushed[0].gen <= gen {
-		c.release(c.unflushed[0].call, out)
-		c.unflushed = c.unflushed[1:]
-	}
-}
-
 // drive does what can be done now.
 func (c *Core) drive(now time.Time, out *Effects) {
 	c.closeIf(now, out)
@@ -334,224 +316,6 @@ func (c *Core) closeIf(now time.Time, out *Effects) {
 	}
 }
 
-// live is how many calls somebody still waits for.
-func (c *Core) live() int {
-	n := len(c.waiting)
-	for _, f := range c.flight {
-		if !f.ghost {
-			n++
-		}
-	}
-	return n
-}
-
-func (c *Core) call(now time.Time, m *Call, out *Effects) {
-	m.accepted = now
-	if c.closing || c.state == Closed {
-		c.end(now, m, End{Err: c.why}, out)
-		return
-	}
-	c.lastUse = now
-	c.waiting = append(c.waiting, m)
-}
-
-func (c *Core) resolved(now time.Time, m *Resolved, out *Effects) {
-	if m.Err != nil || len(m.Addrs) == 0 {
-		err := m.Err
-		if err == nil {
-			err = fmt.Errorf("%s has no address", c.cfg.Host)
-		}
-		c.failSetup(now, err, out)
-		return
-	}
-	c.addrs, c.next = m.Addrs, 0
-	c.dial(now, out)
-}
-
-func (c *Core) dial(now time.Time, out *Effects) {
-	c.become(Dialling)
-	c.gen++
-	out.Gen = c.gen
-	out.Dial = c.addr()
-	c.next++
-	c.setupBy = now.Add(c.cfg.SetupTimeout)
-}
-
-func (c *Core) addr() string {
-	host := c.addrs[c.next]
-	if a, err := netip.ParseAddr(host); err == nil {
-		return netip.AddrPortFrom(a, uint16(c.cfg.Port)).String()
-	}
-	return host + ":" + strconv.Itoa(int(c.cfg.Port))
-}
-
-func (c *Core) opened(now time.Time, out *Effects) {
-	if c.cfg.Versions.Known() {
-		c.versions = c.cfg.Versions
-		c.ready(now, out)
-		return
-	}
-	c.become(Negotiating)
-	own, _ := protocol.Own(msg.ApiVersionsAPI)
-	c.askVersions(now, own.Max, out)
-}
-
-// software is what the client says of itself (KIP-511).
-const software, softwareVersion = "kactor", "0.1.0"
-
-func (c *Core) askVersions(now time.Time, version int16, out *Effects) {
-	c.ask = version
-	m := protocol.NewRequest(msg.ApiVersionsAPI).(*msg.ApiVersionsRequest)
-	m.ClientSoftwareName, m.ClientSoftwareVersion = software, softwareVersion
-	call := &Call{Req: m, MaxVersion: version, Deadline: c.setupBy, accepted: now}
-	if version == 0 {
-		call.MaxVersion = -1
-	}
-	c.transmit(now, call, version, out)
-}
-
-func (c *Core) ready(now time.Time, out *Effects) {
-	c.become(Ready)
-	c.failures, c.lastErr, c.retryAt, c.suspect = 0, nil, time.Time{}, false
-	c.lastUse = now
-	out.Up = true
-}
-
-// send moves calls from waiting into flight.
-func (c *Core) send(now time.Time, out *Effects) {
-	if !now.Before(c.holdUntil) {
-		c.holdUntil = time.Time{}
-	}
-	for len(c.waiting) > 0 && len(c.flight) < c.cfg.Window && !now.Before(c.holdUntil) && c.state == Ready {
-		m := c.waiting[0]
-		c.waiting[0] = nil
-		c.waiting = c.waiting[1:]
-		version, err := c.version(m)
-		if err == nil && m.Fit != nil {
-			err = m.Fit(version, m.Req)
-		}
-		if err != nil {
-			c.end(now, m, End{Err: err}, out)
-			continue
-		}
-		c.transmit(now, m, version, out)
-	}
-}
-
-func (c *Core) version(m *Call) (int16, error) {
-	key := m.Req.APIKey()
-	version, ok := protocol.Negotiate(key, c.versions)
-	if !ok {
-		return -1, fmt.Errorf("%w: %s is not among its APIs", ErrUnsupported, protocol.APIName(key))
-	}
-	switch {
-	case m.MaxVersion < 0:
-		version = 0
-	case m.MaxVersion > 0:
-		version = min(version, m.MaxVersion)
-	}
-	theirs, _ := c.versions.Get(key)
-	if version < m.MinVersion || version < theirs.Min {
-		return -1, fmt.Errorf("%w: %s v%d or newer is needed, it has v%d to v%d", ErrUnsupported, protocol.APIName(key), m.MinVersion, theirs.Min, theirs.Max)
-	}
-	return version, nil
-}
-
-// transmit encodes a call and puts it into flight. Records fields are not copied.
-func (c *Core) transmit(now time.Time, m *Call, version int16, out *Effects) {
-	id := c.nextID
-	c.nextID = (c.nextID + 1) & 0x7fffffff
-	_, segments, err := protocol.AppendRequestSpliced(nil, m.Req, version, id, c.cfg.ClientID, nil)
-	if errors.Is(err, wire.ErrRefused) {
-		err = fmt.Errorf("%w: %w", ErrUnsupported, err)
-	}
-	if err != nil {
-		c.end(now, m, End{Err: err}, out)
-		return
-	}
-	out.Send = append(out.Send, segments)
-	c.unflushed = append(c.unflushed, unflushed{c.gen, m})
-	m.id, m.version, m.sent, m.transmitted = id, version, now, true
-	m.late = now.Add(m.Wait + max(c.cfg.LateFloor, 4*c.rtt))
-	c.lastUse = now
-	if m.OneWay {
-		c.end(now, m, End{Version: version, Sent: true}, out)
-		return
-	}
-	c.flight = append(c.flight, m)
-}
-
-// received takes an answer. Brokers answer in order, so it must be that of the oldest call.
-func (c *Core) received(now time.Time, frame []byte, out *Effects) {
-	id, err := protocol.CorrelationID(frame)
-	if err == nil && (len(c.flight) == 0 || c.flight[0].id != id) {
-		err = fmt.Errorf("%w: %d", protocol.ErrCorrelation, id)
-	}
-	if err != nil {
-		c.broken(now, err, out)
-		return
-	}
-	m := c.flight[0]
-	c.flight[0] = nil
-	c.flight = c.flight[1:]
-	c.lastUse = now
-	out.Alive, c.suspect = true, false
-	if m.Wait == 0 {
-		took := now.Sub(m.sent)
-		if c.rtt == 0 {
-			c.rtt = took
-		}
-		c.rtt += (took - c.rtt) / 8
-	}
-	if c.state == Negotiating {
-		c.negotiated(now, frame, out)
-		return
-	}
-	if m.ghost {
-		return
-	}
-	resp := m.Req.NewResponse()
-	if err := protocol.ReadResponse(resp, frame, m.version); err != nil {
-		c.end(now, m, End{Err: err, Sent: true}, out)
-		c.broken(now, err, out)
-		return
-	}
-	if t, ok := resp.(interface{ Throttled() int32 }); ok && t.Throttled() > 0 {
-		out.Throttle = time.Duration(t.Throttled()) * time.Millisecond
-		if until := now.Add(out.Throttle); until.After(c.holdUntil) {
-			c.holdUntil = until
-		}
-	}
-	c.end(now, m, End{Resp: resp, Version: m.version, Frame: frame, Sent: true}, out)
-}
-
-// negotiated reads the answer to ApiVersions. A broker that does not know the version asked for answers in version 0 with an error, and
-// from 2.4 on says which it knows (KIP-511).
-func (c *Core) negotiated(now time.Time, frame []byte, out *Effects) {
-	var m msg.ApiVersionsResponse
-	err := protocol.ReadResponse(&m, frame, c.ask)
-	if err != nil || protocol.Code(m.ErrorCode) == protocol.UnsupportedVersion {
-		m = msg.ApiVersionsResponse{}
-		if err0 := protocol.ReadResponse(&m, frame, 0); err0 == nil && protocol.Code(m.ErrorCode) == protocol.UnsupportedVersion && c.ask > 0 {
-			version := int16(0)
-			if r, ok := protocol.RangesOf(&m).Get(msg.ApiVersionsAPI); ok {
-				version = min(r.Max, c.ask-1)
-			}
-			c.askVersions(now, version, out)
-			return
-		}
-	}
-	if err == nil && m.ErrorCode != 0 {
-		err = protocol.Code(m.ErrorCode)
-	}
-	if err != nil {
-		c.broken(now, fmt.Errorf("api versions: %w", err), out)
-		return
-	}
-	c.versions = protocol.RangesOf(&m)
-	c.ready(now, out)
-}
-
 // hangUp closes the link. What was to be sent on it by the same step is not sent, and one that was to be opened by it is not: the step may have taken long, or come late.
 func hangUp(out *Effects) {
 	out.CloseLink, out.Dial = true, ""
@@ -583,63 +347,6 @@ func (c *Core) broken(now time.Time, err error, out *Effects) {
 		c.failFlight(now, err, out)
 		out.Down, out.DownPhase = err, Ready.String()
 	}
-}
-
-func (c *Core) failFlight(now time.Time, err error, out *Effects) {
-	flight := c.flight
-	c.flight = nil
-	for _, m := range flight {
-		if !m.ghost {
-			c.end(now, m, End{Err: err, Sent: true}, out)
-		}
-	}
-}
-
-// failSetup ends an attempt to connect. Who waits is told: another broker may do.
-func (c *Core) failSetup(now time.Time, err error, out *Effects) {
-	phase := c.state.String()
-	hangUp(out)
-	c.become(Idle)
-	c.gen++
-	c.failures++
-	c.lastErr = err
-	c.retryAt = now.Add(c.backoff())
-	waiting := c.waiting
-	c.waiting = nil
-	for _, m := range waiting {
-		c.end(now, m, End{Err: err, Phase: phase}, out)
-	}
-	out.Down, out.DownPhase = err, phase
-}
-
-// backoff doubles with each failure in a row, with 20 % of jitter.
-func (c *Core) backoff() time.Duration {
-	d := c.cfg.BackoffFirst
-	for i := 1; i < c.failures && d < c.cfg.BackoffMax; i++ {
-		d *= 2
-	}
-	d = min(d, c.cfg.BackoffMax)
-	return d + time.Duration(float64(d)*0.2*(2*c.cfg.Rand.Float64()-1))
-}
-
-// moved ends the calls whose work is elsewhere; their answers, if they come, are thrown away.
-func (c *Core) moved(now time.Time, out *Effects) {
-	for _, m := range c.flight {
-		if !m.ghost && m.Moved != nil && m.Moved() {
-			m.ghost = true
-			c.end(now, m, End{Err: ErrMoved, Sent: true}, out)
-		}
-	}
-	kept := c.waiting[:0]
-	for _, m := range c.waiting {
-		if m.Moved != nil && m.Moved() {
-			c.end(now, m, End{Err: ErrMoved}, out)
-		} else {
-			kept = append(kept, m)
-		}
-	}
-	clear(c.waiting[len(kept):])
-	c.waiting = kept
 }
 
 // expire deals with everything whose time has come.
@@ -676,27 +383,6 @@ func (c *Core) expire(now time.Time, out *Effects) {
 	c.waiting = kept
 }
 
-func (c *Core) expireFlight(now time.Time, out *Effects) {
-	lost := false
-	for _, m := range c.flight {
-		if !now.Before(m.Deadline) {
-			lost = true
-			if !m.ghost {
-				m.ghost = true
-				c.end(now, m, End{Err: ErrTimeout, Sent: true}, out)
-			}
-		}
-	}
-	if lost { // its answer would be taken for that of the next call
-		c.broken(now, fmt.Errorf("%w to an earlier request", ErrTimeout), out)
-		return
-	}
-	if len(c.flight) > 0 && !c.suspect && !now.Before(c.flight[0].late) {
-		c.suspect = true
-		out.Late = true
-	}
-}
-
 // shut ends everything.
 func (c *Core) shut(now time.Time, err error, out *Effects) {
 	phase := c.state.String()
@@ -708,20 +394,6 @@ func (c *Core) shut(now time.Time, err error, out *Effects) {
 	c.waiting = nil
 	for _, m := range waiting {
 		c.end(now, m, End{Err: err, Phase: phase}, out)
-	}
-}
-
-func (c *Core) end(now time.Time, m *Call, e End, out *Effects) {
-	e.Call, e.Elapsed = m, now.Sub(m.accepted)
-	if e.Phase == "" {
-		e.Phase = Ready.String()
-	}
-	if m.Owner == nil {
-		return
-	}
-	out.Ends = append(out.Ends, e)
-	if !m.transmitted {
-		c.release(m, out)
 	}
 }
 

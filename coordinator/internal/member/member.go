@@ -9,7 +9,7 @@
 // Giving, Taking and Losing wait for the application: partitions change hands only where its goroutine polls, with its listener. One such [Rebalance] is under way at a time.
 //
 // It owns: the subscription, the membership, what is owned, the offsets being committed and fetched. Where partitions are read is the fetcher's concern.
-// Files: member.go the core; subscription.go what is subscribed to; application.go what the application does; classic.go, consumer.go the protocols;
+// Files: member.go the core; messages.go what it takes and gives; leaving.go leaving and losing what it had; subscription.go what is subscribed to; application.go what the application does; classic.go, consumer.go the protocols;
 // offsets.go commits and committed offsets; errors.go
 package member
 
@@ -19,9 +19,7 @@ import (
 	"time"
 
 	"github.com/kactor-go/kactor/coordinator/assign"
-	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/cluster"
-	"github.com/kactor-go/kactor/protocol/wire"
 )
 
 // Partition names a partition.
@@ -90,187 +88,6 @@ var legal = [...][]State{
 // String names the state.
 func (s State) String() string {
 	return [...]string{"unjoined", "giving", "joining", "assigning", "syncing", "taking", "stable", "losing", "expired", "failed"}[s]
-}
-
-// Messages.
-type (
-	// Message is what the core takes.
-	Message interface{ coordinator() }
-	// Subscribe says what is to be read: names, a pattern of names, or a pattern that the coordinator matches.
-	Subscribe struct {
-		Topics  []string
-		Pattern func(topic string) bool
-		Regex   string
-	}
-	// Manual says that the application assigns partitions to itself: only offsets are of interest.
-	Manual struct{}
-	// Held says that the application has given up what a Rebalance revokes, and holds what it assigns.
-	Held struct{ Seq uint64 }
-	// Done says that the application has done with a Rebalance.
-	Done struct{ Seq uint64 }
-	// Recalled says that the application had not begun with a Rebalance, and will not.
-	Recalled struct{ Seq uint64 }
-	// Polled answers AskPolled, or says that the application is back.
-	Polled struct{ At time.Time }
-	// Enforce asks for a rebalance (KIP-568).
-	Enforce struct{ Reason string }
-	// Commit commits offsets.
-	Commit struct {
-		Offsets  []Offset
-		Deadline time.Time
-		Owner    any
-	}
-	// Fetch asks for committed offsets.
-	Fetch struct {
-		Parts    []Partition
-		Deadline time.Time
-		Owner    any
-	}
-	// Answer answers a call.
-	Answer struct {
-		Call        *Call
-		Resp        protocol.Response
-		Version     int16
-		Err         error
-		Unsupported bool // the broker does not have the request
-		Closed      bool // the client is closed
-	}
-	// Changed is a new picture of the cluster.
-	Changed struct{ Snapshot *cluster.Snapshot }
-	// Listed answers List: all topics there are.
-	Listed struct {
-		Topics []Listing
-		Err    error
-	}
-	// Leave ends the membership. The application has given up its partitions.
-	Leave struct {
-		How      Leaving
-		Deadline time.Time
-		Final    bool // the consumer is closed
-		Owner    any
-	}
-)
-
-func (*Subscribe) coordinator() {}
-func (*Manual) coordinator()    {}
-func (*Held) coordinator()      {}
-func (*Done) coordinator()      {}
-func (*Polled) coordinator()    {}
-func (*Recalled) coordinator()  {}
-func (*Enforce) coordinator()   {}
-func (*Commit) coordinator()    {}
-func (*Fetch) coordinator()     {}
-func (*Answer) coordinator()    {}
-func (*Changed) coordinator()   {}
-func (*Listed) coordinator()    {}
-func (*Leave) coordinator()     {}
-
-// Leaving says whether the group is told (KIP-1092).
-type Leaving uint8
-
-// The ways to leave.
-const (
-	LeaveDefault Leaving = iota // dynamic members leave, static ones stay for their session time-out
-	LeaveGroup
-	RemainInGroup
-)
-
-// Listing is a topic that exists.
-type Listing struct {
-	Name     string
-	ID       wire.UUID
-	Internal bool
-}
-
-// Offset is a position to commit, or one that was.
-type Offset struct {
-	Partition
-	Offset   int64 // of the next record; -1: nothing was committed
-	Epoch    int32 // leader epoch of the record before; -1: not known
-	Metadata string
-}
-
-// Kind of a call.
-type Kind uint8
-
-// The kinds.
-const (
-	JoinCall Kind = iota
-	SyncCall
-	HeartbeatCall
-	LeaveCall
-	ConsumerCall // the heartbeat of KIP-848
-	CommitCall
-	FetchCall
-)
-
-// Call is a request for the group's coordinator.
-type Call struct {
-	Kind    Kind
-	Req     protocol.Request
-	Min     int16 // the version that can say it
-	Max     int16 // with ByName: the last version that has no topic ids
-	Capped  bool  // Max holds
-	Timeout time.Duration
-	Wait    time.Duration // the coordinator may hold it back so long
-
-	commits    []*Commit
-	fetches    []*Fetch
-	gaining    uint64 // the Rebalance whose partitions' offsets are fetched
-	parts      []Partition
-	generation int32
-	leaving    bool // the heartbeat that says goodbye
-}
-
-// Rebalance is what the application has to do. Before it calls the listener's revoked it commits, if it commits automatically and Lost is not set.
-type Rebalance struct {
-	Seq    uint64
-	Lost   bool        // what Revoke names belongs to others already
-	Revoke []Partition // to be given up
-	Assign []Partition // new
-	Given  bool        // an assignment has come, perhaps an empty one: the listener is told
-}
-
-// Result ends a Commit or a Fetch.
-type Result struct {
-	Owner   any
-	Offsets []Offset // of a Fetch
-	Err     error
-}
-
-// Identity is the membership, as producers need it for transactions.
-type Identity struct {
-	Group, Member, Instance string
-	Generation              int32
-	State                   State
-	Protocol                Protocol
-}
-
-// Effects of a step, to be performed in this order.
-type Effects struct {
-	Forget    bool // who the coordinator is
-	Refresh   []string
-	List      bool // ask for all topics
-	Calls     []*Call
-	Rebalance *Rebalance // for the application
-	Recall    uint64     // the number of a Rebalance that the application shall not begin with any more
-	Drop      bool       // whatever the application has not begun with
-	Begins    []Offset   // where to read new partitions from
-	Results   []Result
-	Errors    []error  // for the application
-	Notes     []string // for the log
-	CommitDue bool     // the application should commit when it polls next
-	AskPolled bool
-	Idle      bool // tell when the application polls again
-	Left      []any
-}
-
-// Reset empties the effects.
-func (e *Effects) Reset() {
-	clear(e.Calls)
-	clear(e.Results)
-	clear(e.Left)
-	*e = Effects{Refresh: e.Refresh[:0], Calls: e.Calls[:0], Begins: e.Begins[:0], Results: e.Results[:0], Errors: e.Errors[:0], Notes: e.Notes[:0], Left: e.Left[:0]}
 }
 
 // Core is the state of a member.
@@ -429,30 +246,6 @@ func (c *Core) later(now time.Time) {
 	c.retryAt = now.Add(d - d/5 + time.Duration(c.cfg.Rand.Int64N(int64(d)*2/5+1)))
 }
 
-// lose begins anew: the group has gone on without the member.
-func (c *Core) lose(out *Effects) {
-	c.generation, c.call, c.beat, c.rejoin, c.ends = -1, nil, nil, false, time.Time{}
-	c.remote.reset()
-	c.forsake(out)
-	c.recall(out)
-	c.become(Losing)
-	c.driveLosing(out)
-}
-
-// driveLosing tells the application what it has lost, when it has done with what it is at.
-func (c *Core) driveLosing(out *Effects) {
-	switch {
-	case c.state != Losing || c.pending != nil:
-	case len(c.owned) > 0:
-		c.offer(&Rebalance{Lost: true, Revoke: slices.Clone(c.owned)}, out)
-	default:
-		c.become(Joining)
-		if !c.sub.any() {
-			c.become(Unjoined)
-		}
-	}
-}
-
 // fail ends the membership for good.
 func (c *Core) fail(err error, out *Effects) {
 	c.err, c.generation, c.call, c.beat = &Fatal{c.cfg.Group, err}, -1, nil, nil
@@ -460,91 +253,6 @@ func (c *Core) fail(err error, out *Effects) {
 	out.Errors = append(out.Errors, c.err)
 	if c.pending == nil && len(c.owned) > 0 {
 		c.offer(&Rebalance{Lost: true, Revoke: slices.Clone(c.owned)}, out)
-	}
-}
-
-// leave ends the membership, as far as the group is concerned.
-func (c *Core) leave(now time.Time, m *Leave, out *Effects) {
-	if c.leaving != nil { // it is no longer waited for
-		c.leaving.Deadline = now
-		if m.Owner != nil {
-			out.Left = append(out.Left, m.Owner)
-		}
-		return
-	}
-	out.Drop = true
-	c.pending, c.owned, c.sub = nil, nil, subscription{}
-	c.beat = nil
-	c.leaving = m
-	if c.call != nil && c.call.Kind == JoinCall || c.state == Failed || c.state == Expired {
-		c.call = nil
-	}
-}
-
-// driveLeave commits what is to be committed, then says goodbye.
-func (c *Core) driveLeave(now time.Time, out *Effects) {
-	l := c.leaving
-	if c.call != nil && c.call.leaving {
-		if !now.Before(l.Deadline) {
-			c.call = nil
-			c.gone(out)
-		}
-		return
-	}
-	if len(c.offsets.commits)+len(c.offsets.flying) > 0 && now.Before(l.Deadline) {
-		return
-	}
-	c.call = nil
-	if req, kind := c.goodbye(); req != nil && now.Before(l.Deadline) {
-		c.call = &Call{Kind: kind, Req: req, Timeout: min(l.Deadline.Sub(now), c.cfg.RequestTimeout), leaving: true}
-		out.Calls = append(out.Calls, c.call)
-		return
-	}
-	c.gone(out)
-}
-
-// goodbye is the request that ends the membership; nil: there is nothing to tell.
-func (c *Core) goodbye() (protocol.Request, Kind) {
-	if c.proto == Consumer {
-		if c.generation < 0 && !c.remote.knocked {
-			return nil, 0
-		}
-		return c.goodbyeConsumer(), ConsumerCall
-	}
-	if c.id == "" || c.generation < 0 && c.state != Joining {
-		return nil, 0
-	}
-	static := c.cfg.Instance != ""
-	if how := c.leaving.How; how == RemainInGroup || static && how == LeaveDefault {
-		return nil, 0
-	}
-	return c.goodbyeClassic("the consumer is closed"), LeaveCall
-}
-
-// left takes the answer to a goodbye: whatever it is, there is nothing more to do.
-func (c *Core) left(out *Effects) {
-	if c.leaving != nil {
-		c.gone(out)
-	}
-}
-
-func (c *Core) gone(out *Effects) {
-	if c.leaving.Owner != nil {
-		out.Left = append(out.Left, c.leaving.Owner)
-	}
-	final := c.leaving.Final
-	c.leaving, c.call, c.beat, c.rejoin = nil, nil, nil, false
-	c.generation, c.ends, c.beatAt, c.failures, c.retryAt = -1, time.Time{}, time.Time{}, 0, time.Time{}
-	c.remote.reset()
-	if c.proto == Classic {
-		c.id = ""
-	}
-	c.err, c.member = nil, false
-	c.become(Unjoined)
-	if final {
-		c.err = ErrClosed
-		c.become(Failed)
-		c.refuse(ErrClosed, out)
 	}
 }
 

@@ -1,0 +1,219 @@
+package conn
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/wire"
+)
+
+// release tells that the link does not read the bytes of a call any more: only then may its buffers be used again.
+func (c *Core) release(m *Call, out *Effects) {
+	if m.Owner != nil {
+		out.Released = append(out.Released, m)
+	}
+}
+
+// releaseLink releases what a link that is gone had not written. The links before it are gone, too.
+func (c *Core) releaseLink(gen uint64, out *Effects) {
+	for len(c.unflushed) > 0 && c.unflushed[0].gen <= gen {
+		c.release(c.unflushed[0].call, out)
+		c.unflushed = c.unflushed[1:]
+	}
+}
+
+// live is how many calls somebody still waits for.
+func (c *Core) live() int {
+	n := len(c.waiting)
+	for _, f := range c.flight {
+		if !f.ghost {
+			n++
+		}
+	}
+	return n
+}
+
+func (c *Core) call(now time.Time, m *Call, out *Effects) {
+	m.accepted = now
+	if c.closing || c.state == Closed {
+		c.end(now, m, End{Err: c.why}, out)
+		return
+	}
+	c.lastUse = now
+	c.waiting = append(c.waiting, m)
+}
+
+// send moves calls from waiting into flight.
+func (c *Core) send(now time.Time, out *Effects) {
+	if !now.Before(c.holdUntil) {
+		c.holdUntil = time.Time{}
+	}
+	for len(c.waiting) > 0 && len(c.flight) < c.cfg.Window && !now.Before(c.holdUntil) && c.state == Ready {
+		m := c.waiting[0]
+		c.waiting[0] = nil
+		c.waiting = c.waiting[1:]
+		version, err := c.version(m)
+		if err == nil && m.Fit != nil {
+			err = m.Fit(version, m.Req)
+		}
+		if err != nil {
+			c.end(now, m, End{Err: err}, out)
+			continue
+		}
+		c.transmit(now, m, version, out)
+	}
+}
+
+func (c *Core) version(m *Call) (int16, error) {
+	key := m.Req.APIKey()
+	version, ok := protocol.Negotiate(key, c.versions)
+	if !ok {
+		return -1, fmt.Errorf("%w: %s is not among its APIs", ErrUnsupported, protocol.APIName(key))
+	}
+	switch {
+	case m.MaxVersion < 0:
+		version = 0
+	case m.MaxVersion > 0:
+		version = min(version, m.MaxVersion)
+	}
+	theirs, _ := c.versions.Get(key)
+	if version < m.MinVersion || version < theirs.Min {
+		return -1, fmt.Errorf("%w: %s v%d or newer is needed, it has v%d to v%d", ErrUnsupported, protocol.APIName(key), m.MinVersion, theirs.Min, theirs.Max)
+	}
+	return version, nil
+}
+
+// transmit encodes a call and puts it into flight. Records fields are not copied.
+func (c *Core) transmit(now time.Time, m *Call, version int16, out *Effects) {
+	id := c.nextID
+	c.nextID = (c.nextID + 1) & 0x7fffffff
+	_, segments, err := protocol.AppendRequestSpliced(nil, m.Req, version, id, c.cfg.ClientID, nil)
+	if errors.Is(err, wire.ErrRefused) {
+		err = fmt.Errorf("%w: %w", ErrUnsupported, err)
+	}
+	if err != nil {
+		c.end(now, m, End{Err: err}, out)
+		return
+	}
+	out.Send = append(out.Send, segments)
+	c.unflushed = append(c.unflushed, unflushed{c.gen, m})
+	m.id, m.version, m.sent, m.transmitted = id, version, now, true
+	m.late = now.Add(m.Wait + max(c.cfg.LateFloor, 4*c.rtt))
+	c.lastUse = now
+	if m.OneWay {
+		c.end(now, m, End{Version: version, Sent: true}, out)
+		return
+	}
+	c.flight = append(c.flight, m)
+}
+
+// received takes an answer. Brokers answer in order, so it must be that of the oldest call.
+func (c *Core) received(now time.Time, frame []byte, out *Effects) {
+	id, err := protocol.CorrelationID(frame)
+	if err == nil && (len(c.flight) == 0 || c.flight[0].id != id) {
+		err = fmt.Errorf("%w: %d", protocol.ErrCorrelation, id)
+	}
+	if err != nil {
+		c.broken(now, err, out)
+		return
+	}
+	m := c.flight[0]
+	c.flight[0] = nil
+	c.flight = c.flight[1:]
+	c.lastUse = now
+	out.Alive, c.suspect = true, false
+	if m.Wait == 0 {
+		took := now.Sub(m.sent)
+		if c.rtt == 0 {
+			c.rtt = took
+		}
+		c.rtt += (took - c.rtt) / 8
+	}
+	if c.state == Negotiating {
+		c.negotiated(now, frame, out)
+		return
+	}
+	if m.ghost {
+		return
+	}
+	resp := m.Req.NewResponse()
+	if err := protocol.ReadResponse(resp, frame, m.version); err != nil {
+		c.end(now, m, End{Err: err, Sent: true}, out)
+		c.broken(now, err, out)
+		return
+	}
+	if t, ok := resp.(interface{ Throttled() int32 }); ok && t.Throttled() > 0 {
+		out.Throttle = time.Duration(t.Throttled()) * time.Millisecond
+		if until := now.Add(out.Throttle); until.After(c.holdUntil) {
+			c.holdUntil = until
+		}
+	}
+	c.end(now, m, End{Resp: resp, Version: m.version, Frame: frame, Sent: true}, out)
+}
+
+func (c *Core) failFlight(now time.Time, err error, out *Effects) {
+	flight := c.flight
+	c.flight = nil
+	for _, m := range flight {
+		if !m.ghost {
+			c.end(now, m, End{Err: err, Sent: true}, out)
+		}
+	}
+}
+
+// moved ends the calls whose work is elsewhere; their answers, if they come, are thrown away.
+func (c *Core) moved(now time.Time, out *Effects) {
+	for _, m := range c.flight {
+		if !m.ghost && m.Moved != nil && m.Moved() {
+			m.ghost = true
+			c.end(now, m, End{Err: ErrMoved, Sent: true}, out)
+		}
+	}
+	kept := c.waiting[:0]
+	for _, m := range c.waiting {
+		if m.Moved != nil && m.Moved() {
+			c.end(now, m, End{Err: ErrMoved}, out)
+		} else {
+			kept = append(kept, m)
+		}
+	}
+	clear(c.waiting[len(kept):])
+	c.waiting = kept
+}
+
+func (c *Core) expireFlight(now time.Time, out *Effects) {
+	lost := false
+	for _, m := range c.flight {
+		if !now.Before(m.Deadline) {
+			lost = true
+			if !m.ghost {
+				m.ghost = true
+				c.end(now, m, End{Err: ErrTimeout, Sent: true}, out)
+			}
+		}
+	}
+	if lost { // its answer would be taken for that of the next call
+		c.broken(now, fmt.Errorf("%w to an earlier request", ErrTimeout), out)
+		return
+	}
+	if len(c.flight) > 0 && !c.suspect && !now.Before(c.flight[0].late) {
+		c.suspect = true
+		out.Late = true
+	}
+}
+
+func (c *Core) end(now time.Time, m *Call, e End, out *Effects) {
+	e.Call, e.Elapsed = m, now.Sub(m.accepted)
+	if e.Phase == "" {
+		e.Phase = Ready.String()
+	}
+	if m.Owner == nil {
+		return
+	}
+	out.Ends = append(out.Ends, e)
+	if !m.transmitted {
+		c.release(m, out)
+	}
+}

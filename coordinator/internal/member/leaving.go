@@ -1,0 +1,117 @@
+package member
+
+import (
+	"slices"
+	"time"
+
+	"github.com/kactor-go/kactor/protocol"
+)
+
+// lose begins anew: the group has gone on without the member.
+func (c *Core) lose(out *Effects) {
+	c.generation, c.call, c.beat, c.rejoin, c.ends = -1, nil, nil, false, time.Time{}
+	c.remote.reset()
+	c.forsake(out)
+	c.recall(out)
+	c.become(Losing)
+	c.driveLosing(out)
+}
+
+// driveLosing tells the application what it has lost, when it has done with what it is at.
+func (c *Core) driveLosing(out *Effects) {
+	switch {
+	case c.state != Losing || c.pending != nil:
+	case len(c.owned) > 0:
+		c.offer(&Rebalance{Lost: true, Revoke: slices.Clone(c.owned)}, out)
+	default:
+		c.become(Joining)
+		if !c.sub.any() {
+			c.become(Unjoined)
+		}
+	}
+}
+
+// leave ends the membership, as far as the group is concerned.
+func (c *Core) leave(now time.Time, m *Leave, out *Effects) {
+	if c.leaving != nil { // it is no longer waited for
+		c.leaving.Deadline = now
+		if m.Owner != nil {
+			out.Left = append(out.Left, m.Owner)
+		}
+		return
+	}
+	out.Drop = true
+	c.pending, c.owned, c.sub = nil, nil, subscription{}
+	c.beat = nil
+	c.leaving = m
+	if c.call != nil && c.call.Kind == JoinCall || c.state == Failed || c.state == Expired {
+		c.call = nil
+	}
+}
+
+// driveLeave commits what is to be committed, then says goodbye.
+func (c *Core) driveLeave(now time.Time, out *Effects) {
+	l := c.leaving
+	if c.call != nil && c.call.leaving {
+		if !now.Before(l.Deadline) {
+			c.call = nil
+			c.gone(out)
+		}
+		return
+	}
+	if len(c.offsets.commits)+len(c.offsets.flying) > 0 && now.Before(l.Deadline) {
+		return
+	}
+	c.call = nil
+	if req, kind := c.goodbye(); req != nil && now.Before(l.Deadline) {
+		c.call = &Call{Kind: kind, Req: req, Timeout: min(l.Deadline.Sub(now), c.cfg.RequestTimeout), leaving: true}
+		out.Calls = append(out.Calls, c.call)
+		return
+	}
+	c.gone(out)
+}
+
+// goodbye is the request that ends the membership; nil: there is nothing to tell.
+func (c *Core) goodbye() (protocol.Request, Kind) {
+	if c.proto == Consumer {
+		if c.generation < 0 && !c.remote.knocked {
+			return nil, 0
+		}
+		return c.goodbyeConsumer(), ConsumerCall
+	}
+	if c.id == "" || c.generation < 0 && c.state != Joining {
+		return nil, 0
+	}
+	static := c.cfg.Instance != ""
+	if how := c.leaving.How; how == RemainInGroup || static && how == LeaveDefault {
+		return nil, 0
+	}
+	return c.goodbyeClassic("the consumer is closed"), LeaveCall
+}
+
+// left takes the answer to a goodbye: whatever it is, there is nothing more to do.
+func (c *Core) left(out *Effects) {
+	if c.leaving != nil {
+		c.gone(out)
+	}
+}
+
+func (c *Core) gone(out *Effects) {
+	if c.leaving.Owner != nil {
+		out.Left = append(out.Left, c.leaving.Owner)
+	}
+	final := c.leaving.Final
+	c.leaving, c.call, c.beat, c.rejoin = nil, nil, nil, false
+	c.generation, c.ends, c.beatAt, c.failures, c.retryAt = -1, time.Time{}, time.Time{}, 0, time.Time{}
+	c.remote.reset()
+	if c.proto == Classic {
+		c.id = ""
+	}
+	c.err, c.member = nil, false
+	c.become(Unjoined)
+	if final {
+		c.err = ErrClosed
+		c.become(Failed)
+		c.refuse(ErrClosed, out)
+	}
+}

@@ -1,0 +1,190 @@
+package member
+
+import (
+	"time"
+
+	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/cluster"
+	"github.com/kactor-go/kactor/protocol/wire"
+)
+
+// Messages.
+type (
+	// Message is what the core takes.
+	Message interface{ coordinator() }
+	// Subscribe says what is to be read: names, a pattern of names, or a pattern that the coordinator matches.
+	Subscribe struct {
+		Topics  []string
+		Pattern func(topic string) bool
+		Regex   string
+	}
+	// Manual says that the application assigns partitions to itself: only offsets are of interest.
+	Manual struct{}
+	// Held says that the application has given up what a Rebalance revokes, and holds what it assigns.
+	Held struct{ Seq uint64 }
+	// Done says that the application has done with a Rebalance.
+	Done struct{ Seq uint64 }
+	// Recalled says that the application had not begun with a Rebalance, and will not.
+	Recalled struct{ Seq uint64 }
+	// Polled answers AskPolled, or says that the application is back.
+	Polled struct{ At time.Time }
+	// Enforce asks for a rebalance (KIP-568).
+	Enforce struct{ Reason string }
+	// Commit commits offsets.
+	Commit struct {
+		Offsets  []Offset
+		Deadline time.Time
+		Owner    any
+	}
+	// Fetch asks for committed offsets.
+	Fetch struct {
+		Parts    []Partition
+		Deadline time.Time
+		Owner    any
+	}
+	// Answer answers a call.
+	Answer struct {
+		Call        *Call
+		Resp        protocol.Response
+		Version     int16
+		Err         error
+		Unsupported bool // the broker does not have the request
+		Closed      bool // the client is closed
+	}
+	// Changed is a new picture of the cluster.
+	Changed struct{ Snapshot *cluster.Snapshot }
+	// Listed answers List: all topics there are.
+	Listed struct {
+		Topics []Listing
+		Err    error
+	}
+	// Leave ends the membership. The application has given up its partitions.
+	Leave struct {
+		How      Leaving
+		Deadline time.Time
+		Final    bool // the consumer is closed
+		Owner    any
+	}
+)
+
+func (*Subscribe) coordinator() {}
+func (*Manual) coordinator()    {}
+func (*Held) coordinator()      {}
+func (*Done) coordinator()      {}
+func (*Polled) coordinator()    {}
+func (*Recalled) coordinator()  {}
+func (*Enforce) coordinator()   {}
+func (*Commit) coordinator()    {}
+func (*Fetch) coordinator()     {}
+func (*Answer) coordinator()    {}
+func (*Changed) coordinator()   {}
+func (*Listed) coordinator()    {}
+func (*Leave) coordinator()     {}
+
+// Leaving says whether the group is told (KIP-1092).
+type Leaving uint8
+
+// The ways to leave.
+const (
+	LeaveDefault Leaving = iota // dynamic members leave, static ones stay for their session time-out
+	LeaveGroup
+	RemainInGroup
+)
+
+// Listing is a topic that exists.
+type Listing struct {
+	Name     string
+	ID       wire.UUID
+	Internal bool
+}
+
+// Offset is a position to commit, or one that was.
+type Offset struct {
+	Partition
+	Offset   int64 // of the next record; -1: nothing was committed
+	Epoch    int32 // leader epoch of the record before; -1: not known
+	Metadata string
+}
+
+// Kind of a call.
+type Kind uint8
+
+// The kinds.
+const (
+	JoinCall Kind = iota
+	SyncCall
+	HeartbeatCall
+	LeaveCall
+	ConsumerCall // the heartbeat of KIP-848
+	CommitCall
+	FetchCall
+)
+
+// Call is a request for the group's coordinator.
+type Call struct {
+	Kind    Kind
+	Req     protocol.Request
+	Min     int16 // the version that can say it
+	Max     int16 // with ByName: the last version that has no topic ids
+	Capped  bool  // Max holds
+	Timeout time.Duration
+	Wait    time.Duration // the coordinator may hold it back so long
+
+	commits    []*Commit
+	fetches    []*Fetch
+	gaining    uint64 // the Rebalance whose partitions' offsets are fetched
+	parts      []Partition
+	generation int32
+	leaving    bool // the heartbeat that says goodbye
+}
+
+// Rebalance is what the application has to do. Before it calls the listener's revoked it commits, if it commits automatically and Lost is not set.
+type Rebalance struct {
+	Seq    uint64
+	Lost   bool        // what Revoke names belongs to others already
+	Revoke []Partition // to be given up
+	Assign []Partition // new
+	Given  bool        // an assignment has come, perhaps an empty one: the listener is told
+}
+
+// Result ends a Commit or a Fetch.
+type Result struct {
+	Owner   any
+	Offsets []Offset // of a Fetch
+	Err     error
+}
+
+// Identity is the membership, as producers need it for transactions.
+type Identity struct {
+	Group, Member, Instance string
+	Generation              int32
+	State                   State
+	Protocol                Protocol
+}
+
+// Effects of a step, to be performed in this order.
+type Effects struct {
+	Forget    bool // who the coordinator is
+	Refresh   []string
+	List      bool // ask for all topics
+	Calls     []*Call
+	Rebalance *Rebalance // for the application
+	Recall    uint64     // the number of a Rebalance that the application shall not begin with any more
+	Drop      bool       // whatever the application has not begun with
+	Begins    []Offset   // where to read new partitions from
+	Results   []Result
+	Errors    []error  // for the application
+	Notes     []string // for the log
+	CommitDue bool     // the application should commit when it polls next
+	AskPolled bool
+	Idle      bool // tell when the application polls again
+	Left      []any
+}
+
+// Reset empties the effects.
+func (e *Effects) Reset() {
+	clear(e.Calls)
+	clear(e.Results)
+	clear(e.Left)
+	*e = Effects{Refresh: e.Refresh[:0], Calls: e.Calls[:0], Begins: e.Begins[:0], Results: e.Results[:0], Errors: e.Errors[:0], Notes: e.Notes[:0], Left: e.Left[:0]}
+}
