@@ -86,6 +86,11 @@ func Start(system *actor.ActorSystem, cfg Config) (*System, error) {
 			cfg.Logger.Warn("an actor was slow", "step", step, "took", took)
 		}
 	}
+	if hooks.Refresh == nil && cfg.Logger.Enabled(context.Background(), slog.LevelDebug) {
+		hooks.Refresh = func(topics []string, why string) {
+			cfg.Logger.Debug("metadata is asked for", "topics", topics, "why", why)
+		}
+	}
 	var err error
 	if s.client, err = broker.Start(s.tree, cfg.Broker, hooks, s.failed); err != nil {
 		return nil, errors.Join(err, s.tree.Stop(context.Background()))

@@ -82,11 +82,20 @@ func (a *Admin) ListGroups(ctx context.Context, filter GroupFilter) ([]ListedGro
 // DescribeGroups asks the coordinators of consumer groups for their members. A group that there is not has the error protocol.GroupIDNotFound.
 func (a *Admin) DescribeGroups(ctx context.Context, groups ...string) (map[string]DescribedGroup, error) {
 	out := map[string]DescribedGroup{}
-	for _, id := range groups {
-		d, err := a.describeConsumerGroup(ctx, id)
-		if errors.Is(err, broker.ErrUnsupported) || errors.Is(err, protocol.GroupIDNotFound) || errors.Is(err, protocol.UnsupportedVersion) {
-			d, err = a.describeClassicGroup(ctx, id)
-		}
+	w := a.client.system.World()
+	answers := make([]*role.Promise[DescribedGroup], len(groups))
+	for i, id := range groups { // all at a time: each may have a coordinator of its own
+		answers[i] = role.NewPromise[DescribedGroup](w)
+		w.Go("describe group "+id, func() {
+			d, err := a.describeConsumerGroup(ctx, id)
+			if errors.Is(err, broker.ErrUnsupported) || errors.Is(err, protocol.GroupIDNotFound) || errors.Is(err, protocol.UnsupportedVersion) {
+				d, err = a.describeClassicGroup(ctx, id)
+			}
+			answers[i].Settle(d, err)
+		})
+	}
+	for i, id := range groups {
+		d, err := answers[i].Get(context.WithoutCancel(ctx)) // who asks ends with ctx
 		if err != nil && ctx.Err() != nil {
 			return out, fmt.Errorf("describe group %s: %w", id, err)
 		}

@@ -145,7 +145,7 @@ type Reply struct {
 type Refresh struct {
 	// Topics to add to those that are kept up to date; may be empty.
 	Topics []string
-	// Why, for logs.
+	// Why is told to Hooks.Refresh.
 	Why string
 	// Except is a node that is not to be asked, because it is what it says that is in doubt, unless it is the only one. cluster.NoNode: none. (The zero value is node 0: set it.)
 	Except int32

@@ -21,6 +21,7 @@ import (
 // Hooks are told what happens, on actors: they must only note or tell. Any may be nil. One that panics is reported to the world, which logs it, and passed over.
 type Hooks struct {
 	Changed   func(*cluster.Snapshot)
+	Refresh   func(topics []string, why string) // somebody asks for new metadata; requests for it coalesce
 	Suspect   func(node int32)
 	Throttled func(node int32, d time.Duration)
 	Slow      func(step string, took time.Duration)
@@ -200,6 +201,9 @@ func (c *Client) Step(now time.Time, m Message, out *meta.Effects) {
 		t := meta.Target{Kind: uint8(m.To.Kind), Node: m.To.Node, Topic: m.To.Topic, Partition: m.To.Partition, Key: m.To.Key, KeyType: m.To.KeyType}
 		c.core.Step(now, &meta.Route{Target: t, Deadline: m.Deadline, Owner: m}, out)
 	case *Refresh:
+		if c.hooks.Refresh != nil {
+			c.hook("Refresh", func() { c.hooks.Refresh(m.Topics, m.Why) })
+		}
 		r := &meta.Refresh{Topics: m.Topics, Except: m.Except}
 		if m.Reply != nil {
 			r.Owner = m
