@@ -57,7 +57,7 @@ func says(text string) func(net.Conn) {
 	}
 }
 
-// answers is a broker that knows two requests: it tells its APIs, and the cluster.
+// answers is a broker that knows two requests: it tells its APIs, and the cluster. With IllegalSaslState it is one that wants SASL: it ends the connection at the second.
 func answers(apis []int16, code protocol.Code, brokers ...msg.MetadataResponseMetadataResponseBroker) func(net.Conn) {
 	return func(c net.Conn) {
 		r := bufio.NewReader(c)
@@ -79,11 +79,17 @@ func answers(apis []int16, code protocol.Code, brokers ...msg.MetadataResponseMe
 			switch f.Request.(type) {
 			case *msg.ApiVersionsRequest:
 				v := &msg.ApiVersionsResponse{ErrorCode: int16(code)}
+				if code == protocol.IllegalSASLState {
+					v.ErrorCode = 0
+				}
 				for _, key := range apis {
 					v.ApiKeys = append(v.ApiKeys, msg.ApiVersionsResponseApiVersion{ApiKey: key, MaxVersion: 3})
 				}
 				resp = v
 			case *msg.MetadataRequest:
+				if code == protocol.IllegalSASLState {
+					return
+				}
 				m := &msg.MetadataResponse{}
 				m.SetDefaults()
 				m.Brokers = brokers
@@ -202,6 +208,7 @@ func TestDiagnose(t *testing.T) {
 		{name: "an answer to something else", addr: serve(t, says("\x00\x00\x00\x0a\x00\x00\x44\x44\x00\x00\x00\x00\x00\x00")), phase: "api-versions", text: []string{"correlation id"}},
 		{name: "an answer that is none", addr: serve(t, says("\x00\x00\x00\x0a\x00\x00\x00\x01\x00\x00\x7f\xff\xff\xff")), phase: "api-versions", text: []string{"api-versions"}},
 		{name: "a refusal", addr: serve(t, answers(apis, protocol.ClusterAuthorizationFailed)), phase: "api-versions", text: []string{"CLUSTER_AUTHORIZATION_FAILED"}},
+		{name: "SASL is wanted", addr: serve(t, answers(apis, protocol.IllegalSASLState)), phase: "metadata", dial: "any", text: []string{"SASL"}},
 		{name: "a controller's listener", addr: serve(t, answers([]int16{msg.ApiVersionsAPI, msg.FetchAPI}, 0)), phase: "api-versions", dial: "none", text: []string{"Metadata is not among its", "controller"}},
 		{name: "TLS is wanted", addr: serve(t, says("\x15\x03\x03\x00\x02\x02\x50")), phase: "api-versions", text: []string{"wants TLS"}},
 		{name: "TLS is wanted, without a word", addr: serve(t, ca.secured(t, "127.0.0.1", later, &tls.Config{}, plain)), phase: "api-versions", text: []string{"TLS or SASL"}},
@@ -268,7 +275,7 @@ func TestDiagnoseOfWhatIsWell(t *testing.T) {
 		if err != nil || d.Err() != nil {
 			t.Fatalf("%v, %v\n%s", err, d.Err(), d)
 		}
-		if len(d.Reaches) != 4 || d.Reaches[0].Err() == nil || d.Reaches[3].Node != 2 || !strings.Contains(d.String(), "2 brokers") {
+		if len(d.Reaches) != 4 || d.Reaches[0].Err() == nil || d.Reaches[3].Node != 2 || !strings.Contains(d.String(), "brokers: 2") {
 			t.Errorf("the ladder:\n%s", d)
 		}
 	}

@@ -200,12 +200,12 @@ func (c *climb) metadata() (r *msg.MetadataResponse) {
 			return "", protocol.Code(resp.ErrorCode)
 		}
 		r = resp
-		found := fmt.Sprintf("%d brokers", len(resp.Brokers))
+		found := fmt.Sprintf("brokers: %d", len(resp.Brokers))
 		if resp.ClusterID != nil {
 			found = "cluster " + *resp.ClusterID + ", " + found
 		}
 		if resp.ControllerID != cluster.NoNode {
-			found += fmt.Sprintf(", controller %d", resp.ControllerID)
+			found += fmt.Sprintf(", controller: %d", resp.ControllerID)
 		}
 		return found, nil
 	})
@@ -264,6 +264,8 @@ func remedy(phase string, err error, secure bool) string {
 		return "it ends the connection at the first request: so do listeners that want TLS or SASL, and brokers before 0.10, for which broker.version must be set"
 	case phase == "api-versions" && cut:
 		return "it ends the connection at the first request: so do listeners that want SASL"
+	case (phase == "metadata" || phase == "request") && cut:
+		return "it tells its versions and ends the connection at the next request: so do listeners that want SASL"
 	}
 	return ""
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"slices"
@@ -159,7 +158,7 @@ func (l *link) dial(ctx context.Context, address, host string) (net.Conn, error)
 	t := tls.Client(conn, cfg)
 	if err := t.HandshakeContext(ctx); err != nil {
 		conn.Close()
-		return nil, fmt.Errorf("%w: %w", ErrTLS, err)
+		return nil, &reason{ErrTLS, err}
 	}
 	return t, nil
 }
