@@ -198,6 +198,10 @@ func (c *Core) again(now time.Time, b *batch.Batch, wait bool, out *Effects) {
 		c.free(b, out)
 		return
 	}
+	if p.astray(b) {
+		c.settle(b, -1, -1, lostSight(b), out)
+		return
+	}
 	i, _ := slices.BinarySearchFunc(p.queue, b.Serial, func(q *batch.Batch, s uint64) int {
 		if q.Serial < s {
 			return -1
@@ -219,7 +223,7 @@ func (c *Core) again(now time.Time, b *batch.Batch, wait bool, out *Effects) {
 // outOfOrder deals with a broker that misses something before this batch, or does not remember that it has it: if a later batch of the same epoch is in the log, this
 // one is, too. If something before it is still under way or queued, it only has to go again behind that. If it is the
 // first, then the log has lost what was before, or it was rejected or given up; this batch and those behind it are not in the log, and
-// they begin anew in the next epoch.
+// they begin anew in the next epoch, unless they are astray.
 func (c *Core) outOfOrder(now time.Time, b *batch.Batch, code protocol.Code, out *Effects) {
 	p := of(b)
 	if p.seq.confirmed(b) {
@@ -232,8 +236,25 @@ func (c *Core) outOfOrder(now time.Time, b *batch.Batch, code protocol.Code, out
 	first := !slices.ContainsFunc(p.flight, before) && !slices.ContainsFunc(p.queue, before)
 	if first && b.Numbered && b.ProducerID == p.seq.id && b.Epoch == p.seq.epoch {
 		p.seq.renew = true
+		p.queue = slices.DeleteFunc(p.queue, func(q *batch.Batch) bool {
+			if p.astray(q) {
+				c.settle(q, -1, -1, lostSight(q), out)
+				return true
+			}
+			return false
+		})
 	}
 	c.again(now, b, !first, out)
+}
+
+// astray tells whether a batch cannot begin anew in the next epoch: it was sent in this one and not answered. It is not in the log, but what was sent may still be on its way to a broker that had been the leader, and becomes it
+// again before the log knows of the next epoch: then the batch would be there twice.
+func (p *part) astray(b *batch.Batch) bool {
+	return p.seq.renew && b.Maybe && b.Numbered && b.ProducerID == p.seq.id && b.Epoch == p.seq.epoch
+}
+
+func lostSight(b *batch.Batch) error {
+	return fmt.Errorf("%w: what was before it is missing, and it was sent to a broker that did not answer: %w", ErrUncertain, b.LastErr)
 }
 
 // tooLarge splits a batch that the broker does not take; a single record is rejected.

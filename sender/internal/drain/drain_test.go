@@ -372,6 +372,35 @@ func TestOutOfOrderAtTheFrontBeginsANewEpoch(t *testing.T) {
 	}
 }
 
+// TestWhatWasSentAndNotAnsweredDoesNotBeginAnew has two batches that a broker did not answer, and one before them that is given up. The new leader misses that: what the old one may still get, and write if it leads again, is not sent
+// under another number, too.
+func TestWhatWasSentAndNotAnsweredDoesNotBeginAnew(t *testing.T) {
+	b := newBench(t, nil)
+	b.add(0, 1)
+	b.answer(protocol.None, 0)
+	old := b.add(0, 1)
+	b.later(time.Minute)
+	x, y := b.add(0, 1), b.add(0, 1)
+	for range 3 {
+		b.fail(errors.New("reset"), true)
+	}
+	b.later(61 * time.Second) // the first one's time is over
+	b.outcome(old, ErrUncertain)
+	b.inFlight(x, y)
+	z := b.add(0, 1)
+	b.inFlight(x, y, z)
+	for range 3 {
+		b.answer(protocol.OutOfOrderSequenceNumber, -1)
+	}
+	b.outcome(x, ErrUncertain)
+	b.outcome(y, ErrUncertain)
+	b.later(time.Second)
+	b.inFlight(z)
+	if z.Epoch != 1 || z.Sequence != 0 {
+		t.Fatalf("epoch %d, sequence %d", z.Epoch, z.Sequence)
+	}
+}
+
 func TestOutOfOrderBehindAnotherOnlyWaits(t *testing.T) {
 	b := newBench(t, nil)
 	b.add(0, 1)

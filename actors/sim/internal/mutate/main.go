@@ -116,6 +116,8 @@ var mutations = []mutation{
 		"out.CloseLink, out.Dial = true, \"\"", "out.CloseLink = true"},
 	{"log checked for the epoch of what was damaged", "fetcher/internal/plan/fetch.go",
 		"p.state == Validating && p.lastEpoch < 0 && !p.asked", "false"},
+	{"what may still come to a broker begun anew", "sender/internal/drain/answer.go",
+		"return p.seq.renew && b.Maybe && b.Numbered", "return false && b.Numbered"},
 	{"reset to the wrong end", "fetcher/internal/plan/reset.go",
 		"case c.cfg.Policy == ResetEarliest:\n\t\treturn earliest", "case c.cfg.Policy == ResetEarliest:\n\t\treturn latest"},
 }
