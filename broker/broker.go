@@ -14,6 +14,8 @@
 package broker
 
 import (
+	"errors"
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -102,25 +104,32 @@ type Route struct {
 	Reply func(Reply)
 
 	caller *Caller // who has sent it, if that is known
-	over   uint32  // answered, released
+	over   uint32  // answered, released, failed
 }
 
 const (
 	answered = 1 << iota
 	released
+	failed // one of the answers is that an actor has failed
 )
 
-// first tells whether this is the first time that something is over. An actor that fails ends what it knows and what it was about to do, and may have handed it on just before.
-func (r *Route) first(what uint32) bool { return atomic.OrUint32(&r.over, what)&what == 0 }
-
-func (r *Route) answer(reply Reply) {
-	if r.first(answered) {
+// answer gives the reply, once. A second is a bug, unless an actor has failed.
+func (r *Route) answer(w role.World, reply Reply) {
+	what := uint32(answered)
+	if errors.Is(reply.Err, role.ErrFailed) {
+		what |= failed
+	}
+	switch before := atomic.OrUint32(&r.over, what); {
+	case before&answered == 0:
 		r.Reply(reply)
+	case (before|what)&failed == 0:
+		w.Report(fmt.Errorf("%s answered twice: %w", apiName(r), role.ErrTwice))
 	}
 }
 
+// release tells, once, that nobody reads the request's bytes any more. An actor that fails ends what it knows and what it was about to do, and may have handed it on just before.
 func (r *Route) release() {
-	if r.Released != nil && r.first(released) {
+	if r.Released != nil && atomic.OrUint32(&r.over, released)&released == 0 {
 		r.Released()
 	}
 }

@@ -475,7 +475,7 @@ func (c *Client) refuse(r meta.Refusal) {
 	switch o := r.Owner.(type) {
 	case *Route:
 		o.release()
-		o.answer(Reply{Node: cluster.NoNode, Err: &CallError{API: apiName(o), Version: -1, Node: cluster.NoNode, Phase: "route", Err: err}})
+		o.answer(c.world, Reply{Node: cluster.NoNode, Err: &CallError{API: apiName(o), Version: -1, Node: cluster.NoNode, Phase: "route", Err: err}})
 	case *Refresh:
 		o.answer(nil, &CallError{API: "Metadata", Version: -1, Node: cluster.NoNode, Phase: "route", Err: err})
 	}

@@ -102,7 +102,7 @@ func (k *connection) end(e *conn.End) {
 		err.Unmet = k.client.unmet(k.peer.ID, err.Phase)
 		reply.Err = err
 	}
-	r.answer(reply) // first: somebody may wait for it
+	r.answer(k.client.world, reply) // first: somebody may wait for it
 	k.client.self.Tell(&ended{k.peer.ID})
 }
 

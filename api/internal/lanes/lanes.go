@@ -69,12 +69,13 @@ type Core struct {
 	paused map[cluster.TopicPartition]bool
 	ready  []*lane
 	later  heapOf
-	left   int // units that count: neither waiting for a time nor paused
+	left   int                            // units that count: neither waiting for a time nor paused
+	stray  map[cluster.TopicPartition]int // units that run of what was dropped
 }
 
 // New makes a core that is full with most units; those that wait for a time, and those of paused partitions, do not count.
 func New(order Order, most int) *Core {
-	return &Core{order: order, most: most, parts: map[cluster.TopicPartition]*part{}, paused: map[cluster.TopicPartition]bool{}}
+	return &Core{order: order, most: most, parts: map[cluster.TopicPartition]*part{}, paused: map[cluster.TopicPartition]bool{}, stray: map[cluster.TopicPartition]int{}}
 }
 
 // Room is how many units more may be added.
@@ -215,7 +216,7 @@ func (c *Core) Done(u *Unit) {
 		i++
 	}
 	p.open = p.open[i:]
-	p.running--
+	c.stopped(p)
 	l := u.lane
 	l.running = false
 	if len(l.queue) > 0 {
@@ -229,7 +230,18 @@ func (c *Core) Done(u *Unit) {
 }
 
 // Undone says that a unit ran and is not finished. Nothing more of its lane begins, until the partition is dropped.
-func (c *Core) Undone(u *Unit) { u.part.running-- }
+func (c *Core) Undone(u *Unit) { c.stopped(u.part) }
+
+// stopped counts a unit that does not run any more.
+func (c *Core) stopped(p *part) {
+	p.running--
+	if !p.dropped {
+		return
+	}
+	if c.stray[p.tp]--; c.stray[p.tp] == 0 {
+		delete(c.stray, p.tp)
+	}
+}
 
 // Low is the offset below which everything of a partition that was added is finished, with the leader epoch of the last such record, -1 if it is not known; ok is false if everything is.
 func (c *Core) Low(tp cluster.TopicPartition) (offset int64, epoch int32, ok bool) {
@@ -268,11 +280,12 @@ func (c *Core) Running(tps ...cluster.TopicPartition) (n int) {
 		if p := c.parts[tp]; p != nil {
 			n += p.running
 		}
+		n += c.stray[tp]
 	}
 	return n
 }
 
-// Drop forgets what was added of partitions. What runs of them does not count any more. They stay paused, if they are.
+// Drop forgets what was added of partitions; what runs of them is only counted by Running. They stay paused, if they are.
 func (c *Core) Drop(tps ...cluster.TopicPartition) {
 	for _, tp := range tps {
 		p := c.parts[tp]
@@ -283,6 +296,9 @@ func (c *Core) Drop(tps ...cluster.TopicPartition) {
 			c.left -= p.left - p.waiting
 		}
 		p.dropped = true
+		if p.running > 0 {
+			c.stray[tp] += p.running
+		}
 		c.later = slices.DeleteFunc(c.later, func(l *lane) bool { return l.part == p })
 		for i, l := range c.later {
 			l.at = i

@@ -187,6 +187,25 @@ func TestEpochs(t *testing.T) {
 	}
 }
 
+// TestStray has a record that runs when its partition is dropped: it counts as running until it is done, also when the partition is there again.
+func TestStray(t *testing.T) {
+	c := lanes.New(lanes.ByPartition, 10)
+	c.Add(&lanes.Unit{TopicPartition: tp(0), Offset: 0}, nil)
+	u := c.Take(time.Time{})
+	c.Drop(tp(0))
+	c.Add(&lanes.Unit{TopicPartition: tp(0), Offset: 0}, nil)
+	v := c.Take(time.Time{})
+	for _, end := range []func(){func() { c.Done(u) }, func() { c.Undone(v) }} {
+		if c.Running(tp(0)) == 0 {
+			t.Error("nothing runs")
+		}
+		end()
+	}
+	if n := c.Running(tp(0)); n != 0 {
+		t.Errorf("%d run", n)
+	}
+}
+
 // TestReadAgain adds a partition's records from an earlier offset on: what had not begun is forgotten, and comes again.
 func TestReadAgain(t *testing.T) {
 	c := lanes.New(lanes.ByPartition, 10)

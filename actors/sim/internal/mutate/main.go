@@ -92,8 +92,6 @@ var mutations = []mutation{
 		"if m.Err != nil {\n\t\tl.session.Reset()", "if m.Err != nil {"},
 	{"second batch before the first is confirmed", "sender/internal/drain/send.go",
 		"if c.cfg.Idempotent && p.seq.last == 0 {", "if false {"},
-	{"epoch renewed while something may be in the log", "sender/internal/drain/answer.go",
-		"if first && b.Numbered", "if b.Numbered"},
 	{"records left in the memory of the answer", "fetcher/chunk.go",
 		"c.it.Own()\n\t\t}\n\t\treturn true", "}\n\t\treturn true"},
 	{"what expires in flight told as rejected", "sender/internal/drain/send.go",
