@@ -65,6 +65,7 @@ func Dial(ctx context.Context, opts ...Option) (*Client, error) {
 func (c *Client) reach(ctx context.Context) error {
 	w := c.system.World()
 	begun := w.Now()
+	var last error
 	wait, cancel := w.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	for {
@@ -74,10 +75,13 @@ func (c *Client) reach(ctx context.Context) error {
 				return nil
 			}
 		}
+		if call := new(broker.CallError); errors.As(err, &call) || last == nil { // that the time is over tells less
+			last = err
+		}
 		t := role.NewWaiter()
 		w.NewTimer(func() { w.Wake(t) }).Set(w.Now().Add(c.settings.broker.ReconnectFirst))
 		if w.Park(wait, t) != nil || ctx.Err() != nil {
-			return &DialError{Addrs: c.settings.broker.Bootstrap, Within: w.Now().Sub(begun), Causes: c.system.Cluster().Failures(), Err: err, secure: c.settings.network.TLS != nil}
+			return &DialError{Addrs: c.settings.broker.Bootstrap, Within: w.Now().Sub(begun), Causes: c.system.Cluster().Failures(), Err: last, secure: c.settings.network.TLS != nil}
 		}
 	}
 }

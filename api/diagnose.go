@@ -31,6 +31,9 @@ type DiagnosisStep = broker.Step
 
 // Err is why the address cannot be used; nil if all went well.
 func (r *Reach) Err() error {
+	if len(r.Steps) == 0 {
+		return nil
+	}
 	last := r.Steps[len(r.Steps)-1]
 	if last.Err == nil {
 		return nil

@@ -7,6 +7,7 @@
 //	config.go   settings, Kafka's defaults         conn.go     the connection actor  internal/conn  its pure core
 //	caller.go   a role as the cluster actor knows it
 //	errors.go   CallError, and why calls end       socket.go   TCP and TLS: dialling, a reader and a writer for each connection
+//	failures.go what cannot be connected to now    climb.go    the way to a broker, step by step, and what to look at where it ends
 //
 // A connection never repeats a request; who asked decides, with the help of Sent. Connections are kept apart by purpose, so that a fetch which the
 // broker holds back delays nobody. An answer that is late makes its broker suspect: metadata is asked elsewhere, and calls whose partitions have moved end

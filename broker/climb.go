@@ -113,7 +113,9 @@ func (c *climb) dial(host string, port int32) bool {
 		p := role.NewPromise[[]string](c.world)
 		c.world.Network().Resolve(host, func(addrs []string, err error) { p.Settle(addrs, err) })
 		var err error
-		addrs, err = p.Get(ctx)
+		if addrs, err = p.Get(ctx); err == nil && len(addrs) == 0 {
+			err = fmt.Errorf("%s has no address", host)
+		}
 		return strings.Join(addrs, ", "), err
 	}) {
 		return false

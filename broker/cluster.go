@@ -1,12 +1,9 @@
 package broker
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -40,11 +37,7 @@ type Client struct {
 	// suspected is how many brokers are suspect; connections tell of answers only while there are any.
 	suspected atomic.Int32
 	waits     role.Waits
-
-	failures struct {
-		sync.Mutex
-		of map[string]*ConnectError // by address
-	}
+	failures  failures
 
 	// What follows belongs to the actor.
 	core        *meta.Core
@@ -125,44 +118,6 @@ func (c *Client) remember(node int32, r protocol.Ranges) {
 			return
 		}
 	}
-}
-
-// Failures are the addresses that cannot be connected to at present, by node: those of bootstrap servers last.
-func (c *Client) Failures() (all []*ConnectError) {
-	c.failures.Lock()
-	defer c.failures.Unlock()
-	for _, e := range c.failures.of {
-		all = append(all, e)
-	}
-	slices.SortFunc(all, func(a, b *ConnectError) int {
-		return cmp.Or(cmp.Compare(b.Node, a.Node), cmp.Compare(a.Addr, b.Addr))
-	})
-	return all
-}
-
-// unmet tells whether nobody has ever been reached where the cluster says that a node is.
-func (c *Client) unmet(node int32, phase string) bool {
-	_, met := c.Versions(node)
-	return !met && node >= 0 && (phase == "dns" || phase == "dial" || phase == "tls")
-}
-
-func (c *Client) reached(peer cluster.Node) {
-	c.failures.Lock()
-	defer c.failures.Unlock()
-	delete(c.failures.of, peer.Addr())
-}
-
-func (c *Client) unreached(peer cluster.Node, phase string, err error) {
-	c.failures.Lock()
-	defer c.failures.Unlock()
-	e := &ConnectError{Node: peer.ID, Addr: peer.Addr(), Phase: phase, Attempts: 1, Err: err, Unmet: c.unmet(peer.ID, phase)}
-	if before := c.failures.of[e.Addr]; before != nil {
-		e.Attempts += before.Attempts
-	}
-	if c.failures.of == nil {
-		c.failures.of = map[string]*ConnectError{}
-	}
-	c.failures.of[e.Addr] = e
 }
 
 // Messages from connections to the cluster actor.

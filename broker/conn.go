@@ -69,7 +69,9 @@ func (k *connection) perform(h *role.Handle, out *conn.Effects) {
 	}
 	switch {
 	case out.Down != nil:
-		k.client.unreached(k.peer, phaseOf(out.DownPhase, out.Down), public(out.Down))
+		if out.DownPhase != "" {
+			k.client.unreached(k.peer, phaseOf(out.DownPhase, out.Down), public(out.Down))
+		}
 		k.client.self.Tell(&down{k.peer.ID, out.Down})
 	case out.Up:
 		k.client.reached(k.peer)
@@ -86,6 +88,7 @@ func (k *connection) perform(h *role.Handle, out *conn.Effects) {
 	}
 	if out.Finished && !k.over {
 		k.over = true
+		k.client.reached(k.peer)
 		k.client.self.Tell(&connClosed{k})
 	}
 	if out.Left {

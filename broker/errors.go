@@ -59,61 +59,6 @@ func (e *CallError) Error() string {
 // Unwrap gives the reason.
 func (e *CallError) Unwrap() error { return e.Err }
 
-// ConnectError is why an address could not be connected to, the last time that it was tried.
-type ConnectError struct {
-	Node     int32  // negative: a bootstrap address
-	Addr     string // host:port
-	Phase    string // dns, dial, tls, api-versions; request, if the connection has broken later
-	Attempts int    // in a row
-	Unmet    bool   // nobody has been reached there so far, where the cluster says that the node is (advertised.listeners)
-	Err      error
-}
-
-// Error says where, at what, why, and how often.
-func (e *ConnectError) Error() string {
-	text := fmt.Sprintf("%s (%s): %v", e.Addr, e.Phase, e.Err)
-	if e.Attempts > 1 {
-		text += fmt.Sprintf(", %d times", e.Attempts)
-	}
-	if e.Unmet {
-		text += "; " + Advertised(e.Node)
-	}
-	return text
-}
-
-// Unwrap gives the reason.
-func (e *ConnectError) Unwrap() error { return e.Err }
-
-// because is an error with what may be its cause.
-type because struct {
-	error
-	causes []*ConnectError
-}
-
-func (b *because) Error() string {
-	text := b.error.Error()
-	for _, c := range b.causes {
-		text += "; " + c.Error()
-	}
-	return text
-}
-
-func (b *because) Unwrap() []error {
-	all := []error{b.error}
-	for _, c := range b.causes {
-		all = append(all, c)
-	}
-	return all
-}
-
-// Because adds to an error, as that of a context that has ended, which addresses cannot be connected to at present, and why.
-func (c *Client) Because(err error) error {
-	if causes := c.Failures(); err != nil && len(causes) > 0 {
-		return &because{err, causes}
-	}
-	return err
-}
-
 // Sent reports whether a broker may have seen the request that ended with err. Only a false answer makes a repetition harmless for
 // every kind of request.
 func Sent(err error) bool {

@@ -113,11 +113,11 @@ type Effects struct {
 	Released  []*Call    // calls whose bytes nobody reads any more
 	Consumed  int        // bytes of received frames that are done with
 	Ends      []End
-	Up        bool  // the versions are known and the connection is ready
-	Down      error // the connection failed, or could not be made
-	DownPhase string
-	Late      bool // an answer is late, or a connection: the broker is suspect
-	Alive     bool // an answer came
+	Up        bool   // the versions are known and the connection is ready
+	Down      error  // the connection failed, or could not be made
+	DownPhase string // what was being done; empty: nothing was
+	Late      bool   // an answer is late, or a connection: the broker is suspect
+	Alive     bool   // an answer came
 	Throttle  time.Duration
 	Finished  bool // closed, and nothing is left
 	Left      bool // Bye was taken: the actor may be stopped
@@ -344,8 +344,11 @@ func (c *Core) broken(now time.Time, err error, out *Effects) {
 		c.gen++
 		c.failures++
 		c.retryAt = now.Add(c.backoff())
+		out.Down = err
+		if len(c.flight) > 0 { // else its time may just be over, for the broker
+			out.DownPhase = Ready.String()
+		}
 		c.failFlight(now, err, out)
-		out.Down, out.DownPhase = err, Ready.String()
 	}
 }
 

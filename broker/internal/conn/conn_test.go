@@ -341,6 +341,22 @@ func TestTheWindowIsKept(t *testing.T) {
 	}
 }
 
+// TestABrokerMayCloseWhatNobodyUses: that is no failure to reach it. One that closes while it is asked something is.
+func TestABrokerMayCloseWhatNobodyUses(t *testing.T) {
+	for _, used := range []bool{false, true} {
+		b := newBench(t, nil)
+		b.answer(b.ready(b.call()), &msg.MetadataResponse{})
+		want := ""
+		if used {
+			b.step(b.call())
+			want = "request"
+		}
+		if out := b.step(&Broken{Gen: b.c.gen, Err: io.EOF}); out.Down == nil || out.DownPhase != want {
+			t.Errorf("used: %t: %v, %q", used, out.Down, out.DownPhase)
+		}
+	}
+}
+
 func TestIdleConnectionsClose(t *testing.T) {
 	b := newBench(t, nil)
 	f := b.ready(b.call())

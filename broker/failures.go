@@ -1,0 +1,111 @@
+package broker
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/kactor-go/kactor/protocol/cluster"
+)
+
+// failures are why addresses could not be connected to; connections note them.
+type failures struct {
+	sync.Mutex
+	of map[string]*ConnectError // by address
+}
+
+// Failures are the addresses that cannot be connected to at present, by node: those of bootstrap servers last.
+func (c *Client) Failures() (all []*ConnectError) {
+	c.failures.Lock()
+	defer c.failures.Unlock()
+	for _, e := range c.failures.of {
+		all = append(all, e)
+	}
+	slices.SortFunc(all, func(a, b *ConnectError) int {
+		return cmp.Or(cmp.Compare(b.Node, a.Node), cmp.Compare(a.Addr, b.Addr))
+	})
+	return all
+}
+
+// unmet tells whether nobody has ever been reached where the cluster says that a node is.
+func (c *Client) unmet(node int32, phase string) bool {
+	_, met := c.Versions(node)
+	return !met && node >= 0 && (phase == "dns" || phase == "dial" || phase == "tls")
+}
+
+// reached forgets a failure: the address has been reached, or is not tried any more.
+func (c *Client) reached(peer cluster.Node) {
+	c.failures.Lock()
+	defer c.failures.Unlock()
+	delete(c.failures.of, peer.Addr())
+}
+
+// unreached notes a failure.
+func (c *Client) unreached(peer cluster.Node, phase string, err error) {
+	c.failures.Lock()
+	defer c.failures.Unlock()
+	e := &ConnectError{Node: peer.ID, Addr: peer.Addr(), Phase: phase, Attempts: 1, Err: err, Unmet: c.unmet(peer.ID, phase)}
+	if before := c.failures.of[e.Addr]; before != nil {
+		e.Attempts += before.Attempts
+	}
+	if c.failures.of == nil {
+		c.failures.of = map[string]*ConnectError{}
+	}
+	c.failures.of[e.Addr] = e
+}
+
+// ConnectError is why an address could not be connected to, the last time that it was tried.
+type ConnectError struct {
+	Node     int32  // negative: a bootstrap address
+	Addr     string // host:port
+	Phase    string // dns, dial, tls, api-versions; request, if the connection has broken later
+	Attempts int    // in a row
+	Unmet    bool   // nobody has been reached there so far, where the cluster says that the node is (advertised.listeners)
+	Err      error
+}
+
+// Error says where, at what, why, and how often.
+func (e *ConnectError) Error() string {
+	text := fmt.Sprintf("%s (%s): %v", e.Addr, e.Phase, e.Err)
+	if e.Attempts > 1 {
+		text += fmt.Sprintf(", %d times", e.Attempts)
+	}
+	if e.Unmet {
+		text += "; " + Advertised(e.Node)
+	}
+	return text
+}
+
+// Unwrap gives the reason.
+func (e *ConnectError) Unwrap() error { return e.Err }
+
+// because is an error with what may be its cause.
+type because struct {
+	error
+	causes []*ConnectError
+}
+
+func (b *because) Error() string {
+	text := b.error.Error()
+	for _, c := range b.causes {
+		text += "; " + c.Error()
+	}
+	return text
+}
+
+func (b *because) Unwrap() []error {
+	all := []error{b.error}
+	for _, c := range b.causes {
+		all = append(all, c)
+	}
+	return all
+}
+
+// Because adds to an error, as that of a context that has ended, which addresses cannot be connected to at present, and why.
+func (c *Client) Because(err error) error {
+	if causes := c.Failures(); err != nil && len(causes) > 0 {
+		return &because{err, causes}
+	}
+	return err
+}
