@@ -216,7 +216,7 @@ func (c *Core) Done(u *Unit) {
 		i++
 	}
 	p.open = p.open[i:]
-	c.stopped(p)
+	c.ended(p)
 	l := u.lane
 	l.running = false
 	if len(l.queue) > 0 {
@@ -230,10 +230,10 @@ func (c *Core) Done(u *Unit) {
 }
 
 // Undone says that a unit ran and is not finished. Nothing more of its lane begins, until the partition is dropped.
-func (c *Core) Undone(u *Unit) { c.stopped(u.part) }
+func (c *Core) Undone(u *Unit) { c.ended(u.part) }
 
-// stopped counts a unit that does not run any more.
-func (c *Core) stopped(p *part) {
+// ended counts a unit that does not run any more.
+func (c *Core) ended(p *part) {
 	p.running--
 	if !p.dropped {
 		return
