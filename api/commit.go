@@ -25,7 +25,7 @@ func (c *Consumer) finished(parts []TopicPartition) (out []Offset) {
 			}
 		}
 		if r.Offset >= 0 {
-			out = append(out, Offset{Partition: r.TopicPartition, Offset: r.Offset, Epoch: r.Epoch})
+			out = append(out, Offset{Partition: r.TopicPartition, Offset: r.Offset, LeaderEpoch: EpochOf(r.Epoch)})
 		}
 	}
 	return out
@@ -144,7 +144,7 @@ func (c *Consumer) positions() (out []Offset) {
 		return c.finished(nil)
 	}
 	for _, r := range c.fetcher.Reads() {
-		out = append(out, Offset{Partition: r.TopicPartition, Offset: r.Offset, Epoch: r.Epoch})
+		out = append(out, Offset{Partition: r.TopicPartition, Offset: r.Offset, LeaderEpoch: EpochOf(r.Epoch)})
 	}
 	return out
 }

@@ -222,7 +222,7 @@ func (c *Consumer) SeekTo(o Offset) error {
 	if err := checkOffsets([]Offset{o}); err != nil {
 		return err
 	}
-	return c.fetcher.Seek(fetcher.Begin{TopicPartition: o.Partition, Offset: o.Offset, Epoch: o.Epoch + 1})
+	return c.fetcher.Seek(fetcher.Begin{TopicPartition: o.Partition, Offset: o.Offset, Epoch: o.LeaderEpoch.Int() + 1})
 }
 
 // SeekBy moves a partition by so many offsets, back or forth, but not beyond what its leader has told of its log. It waits until the position is known.

@@ -13,11 +13,18 @@ import (
 	"github.com/kactor-go/kactor/coordinator"
 	"github.com/kactor-go/kactor/fetcher"
 	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/cluster"
 	"github.com/kactor-go/kactor/protocol/msg"
 )
 
 // Offset is a position to commit, or one that was committed: that of the next record to read.
 type Offset = coordinator.Offset
+
+// LeaderEpoch counts the leaders that a partition has had. The zero value says that the epoch is not known.
+type LeaderEpoch = cluster.LeaderEpoch
+
+// EpochOf is the leader epoch of that number, such as Record.LeaderEpoch; a negative one is not known.
+func EpochOf(n int32) LeaderEpoch { return cluster.EpochOf(n) }
 
 // GroupMetadata is who a consumer is in its group, as transactions need it.
 type GroupMetadata = coordinator.Identity

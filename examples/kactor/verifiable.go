@@ -288,7 +288,7 @@ func commit(ctx context.Context, consumer *api.Consumer, records []*api.Record) 
 	}
 	var offsets []api.Offset
 	for tp, n := range next {
-		offsets = append(offsets, api.Offset{Partition: tp, Offset: n, Epoch: -1})
+		offsets = append(offsets, api.Offset{Partition: tp, Offset: n})
 	}
 	slices.SortFunc(offsets, func(a, b api.Offset) int { return a.Partition.Compare(b.Partition) })
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)

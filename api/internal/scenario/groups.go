@@ -141,12 +141,13 @@ var groups = slices.Concat(
 		g.ok(err)
 		equal(g.T, "offsets before a commit", len(none), 0)
 		g.ok(k.Commit(g.ctx))
-		g.ok(k.Commit(g.ctx, api.Offset{Partition: all[1], Offset: 7, Epoch: -1, Metadata: "by hand"}))
+		g.ok(k.Commit(g.ctx, api.Offset{Partition: all[1], Offset: 7, Metadata: "by hand"}))
 		got, err := k.Committed(g.ctx, all...)
 		g.ok(err)
 		equal(g.T, "offset of partition 0", got[all[0]].Offset, 10)
 		equal(g.T, "offset of partition 1", got[all[1]].Offset, 7)
 		equal(g.T, "metadata", got[all[1]].Metadata, "by hand")
+		equal(g.T, "leader epoch that was not named", got[all[1]].LeaderEpoch, api.LeaderEpoch{})
 		g.ok(k.Close(g.ctx))
 		again := g.consumer(api.Topics(g.topic))
 		records := g.read(again, 3)
@@ -168,7 +169,7 @@ var groups = slices.Concat(
 				done = append(done, i)
 			}))
 		}
-		g.ok(k.CommitAsync(nil, api.Offset{Partition: parts(g.topic, 1)[0], Offset: 20, Epoch: -1}))
+		g.ok(k.CommitAsync(nil, api.Offset{Partition: parts(g.topic, 1)[0], Offset: 20}))
 		g.ok(k.Commit(g.ctx))
 		g.read(k, 1)
 		equal(g.T, "outcomes without a function of their own", outcomes, 1)
@@ -371,7 +372,7 @@ var groups = slices.Concat(
 		a.Listen(api.RebalanceListener{Revoked: func(ctx context.Context, got []api.TopicPartition) {
 			for _, tp := range got {
 				if n, err := a.Position(ctx, tp); err == nil {
-					committed = errors.Join(committed, a.Commit(ctx, api.Offset{Partition: tp, Offset: n, Epoch: -1}))
+					committed = errors.Join(committed, a.Commit(ctx, api.Offset{Partition: tp, Offset: n}))
 				}
 			}
 		}})
@@ -486,7 +487,7 @@ var groups = slices.Concat(
 		tp := parts(g.topic, 2)
 		g.ok(k.Assign(tp...))
 		g.read(k, 20)
-		g.ok(k.Commit(g.ctx, api.Offset{Partition: tp[0], Offset: 8, Epoch: -1}))
+		g.ok(k.Commit(g.ctx, api.Offset{Partition: tp[0], Offset: 8}))
 		g.is(k.Subscribe(g.topic), api.ErrIllegalState)
 		g.ok(k.Close(g.ctx))
 		again := g.consumer()

@@ -112,7 +112,7 @@ func (b *bench) assigned(join *Call, generation int32, own ...int32) *Rebalance 
 }
 
 func (b *bench) commit(offset int64, partition int32) Effects {
-	return b.step(&Commit{Offsets: []Offset{{Partition: parts(partition)[0], Offset: offset, Epoch: -1}}, Deadline: b.now.Add(30 * time.Second), Owner: offset})
+	return b.step(&Commit{Offsets: []Offset{{Partition: parts(partition)[0], Offset: offset}}, Deadline: b.now.Add(30 * time.Second), Owner: offset})
 }
 
 func committedAnswer(code protocol.Code, partition int32) *msg.OffsetCommitResponse {
@@ -202,7 +202,7 @@ func TestPartitionsBeginWhereTheGroupHasCommitted(t *testing.T) {
 	resp := &msg.OffsetFetchResponse{Groups: []msg.OffsetFetchResponseOffsetFetchResponseGroup{{GroupID: "g", Topics: []msg.OffsetFetchResponseOffsetFetchResponseTopics{{Name: "work",
 		Partitions: []msg.OffsetFetchResponseOffsetFetchResponsePartitions{{PartitionIndex: 0, CommittedOffset: 42, CommittedLeaderEpoch: 3}, {PartitionIndex: 1, CommittedOffset: -1, CommittedLeaderEpoch: -1}}}}}}}
 	out = b.answer(ask, resp)
-	if len(out.Begins) != 2 || out.Begins[0].Offset != 42 || out.Begins[0].Epoch != 3 || out.Begins[1].Offset != -1 {
+	if len(out.Begins) != 2 || out.Begins[0].Offset != 42 || out.Begins[0].LeaderEpoch.Int() != 3 || out.Begins[1].Offset != -1 {
 		t.Errorf("%+v", out.Begins)
 	}
 }

@@ -98,14 +98,6 @@ type Listing struct {
 	Internal bool
 }
 
-// Offset is a position to commit, or one that was.
-type Offset struct {
-	Partition
-	Offset   int64 // of the next record; -1: nothing was committed
-	Epoch    int32 // leader epoch of the record before; -1: not known
-	Metadata string
-}
-
 // Kind of a call.
 type Kind uint8
 

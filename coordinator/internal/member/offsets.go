@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/cluster"
 	"github.com/kactor-go/kactor/protocol/msg"
 	"github.com/kactor-go/kactor/protocol/wire"
 )
@@ -171,7 +172,7 @@ func (c *Core) commit(out *Effects) {
 		}
 		in := msg.OffsetCommitRequestOffsetCommitRequestPartition{}
 		in.SetDefaults()
-		in.PartitionIndex, in.CommittedOffset, in.CommittedLeaderEpoch, in.CommittedMetadata = p.Partition, k.Offset, k.Epoch, wire.Ptr(k.Metadata)
+		in.PartitionIndex, in.CommittedOffset, in.CommittedLeaderEpoch, in.CommittedMetadata = p.Partition, k.Offset, k.LeaderEpoch.Int(), wire.Ptr(k.Metadata)
 		req.Topics[last].Partitions = append(req.Topics[last].Partitions, in)
 	}
 	out.Calls = append(out.Calls, call)
@@ -376,12 +377,12 @@ func readOffsets(m *Answer) (got map[Partition]found, code protocol.Code) {
 	}
 	got = map[Partition]found{}
 	put := func(topic string, index int32, offset int64, epoch int32, metadata *string, code int16) {
-		f := found{Offset{Partition{Topic: topic, Partition: index}, offset, epoch, ""}, protocol.Code(code)}
+		f := found{Offset{Partition: Partition{Topic: topic, Partition: index}, Offset: offset, LeaderEpoch: cluster.EpochOf(epoch)}, protocol.Code(code)}
 		if metadata != nil {
 			f.Metadata = *metadata
 		}
 		if offset < 0 {
-			f.Offset.Offset, f.Epoch = -1, -1
+			f.Offset.Offset, f.LeaderEpoch = -1, cluster.LeaderEpoch{}
 		}
 		got[f.Partition] = f
 	}
