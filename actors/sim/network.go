@@ -37,6 +37,9 @@ type Network struct {
 	sent    int
 	flip    int // the answers of which one byte is turned over
 	spoil   int // the answers with records of which one bit is turned
+
+	// Written, if not nil, gets each frame that has left a client: what is told as written without an answer is among them.
+	Written func(frame []byte)
 }
 
 // NewNetwork makes the network of a world. Latencies are drawn between a tenth of a millisecond and two.
@@ -234,6 +237,9 @@ func (l *link) Send(segments [][]byte) {
 		l.unwritten = l.unwritten[1:]
 		frame := slices.Concat(segments...)
 		l.n.w.Note(frame)
+		if l.n.Written != nil {
+			l.n.Written(frame)
+		}
 		l.sink.Flushed()
 		l.up.push(func() {
 			if l.served && !l.up.lost {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -106,7 +107,7 @@ func (p *play) fail(format string, args ...any) {
 
 func (p *play) run(w *sim.World) error {
 	rng := w.Rand()
-	topics := []fake.Topic{{Name: "one", Partitions: p.topics["one"]}, {Name: "five", Partitions: p.topics["five"]}}
+	topics := []fake.Topic{{Name: "one", Partitions: p.topics["one"]}, {Name: "five", Partitions: p.topics["five"]}, {Name: "unanswered"}}
 	releases := []string{"4.3", "4.3", "4.0", "3.9", "2.8", "2.1", "1.1", "0.11"}
 	cfg := fake.Config{Nodes: 3, Topics: topics, Seed: w.Seed(), Release: releases[rng.IntN(len(releases))], SessionTimeout: time.Duration(rng.IntN(9000)) * time.Millisecond}
 	var err error
@@ -154,6 +155,13 @@ func (p *play) run(w *sim.World) error {
 		}
 		p.sending++
 		p.workers.Go(w, "hasty", func() { p.hurry(ctx, client, "hasty", span) })
+	}
+	if rng.IntN(3) == 0 {
+		client, err := dial()
+		if err != nil {
+			return err
+		}
+		p.workers.Go(w, "unanswered", func() { p.unanswered(ctx, client, span) })
 	}
 	if err := p.storm.Blow(ctx, 5+rng.IntN(36), span); err != nil {
 		return err
@@ -287,6 +295,39 @@ func (p *play) hurry(ctx context.Context, client *api.Client, name string, span 
 	closing, cancel := context.WithCancel(ctx)
 	cancel()
 	_ = client.Close(closing) // it tells what it did not wait for
+}
+
+// unanswered sends records with acks=0. They may get lost behind the client, but what is told as written has left it, whatever is closed then.
+func (p *play) unanswered(ctx context.Context, client *api.Client, span time.Duration) {
+	rng := p.w.Rand()
+	producer, err := client.Producer(api.Property("acks", "0"), api.Property("compression.type", "none"))
+	if err != nil {
+		p.fail("unanswered: %w", err)
+		return
+	}
+	var written [][]byte
+	p.n.Written = func(frame []byte) {
+		if bytes.Contains(frame, []byte("unanswered ")) {
+			written = append(written, frame)
+		}
+	}
+	for i := range 5 + rng.IntN(40) {
+		value := fmt.Appendf(nil, "unanswered %d.", i)
+		_ = producer.Send(ctx, &api.Record{Topic: "unanswered", Value: value}, func(_ api.Placed, err error) {
+			if err == nil && !slices.ContainsFunc(written, func(frame []byte) bool { return bytes.Contains(frame, value) }) {
+				p.fail("%s was told as written, and has not left the client", value)
+			}
+		})
+		if rng.IntN(3) == 0 {
+			_ = p.w.Sleep(ctx, time.Duration(rng.Int64N(int64(span/10))))
+		}
+	}
+	if rng.IntN(2) == 0 {
+		_ = producer.Flush(ctx)
+	}
+	closing, cancel := p.w.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	_ = client.Close(closing)
 }
 
 // consume reads its partitions, one way or another, until the producers are done and it has seen the ends of the logs.

@@ -34,11 +34,17 @@ func (c *Cluster) produce(q *call) {
 		}
 		resp.Responses = append(resp.Responses, out)
 	}
-	if req.Acks == 0 {
+	if req.Acks == 0 { // nobody can be told of an error: KafkaApis.handleProduceRequest closes the connection, so that the producer asks who leads
+		q.cut = q.cut || slices.ContainsFunc(resp.Responses, refuses)
 		c.reply(q, nil)
 		return
 	}
 	c.reply(q, resp)
+}
+
+// refuses tells whether an answer has an error.
+func refuses(t msg.ProduceResponseTopicProduceResponse) bool {
+	return slices.ContainsFunc(t.PartitionResponses, func(p msg.ProduceResponsePartitionProduceResponse) bool { return p.ErrorCode != 0 })
 }
 
 func (c *Cluster) producePartition(q *call, t *topic, acks int16, in *msg.ProduceRequestPartitionProduceData, r *msg.ProduceResponsePartitionProduceResponse, resp *msg.ProduceResponse) {

@@ -158,6 +158,20 @@ var producing = []Scenario{
 	}},
 	{"acks=1", func(t *T) { t.acks("1", 1) }},
 	{"acks=0 tells no offset", func(t *T) { t.acks("0", -1) }},
+	{"acks=0: what is flushed is in the topic although the client is closed at once", func(t *T) {
+		c := t.dial()
+		topic := t.topic(c, 1)
+		t.fill(t.producer(c), topic, 0, 1) // it has a leader: nobody would say that it has none
+		other := t.dial(props("acks", "0"))
+		p := t.producer(other)
+		for i := range 500 {
+			t.send(p, &api.Record{Topic: topic, Value: append(fmt.Append(nil, i), make([]byte, 10_000)...)})
+		}
+		t.flush(p)
+		t.ok(p.Close(t.ctx))
+		t.ok(other.Close(t.ctx))
+		equal(t, "records", len(t.read(t.reader(c, parts(topic, 1)), 501)), 501)
+	}},
 	{"without idempotence", func(t *T) {
 		c := t.dial(props("enable.idempotence", "false"))
 		topic := t.topic(c, 1)

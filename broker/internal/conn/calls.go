@@ -24,11 +24,40 @@ func (c *Core) releaseLink(gen uint64, out *Effects) {
 	}
 }
 
+// flushed takes note that the oldest frame has been written. That is all a one-way call waits for.
+func (c *Core) flushed(now time.Time, out *Effects) {
+	m := c.unflushed[0].call
+	c.unflushed = c.unflushed[1:]
+	if m.OneWay && !m.ghost {
+		c.lastUse = now
+		if c.suspect && len(c.flight) == 0 { // it takes what is written, and nothing else is waited for
+			c.suspect, out.Alive = false, true
+		}
+		c.end(now, m, End{Version: m.version, Sent: true}, out)
+	}
+	c.release(m, out)
+}
+
+// unwritten is the oldest one-way call that is not written; nil: there is none.
+func (c *Core) unwritten() *Call {
+	for _, u := range c.unflushed {
+		if u.call.OneWay && !u.call.ghost {
+			return u.call
+		}
+	}
+	return nil
+}
+
 // live is how many calls somebody still waits for.
 func (c *Core) live() int {
 	n := len(c.waiting)
 	for _, f := range c.flight {
 		if !f.ghost {
+			n++
+		}
+	}
+	for _, u := range c.unflushed {
+		if u.call.OneWay && !u.call.ghost {
 			n++
 		}
 	}
@@ -102,11 +131,9 @@ func (c *Core) transmit(now time.Time, m *Call, version int16, out *Effects) {
 	m.id, m.version, m.sent, m.transmitted = id, version, now, true
 	m.late = now.Add(m.Wait + max(c.cfg.LateFloor, 4*c.rtt))
 	c.lastUse = now
-	if m.OneWay {
-		c.end(now, m, End{Version: version, Sent: true}, out)
-		return
+	if !m.OneWay { // a one-way call ends when it is written
+		c.flight = append(c.flight, m)
 	}
-	c.flight = append(c.flight, m)
 }
 
 // received takes an answer. Brokers answer in order, so it must be that of the oldest call.
@@ -161,6 +188,12 @@ func (c *Core) failFlight(now time.Time, err error, out *Effects) {
 			c.end(now, m, End{Err: err, Sent: true}, out)
 		}
 	}
+	for _, u := range c.unflushed { // some of its bytes may have left
+		if m := u.call; m.OneWay && !m.ghost {
+			m.ghost = true
+			c.end(now, m, End{Err: err, Sent: true}, out)
+		}
+	}
 }
 
 // moved ends the calls whose work is elsewhere; their answers, if they come, are thrown away.
@@ -194,11 +227,16 @@ func (c *Core) expireFlight(now time.Time, out *Effects) {
 			}
 		}
 	}
+	m := c.unwritten()
+	if m != nil && !now.Before(m.Deadline) { // whatever is behind it is not written either
+		lost, m.ghost = true, true
+		c.end(now, m, End{Err: ErrTimeout, Sent: true}, out)
+	}
 	if lost { // its answer would be taken for that of the next call
 		c.broken(now, fmt.Errorf("%w to an earlier request", ErrTimeout), out)
 		return
 	}
-	if len(c.flight) > 0 && !c.suspect && !now.Before(c.flight[0].late) {
+	if !c.suspect && (len(c.flight) > 0 && !now.Before(c.flight[0].late) || m != nil && !now.Before(m.late)) {
 		c.suspect = true
 		out.Late = true
 	}

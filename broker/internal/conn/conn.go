@@ -88,7 +88,7 @@ type Call struct {
 	id                   int32
 	version              int16
 	transmitted          bool
-	ghost                bool // it was ended, but its answer may still come
+	ghost                bool // it was ended, but its answer may still come, or that it is written
 }
 
 // End is what became of a call.
@@ -254,14 +254,13 @@ func (c *Core) Step(now time.Time, m Message, out *Effects) {
 		}
 	case *Flushed:
 		if len(c.unflushed) > 0 && c.unflushed[0].gen == m.Gen {
-			c.release(c.unflushed[0].call, out)
-			c.unflushed = c.unflushed[1:]
+			c.flushed(now, out)
 		}
 	case *Broken:
-		c.releaseLink(m.Gen, out)
 		if m.Gen == c.gen && c.state != Idle && c.state != Closed {
 			c.broken(now, m.Err, out)
 		}
+		c.releaseLink(m.Gen, out)
 	case *Moved:
 		c.moved(now, out)
 	case *Close:
@@ -363,7 +362,7 @@ func (c *Core) expire(now time.Time, out *Effects) {
 		}
 	case Ready:
 		c.expireFlight(now, out)
-		if c.state == Ready && len(c.flight) == 0 && len(c.waiting) == 0 && c.cfg.MaxIdle > 0 && now.Sub(c.lastUse) >= c.cfg.MaxIdle {
+		if c.state == Ready && len(c.flight) == 0 && c.live() == 0 && c.cfg.MaxIdle > 0 && now.Sub(c.lastUse) >= c.cfg.MaxIdle {
 			hangUp(out)
 			c.become(Idle)
 			c.gen++
@@ -428,9 +427,15 @@ func (c *Core) Next() time.Time {
 				add(m.late)
 			}
 		}
+		if m := c.unwritten(); m != nil {
+			add(m.Deadline)
+			if !c.suspect {
+				add(m.late)
+			}
+		}
 		if len(c.waiting) > 0 {
 			add(c.holdUntil)
-		} else if len(c.flight) == 0 && c.cfg.MaxIdle > 0 {
+		} else if len(c.flight) == 0 && c.live() == 0 && c.cfg.MaxIdle > 0 {
 			add(c.lastUse.Add(c.cfg.MaxIdle))
 		}
 	}

@@ -107,6 +107,13 @@ func (b *bench) ready(first *Call) protocol.RequestFrame {
 	return b.sent()
 }
 
+// idle brings the connection to Ready with nothing in flight.
+func (b *bench) idle() {
+	b.t.Helper()
+	b.answer(b.ready(b.call()), &msg.MetadataResponse{})
+	b.step(&Flushed{Gen: b.c.gen})
+}
+
 func TestACallOpensTheConnection(t *testing.T) {
 	b := newBench(t, nil)
 	b.state(Idle)
@@ -479,10 +486,10 @@ func TestAOneWayCallIsWrittenBeforeTheClose(t *testing.T) {
 	f := b.sent()
 	b.step(&Flushed{Gen: b.c.gen})
 	b.step(&Close{Deadline: b.now.Add(time.Minute)})
-	if out := b.answer(f, versions(9)); len(out.Send) != 1 || len(out.Ends) != 1 || out.CloseLink {
+	if out := b.answer(f, versions(9)); len(out.Send) != 1 || out.CloseLink {
 		t.Fatalf("%+v", out)
 	}
-	if out := b.step(&Flushed{Gen: b.c.gen}); !out.CloseLink || !out.Finished {
+	if out := b.step(&Flushed{Gen: b.c.gen}); len(out.Ends) != 1 || !out.CloseLink || !out.Finished {
 		t.Fatalf("%+v", out)
 	}
 }
@@ -508,12 +515,63 @@ func TestARequestThatTheVersionCannotCarryIsUnsupported(t *testing.T) {
 	}
 }
 
-func TestOneWayCallsEndWhenTheyAreSent(t *testing.T) {
+// What is told as written without an answer was lost when the connection was closed behind it: it had only been handed to the link.
+func TestOneWayCallsEndWhenTheyAreWritten(t *testing.T) {
 	b := newBench(t, nil)
-	b.ready(b.call())
-	out := b.step(b.call(func(m *Call) { m.OneWay = true }))
-	if len(out.Ends) != 1 || out.Ends[0].Err != nil || !out.Ends[0].Sent || len(out.Send) != 1 {
+	b.idle()
+	if out := b.step(b.call(func(m *Call) { m.OneWay = true })); len(out.Ends) != 0 || len(out.Send) != 1 {
+		t.Fatalf("told before it is written: %+v", out)
+	}
+	if out := b.step(&Close{Deadline: b.now.Add(time.Minute)}); out.CloseLink {
+		t.Fatal("the link is closed before it has written what it was given")
+	}
+	out := b.step(&Flushed{Gen: b.c.gen})
+	if len(out.Ends) != 1 || out.Ends[0].Err != nil || !out.Ends[0].Sent || len(out.Released) != 1 || !out.CloseLink {
 		t.Fatalf("%+v", out)
+	}
+}
+
+func TestOneWayCallsThatMayNotBeWrittenFail(t *testing.T) {
+	for name, end := range map[string]func(b *bench) Message{
+		"the link breaks":               func(b *bench) Message { return &Broken{Gen: b.c.gen, Err: errors.New("reset")} },
+		"nobody waits any longer":       func(b *bench) Message { return &Close{Deadline: b.now} },
+		"another answer makes no sense": func(b *bench) Message { return &Received{Gen: b.c.gen, Frame: []byte{1}} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, nil)
+			b.idle()
+			b.step(b.call(func(m *Call) { m.OneWay = true }))
+			gen := b.c.gen
+			out := b.step(end(b))
+			if len(out.Ends) != 1 || out.Ends[0].Err == nil || !out.Ends[0].Sent {
+				t.Fatalf("%+v", out)
+			}
+			b.step(&Flushed{Gen: gen}) // it has been, after all
+			b.step(&Broken{Gen: gen})
+			if n := len(b.out.Ends); n != 0 {
+				t.Fatal("told twice")
+			}
+		})
+	}
+}
+
+// A broker that takes nothing any more was never found out by who asks for no answers.
+func TestAOneWayCallHasADeadline(t *testing.T) {
+	b := newBench(t, nil)
+	b.idle()
+	b.step(b.call(func(m *Call) { m.OneWay = true }))
+	begun := b.now
+	late := false
+	for !b.out.CloseLink {
+		next := b.c.Next()
+		if !next.After(b.now) {
+			t.Fatalf("nothing is waited for after %s", b.now.Sub(begun))
+		}
+		b.later(next.Sub(b.now))
+		late = late || b.out.Late
+	}
+	if took := b.now.Sub(begun); took != 30*time.Second || !late || len(b.out.Ends) != 1 || !errors.Is(b.out.Ends[0].Err, ErrTimeout) || !b.out.Ends[0].Sent {
+		t.Fatalf("after %s, suspect %v: %+v", took, late, b.out.Ends)
 	}
 }
 

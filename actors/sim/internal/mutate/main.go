@@ -116,6 +116,8 @@ var mutations = []mutation{
 		"p.state == Validating && p.lastEpoch < 0 && !p.asked", "false"},
 	{"what may still come to a broker begun anew", "sender/internal/drain/answer.go",
 		"return p.seq.renew && b.Maybe && b.Numbered", "return false && b.Numbered"},
+	{"told as written when it is handed over", "broker/internal/conn/calls.go",
+		"\tif !m.OneWay { // a one-way call ends when it is written\n", "\tif m.OneWay {\n\t\tm.ghost = true\n\t\tc.end(now, m, End{Version: version, Sent: true}, out)\n\t} else {\n"},
 	{"reset to the wrong end", "fetcher/internal/plan/reset.go",
 		"case c.cfg.Policy == ResetEarliest:\n\t\treturn earliest", "case c.cfg.Policy == ResetEarliest:\n\t\treturn latest"},
 }
