@@ -157,7 +157,7 @@ func (c *climb) call(ctx context.Context, req protocol.Request, version int16, r
 	if err != nil {
 		return err
 	}
-	c.link.Consumed(len(answer) + protocol.SizeLen)
+	c.link.Consumed(len(answer))
 	if id, err := protocol.CorrelationID(answer); err != nil || id != c.id {
 		return errors.Join(protocol.ErrCorrelation, err)
 	}
@@ -181,6 +181,7 @@ func (c *climb) versions() bool {
 		if resp.ErrorCode != 0 {
 			return "", protocol.Code(resp.ErrorCode)
 		}
+		c.link.Raise()
 		c.spoken = protocol.RangesOf(&resp)
 		if _, ok := protocol.Negotiate(msg.MetadataAPI, c.spoken); !ok {
 			return "", fmt.Errorf("%w: Metadata is not among its %d APIs", ErrUnsupported, len(resp.ApiKeys))

@@ -55,6 +55,9 @@ func (k *connection) perform(h *role.Handle, out *conn.Effects) {
 	if out.Dial != "" {
 		k.link = w.Network().Dial(out.Dial, k.peer.Host, &sink{k.self, out.Gen})
 	}
+	if out.Raise {
+		k.link.Raise()
+	}
 	for _, segments := range out.Send {
 		k.link.Send(segments)
 	}

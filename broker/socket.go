@@ -9,6 +9,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/kactor-go/kactor/actors/role"
@@ -78,9 +79,15 @@ func (n *network) unresolved(host string, err error) ([]string, error) {
 
 func (n *network) Dial(address, host string, sink role.Sink) role.Link {
 	ctx, cancel := context.WithCancel(context.Background())
+	l := n.link(sink, cancel)
+	go l.run(ctx, address, host)
+	return l
+}
+
+func (n *network) link(sink role.Sink, cancel context.CancelFunc) *link {
 	l := &link{net: n, sink: sink, cancel: cancel}
 	l.cond.L = &l.mu
-	go l.run(ctx, address, host)
+	l.limit.Store(protocol.MaxFrameBeforeReady)
 	return l
 }
 
@@ -89,6 +96,8 @@ type link struct {
 	net    *network
 	sink   role.Sink
 	cancel context.CancelFunc
+
+	limit atomic.Int64 // of the next frame
 
 	mu      sync.Mutex
 	cond    sync.Cond
@@ -221,6 +230,9 @@ func join(dst []byte, segments [][]byte) ([]byte, bool) {
 	return dst, true
 }
 
+// Raise implements role.Link. What the peer says next, it says to what is sent after this.
+func (l *link) Raise() { l.limit.Store(int64(l.net.cfg.MaxFrame)) }
+
 // Consumed gives bytes back to the read budget.
 func (l *link) Consumed(n int) {
 	l.mu.Lock()
@@ -265,22 +277,18 @@ func (l *link) write(conn net.Conn) {
 // read hands over frame after frame until the connection ends.
 func (l *link) read(conn net.Conn) error {
 	r := bufio.NewReaderSize(conn, 64<<10)
-	limit := protocol.MaxFrameBeforeReady
-	for first := true; ; first = false {
+	for {
 		var prefix [protocol.SizeLen]byte
 		if _, err := io.ReadFull(r, prefix[:]); err != nil {
 			return err
 		}
-		n, err := protocol.FrameSize(prefix, limit)
+		n, err := protocol.FrameSize(prefix, int(l.limit.Load()))
 		if err != nil {
 			return err
 		}
 		frame, err := l.net.frames.read(r, n)
 		if err != nil {
 			return err
-		}
-		if first { // the answer to ApiVersions
-			limit = l.net.cfg.MaxFrame
 		}
 		if !l.admit(n) {
 			return errLinkClosed

@@ -95,9 +95,12 @@ func TestHostileFramesEndTheConnection(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dial, far := pipe(NetworkConfig{MaxFrame: 5000})
-			_, e := dial()
+			l, e := dial()
 			conn := <-far
 			e.expect(t, "opened")
+			if !strings.Contains(name, "before") {
+				l.Raise()
+			}
 			go func() {
 				_, _ = io.Copy(conn, bytes.NewReader(b))
 				conn.Close()
@@ -109,6 +112,32 @@ func TestHostileFramesEndTheConnection(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestLargeFramesAreReadWhenTheLimitIsRaised: not by themselves after some small ones.
+func TestLargeFramesAreReadWhenTheLimitIsRaised(t *testing.T) {
+	dial, far := pipe(NetworkConfig{})
+	l, e := dial()
+	conn := <-far
+	e.expect(t, "opened")
+	go func() {
+		_, _ = conn.Write(append(framed(10), framed(protocol.MaxFrameBeforeReady)...))
+	}()
+	e.expect(t, "received 10", fmt.Sprint("received ", protocol.MaxFrameBeforeReady))
+	l.Raise()
+	go func() { _, _ = conn.Write(framed(protocol.MaxFrameBeforeReady + 1)) }()
+	e.expect(t, fmt.Sprint("received ", protocol.MaxFrameBeforeReady+1))
+	l.Close()
+	e.expect(t, "broken")
+
+	dial, far = pipe(NetworkConfig{})
+	_, e = dial()
+	conn = <-far
+	e.expect(t, "opened")
+	go func() {
+		_, _ = conn.Write(append(framed(10), framed(protocol.MaxFrameBeforeReady+1)...))
+	}()
+	e.expect(t, "received 10", "broken: frame size out of bounds")
 }
 
 func TestTheReadBudgetIsKept(t *testing.T) {
@@ -167,8 +196,8 @@ func FuzzLink(f *testing.F) {
 	f.Add(append(framed(3), 0x7f, 0xff, 0xff, 0xff, 9), uint16(2))
 	f.Fuzz(func(t *testing.T, stream []byte, split uint16) {
 		n := NewNetwork(NetworkConfig{MaxFrame: 8 << 20}).(*network)
-		l := &link{net: n, sink: make(events, 1+len(stream)/4)}
-		l.cond.L = &l.mu
+		l := n.link(make(events, 1+len(stream)/4), nil)
+		l.Raise()
 		near, far := net.Pipe()
 		defer near.Close()
 		go func() {

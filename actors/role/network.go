@@ -29,6 +29,9 @@ type Sink interface {
 type Link interface {
 	// Send writes one frame given as segments, size prefix included. The segments stay untouched until Flushed or Broken.
 	Send(segments [][]byte)
+	// Raise lets frames be as large as the network is configured for; before it none is read that is larger than protocol.MaxFrameBeforeReady,
+	// so that a peer which does not speak Kafka's protocol cannot make its client allocate.
+	Raise()
 	// Consumed gives n bytes of received frames back to the read budget; while the budget is used up nothing is read.
 	Consumed(n int)
 	// Close ends the connection.

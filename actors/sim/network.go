@@ -220,6 +220,8 @@ type link struct {
 	served bool // the cluster knows it
 	over   bool // the client was told of its end
 	full   bool // the kernel takes nothing
+	raised bool // large frames are taken
+	unread int  // bytes handed over that were not consumed
 
 	write, up, down pipe
 	unwritten       []*unwritten
@@ -280,8 +282,15 @@ func (n *Network) Free(frame []byte) {
 	}
 }
 
-// Consumed implements role.Link.
-func (l *link) Consumed(int) {}
+// Raise implements role.Link.
+func (l *link) Raise() { l.raised = true }
+
+// Consumed implements role.Link. Who gives back more than came on the connection would read without bounds.
+func (l *link) Consumed(n int) {
+	if l.unread -= n; l.unread < 0 {
+		l.n.w.Report(errors.New("more was consumed than was received"))
+	}
+}
 
 // Close implements role.Link. What was written is still under way to the broker, and the end of the connection behind it.
 func (l *link) Close() {
@@ -309,8 +318,15 @@ func (l *link) leave() {
 	}
 }
 
+// firstFrame is how large a frame may be until Raise. It is small, as frames are here.
+const firstFrame = 1000
+
 func (l *link) receive(frame []byte) {
 	if l.down.lost || l.over {
+		return
+	}
+	if !l.raised && len(frame) > firstFrame {
+		l.breaks(fmt.Errorf("%w: %d bytes", protocol.ErrFrameSize, len(frame)))
 		return
 	}
 	frame = slices.Clone(frame[protocol.SizeLen:])
@@ -328,6 +344,7 @@ func (l *link) receive(frame []byte) {
 		}
 	}
 	l.n.w.Note(frame)
+	l.unread += len(frame)
 	l.sink.Received(frame)
 }
 

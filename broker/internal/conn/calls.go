@@ -52,7 +52,7 @@ func (c *Core) unwritten() *Call {
 func (c *Core) live() int {
 	n := len(c.waiting)
 	for _, f := range c.flight {
-		if !f.ghost {
+		if !f.ghost && f.then == nil {
 			n++
 		}
 	}
@@ -74,12 +74,25 @@ func (c *Core) call(now time.Time, m *Call, out *Effects) {
 	c.waiting = append(c.waiting, m)
 }
 
+// ask sends a call of the connection's own, and closes the gate until then has its answer. It goes before all that wait, whatever the window says.
+func (c *Core) ask(now time.Time, req protocol.Request, version int16, deadline time.Time, then func(*Core, time.Time, []byte, *Effects), out *Effects) {
+	m := &Call{Req: req, Deadline: deadline, accepted: now, then: then}
+	if err := c.transmit(now, m, version, out); err != nil {
+		c.broken(now, err, out)
+		return
+	}
+	c.own = m
+}
+
+// open tells whether the gate is: whether what others ask may be sent.
+func (c *Core) open() bool { return c.state == Ready && c.own == nil }
+
 // send moves calls from waiting into flight.
 func (c *Core) send(now time.Time, out *Effects) {
 	if !now.Before(c.holdUntil) {
 		c.holdUntil = time.Time{}
 	}
-	for len(c.waiting) > 0 && len(c.flight) < c.cfg.Window && !now.Before(c.holdUntil) && c.state == Ready {
+	for len(c.waiting) > 0 && len(c.flight) < c.cfg.Window && !now.Before(c.holdUntil) && c.open() {
 		m := c.waiting[0]
 		c.waiting[0] = nil
 		c.waiting = c.waiting[1:]
@@ -87,11 +100,12 @@ func (c *Core) send(now time.Time, out *Effects) {
 		if err == nil && m.Fit != nil {
 			err = m.Fit(version, m.Req)
 		}
+		if err == nil {
+			err = c.transmit(now, m, version, out)
+		}
 		if err != nil {
 			c.end(now, m, End{Err: err}, out)
-			continue
 		}
-		c.transmit(now, m, version, out)
 	}
 }
 
@@ -115,7 +129,7 @@ func (c *Core) version(m *Call) (int16, error) {
 }
 
 // transmit encodes a call and puts it into flight. Records fields are not copied.
-func (c *Core) transmit(now time.Time, m *Call, version int16, out *Effects) {
+func (c *Core) transmit(now time.Time, m *Call, version int16, out *Effects) error {
 	id := c.nextID
 	c.nextID = (c.nextID + 1) & 0x7fffffff
 	_, segments, err := protocol.AppendRequestSpliced(nil, m.Req, version, id, c.cfg.ClientID, nil)
@@ -123,8 +137,7 @@ func (c *Core) transmit(now time.Time, m *Call, version int16, out *Effects) {
 		err = fmt.Errorf("%w: %w", ErrUnsupported, err)
 	}
 	if err != nil {
-		c.end(now, m, End{Err: err}, out)
-		return
+		return err
 	}
 	out.Send = append(out.Send, segments)
 	c.unflushed = append(c.unflushed, unflushed{c.gen, m})
@@ -134,6 +147,7 @@ func (c *Core) transmit(now time.Time, m *Call, version int16, out *Effects) {
 	if !m.OneWay { // a one-way call ends when it is written
 		c.flight = append(c.flight, m)
 	}
+	return nil
 }
 
 // received takes an answer. Brokers answer in order, so it must be that of the oldest call.
@@ -158,13 +172,17 @@ func (c *Core) received(now time.Time, frame []byte, out *Effects) {
 		}
 		c.rtt += (took - c.rtt) / 8
 	}
-	if c.state == Negotiating {
-		c.negotiated(now, frame, out)
-		return
+	switch {
+	case m.then != nil:
+		c.own = nil
+		m.then(c, now, frame, out)
+	case !m.ghost:
+		c.answered(now, m, frame, out)
 	}
-	if m.ghost {
-		return
-	}
+}
+
+// answered gives a call its answer.
+func (c *Core) answered(now time.Time, m *Call, frame []byte, out *Effects) {
 	resp := m.Req.NewResponse()
 	if err := protocol.ReadResponse(resp, frame, m.version); err != nil {
 		c.end(now, m, End{Err: err, Sent: true}, out)
@@ -182,7 +200,7 @@ func (c *Core) received(now time.Time, frame []byte, out *Effects) {
 
 func (c *Core) failFlight(now time.Time, err error, out *Effects) {
 	flight := c.flight
-	c.flight = nil
+	c.flight, c.own = nil, nil
 	for _, m := range flight {
 		if !m.ghost {
 			c.end(now, m, End{Err: err, Sent: true}, out)

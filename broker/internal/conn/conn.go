@@ -6,7 +6,10 @@
 //
 // It owns: the addresses of the broker, negotiated versions, correlation ids, the window, deadlines, throttling, the idle clock, and
 // whether a call that failed may have been seen. It does not repeat calls, and it does not know about metadata.
-// setup.go: how it comes about; calls.go: what is asked on it. Tests: conn_test.go has a table for every rule.
+//
+// What it has to ask itself before others may, as for the versions, are calls of its own: they are answered like all others, each by what is to be done then. While one is under way the gate is closed: the
+// calls of others wait, before Ready and, should the connection have to ask something in between, in Ready.
+// setup.go: how it comes about; calls.go: what is asked on it; message.go: what it takes and gives. Tests: conn_test.go has a table for every rule.
 package conn
 
 import (
@@ -46,15 +49,6 @@ var legal = [...][]State{
 	Closed:      {},
 }
 
-// Reasons why calls end; the owner of the package gives them names users see.
-var (
-	ErrTimeout     = errors.New("no answer in time")
-	ErrMoved       = errors.New("broker is suspect and its partitions have moved")
-	ErrUnsupported = errors.New("the broker does not support this request")
-	ErrClosed      = errors.New("client closed")
-	ErrGone        = errors.New("the broker has left the cluster")
-)
-
 // Config of a connection.
 type Config struct {
 	Host         string
@@ -71,117 +65,12 @@ type Config struct {
 	Rand     *rand.Rand
 }
 
-// Call is a request to be sent.
-type Call struct {
-	Req        protocol.Request
-	MinVersion int16
-	MaxVersion int16 // zero: no cap; -1: version 0
-	Deadline   time.Time
-	Wait       time.Duration
-	OneWay     bool
-	Fit        func(version int16, req protocol.Request) error
-	// Moved tells whether the work of the call has moved elsewhere; nil: it cannot be moved.
-	Moved func() bool
-	Owner any
-
-	accepted, sent, late time.Time
-	id                   int32
-	version              int16
-	transmitted          bool
-	ghost                bool // it was ended, but its answer may still come, or that it is written
-}
-
-// End is what became of a call.
-type End struct {
-	Call    *Call
-	Resp    protocol.Response
-	Version int16
-	Frame   []byte
-	Err     error
-	Sent    bool
-	Phase   string
-	Elapsed time.Duration
-}
-
-// Effects of a step, to be performed in this order.
-type Effects struct {
-	CloseLink bool   // end the link, if there is one; its later events carry an old Gen
-	Resolve   bool   // look Host up and answer with Resolved
-	Dial      string // open a link to "ip:port" and answer with Opened or Broken, of generation Gen
-	Gen       uint64
-	Send      [][][]byte // frames in segments
-	Released  []*Call    // calls whose bytes nobody reads any more
-	Consumed  int        // bytes of received frames that are done with
-	Ends      []End
-	Up        bool   // the versions are known and the connection is ready
-	Down      error  // the connection failed, or could not be made
-	DownPhase string // what was being done; empty: nothing was
-	Late      bool   // an answer is late, or a connection: the broker is suspect
-	Alive     bool   // an answer came
-	Throttle  time.Duration
-	Finished  bool // closed, and nothing is left
-	Left      bool // Bye was taken: the actor may be stopped
-}
-
-// Reset empties the effects for the next step.
-func (e *Effects) Reset() {
-	clear(e.Send)
-	clear(e.Ends)
-	clear(e.Released)
-	*e = Effects{Send: e.Send[:0], Ends: e.Ends[:0], Released: e.Released[:0], Gen: e.Gen}
-}
-
-// Messages of the connection.
-type (
-	// Message is what a connection takes.
-	Message interface{ conn() }
-	// Resolved answers Resolve.
-	Resolved struct {
-		Gen   uint64
-		Addrs []string
-		Err   error
-	}
-	// Opened says that the link is open.
-	Opened struct{ Gen uint64 }
-	// Received is one frame without its size.
-	Received struct {
-		Gen   uint64
-		Frame []byte
-	}
-	// Flushed says that the oldest frame that was sent has been written.
-	Flushed struct{ Gen uint64 }
-	// Broken says that the link is gone. It comes once for every link, also for one that was closed.
-	Broken struct {
-		Gen uint64
-		Err error
-	}
-	// Moved asks each call whether its work has moved. Cluster -> connection.
-	Moved struct{}
-	// Close ends the connection: calls in flight are waited for until Deadline, and end with Why then; nil: ErrClosed.
-	Close struct {
-		Deadline time.Time
-		Why      error
-	}
-	// Bye says that nothing comes any more from who sends it. Cluster -> connection; once, after Finished or a failure.
-	Bye struct{}
-)
-
-func (*Call) conn()     {}
-func (*Resolved) conn() {}
-func (*Opened) conn()   {}
-func (*Received) conn() {}
-func (*Flushed) conn()  {}
-func (*Broken) conn()   {}
-func (*Moved) conn()    {}
-func (*Close) conn()    {}
-func (*Bye) conn()      {}
-
 // Core is the state of one connection.
 type Core struct {
-	cfg   Config
-	state State
-	gen   uint64
-	ask   int16 // ApiVersions version being tried
+	cfg    Config
+	state  State
+	gen    uint64
+	asking int16 // the version of ApiVersions that is being tried
 
 	addrs    []string
 	next     int // which address comes next
@@ -194,6 +83,7 @@ type Core struct {
 	versions  protocol.Ranges
 	waiting   []*Call
 	flight    []*Call // in the order they were sent
+	own       *Call   // in flight, and the connection's own: the gate is closed
 	unflushed []unflushed
 	nextID    int32
 	rtt       time.Duration
@@ -248,8 +138,8 @@ func (c *Core) Step(now time.Time, m Message, out *Effects) {
 			c.opened(now, out)
 		}
 	case *Received:
-		out.Consumed += len(m.Frame)
 		if m.Gen == c.gen && (c.state == Ready || c.state == Negotiating) {
+			out.Consumed += len(m.Frame)
 			c.received(now, m.Frame, out)
 		}
 	case *Flushed:
@@ -317,7 +207,7 @@ func (c *Core) closeIf(now time.Time, out *Effects) {
 
 // hangUp closes the link. What was to be sent on it by the same step is not sent, and one that was to be opened by it is not: the step may have taken long, or come late.
 func hangUp(out *Effects) {
-	out.CloseLink, out.Dial = true, ""
+	out.CloseLink, out.Dial, out.Raise = true, "", false
 	clear(out.Send)
 	out.Send = out.Send[:0]
 }
@@ -333,10 +223,7 @@ func (c *Core) broken(now time.Time, err error, out *Effects) {
 			return
 		}
 		c.failSetup(now, err, out)
-	case Negotiating:
-		c.flight = nil
-		c.failSetup(now, err, out)
-	case Resolving:
+	case Resolving, Negotiating:
 		c.failSetup(now, err, out)
 	case Ready:
 		c.become(Idle)
@@ -344,7 +231,7 @@ func (c *Core) broken(now time.Time, err error, out *Effects) {
 		c.failures++
 		c.retryAt = now.Add(c.backoff())
 		out.Down = err
-		if len(c.flight) > 0 { // else its time may just be over, for the broker
+		if len(c.flight) > 0 || errors.Is(err, protocol.ErrCorrelation) { // else its time may just be over, for the broker
 			out.DownPhase = Ready.String()
 		}
 		c.failFlight(now, err, out)

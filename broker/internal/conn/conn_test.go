@@ -635,3 +635,89 @@ func TestNoLinkIsOpenedThatIsToBeClosed(t *testing.T) {
 	}
 	b.state(Closed)
 }
+
+// TestACallOfItsOwnClosesTheGate asks something in between, as for new credentials: what others ask waits for the answer to that, what is under way is answered, and the connection goes on.
+func TestACallOfItsOwnClosesTheGate(t *testing.T) {
+	b := newBench(t, func(c *Config) { c.Window = 1 })
+	first := b.ready(b.call())
+	var got []byte
+	b.out = Effects{}
+	b.c.ask(b.now, &msg.MetadataRequest{AllowAutoTopicCreation: true}, 9, b.now.Add(time.Second), func(_ *Core, _ time.Time, frame []byte, _ *Effects) { got = frame }, &b.out)
+	own := b.sent() // the window is full with the first: that does not hold it up
+	b.step(b.call())
+	if out := b.answer(first, &msg.MetadataResponse{}); len(out.Ends) != 1 || out.Ends[0].Err != nil || len(out.Send) != 0 {
+		t.Fatalf("the answer to what was asked before: %+v", out)
+	}
+	if out := b.answer(own, &msg.MetadataResponse{}); got == nil || len(out.Ends) != 0 || len(out.Send) != 1 {
+		t.Fatalf("the answer to its own: %+v", out)
+	}
+}
+
+// TestAPeerMayNotSayMuchBeforeItIsKnown: the limit of frames rises with the versions, and before anything of others is sent.
+func TestAPeerMayNotSayMuchBeforeItIsKnown(t *testing.T) {
+	b := newBench(t, nil)
+	b.step(b.call())
+	b.step(&Resolved{Gen: b.c.gen, Addrs: []string{"10.0.0.1"}})
+	if out := b.step(&Opened{Gen: b.c.gen}); out.Raise {
+		t.Fatal("the limit rises when it is open")
+	}
+	if out := b.answer(b.sent(), versions(9)); !out.Raise || len(out.Send) != 1 {
+		t.Fatalf("%+v", out)
+	}
+}
+
+// TestNobodyWaitsForItsOwnCalls closes a connection that has asked for the versions, and whose callers are gone.
+func TestNobodyWaitsForItsOwnCalls(t *testing.T) {
+	b := newBench(t, nil)
+	b.step(b.call(func(m *Call) { m.Deadline = b.now.Add(time.Second) }))
+	b.step(&Resolved{Gen: b.c.gen, Addrs: []string{"10.0.0.1"}})
+	b.step(&Opened{Gen: b.c.gen})
+	b.step(&Flushed{Gen: b.c.gen})
+	b.later(time.Second)
+	if out := b.step(&Close{Deadline: b.now.Add(time.Minute)}); !out.Finished || !out.CloseLink {
+		t.Fatalf("%+v", out)
+	}
+}
+
+// TestWhatALinkThatIsGoneHadReceivedIsNotGivenBackToTheNext: it would read more than its budget.
+func TestWhatALinkThatIsGoneHadReceivedIsNotGivenBackToTheNext(t *testing.T) {
+	b := newBench(t, nil)
+	f := b.ready(b.call())
+	old := b.c.gen
+	b.step(&Broken{Gen: old, Err: io.EOF})
+	b.later(time.Second)
+	b.step(b.call())
+	b.step(&Resolved{Gen: b.c.gen, Addrs: []string{"10.0.0.1"}})
+	frame, err := protocol.AppendResponse(nil, &msg.MetadataResponse{}, f.Version, f.Header.CorrelationID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out := b.step(&Received{Gen: old, Frame: frame[protocol.SizeLen:]}); out.Consumed != 0 {
+		t.Fatalf("%d bytes are given back", out.Consumed)
+	}
+}
+
+// TestWhatNobodyHasAskedForCostsTheConnection has a peer that speaks first, in frames, to a client that does not ask for versions, and to one that has its answer.
+func TestWhatNobodyHasAskedForCostsTheConnection(t *testing.T) {
+	old, err := protocol.Release("0.9.0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, versions := range []protocol.Ranges{{}, old} {
+		b := newBench(t, func(c *Config) { c.Versions = versions })
+		if versions.Known() {
+			b.step(b.call(func(m *Call) {
+				m.Fit = func(int16, protocol.Request) error { return errors.New("not with that version") }
+			}))
+			b.step(&Resolved{Gen: b.c.gen, Addrs: []string{"10.0.0.1"}})
+			b.step(&Opened{Gen: b.c.gen})
+		} else {
+			b.answer(b.ready(b.call()), &msg.MetadataResponse{})
+		}
+		b.state(Ready)
+		out := b.step(&Received{Gen: b.c.gen, Frame: make([]byte, 8)})
+		if !out.CloseLink || !errors.Is(out.Down, protocol.ErrCorrelation) || out.DownPhase != "request" {
+			t.Errorf("told %v, at %q", out.Down, out.DownPhase)
+		}
+	}
+}

@@ -33,7 +33,7 @@ func FuzzConnection(f *testing.F) {
 		}
 		versions := func() []byte { // the answer to what was asked for first
 			resp := &msg.ApiVersionsResponse{ApiKeys: []msg.ApiVersionsResponseApiVersion{{ApiKey: msg.MetadataAPI, MaxVersion: 12}, {ApiKey: msg.ApiVersionsAPI, MaxVersion: 4}}}
-			frame, err := protocol.AppendResponse(nil, resp, b.c.ask, b.c.nextID-1)
+			frame, err := protocol.AppendResponse(nil, resp, b.c.asking, b.c.nextID-1)
 			if err != nil {
 				t.Fatal(err)
 			}

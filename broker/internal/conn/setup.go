@@ -55,34 +55,30 @@ func (c *Core) opened(now time.Time, out *Effects) {
 const software, softwareVersion = "kactor", "0.1.0"
 
 func (c *Core) askVersions(now time.Time, version int16, out *Effects) {
-	c.ask = version
+	c.asking = version
 	m := protocol.NewRequest(msg.ApiVersionsAPI).(*msg.ApiVersionsRequest)
 	m.ClientSoftwareName, m.ClientSoftwareVersion = software, softwareVersion
-	call := &Call{Req: m, MaxVersion: version, Deadline: c.setupBy, accepted: now}
-	if version == 0 {
-		call.MaxVersion = -1
-	}
-	c.transmit(now, call, version, out)
+	c.ask(now, m, version, c.setupBy, (*Core).negotiated, out)
 }
 
 func (c *Core) ready(now time.Time, out *Effects) {
 	c.become(Ready)
 	c.failures, c.lastErr, c.retryAt, c.suspect = 0, nil, time.Time{}, false
 	c.lastUse = now
-	out.Up = true
+	out.Up, out.Raise = true, true
 }
 
 // negotiated reads the answer to ApiVersions. A broker that does not know the version asked for answers in version 0 with an error, and
 // from 2.4 on says which it knows (KIP-511).
 func (c *Core) negotiated(now time.Time, frame []byte, out *Effects) {
 	var m msg.ApiVersionsResponse
-	err := protocol.ReadResponse(&m, frame, c.ask)
+	err := protocol.ReadResponse(&m, frame, c.asking)
 	if err != nil || protocol.Code(m.ErrorCode) == protocol.UnsupportedVersion {
 		m = msg.ApiVersionsResponse{}
-		if err0 := protocol.ReadResponse(&m, frame, 0); err0 == nil && protocol.Code(m.ErrorCode) == protocol.UnsupportedVersion && c.ask > 0 {
+		if err0 := protocol.ReadResponse(&m, frame, 0); err0 == nil && protocol.Code(m.ErrorCode) == protocol.UnsupportedVersion && c.asking > 0 {
 			version := int16(0)
 			if r, ok := protocol.RangesOf(&m).Get(msg.ApiVersionsAPI); ok {
-				version = min(r.Max, c.ask-1)
+				version = min(r.Max, c.asking-1)
 			}
 			c.askVersions(now, version, out)
 			return
@@ -107,6 +103,7 @@ func (c *Core) failSetup(now time.Time, err error, out *Effects) {
 	c.gen++
 	c.failures++
 	c.lastErr = err
+	c.failFlight(now, err, out)
 	c.retryAt = now.Add(c.backoff())
 	waiting := c.waiting
 	c.waiting = nil

@@ -1,0 +1,125 @@
+package conn
+
+import (
+	"errors"
+	"time"
+
+	"github.com/kactor-go/kactor/protocol"
+)
+
+// Reasons why calls end; the owner of the package gives them names users see.
+var (
+	ErrTimeout     = errors.New("no answer in time")
+	ErrMoved       = errors.New("broker is suspect and its partitions have moved")
+	ErrUnsupported = errors.New("the broker does not support this request")
+	ErrClosed      = errors.New("client closed")
+	ErrGone        = errors.New("the broker has left the cluster")
+)
+
+// Call is a request to be sent.
+type Call struct {
+	Req        protocol.Request
+	MinVersion int16
+	MaxVersion int16 // zero: no cap; -1: version 0
+	Deadline   time.Time
+	Wait       time.Duration
+	OneWay     bool
+	Fit        func(version int16, req protocol.Request) error
+	// Moved tells whether the work of the call has moved elsewhere; nil: it cannot be moved.
+	Moved func() bool
+	Owner any
+
+	accepted, sent, late time.Time
+	id                   int32
+	version              int16
+	transmitted          bool
+	ghost                bool // it was ended, but its answer may still come, or that it is written
+	// then takes the answer to a call of the connection's own, as it came; nil: the call is somebody's.
+	then func(c *Core, now time.Time, frame []byte, out *Effects)
+}
+
+// End is what became of a call.
+type End struct {
+	Call    *Call
+	Resp    protocol.Response
+	Version int16
+	Frame   []byte
+	Err     error
+	Sent    bool
+	Phase   string
+	Elapsed time.Duration
+}
+
+// Effects of a step, to be performed in this order.
+type Effects struct {
+	CloseLink bool   // end the link, if there is one; its later events carry an old Gen
+	Resolve   bool   // look Host up and answer with Resolved
+	Dial      string // open a link to "ip:port" and answer with Opened or Broken, of generation Gen
+	Gen       uint64
+	Raise     bool       // the peer speaks Kafka's protocol, as whom it should: its frames may be as large as is configured
+	Send      [][][]byte // frames in segments
+	Released  []*Call    // calls whose bytes nobody reads any more
+	Consumed  int        // bytes of frames received on the present link that are done with
+	Ends      []End
+	Up        bool   // the versions are known and the connection is ready
+	Down      error  // the connection failed, or could not be made
+	DownPhase string // what was being done; empty: nothing was
+	Late      bool   // an answer is late, or a connection: the broker is suspect
+	Alive     bool   // an answer came
+	Throttle  time.Duration
+	Finished  bool // closed, and nothing is left
+	Left      bool // Bye was taken: the actor may be stopped
+}
+
+// Reset empties the effects for the next step.
+func (e *Effects) Reset() {
+	clear(e.Send)
+	clear(e.Ends)
+	clear(e.Released)
+	*e = Effects{Send: e.Send[:0], Ends: e.Ends[:0], Released: e.Released[:0], Gen: e.Gen}
+}
+
+// Messages of the connection.
+type (
+	// Message is what a connection takes.
+	Message interface{ conn() }
+	// Resolved answers Resolve.
+	Resolved struct {
+		Gen   uint64
+		Addrs []string
+		Err   error
+	}
+	// Opened says that the link is open.
+	Opened struct{ Gen uint64 }
+	// Received is one frame without its size.
+	Received struct {
+		Gen   uint64
+		Frame []byte
+	}
+	// Flushed says that the oldest frame that was sent has been written.
+	Flushed struct{ Gen uint64 }
+	// Broken says that the link is gone. It comes once for every link, also for one that was closed.
+	Broken struct {
+		Gen uint64
+		Err error
+	}
+	// Moved asks each call whether its work has moved. Cluster -> connection.
+	Moved struct{}
+	// Close ends the connection: calls in flight are waited for until Deadline, and end with Why then; nil: ErrClosed.
+	Close struct {
+		Deadline time.Time
+		Why      error
+	}
+	// Bye says that nothing comes any more from who sends it. Cluster -> connection; once, after Finished or a failure.
+	Bye struct{}
+)
+
+func (*Call) conn()     {}
+func (*Resolved) conn() {}
+func (*Opened) conn()   {}
+func (*Received) conn() {}
+func (*Flushed) conn()  {}
+func (*Broken) conn()   {}
+func (*Moved) conn()    {}
+func (*Close) conn()    {}
+func (*Bye) conn()      {}
