@@ -78,10 +78,13 @@ func (c *Consumer) Handle(ctx context.Context, h Handler, opts ...HandleOption) 
 	if set.most == 0 {
 		set.most = 64 * set.workers
 	}
+	if set.bytes == 0 {
+		set.bytes = 64 << 20
+	}
 	if err := set.check(c); err != nil {
 		return fmt.Errorf("handle: %w", err)
 	}
-	w := &work{handling: set, c: c, ctx: context.WithoutCancel(ctx), h: h, core: lanes.New(set.order, set.most), scopes: map[TopicPartition]scope{}, resting: map[TopicPartition]bool{},
+	w := &work{handling: set, c: c, ctx: context.WithoutCancel(ctx), h: h, core: lanes.New(set.order, set.most, set.bytes), scopes: map[TopicPartition]scope{}, resting: map[TopicPartition]bool{}, full: map[TopicPartition]time.Time{},
 		over: role.NewPromise[struct{}](c.world)}
 	if !c.work.CompareAndSwap(nil, w) {
 		return fmt.Errorf("handle: %w", errHandling)

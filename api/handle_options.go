@@ -15,6 +15,7 @@ type handling struct {
 	order    Order
 	workers  int
 	most     int
+	bytes    int
 	drain    time.Duration
 	deadline time.Duration
 	attempts int
@@ -54,13 +55,26 @@ func OrderBy(o Order) HandleOption {
 	}
 }
 
-// InFlight is how many records may have been read and not be finished (64 times Concurrency). Those of paused partitions, and those that wait in a retry topic, do not count.
+// InFlight is how many records may have been read and not be finished (64 times Concurrency). Half of it is for all assigned partitions in equal shares, at least one record each, so that slow ones never keep others from being
+// read; the other half is for those that have more to do: each may have as much of it as it leaves. Records of paused partitions, and those that wait in a retry topic, do not count.
 func InFlight(n int) HandleOption {
 	return func(s *handling) error {
 		if n < 1 {
 			return fmt.Errorf("in flight: must be at least 1, not %d", n)
 		}
 		s.most = n
+		return nil
+	}
+}
+
+// InFlightBytes is how many bytes the keys and values of records may have that were read and are not finished (64 MiB), divided as InFlight is. Those of paused partitions, and those that wait in a retry topic, count.
+// While all together have that much, nothing is read.
+func InFlightBytes(n int) HandleOption {
+	return func(s *handling) error {
+		if n < 1 {
+			return fmt.Errorf("in flight: must be at least 1 byte, not %d", n)
+		}
+		s.bytes = n
 		return nil
 	}
 }

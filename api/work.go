@@ -39,12 +39,14 @@ type work struct {
 	core    *lanes.Core
 	timer   role.Timer
 	scopes  map[TopicPartition]scope
-	resting map[TopicPartition]bool // paused by Handle: their records are to wait
-	idle    []*role.Waiter          // workers
-	waiters []*role.Waiter          // for handlers to return
-	taking  *hand                   // what is being read, and not in the core yet
-	hungry  bool                    // the reader waits for room
-	live    int                     // workers
+	resting map[TopicPartition]bool      // paused by Handle: their records are to wait
+	idle    []*role.Waiter               // workers
+	waiters []*role.Waiter               // for handlers to return
+	taking  *hand                        // what is being read, and not in the core yet
+	hungry  bool                         // the reader waits for room for what it has
+	full    map[TopicPartition]time.Time // partitions that have had no room, and more to read, since then
+	restAt  time.Time                    // the first of them is to rest; zero: there is none
+	live    int                          // workers
 	failed  error
 	stopped bool // nothing more begins
 	over    *role.Promise[struct{}]
@@ -77,20 +79,17 @@ func (w *work) read(ctx context.Context) error {
 				return err
 			}
 		}
-		room, rest := w.look()
-		if room > 0 {
-			k, err := c.fetcher.Ready()
-			if err != nil {
-				if err = w.tell(err); err != nil {
-					return err
-				}
-				continue
+		k, rest, err := w.look()
+		if err != nil {
+			if err = w.tell(err); err != nil {
+				return err
 			}
-			if k != nil {
-				w.add(k, room)
-				quiet = c.world.Now()
-				continue
-			}
+			continue
+		}
+		if k != nil {
+			w.add(k)
+			quiet = c.world.Now()
+			continue
 		}
 		if rest { // nothing is being handled
 			if patience > 0 && c.world.Now().Sub(quiet) >= patience {
@@ -127,35 +126,94 @@ func (w *work) tell(err error) error {
 	return nil
 }
 
-// look tells how many records may come, and whether nothing is being handled. Partitions whose records must wait are not read meanwhile.
-func (w *work) look() (room int, rest bool) {
+// fullFor is how long a partition has no room before it is not fetched any more: what was fetched ahead of it takes its part of the fetcher's memory.
+const fullFor = time.Second
+
+// look gives what is to be taken in, of a partition that has room, and tells whether nothing is being handled. Partitions that must wait are not fetched meanwhile.
+func (w *work) look() (k *fetcher.Chunk, rest bool, err error) {
+	parts := w.c.fetcher.Parts()
+	now := w.c.world.Now()
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.core.Divide(parts)
 	for tp := range w.resting {
-		if !w.core.Waits(tp) {
+		if !w.waits(tp) {
 			delete(w.resting, tp)
 			if !w.core.Paused(tp) {
 				_ = w.c.fetcher.Resume(tp)
 			}
 		}
 	}
-	room = w.core.Room()
-	w.hungry = room == 0
-	return room, w.core.Empty()
+	if !w.restAt.IsZero() && !now.Before(w.restAt) {
+		w.restFull(now)
+	}
+	w.hungry = false
+	k, err = w.c.fetcher.ReadyOf(func(tp TopicPartition) bool {
+		if units, _ := w.core.Room(tp); units > 0 {
+			delete(w.full, tp)
+			return true
+		}
+		w.hungry = true
+		if _, ok := w.full[tp]; !ok {
+			w.full[tp] = now
+		}
+		return false
+	})
+	if len(w.full) > 0 && w.restAt.IsZero() {
+		w.restAt = now.Add(fullFor)
+		w.arm()
+	}
+	return k, w.core.Empty(), err
+}
+
+// waits tells whether a partition is not to be fetched: its records wait for a time, or there is no room for more.
+func (w *work) waits(tp TopicPartition) bool {
+	units, _ := w.core.Room(tp)
+	return units == 0 || w.core.Waits(tp)
+}
+
+// restFull lets the partitions rest that have had no room for long. The lock is held.
+func (w *work) restFull(now time.Time) {
+	w.restAt = time.Time{}
+	for tp, since := range w.full {
+		at := since.Add(fullFor)
+		switch {
+		case !w.waits(tp):
+			delete(w.full, tp)
+		case !now.Before(at):
+			delete(w.full, tp)
+			w.stop(tp)
+		case w.restAt.IsZero() || at.Before(w.restAt):
+			w.restAt = at
+		}
+	}
+	w.arm()
+}
+
+// stop lets a partition rest. The lock is held.
+func (w *work) stop(tp TopicPartition) {
+	if !w.resting[tp] {
+		w.resting[tp] = true
+		_ = w.c.fetcher.Pause(tp)
+	}
 }
 
 // add takes records of a chunk in.
-func (w *work) add(k *fetcher.Chunk, room int) {
+func (w *work) add(k *fetcher.Chunk) {
 	k.Keep()
+	w.mu.Lock()
+	room, bytes := w.core.Room(k.TopicPartition)
+	w.mu.Unlock()
 	before := k.Epoch()
 	w.at(&hand{TopicPartition: k.TopicPartition, from: k.Position(), epoch: before})
 	var own owned
 	var v View
 	var got []*Record
 	for range min(room, w.c.poll) {
-		if !k.Next(&v) {
+		if bytes <= 0 || !k.Next(&v) {
 			break
 		}
+		bytes -= len(v.Key) + len(v.Value)
 		r, err := own.record(k, &v)
 		if err != nil {
 			before = w.enter(w.c.consumed(got), before, nil)
@@ -168,9 +226,8 @@ func (w *work) add(k *fetcher.Chunk, room int) {
 	w.enter(w.c.consumed(got), before, nil)
 	w.at(nil)
 	w.mu.Lock()
-	if w.core.Waits(k.TopicPartition) && !w.resting[k.TopicPartition] {
-		w.resting[k.TopicPartition] = true
-		_ = w.c.fetcher.Pause(k.TopicPartition)
+	if w.core.Waits(k.TopicPartition) {
+		w.stop(k.TopicPartition)
 	}
 	w.wake(w.core.Ready())
 	w.arm()
@@ -197,7 +254,7 @@ func (w *work) enter(records []*Record, before int32, broken error) int32 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, r := range records {
-		u := &lanes.Unit{TopicPartition: r.TopicPartition(), Offset: r.Offset, Epoch: r.LeaderEpoch, Before: before, Value: r}
+		u := &lanes.Unit{TopicPartition: r.TopicPartition(), Offset: r.Offset, Epoch: r.LeaderEpoch, Before: before, Bytes: len(r.Key) + len(r.Value), Value: r}
 		before = r.LeaderEpoch
 		if broken != nil {
 			u.Value = &HandleError{r, broken}
@@ -215,7 +272,11 @@ func (w *work) enter(records []*Record, before int32, broken error) int32 {
 
 // arm sets the timer for records that wait. The lock is held.
 func (w *work) arm() {
-	if at := w.core.Next(); !at.IsZero() {
+	at := w.core.Next()
+	if !w.restAt.IsZero() && w.restAt.After(w.c.world.Now()) && (at.IsZero() || w.restAt.Before(at)) { // else the reader was told
+		at = w.restAt
+	}
+	if !at.IsZero() {
 		w.timer.Set(at)
 	}
 }
@@ -309,8 +370,9 @@ func (w *work) finished(u *lanes.Unit, s scope, err error) {
 	w.wake(w.core.Ready() - 1) // this one takes one
 	w.arm()
 	w.release()
-	fed := w.hungry && (w.core.Ready() == 0 || w.core.Room() >= w.most/4)
-	if fed || w.failed != nil || len(w.resting) > 0 || w.c.set.patience > 0 {
+	units, _ := w.core.Room(u.TopicPartition)
+	fed := w.hungry && (units > 0 || w.core.Ready() == 0) || w.resting[u.TopicPartition] && !w.waits(u.TopicPartition)
+	if fed || w.failed != nil || w.c.set.patience > 0 {
 		w.hungry = false
 		w.c.fetcher.Wake()
 	}
@@ -434,6 +496,7 @@ func (w *work) drop(parts []TopicPartition) {
 			delete(w.scopes, tp)
 		}
 		delete(w.resting, tp)
+		delete(w.full, tp)
 	}
 }
 

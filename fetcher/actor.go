@@ -234,7 +234,19 @@ func (f *Fetcher) Take(ctx context.Context) (*Chunk, error) {
 
 // Ready gives the next chunk if there is one, without waiting; nil if there is none.
 func (f *Fetcher) Ready() (*Chunk, error) {
-	return f.buf.take()
+	return f.buf.take(nil)
+}
+
+// ReadyOf is Ready for the partitions for which open is true. open must be quick, and must not call the fetcher.
+func (f *Fetcher) ReadyOf(open func(cluster.TopicPartition) bool) (*Chunk, error) {
+	return f.buf.take(open)
+}
+
+// Parts is how many partitions are assigned.
+func (f *Fetcher) Parts() int {
+	f.buf.mu.Lock()
+	defer f.buf.mu.Unlock()
+	return len(f.buf.order)
 }
 
 // Wait waits until there may be something to take, Wake was called, or ctx ends: then its error is returned.

@@ -229,8 +229,8 @@ func failure(f *plan.Failure) error {
 }
 
 // take gives the next chunk of a partition that is not paused, in turn. A chunk that the reader has begun is given until it is at its end: what it was decompressed into is needed only then. What failed is
-// told first.
-func (b *buffer) take() (*Chunk, error) {
+// told first. With open only partitions for which it is true have their turn; what the reader has begun of another is put aside when there is something else.
+func (b *buffer) take(open func(cluster.TopicPartition) bool) (*Chunk, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.over {
@@ -241,16 +241,26 @@ func (b *buffer) take() (*Chunk, error) {
 		b.fails = b.fails[1:]
 		return nil, err
 	}
-	if k := b.current; k != nil && k.left && k.frame != nil {
+	var begun *Chunk
+	switch k := b.current; {
+	case k == nil:
+	case k.left && k.frame != nil:
 		k.frame.release()
-	} else if k != nil && k.from > b.given && k.readable() {
+	case !k.readable():
+		k.aside()
+	case k.from > b.given && open != nil && !open(k.TopicPartition):
+		begun = k
+	case k.from > b.given:
 		b.given = k.from
 		return k, nil
 	}
-	b.current = nil
+	b.current = begun
 	for i, p := range b.order {
-		if len(p.chunks) == 0 || p.life.state.Load() != going {
+		if len(p.chunks) == 0 || p.life.state.Load() != going || open != nil && !open(p.tp) {
 			continue
+		}
+		if begun != nil {
+			begun.aside()
 		}
 		k := p.chunks[0]
 		b.current, b.given = k, k.from
@@ -279,7 +289,7 @@ func (b *buffer) prepare(i int) {
 // Take waits for the next chunk. The same chunk is given again until it was read to its end: what was not read is not lost.
 func (b *buffer) Take(ctx context.Context) (*Chunk, error) {
 	for {
-		if k, err := b.take(); k != nil || err != nil {
+		if k, err := b.take(nil); k != nil || err != nil {
 			return k, err
 		}
 		if err := b.world.Park(ctx, b.wait); err != nil {

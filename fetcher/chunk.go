@@ -26,6 +26,7 @@ type Chunk struct {
 	rest    []byte
 	from    int64 // records below were read before, or are before the position
 	batch   record.Batch
+	back    []byte // rest from batch on
 	inBatch bool
 	it      record.Iter
 	scratch []byte // the decompressed batch, if it may be used again
@@ -127,7 +128,7 @@ func (c *Chunk) open() bool {
 			return c.finish()
 		}
 		c.first = false
-		c.rest = rest
+		c.back, c.rest = c.rest, rest
 		if b.LastOffset() < c.from {
 			if c.buf.crc && b.CheckCRC() != nil { // it may not end where it seems to
 				return c.fail(b.CheckCRC())
@@ -251,6 +252,17 @@ func (c *Chunk) fail(err error) bool {
 	c.err = &PartitionError{c.TopicPartition, c.from, err}
 	c.buf.done(c, plan.Taking{TopicPartition: c.TopicPartition, Gen: c.gen, Bytes: c.bytes, Corrupt: true, At: c.from, Epoch: c.life.epoch.Load()})
 	return false
+}
+
+// aside puts the chunk aside when its reader is in the middle of a batch and goes on elsewhere: what the batch was decompressed into is let go, and the batch opened again when its turn comes.
+func (c *Chunk) aside() {
+	if !c.inBatch {
+		return
+	}
+	c.rest, c.inBatch, c.it = c.back, false, record.Iter{}
+	if c.reuse && c.scratch != nil {
+		c.buf.spares, c.scratch = append(c.buf.spares, c.scratch), nil
+	}
 }
 
 // Err is why Next ended: nil at the end of the chunk.

@@ -106,7 +106,7 @@ func (b *bench) putOf(to cluster.TopicPartition, gen uint64, begin int64, raw []
 func value(offset int64) []byte { return fmt.Appendf(nil, "the value at offset %d", offset) }
 
 func (b *bench) take() *Chunk {
-	k, err := b.buf.take()
+	k, err := b.buf.take(nil)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -415,7 +415,7 @@ func TestNothingBehindADamagedChunkIsReadBeforeIt(t *testing.T) {
 		t.Errorf("told %+v, expected both chunks, the first as damaged at 0", told)
 	}
 	b.answer(compress.None, 1) // asked for before the actor was told
-	if k, _ := b.buf.take(); k != nil {
+	if k, _ := b.buf.take(nil); k != nil {
 		t.Fatalf("offset %d is given although 0 was not read", k.Position())
 	}
 	if len(told) != 3 {
@@ -441,4 +441,64 @@ func TestADamagedEndOfABatchIsNotBelieved(t *testing.T) {
 	if k.Next(&v) || k.Err() == nil {
 		t.Errorf("offset %d was read, expected that the batch before is damaged: %v", v.Offset, k.Err())
 	}
+}
+
+// TestWhatIsPutAsideIsReadOn has a reader that takes nothing of a partition for a while: others have their turn meanwhile, what the batch at hand was decompressed into is let go, and reading goes on with the next record.
+func TestWhatIsPutAsideIsReadOn(t *testing.T) {
+	for _, codec := range codecs {
+		b := newBench(t)
+		other := cluster.TopicPartition{Topic: "other"}
+		b.buf.mu.Lock()
+		gen, _ := b.buf.assign(other, 0, -1)
+		b.buf.mu.Unlock()
+		b.answer(codec, 2)
+		k := b.take()
+		k.Keep()
+		first := b.read(k)
+		open := func(to cluster.TopicPartition) bool { return to == other }
+		if k, err := b.buf.take(open); k != nil || err != nil {
+			t.Fatalf("%v, %v is given", k, err)
+		}
+		if !k.inBatch {
+			t.Error("put aside, and nothing else is there")
+		}
+		b.answerOf(other, gen, codec, 1)
+		next, err := b.buf.take(open)
+		if err != nil || next.TopicPartition != other || k.inBatch {
+			t.Fatalf("%v, %v is given; the batch at hand is kept: %v", next, err, k.inBatch)
+		}
+		b.read(next)
+		b.read(next)
+		b.end(next)
+		if again := b.take(); again != k {
+			t.Fatalf("%v is given", again)
+		}
+		for offset := first.Offset + 1; offset < 4; offset++ {
+			if v := b.read(k); v.Offset != offset {
+				t.Fatalf("%d is read, expected %d", v.Offset, offset)
+			}
+		}
+		b.end(k)
+		b.take()
+		b.freed(2)
+	}
+}
+
+// TestAPausedPartitionKeepsNoBatch: what the batch at hand was decompressed into is let go when its partition is paused.
+func TestAPausedPartitionKeepsNoBatch(t *testing.T) {
+	b := newBench(t)
+	b.answer(compress.LZ4, 1)
+	k := b.take()
+	k.Keep()
+	b.read(k)
+	b.buf.byTP[tp].pause(true)
+	if b.take() != nil || k.inBatch {
+		t.Errorf("the batch at hand is kept: %v", k.inBatch)
+	}
+	b.buf.byTP[tp].pause(false)
+	if b.take() != k {
+		t.Fatal("it is not given again")
+	}
+	b.read(k)
+	b.end(k)
 }

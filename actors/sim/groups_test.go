@@ -312,6 +312,16 @@ func (p *groupPlay) member(ctx context.Context, name string) {
 	for alive() {
 		some, cancel := p.w.WithTimeout(ctx, 2*time.Second)
 		switch {
+		case handles && p.rng.IntN(2) == 0: // as long as the member lives
+			long, end := context.WithCancel(ctx)
+			p.w.Go(name+" lives", func() {
+				defer end()
+				for alive() && long.Err() == nil {
+					_ = p.w.Sleep(long, 500*time.Millisecond)
+				}
+			})
+			p.handle(long, m, consumer, order, dawdles, alive)
+			end()
 		case handles:
 			p.handle(some, m, consumer, order, dawdles, alive)
 		case loops:
@@ -459,6 +469,14 @@ const drain = 3 * time.Second
 func (p *groupPlay) handle(ctx context.Context, m *groupMember, consumer *api.Consumer, order api.Order, dawdles bool, alive func() bool) {
 	last := map[string]int64{}
 	busy := map[string]bool{}
+	workers := 1 + p.rng.IntN(6)
+	opts := []api.HandleOption{api.OrderBy(order), api.Concurrency(workers), api.DrainTimeout(drain), api.OnHandleError(func(err error) { p.w.Tracef("%s: %v", m.name, err) })}
+	if p.rng.IntN(2) == 0 { // some partitions are full now and then
+		opts = append(opts, api.InFlight(workers+p.rng.IntN(10)))
+	}
+	if p.rng.IntN(4) == 0 {
+		opts = append(opts, api.InFlightBytes(1+p.rng.IntN(20)))
+	}
 	err := consumer.Handle(ctx, func(_ context.Context, r *api.Record) error {
 		lane := fmt.Sprint(r.Partition, " ", m.era[r.Partition], " ", string(r.Key))
 		if order == api.ByPartition {
@@ -481,7 +499,7 @@ func (p *groupPlay) handle(ctx context.Context, m *groupMember, consumer *api.Co
 		}
 		p.end(r)
 		return nil
-	}, api.OrderBy(order), api.Concurrency(1+p.rng.IntN(6)), api.DrainTimeout(drain), api.OnHandleError(func(err error) { p.w.Tracef("%s: %v", m.name, err) }))
+	}, opts...)
 	for i := range m.next {
 		m.next[i] = -1 // what was not finished comes again
 	}

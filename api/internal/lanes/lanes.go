@@ -1,7 +1,7 @@
 // Package lanes decides which of a consumer's records are handled when several are at a time: the pure core of Consumer.Handle.
 //
 // Records of one lane are handled one after the other, in the order of their offsets, and lanes beside each other. A lane is a key, a partition, or a record, by [Order]. What is finished is known for each
-// partition: Low is the offset below which everything was. A record may be put off until a time; its lane waits with it.
+// partition: Low is the offset below which everything was. A record may be put off until a time; its lane waits with it. How much may be added is a share of each partition's: see pool in share.go.
 package lanes
 
 import (
@@ -28,6 +28,7 @@ type Unit struct {
 	Offset int64
 	Epoch  int32 // leader epoch; -1: not known
 	Before int32 // leader epoch of the record before; -1: not known
+	Bytes  int   // that it holds
 	Due    time.Time
 	Value  any // the caller's
 
@@ -56,6 +57,9 @@ type part struct {
 	running int
 	waiting int   // units of lanes that wait for a time
 	left    int   // units that are not done
+	bytes   int   // of those
+	counted int   // units that count for the bound
+	full    bool  // it was filled, and is to have room for some before it is added to again
 	epoch   int32 // of the record before the first that is open; -1
 	stopped bool  // nothing more of it is begun
 	dropped bool
@@ -63,23 +67,71 @@ type part struct {
 
 // Core has what was given to Add and is not finished. It is not safe for concurrent use.
 type Core struct {
-	order  Order
-	most   int
-	parts  map[cluster.TopicPartition]*part
-	paused map[cluster.TopicPartition]bool
-	ready  []*lane
-	later  heapOf
-	left   int                            // units that count: neither waiting for a time nor paused
-	stray  map[cluster.TopicPartition]int // units that run of what was dropped
+	order   Order
+	units   pool // those that count: neither waiting for a time nor paused
+	bytes   pool // of all
+	divided int  // between so many partitions
+	parts   map[cluster.TopicPartition]*part
+	paused  map[cluster.TopicPartition]bool
+	ready   []*lane
+	later   heapOf
+	stray   map[cluster.TopicPartition]int // units that run of what was dropped
 }
 
-// New makes a core that is full with most units; those that wait for a time, and those of paused partitions, do not count.
-func New(order Order, most int) *Core {
-	return &Core{order: order, most: most, parts: map[cluster.TopicPartition]*part{}, paused: map[cluster.TopicPartition]bool{}, stray: map[cluster.TopicPartition]int{}}
+// New makes a core that is full with most units or most bytes; units that wait for a time, and those of paused partitions, do not count, but their bytes do.
+func New(order Order, most, bytes int) *Core {
+	return &Core{order: order, units: newPool(most), bytes: newPool(bytes), divided: 1, parts: map[cluster.TopicPartition]*part{}, paused: map[cluster.TopicPartition]bool{}, stray: map[cluster.TopicPartition]int{}}
 }
 
-// Room is how many units more may be added.
-func (c *Core) Room() int { return max(0, c.most-c.left) }
+// Divide says between how many partitions the bounds are divided.
+func (c *Core) Divide(parts int) {
+	if parts == c.divided {
+		return
+	}
+	c.divided = parts
+	c.units.divide(parts)
+	c.bytes.divide(parts)
+	for _, p := range c.parts {
+		c.units.change(0, p.counted)
+		c.bytes.change(0, p.bytes)
+	}
+}
+
+// Room is how many units more of a partition may be added, and after how many bytes no more. A partition that has nothing may always have one, unless all together have the bytes of the bound. One that was filled
+// is to have room for half a share first: its reader should not come for each unit.
+func (c *Core) Room(tp cluster.TopicPartition) (units, bytes int) {
+	p := c.parts[tp]
+	if p == nil {
+		p = &part{}
+	}
+	units, bytes = c.units.room(p.counted), c.bytes.room(p.bytes)
+	if c.bytes.used >= c.bytes.most || units == 0 || bytes == 0 || p.full && (units < c.units.share/2 || bytes < c.bytes.share/2) {
+		return 0, 0
+	}
+	p.full = false
+	return units, bytes
+}
+
+// hold notes that a partition has so many units and bytes more.
+func (c *Core) hold(p *part, units, bytes int) {
+	p.left += units
+	c.bytes.change(p.bytes, p.bytes+bytes)
+	p.bytes += bytes
+	c.count(p)
+}
+
+// count counts a partition's units for the bound.
+func (c *Core) count(p *part) {
+	counted := p.left - p.waiting
+	if c.paused[p.tp] {
+		counted = 0
+	}
+	c.units.change(p.counted, counted)
+	p.counted = counted
+	if (p.counted >= c.units.share || p.bytes >= c.bytes.share) && (c.units.room(p.counted) == 0 || c.bytes.room(p.bytes) == 0) {
+		p.full = true
+	}
+}
 
 // Add takes a unit. An offset that is not above the partition's last means that the reader went back: what was added before and has not begun is forgotten.
 func (c *Core) Add(u *Unit, key []byte) {
@@ -94,10 +146,7 @@ func (c *Core) Add(u *Unit, key []byte) {
 	}
 	u.part = p
 	p.open = append(p.open, u)
-	p.left++
-	if !c.paused[p.tp] {
-		c.left++
-	}
+	c.hold(p, 1, u.Bytes)
 	l := c.lane(p, key)
 	u.lane = l
 	l.queue = append(l.queue, u)
@@ -144,9 +193,7 @@ func (c *Core) line(l *lane) {
 // waits counts units that begin to wait for a time, or end.
 func (c *Core) waits(p *part, n int) {
 	p.waiting += n
-	if !c.paused[p.tp] {
-		c.left -= n
-	}
+	c.count(p)
 }
 
 // Ripen lets units go on whose time has come.
@@ -205,9 +252,8 @@ func (c *Core) Take(now time.Time) *Unit {
 func (c *Core) Done(u *Unit) {
 	u.done = true
 	p := u.part
-	p.left--
-	if !c.paused[p.tp] && !p.dropped {
-		c.left--
+	if !p.dropped {
+		c.hold(p, -1, -u.Bytes)
 	}
 	i := 0
 	for i < len(p.open) && p.open[i].done {
@@ -292,9 +338,8 @@ func (c *Core) Drop(tps ...cluster.TopicPartition) {
 		if p == nil {
 			continue
 		}
-		if !c.paused[tp] {
-			c.left -= p.left - p.waiting
-		}
+		c.units.change(p.counted, 0)
+		c.bytes.change(p.bytes, 0)
 		p.dropped = true
 		if p.running > 0 {
 			c.stray[tp] += p.running
@@ -317,13 +362,13 @@ func (c *Core) Pause(tp cluster.TopicPartition, on bool) {
 	if on {
 		c.paused[tp] = true
 		if p != nil {
-			c.left -= p.left - p.waiting
+			c.count(p)
 		}
 		return
 	}
 	delete(c.paused, tp)
 	if p != nil {
-		c.left += p.left - p.waiting
+		c.count(p)
 		c.ready = append(c.ready, p.parked...)
 		p.parked = nil
 	}

@@ -22,6 +22,7 @@ type model struct {
 	busy    map[string]bool
 	began   map[string]int64       // the last offset of a lane
 	open    map[int]map[int64]bool // by partition, what is not finished
+	held    [3]int                 // how many those are
 	done    int
 }
 
@@ -63,6 +64,7 @@ func (m *model) finish(i int) {
 	delete(m.busy, m.lane(u))
 	delete(m.open[int(u.Partition)], u.Offset)
 	m.c.Done(u)
+	m.held[u.Partition]--
 	m.done++
 }
 
@@ -75,27 +77,44 @@ func (m *model) check() {
 				want = o
 			}
 		}
+		units, bytes := m.c.Room(tp(p))
+		switch all := m.held[0] + m.held[1] + m.held[2]; {
+		case all > mostHeld:
+			m.t.Fatalf("%d units of 10 bytes are held", all)
+		case units < 0 || bytes < 0 || (units == 0) != (bytes == 0):
+			m.t.Fatalf("partition %d has room for %d units, %d bytes", p, units, bytes)
+		case m.held[p] == 0 && units == 0:
+			m.t.Fatalf("partition %d has nothing, and no room: %v are held", p, m.held)
+		}
 		if ok != (want >= 0) || ok && low != want {
 			m.t.Fatalf("partition %d: everything below %d is finished, it says %d, %v", p, want, low, ok)
 		}
 	}
 }
 
+// mostHeld is what three partitions can hold of a bound of 300 bytes in units of 10: those that wait for a time, or are paused, count for that bound alone. A unit may be added that goes beyond a share.
+const mostHeld = 30 + 3
+
 // TestOrderAndWhatIsFinished plays random histories.
 func TestOrderAndWhatIsFinished(t *testing.T) {
 	for seed := range uint64(600) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		m := &model{t: t, order: lanes.Order(seed % 3), now: time.Unix(1000, 0), busy: map[string]bool{}, began: map[string]int64{}, open: map[int]map[int64]bool{0: {}, 1: {}, 2: {}}}
-		m.c = lanes.New(m.order, 20)
+		m.c = lanes.New(m.order, 20, 300)
+		m.c.Divide(3)
 		next, added := [3]int64{1, 1, 1}, 0
 		for step := 0; m.done < 200; step++ {
 			if step > 100000 {
 				t.Fatalf("seed %d: only %d of %d records are finished; the next at %s, now is %s", seed, m.done, added, m.c.Next(), m.now)
 			}
 			switch n := rng.IntN(10); {
-			case n < 3 && added < 200 && m.c.Room() > 0:
+			case n < 3 && added < 200:
 				p := rng.IntN(3)
-				u := &lanes.Unit{TopicPartition: tp(p), Offset: next[p], Value: ""}
+				if units, _ := m.c.Room(tp(p)); units == 0 {
+					break
+				}
+				m.held[p]++
+				u := &lanes.Unit{TopicPartition: tp(p), Offset: next[p], Value: "", Bytes: 10}
 				next[p] += 1 + rng.Int64N(3)
 				var key []byte
 				if k := rng.IntN(4); k > 0 {
@@ -119,23 +138,108 @@ func TestOrderAndWhatIsFinished(t *testing.T) {
 			}
 			m.check()
 		}
-		if m.c.Room() != 20 || m.c.Take(m.now) != nil || len(m.c.Open()) != 0 {
-			t.Fatalf("seed %d: something is left: room for %d", seed, m.c.Room())
+		if n := room(m.c, 0); n != 3+5 || m.c.Take(m.now) != nil || len(m.c.Open()) != 0 {
+			t.Fatalf("seed %d: something is left: room for %d", seed, n)
 		}
+	}
+}
+
+// room is for how many units of a partition there is room.
+func room(c *lanes.Core, p int) int {
+	n, _ := c.Room(tp(p))
+	return n
+}
+
+// fill adds units of a partition as long as there is room.
+func fill(c *lanes.Core, p int, bytes int) (n int) {
+	for ; n < 100000 && room(c, p) > 0; n++ {
+		c.Add(&lanes.Unit{TopicPartition: tp(p), Offset: int64(n), Bytes: bytes}, nil)
+	}
+	return n
+}
+
+// TestShares has partitions that do not get on: whatever they have, another still has its share, and together they stay within the bounds.
+func TestShares(t *testing.T) {
+	for _, n := range []struct{ parts, bytes, most int }{{1, 1, 1000}, {2, 1, 1000}, {10, 1, 1000}, {100, 1, 1000}, {3000, 1, 3500}, {1, 100, 1000}, {10, 100, 1000}, {10, 10000, 10}, {100, 2500, 40}, {100, 1 << 20, 1}} {
+		c := lanes.New(lanes.ByPartition, 1000, 100000)
+		c.Divide(n.parts)
+		all, least := 0, 1<<30
+		for p := range n.parts {
+			got := fill(c, p, n.bytes)
+			all, least = all+got, min(least, got)
+		}
+		share := min(1000, 100000/n.bytes) / 2 / n.parts
+		if all > n.most || least < share {
+			t.Errorf("%d partitions, units of %d bytes: %d are held, the partition that has least holds %d, its share is %d", n.parts, n.bytes, all, least, share)
+		}
+		if p := n.parts / 2; n.bytes == 1 { // one that is empty again
+			for c.Running(tp(0), tp(p)) < 2 {
+				c.Take(time.Time{})
+			}
+			c.Drop(tp(p))
+			if got := fill(c, p, 1); got < max(1, 500/n.parts) {
+				t.Errorf("%d partitions: only %d of one are taken, when it is dropped", n.parts, got)
+			}
+		}
+	}
+}
+
+// TestOneActivePartitionOfMany has most of what others do not use.
+func TestOneActivePartitionOfMany(t *testing.T) {
+	c := lanes.New(lanes.Unordered, 1024, 1<<20)
+	c.Divide(100)
+	if n := fill(c, 0, 1); n < 256 {
+		t.Errorf("%d records of the only partition that has some are taken", n)
+	}
+}
+
+// TestFilled: a partition that was filled has room for half a share before it is added to again.
+func TestFilled(t *testing.T) {
+	c := lanes.New(lanes.ByPartition, 80, 1<<20)
+	c.Divide(2)
+	n := fill(c, 0, 1)
+	for done := 1; done <= 20; done++ {
+		c.Done(c.Take(time.Time{}))
+		if got := room(c, 0); got > 0 != (n-done <= 20+10) && got < 10 {
+			t.Errorf("after %d of %d there is room for %d", done, n, got)
+		}
+	}
+	if room(c, 0) < 10 {
+		t.Errorf("room for %d", room(c, 0))
+	}
+}
+
+// TestPausedDoNotCount: what is paused leaves its place to others, but not its memory.
+func TestPausedDoNotCount(t *testing.T) {
+	c := lanes.New(lanes.ByPartition, 100, 1000)
+	c.Divide(2)
+	before := fill(c, 1, 1)
+	c.Drop(tp(1))
+	fill(c, 0, 1)
+	c.Pause(tp(0), true)
+	if n := fill(c, 1, 1); n != before {
+		t.Errorf("%d records beside a partition that is paused, %d alone", n, before)
+	}
+	c.Drop(tp(1))
+	for o := range int64(10) {
+		c.Add(&lanes.Unit{TopicPartition: tp(0), Offset: 1000 + o, Bytes: 200}, nil)
+	}
+	if n := room(c, 1); n != 0 {
+		t.Errorf("room for %d beside 2,000 bytes of a bound of 1,000", n)
 	}
 }
 
 // TestDropped forgets a partition while one of its records runs and another waits.
 func TestDropped(t *testing.T) {
-	c := lanes.New(lanes.ByKey, 10)
+	c := lanes.New(lanes.ByKey, 10, 1<<20)
 	now := time.Unix(1000, 0)
 	for o := range int64(3) {
 		c.Add(&lanes.Unit{TopicPartition: tp(0), Offset: o}, []byte("a"))
 	}
 	c.Add(&lanes.Unit{TopicPartition: tp(0), Offset: 3, Due: now.Add(time.Second)}, []byte("b"))
 	c.Add(&lanes.Unit{TopicPartition: tp(1), Offset: 0}, nil)
-	if c.Room() != 6 || !c.Waits(tp(0)) {
-		t.Fatalf("room for %d; waits: %v", c.Room(), c.Waits(tp(0)))
+	if n := room(c, 0); n != 10-3 || !c.Waits(tp(0)) {
+		t.Fatalf("room for %d; waits: %v", n, c.Waits(tp(0)))
 	}
 	u := c.Take(now)
 	if c.Running(tp(0), tp(1)) != 1 {
@@ -150,15 +254,15 @@ func TestDropped(t *testing.T) {
 	if again := c.Take(now.Add(time.Hour)); again != nil {
 		t.Fatalf("taken: %+v", again)
 	}
-	if c.Room() != 9 || !c.Next().IsZero() {
-		t.Fatalf("room for %d", c.Room())
+	if n := room(c, 1); n != 9 || room(c, 0) != 10 || !c.Next().IsZero() {
+		t.Fatalf("room for %d", n)
 	}
 }
 
 // TestUndone has a record that is not finished: nothing of its lane begins any more, also what is added later, and other lanes go on.
 func TestUndone(t *testing.T) {
 	for _, order := range []lanes.Order{lanes.ByPartition, lanes.ByKey} {
-		c := lanes.New(order, 10)
+		c := lanes.New(order, 10, 1<<20)
 		for o := range int64(2) {
 			c.Add(&lanes.Unit{TopicPartition: tp(0), Offset: o}, []byte("a"))
 		}
@@ -176,7 +280,7 @@ func TestUndone(t *testing.T) {
 
 // TestEpochs: what is committed has the leader epoch of the record before, also when that was committed by somebody else.
 func TestEpochs(t *testing.T) {
-	c := lanes.New(lanes.ByPartition, 10)
+	c := lanes.New(lanes.ByPartition, 10, 1<<20)
 	c.Add(&lanes.Unit{TopicPartition: tp(0), Offset: 7, Epoch: 5, Before: 3}, nil)
 	c.Add(&lanes.Unit{TopicPartition: tp(0), Offset: 8, Epoch: 6, Before: 5}, nil)
 	for _, want := range []int32{3, 5} {
@@ -189,7 +293,7 @@ func TestEpochs(t *testing.T) {
 
 // TestStray has a record that runs when its partition is dropped: it counts as running until it is done, also when the partition is there again.
 func TestStray(t *testing.T) {
-	c := lanes.New(lanes.ByPartition, 10)
+	c := lanes.New(lanes.ByPartition, 10, 1<<20)
 	c.Add(&lanes.Unit{TopicPartition: tp(0), Offset: 0}, nil)
 	u := c.Take(time.Time{})
 	c.Drop(tp(0))
@@ -208,7 +312,7 @@ func TestStray(t *testing.T) {
 
 // TestReadAgain adds a partition's records from an earlier offset on: what had not begun is forgotten, and comes again.
 func TestReadAgain(t *testing.T) {
-	c := lanes.New(lanes.ByPartition, 10)
+	c := lanes.New(lanes.ByPartition, 10, 1<<20)
 	for o := range int64(3) {
 		c.Add(&lanes.Unit{TopicPartition: tp(0), Offset: o}, nil)
 	}
@@ -220,14 +324,14 @@ func TestReadAgain(t *testing.T) {
 	if u := c.Take(time.Time{}); u.Offset != 1 || c.Take(time.Time{}) != nil {
 		t.Fatalf("offset %d is first", u.Offset)
 	}
-	if c.Room() != 9 {
-		t.Fatalf("room for %d", c.Room())
+	if n := room(c, 0); n != 9 {
+		t.Fatalf("room for %d", n)
 	}
 }
 
 // BenchmarkRecord is what a record costs beside its handling, with 100 keys.
 func BenchmarkRecord(b *testing.B) {
-	c := lanes.New(lanes.ByKey, 100)
+	c := lanes.New(lanes.ByKey, 100, 1<<20)
 	keys := make([][]byte, 100)
 	for i := range keys {
 		keys[i] = fmt.Append(nil, "key-", i)

@@ -53,6 +53,10 @@ var ofGroups = []mutation{
 		"epoch < p.lastEpoch && p.stale < staleLimit", "false"},
 	{"sent on a link that is closed", "broker/internal/conn/conn.go",
 		"out.Send = out.Send[:0]\n}", "}"},
+	{"rest of a batch that was put aside not read", "fetcher/chunk.go",
+		"c.rest, c.inBatch, c.it = c.back, false", "c.rest, c.inBatch, c.it = c.rest, false"},
+	{"partition that was full never fetched again", "api/work.go",
+		"\t\tif !w.waits(tp) {\n", "\t\tif !w.waits(tp) && w.core.Paused(tp) {\n"},
 	{"leader epoch of a position that nothing was read from lost", "fetcher/buffer.go",
 		"next.epoch.Store(epoch)", "next.epoch.Store(-1)"},
 }
