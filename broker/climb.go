@@ -166,12 +166,10 @@ func (c *climb) call(ctx context.Context, req protocol.Request, version int16, r
 
 // versions asks which versions the broker speaks, in the version of the question that every broker since 0.10 knows.
 func (c *climb) versions() bool {
-	if c.cfg.Release != "" {
-		spoken, err := protocol.Release(c.cfg.Release)
-		if _, asks := spoken.Get(msg.ApiVersionsAPI); err == nil && !asks {
-			c.spoken = spoken
-			return true
-		}
+	limit := release(c.cfg.Release)
+	if _, asks := limit.Get(msg.ApiVersionsAPI); limit.Known() && !asks {
+		c.spoken = limit
+		return true
 	}
 	return c.step("api-versions", func(ctx context.Context) (string, error) {
 		var resp msg.ApiVersionsResponse
@@ -182,7 +180,9 @@ func (c *climb) versions() bool {
 			return "", protocol.Code(resp.ErrorCode)
 		}
 		c.link.Raise()
-		c.spoken = protocol.RangesOf(&resp)
+		if c.spoken = protocol.RangesOf(&resp); limit.Known() {
+			c.spoken = c.spoken.Within(limit)
+		}
 		if _, ok := protocol.Negotiate(msg.MetadataAPI, c.spoken); !ok {
 			return "", fmt.Errorf("%w: Metadata is not among its %d APIs", ErrUnsupported, len(resp.ApiKeys))
 		}

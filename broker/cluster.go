@@ -31,7 +31,7 @@ type Client struct {
 	world    role.World
 	self     role.Ref[Message]
 	stop     func(func())
-	assumed  protocol.Ranges
+	learnt   learnt
 	snapshot atomic.Pointer[cluster.Snapshot]
 	versions atomic.Pointer[map[int32]protocol.Ranges]
 	// suspected is how many brokers are suspect; connections tell of answers only while there are any.
@@ -58,15 +58,6 @@ func Start(under role.Spawner, cfg Config, hooks Hooks, failed func(error)) (*Cl
 	}
 	w := under.World()
 	c := &Client{cfg: cfg, hooks: hooks, world: w, failed: failed}
-	if cfg.Release != "" {
-		ranges, err := protocol.Release(cfg.Release)
-		if err != nil {
-			return nil, fmt.Errorf("broker.version: %w", err)
-		}
-		if _, asks := ranges.Get(msg.ApiVersionsAPI); !asks {
-			c.assumed = ranges
-		}
-	}
 	c.core = meta.New(meta.Config{Bootstrap: nodes, MaxAge: cfg.MetadataMaxAge, TopicIdle: cfg.TopicIdle, BackoffFirst: cfg.RetryFirst, BackoffMax: cfg.RetryMax,
 		Timeout: cfg.RequestTimeout, LateAfter: cfg.LateAfter, Rebootstrap: cfg.RebootstrapAfter, AutoCreate: cfg.AutoCreateTopics, Rand: w.Rand()})
 	c.snapshot.Store(c.core.Snapshot())

@@ -29,7 +29,8 @@ type Config struct {
 	AutoCreateTopics bool          // brokers may create unknown topics (allow.auto.create.topics, true)
 	MaxInFlight      int           // requests in flight on one connection, whoever sends them (64)
 	LateAfter        time.Duration // an answer is not late before this, and then its broker is suspect (500 ms)
-	Release          string        // of the brokers, where they are older than 0.10 and cannot be asked (broker.version)
+	Release          string        // of the brokers: no newer versions are used than it has, and its own where they cannot be asked, as before 0.10 (broker.version)
+	ReleaseFallback  string        // the release whose versions are used where a broker does not answer which it speaks (broker.version.fallback)
 }
 
 // Default is the configuration of the Java client 4.3, where it has the setting.
@@ -74,9 +75,12 @@ func (c *Config) Validate() error {
 	if c.MaxInFlight < 1 {
 		bad("max.in.flight.requests.per.connection", "must be positive, not %d", c.MaxInFlight)
 	}
-	if c.Release != "" {
-		if _, err := protocol.Release(c.Release); err != nil {
-			bad("broker.version", "%v", err)
+	for _, r := range []struct{ property, release string }{{"broker.version", c.Release}, {"broker.version.fallback", c.ReleaseFallback}} {
+		if r.release == "" {
+			continue
+		}
+		if _, err := protocol.Release(r.release); err != nil {
+			bad(r.property, "%v", err)
 		}
 	}
 	return errors.Join(errs...)

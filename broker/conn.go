@@ -29,7 +29,8 @@ func (c *Client) spawnConnection(h *role.Handle, peer cluster.Node, purpose Purp
 	id := c.cfg.ClientID
 	k.core = conn.New(conn.Config{
 		Host: peer.Host, Port: peer.Port, ClientID: &id, SetupTimeout: c.cfg.SetupTimeout, MaxIdle: c.cfg.MaxIdle, Window: c.cfg.MaxInFlight,
-		BackoffFirst: c.cfg.ReconnectFirst, BackoffMax: c.cfg.ReconnectMax, LateFloor: c.cfg.LateAfter, Versions: c.assumed, Rand: w.Rand(),
+		BackoffFirst: c.cfg.ReconnectFirst, BackoffMax: c.cfg.ReconnectMax, LateFloor: c.cfg.LateAfter, Rand: w.Rand(),
+		Versions: release(c.cfg.Release), Fallback: release(c.cfg.ReleaseFallback), Learnt: c.learnt.about(peer, w.Now()),
 	})
 	k.self, k.stop = role.Spawn[conn.Message, conn.Effects](h, k.core, k.perform, (*conn.Effects).Reset, role.Options{
 		Name:   fmt.Sprintf("connection %s (%s)", peer.Addr(), purpose),
@@ -79,6 +80,7 @@ func (k *connection) perform(h *role.Handle, out *conn.Effects) {
 	case out.Up:
 		k.client.reached(k.peer)
 		k.client.remember(k.peer.ID, k.core.Versions())
+		k.client.learnt.note(k.peer, k.core.Learnt())
 		k.client.self.Tell(&up{k.peer.ID})
 	case out.Late:
 		k.client.self.Tell(&late{k.peer.ID})

@@ -28,6 +28,17 @@ func (r Ranges) Get(key int16) (v Range, ok bool) {
 // Known reports whether anything is known.
 func (r Ranges) Known() bool { return len(r.m) > 0 }
 
+// Within gives those of the versions that limit has, too: what is left of a broker's where a client is to use no more than a release has.
+func (r Ranges) Within(limit Ranges) Ranges {
+	out := NewRanges()
+	for key, v := range r.m {
+		if most, ok := limit.m[key]; ok {
+			out.m[key] = Range{v.Min, min(v.Max, most.Max)}
+		}
+	}
+	return out
+}
+
 // Own is the range that this client speaks of an API. A version that is not final in the newest release is left out.
 func Own(key int16) (Range, bool) {
 	m := msg.NewRequest(key)

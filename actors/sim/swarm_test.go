@@ -117,6 +117,9 @@ func (p *play) run(w *sim.World) error {
 	w.Tracef("release %s, session time-out %s", cfg.Release, cfg.SessionTimeout)
 	p.n = sim.NewNetwork(w, p.c)
 	p.c.Observe(p.intact)
+	if w.Seed()%7 == 3 { // as Azure Event Hubs
+		p.c.Seize(msg.ApiVersionsAPI, func(r fake.Request) fake.Action { return fake.Action{Cut: r.Version > 3} })
+	}
 	p.storm = sim.NewStorm(w, p.n)
 	p.storm.Without = p.script.without
 	ctx := context.Background()

@@ -60,8 +60,11 @@ type Config struct {
 	BackoffFirst time.Duration // reconnect.backoff.ms
 	BackoffMax   time.Duration // reconnect.backoff.max.ms
 	LateFloor    time.Duration // an answer is not late before this
-	// Versions, if known, are used instead of asking: for brokers before 0.10, which do not answer ApiVersions.
+	// Versions, if known, are the most that is used of what a broker tells, and what is assumed of one that does not; a release without ApiVersions, before 0.10, is not asked (broker.version).
 	Versions protocol.Ranges
+	// Fallback, if known, is only assumed of a broker that does not tell (broker.version.fallback).
+	Fallback protocol.Ranges
+	Learnt   Learnt
 	Rand     *rand.Rand
 }
 
@@ -71,6 +74,8 @@ type Core struct {
 	state  State
 	gen    uint64
 	asking int16 // the version of ApiVersions that is being tried
+	learnt Learnt
+	silent bool // the last attempt has ended in silence: the next goes on with asking
 
 	addrs    []string
 	next     int // which address comes next
@@ -103,7 +108,7 @@ type unflushed struct {
 }
 
 // New makes a connection that opens with its first call.
-func New(cfg Config) *Core { return &Core{cfg: cfg} }
+func New(cfg Config) *Core { return &Core{cfg: cfg, learnt: cfg.Learnt} }
 
 // Versions gives what was negotiated last.
 func (c *Core) Versions() protocol.Ranges { return c.versions }
@@ -147,7 +152,7 @@ func (c *Core) Step(now time.Time, m Message, out *Effects) {
 			c.flushed(now, out)
 		}
 	case *Broken:
-		if m.Gen == c.gen && c.state != Idle && c.state != Closed {
+		if m.Gen == c.gen && c.state != Idle && c.state != Closed && !c.again(now, m.Err, out) {
 			c.broken(now, m.Err, out)
 		}
 		c.releaseLink(m.Gen, out)
@@ -178,6 +183,10 @@ func (c *Core) drive(now time.Time, out *Effects) {
 		out.Gen = c.gen
 		c.setupBy = now.Add(c.cfg.SetupTimeout)
 		c.lateBy, c.suspect = now.Add(c.cfg.LateFloor), false
+		if !c.silent {
+			c.asking = c.first(now)
+		}
+		c.silent = false
 		if addr, err := netip.ParseAddr(c.cfg.Host); err == nil { // nothing to look up
 			c.become(Resolving)
 			c.resolved(now, &Resolved{Gen: c.gen, Addrs: []string{addr.String()}}, out)
@@ -217,6 +226,7 @@ func (c *Core) broken(now time.Time, err error, out *Effects) {
 	hangUp(out)
 	switch c.state {
 	case Dialling:
+		c.asking = c.first(now) // it may be another broker that listens there the next time
 		if c.next < len(c.addrs) {
 			c.lastErr = err
 			c.dial(now, out)
@@ -243,6 +253,7 @@ func (c *Core) expire(now time.Time, out *Effects) {
 	switch c.state {
 	case Resolving, Dialling, Negotiating:
 		if !now.Before(c.setupBy) {
+			c.silent = c.state == Negotiating && c.lower()
 			c.broken(now, fmt.Errorf("%w: connection set-up took more than %s", ErrTimeout, c.cfg.SetupTimeout), out)
 		} else if !c.suspect && !now.Before(c.lateBy) {
 			c.suspect, out.Late = true, true

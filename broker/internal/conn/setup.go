@@ -5,9 +5,6 @@ import (
 	"net/netip"
 	"strconv"
 	"time"
-
-	"github.com/kactor-go/kactor/protocol"
-	"github.com/kactor-go/kactor/protocol/msg"
 )
 
 func (c *Core) resolved(now time.Time, m *Resolved, out *Effects) {
@@ -41,58 +38,38 @@ func (c *Core) addr() string {
 }
 
 func (c *Core) opened(now time.Time, out *Effects) {
-	if c.cfg.Versions.Known() {
-		c.versions = c.cfg.Versions
+	if c.asking == unasked {
+		c.versions = c.assumed()
 		c.ready(now, out)
 		return
 	}
 	c.become(Negotiating)
-	own, _ := protocol.Own(msg.ApiVersionsAPI)
-	c.askVersions(now, own.Max, out)
+	c.askVersions(now, out)
 }
 
-// software is what the client says of itself (KIP-511).
-const software, softwareVersion = "kactor", "0.1.0"
-
-func (c *Core) askVersions(now time.Time, version int16, out *Effects) {
-	c.asking = version
-	m := protocol.NewRequest(msg.ApiVersionsAPI).(*msg.ApiVersionsRequest)
-	m.ClientSoftwareName, m.ClientSoftwareVersion = software, softwareVersion
-	c.ask(now, m, version, c.setupBy, (*Core).negotiated, out)
+// again deals with the end of a connection whose peer was asked for its versions: it is asked in a lower version at once, on a new connection. Who waits is not told.
+func (c *Core) again(now time.Time, err error, out *Effects) bool {
+	if c.state != Negotiating || !hungUp(err) || !c.lower() {
+		return false
+	}
+	hangUp(out)
+	c.failFlight(now, err, out)
+	c.next--
+	c.dial(now, out)
+	return true
 }
 
 func (c *Core) ready(now time.Time, out *Effects) {
 	c.become(Ready)
 	c.failures, c.lastErr, c.retryAt, c.suspect = 0, nil, time.Time{}, false
 	c.lastUse = now
+	switch {
+	case c.asking == c.newest():
+		c.learnt = Learnt{}
+	case c.learnt.Until.IsZero() || c.learnt.Version != c.asking: // else it was learnt before, and is to be forgotten in time
+		c.learnt = Learnt{c.asking, now.Add(learntFor)}
+	}
 	out.Up, out.Raise = true, true
-}
-
-// negotiated reads the answer to ApiVersions. A broker that does not know the version asked for answers in version 0 with an error, and
-// from 2.4 on says which it knows (KIP-511).
-func (c *Core) negotiated(now time.Time, frame []byte, out *Effects) {
-	var m msg.ApiVersionsResponse
-	err := protocol.ReadResponse(&m, frame, c.asking)
-	if err != nil || protocol.Code(m.ErrorCode) == protocol.UnsupportedVersion {
-		m = msg.ApiVersionsResponse{}
-		if err0 := protocol.ReadResponse(&m, frame, 0); err0 == nil && protocol.Code(m.ErrorCode) == protocol.UnsupportedVersion && c.asking > 0 {
-			version := int16(0)
-			if r, ok := protocol.RangesOf(&m).Get(msg.ApiVersionsAPI); ok {
-				version = min(r.Max, c.asking-1)
-			}
-			c.askVersions(now, version, out)
-			return
-		}
-	}
-	if err == nil && m.ErrorCode != 0 {
-		err = protocol.Code(m.ErrorCode)
-	}
-	if err != nil {
-		c.broken(now, fmt.Errorf("api versions: %w", err), out)
-		return
-	}
-	c.versions = protocol.RangesOf(&m)
-	c.ready(now, out)
 }
 
 // failSetup ends an attempt to connect. Who waits is told: another broker may do.

@@ -116,6 +116,8 @@ var mutations = []mutation{
 		"p.doubt = p.buffered > 0", "p.doubt = false"},
 	{"link opened by the step that closes its connection", "broker/internal/conn/conn.go",
 		"out.CloseLink, out.Dial, out.Raise = true, \"\", false", "out.CloseLink, out.Raise = true, false"},
+	{"version of ApiVersions that ends the connection asked for ever", "broker/internal/conn/setup.go",
+		"if c.state != Negotiating ||", "if true ||"},
 	{"limit of frames never raised", "broker/internal/conn/setup.go",
 		"out.Up, out.Raise = true, true", "out.Up = true"},
 	{"log checked for the epoch of what was damaged", "fetcher/internal/plan/fetch.go",

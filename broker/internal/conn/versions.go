@@ -1,0 +1,135 @@
+package conn
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/msg"
+)
+
+// unasked in place of a version of ApiVersions: the broker is not asked, what it speaks is assumed.
+const unasked int16 = -1
+
+// learntFor is how long a connection believes that a broker does not answer the newest version: brokers are upgraded.
+const learntFor = 10 * time.Minute
+
+// Learnt is what an earlier connection has found out: the version of ApiVersions that the broker answers, where that is not the newest.
+type Learnt struct {
+	Version int16
+	Until   time.Time // zero: nothing was
+}
+
+// Learnt gives what is to be remembered of the broker.
+func (c *Core) Learnt() Learnt { return c.learnt }
+
+// newest is the version to begin with where nothing was learnt: with broker.version that of the release.
+func (c *Core) newest() int16 {
+	own, _ := protocol.Own(msg.ApiVersionsAPI)
+	if !c.cfg.Versions.Known() {
+		return own.Max
+	}
+	if r, asks := c.cfg.Versions.Get(msg.ApiVersionsAPI); asks {
+		return min(own.Max, r.Max)
+	}
+	return unasked
+}
+
+// first is the version that an attempt begins with.
+func (c *Core) first(now time.Time) int16 {
+	if !now.Before(c.learnt.Until) {
+		c.learnt = Learnt{}
+		return c.newest()
+	}
+	return c.learnt.Version
+}
+
+// assumed is what a broker speaks that is not asked, or does not answer; not Known: nothing is assumed.
+func (c *Core) assumed() protocol.Ranges {
+	if c.cfg.Versions.Known() {
+		return c.cfg.Versions
+	}
+	return c.cfg.Fallback
+}
+
+// lower takes the next lower version that brokers are known to answer, when one was met with silence or the end of the connection: Kafka answers each (KIP-511), but Azure Event Hubs resets the connection at version 4, and
+// brokers before 0.10 close it at any. It reports whether there is another way to ask.
+func (c *Core) lower() bool {
+	switch {
+	case c.asking > 3:
+		c.asking = 3
+	case c.asking > 0:
+		c.asking = 0
+	case c.asking == 0 && c.assumed().Known():
+		c.asking = unasked
+	default:
+		c.learnt = Learnt{}
+		return false
+	}
+	return true
+}
+
+// hungUp tells whether err is the end of the connection and no more: not one that says what the peer is.
+func hungUp(err error) bool {
+	return !errors.Is(err, protocol.ErrNotKafka) && !errors.Is(err, protocol.ErrFrameSize)
+}
+
+// software is what the client says of itself (KIP-511).
+const software, softwareVersion = "kactor", "0.1.0"
+
+func (c *Core) askVersions(now time.Time, out *Effects) {
+	m := protocol.NewRequest(msg.ApiVersionsAPI).(*msg.ApiVersionsRequest)
+	m.ClientSoftwareName, m.ClientSoftwareVersion = software, softwareVersion
+	c.ask(now, m, c.asking, c.setupBy, (*Core).negotiated, out)
+}
+
+// negotiated reads the answer to ApiVersions. A broker that does not know the version asked for says UNSUPPORTED_VERSION, and from 2.4 on which it knows (KIP-511): it is asked again on the same connection.
+func (c *Core) negotiated(now time.Time, frame []byte, out *Effects) {
+	m, err := readVersions(frame, c.asking)
+	switch code := protocol.Code(m.ErrorCode); {
+	case err != nil:
+	case code == protocol.UnsupportedVersion:
+		if c.asking, err = c.known(m); err == nil {
+			c.askVersions(now, out)
+			return
+		}
+	case code != protocol.None:
+		err = code
+	}
+	if err != nil {
+		c.broken(now, fmt.Errorf("api versions: %w", err), out)
+		return
+	}
+	c.versions = protocol.RangesOf(m)
+	if c.cfg.Versions.Known() {
+		c.versions = c.versions.Within(c.cfg.Versions)
+	}
+	c.ready(now, out)
+}
+
+// known is the version to ask next for a broker that does not know the present one: the newest of those it says it knows, or 0, if it does not say.
+func (c *Core) known(m *msg.ApiVersionsResponse) (int16, error) {
+	r, told := protocol.RangesOf(m).Get(msg.ApiVersionsAPI)
+	version := min(r.Max, c.asking-1)
+	switch {
+	case c.asking <= 0 || told && version < max(r.Min, 0):
+		return c.asking, fmt.Errorf("%w: ApiVersions v%d: %w", ErrUnsupported, c.asking, protocol.UnsupportedVersion)
+	case !told:
+		return 0, nil
+	}
+	return version, nil
+}
+
+// readVersions reads an answer of a version, or one that refuses the version: Kafka writes that in version 0, whatever was asked for.
+func readVersions(frame []byte, version int16) (*msg.ApiVersionsResponse, error) {
+	if len(frame) >= 6 && protocol.Code(binary.BigEndian.Uint16(frame[4:])) == protocol.UnsupportedVersion {
+		m := &msg.ApiVersionsResponse{}
+		if err := protocol.ReadResponse(m, frame, 0); err == nil {
+			return m, nil
+		}
+	}
+	m := &msg.ApiVersionsResponse{}
+	return m, protocol.ReadResponse(m, frame, version)
+}
