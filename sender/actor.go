@@ -281,10 +281,7 @@ func (s *Sender) send(r *drain.Request) {
 	for _, b := range r.Batches {
 		i := len(req.TopicData) - 1
 		if i < 0 || req.TopicData[i].Name != b.To.Topic {
-			d := msg.ProduceRequestTopicProduceData{Name: b.To.Topic}
-			if t := snap.Topic(b.To.Topic); t != nil {
-				d.TopicID = t.ID
-			}
+			d := msg.ProduceRequestTopicProduceData{Name: b.To.Topic, TopicID: b.TopicID}
 			ids = ids && d.TopicID != protocol.UUID{}
 			req.TopicData = append(req.TopicData, d)
 			i++

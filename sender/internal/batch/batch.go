@@ -15,6 +15,7 @@ import (
 	"github.com/kactor-go/kactor/protocol/cluster"
 	"github.com/kactor-go/kactor/protocol/compress"
 	"github.com/kactor-go/kactor/protocol/record"
+	"github.com/kactor-go/kactor/protocol/wire"
 )
 
 // Placed is where a record went.
@@ -55,11 +56,13 @@ type Batch struct {
 
 	// What follows is the core's.
 	Owner      any
+	TopicID    wire.UUID // that its latest request names; zero: none was known
 	ProducerID int64
 	Epoch      int16
 	Sequence   int32
 	Numbered   bool // the three above are set; they stay for life, but for an epoch bump
 	Sealed     bool // the header is written for them
+	Anew       bool // it has fewer records than had its numbers: it cannot go under any of this epoch
 	Packing    bool // compression is under way
 	Maybe      bool // it may have been written
 	Flying     bool // a request with it has not been answered
@@ -135,39 +138,66 @@ func (b *Batch) Pack(scratch []byte, level int) ([]byte, error) {
 
 // Halve splits a batch that is too large in two, with the sequences it had. The parts have buffers of their own.
 func (b *Batch) Halve() (first, second *Batch, err error) {
+	half := b.Count / 2
+	first, second = b.part(), b.part()
+	err = b.deal(func(i int32) *Batch {
+		if i < half {
+			return first
+		}
+		return second
+	})
+	first.Gap, second.Gap = b.Gap/2, b.Gap/2
+	second.Serial += b.Gap / 2
+	if b.Numbered {
+		second.Sequence = record.AddSequence(b.Sequence, half)
+	}
+	return first, second, err
+}
+
+// Without gives a batch of the records that are not bad, in a buffer of its own.
+func (b *Batch) Without(bad func(i int32) bool) (*Batch, error) {
+	rest := b.part()
+	return rest, b.deal(func(i int32) *Batch {
+		if bad(i) {
+			return nil
+		}
+		return rest
+	})
+}
+
+// Only gives record number i as a batch that is not to be sent: it has no bytes, only what its completion needs.
+func (b *Batch) Only(i int32) *Batch {
+	return &Batch{To: b.To, Serial: b.Serial, Created: b.Created, Deadline: b.Deadline, Entries: []Entry{b.Entries[i]}, Count: 1, Split: true}
+}
+
+// part opens a batch for some of b's records.
+func (b *Batch) part() *Batch {
+	p := New(b.To, make([]byte, 0, record.Overhead), b.Created)
+	p.Codec, p.Deadline, p.Attempts, p.LastErr, p.Maybe, p.Split = b.Codec, b.Deadline, b.Attempts, b.LastErr, b.Maybe, true
+	p.ProducerID, p.Epoch, p.Sequence, p.Numbered = b.ProducerID, b.Epoch, b.Sequence, b.Numbered
+	p.Serial, p.Gap = b.Serial, b.Gap
+	return p
+}
+
+// deal appends each record to the batch that to gives; nil: to none.
+func (b *Batch) deal(to func(i int32) *Batch) error {
 	view, _, _, err := record.Next(b.Bytes(false))
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
-	it, raw, err := view.Records(nil, compress.Limit{Bytes: math.MaxInt, Ratio: math.MaxInt32})
+	it, _, err := view.Records(nil, compress.Limit{Bytes: math.MaxInt, Ratio: math.MaxInt32})
 	if err != nil {
-		return nil, nil, err
-	}
-	size := max(len(b.Buf), record.Overhead+len(raw))
-	half := b.Count / 2
-	parts := [2]*Batch{}
-	for i := range parts {
-		p := New(b.To, make([]byte, record.Overhead, size), b.Created)
-		p.Codec, p.Deadline, p.Attempts, p.LastErr, p.Maybe, p.Split = b.Codec, b.Deadline, b.Attempts, b.LastErr, b.Maybe, true
-		p.ProducerID, p.Epoch, p.Numbered = b.ProducerID, b.Epoch, b.Numbered
-		parts[i] = p
+		return err
 	}
 	var v record.View
 	var headers []record.Header
 	for i := int32(0); it.Next(&v); i++ {
 		if headers, err = v.Headers(headers[:0]); err != nil {
-			return nil, nil, err
+			return err
 		}
-		p := parts[0]
-		if i >= half {
-			p = parts[1]
+		if p := to(i); p != nil {
+			p.Append(b.Entries[i].Time, v.Key, v.Value, headers, b.Entries[i].Done)
 		}
-		p.Append(b.Entries[i].Time, v.Key, v.Value, headers, b.Entries[i].Done)
 	}
-	parts[0].Serial, parts[0].Gap = b.Serial, b.Gap/2
-	parts[1].Serial, parts[1].Gap = b.Serial+b.Gap/2, b.Gap/2
-	if b.Numbered {
-		parts[0].Sequence, parts[1].Sequence = b.Sequence, record.AddSequence(b.Sequence, half)
-	}
-	return parts[0], parts[1], it.Err()
+	return it.Err()
 }

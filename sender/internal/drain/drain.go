@@ -4,10 +4,11 @@
 //	                          ^                       |
 //	                          +-- in their old order -+   after a failure, when nothing of the partition is in flight
 //
-// It owns: queues, windows and expiry (send.go), retries, back-off and splitting (answer.go), and the producer id, epochs and sequences (ids.go).
+// It takes and gives what is in messages.go, and owns: queues, windows and expiry (send.go), outcomes (answer.go, by the table in codes.go), retries, back-off and splitting (repeat.go), and the
+// producer's identity (numbers.go: what that is; idempotent.go).
 //
 // Order: a partition that had a failure sends nothing until everything it has in flight has come back; then all of it goes again in the old order.
-// With idempotence a broker refuses what would be out of order, so five requests may be in flight.
+// With idempotence a broker refuses what would be out of order, so five requests may be in flight; but only where it knows the producer.
 //
 // Outcomes: a batch is acknowledged, rejected (it is provably not in the log) or uncertain (it may be). A batch that may have been written keeps its
 // sequence, so that a repetition of it is recognized.
@@ -20,7 +21,7 @@ import (
 	"time"
 
 	"github.com/kactor-go/kactor/protocol/cluster"
-	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/wire"
 	"github.com/kactor-go/kactor/sender/internal/batch"
 )
 
@@ -52,115 +53,6 @@ type Source interface {
 	Cut(to cluster.TopicPartition, closed []*batch.Batch) []*batch.Batch
 }
 
-// Messages.
-type (
-	// Message is what the core takes.
-	Message interface{ drain() }
-	// Ready names partitions that have got a batch: opened, or closed because it is full.
-	Ready struct {
-		To     cluster.TopicPartition
-		Closed []*batch.Batch
-		Open   time.Time // when the open one began; zero: there is none
-	}
-	// Wake carries what has become ready.
-	Wake struct{ Ready []Ready }
-	// Changed is a new picture of the cluster.
-	Changed struct{ Snapshot *cluster.Snapshot }
-	// Packed says that a batch has been compressed.
-	Packed struct {
-		Batch *batch.Batch
-		Err   error
-	}
-	// Answer is the end of a produce request.
-	Answer struct {
-		Request *Request
-		Resp    *msg.ProduceResponse // nil with acks=0
-		Version int16
-		Err     error
-		Sent    bool
-		Moved   bool // the work has moved: go on at once
-		Refused bool // the request itself is impossible: no repetition can help
-	}
-	// Released says that nobody reads the bytes of a request any more.
-	Released struct{ Request *Request }
-	// Identity answers AskIdentity.
-	Identity struct {
-		ID          int64
-		Epoch       int16
-		Err         error
-		Unsupported bool
-	}
-	// Flush asks to be told when all batches of now are settled.
-	Flush struct{ Owner any }
-	// Close settles everything by Deadline.
-	Close struct {
-		Deadline time.Time
-		Owner    any
-	}
-)
-
-func (*Wake) drain()     {}
-func (*Changed) drain()  {}
-func (*Packed) drain()   {}
-func (*Answer) drain()   {}
-func (*Released) drain() {}
-func (*Identity) drain() {}
-func (*Flush) drain()    {}
-func (*Close) drain()    {}
-
-// Request is one produce request in flight.
-type Request struct {
-	Node     int32
-	Batches  []*batch.Batch
-	Deadline time.Time
-}
-
-// Settled is a batch with its outcome.
-type Settled struct {
-	Batch      *batch.Batch
-	Base       int64 // offset of its first record; -1: not known
-	AppendTime int64 // -1: the records' own times count
-	Err        error
-}
-
-// Refresh asks for new metadata.
-type Refresh struct {
-	Topic  string
-	Except int32 // who is not to be asked; cluster.NoNode
-	Why    string
-}
-
-// Hint is a leader learnt from an answer (KIP-951).
-type Hint struct {
-	To            cluster.TopicPartition
-	Leader, Epoch int32
-	Node          *cluster.Node
-}
-
-// Effects of a step, to be performed in this order.
-type Effects struct {
-	Pack        []*batch.Batch // to be compressed off the actor, answered with Packed
-	AskIdentity bool           // answered with Identity
-	Hints       []Hint
-	Refresh     []Refresh
-	Send        []*Request
-	Settled     []Settled
-	Free        []*batch.Batch // their buffers are free
-	Gone        []*batch.Batch // the core knows them no more
-	Flushed     []any
-	Closed      any
-}
-
-// Reset empties the effects.
-func (e *Effects) Reset() {
-	clear(e.Pack)
-	clear(e.Send)
-	clear(e.Settled)
-	clear(e.Free)
-	clear(e.Gone)
-	*e = Effects{Pack: e.Pack[:0], Hints: e.Hints[:0], Refresh: e.Refresh[:0], Send: e.Send[:0], Settled: e.Settled[:0], Free: e.Free[:0], Gone: e.Gone[:0], Flushed: e.Flushed[:0]}
-}
-
 // part is one partition.
 type part struct {
 	to       cluster.TopicPartition
@@ -168,12 +60,15 @@ type part struct {
 	flight   []*batch.Batch // in order
 	open     time.Time      // when the open batch began; zero: there is none
 	home     *line          // of its leader
+	led      int32          // epoch of its leader; -1: not known
+	topic    wire.UUID      // id of its topic; zero: not known
 	listed   bool           // it is among home's active ones
 	settling bool           // something failed: wait until nothing is in flight
+	counted  bool           // that is among failures
 	node     int32          // to which flight is under way
-	failures int
+	failures int            // one after the other; what was in flight at one of them fails with it
 	retryAt  time.Time
-	seq      sequence
+	seq      sequence // of its numbers
 }
 
 // pop takes the first batch out of the queue.
@@ -214,7 +109,7 @@ type Core struct {
 	parts  []*part // in the order they were met
 	index  map[cluster.TopicPartition]*part
 	lines  []*line // in the order they were met
-	ident  identity
+	ids    numbers
 	serial uint64
 	alive  int            // batches not settled
 	due    time.Time      // no batch is to expire before; zero: there is none
@@ -232,22 +127,35 @@ const gap = 1 << 32
 
 // New makes the core.
 func New(cfg Config, source Source, snap *cluster.Snapshot) *Core {
-	return &Core{cfg: cfg, source: source, snap: snap, index: map[cluster.TopicPartition]*part{}}
+	c := &Core{cfg: cfg, source: source, snap: snap, index: map[cluster.TopicPartition]*part{}}
+	c.ids = plain{c}
+	if cfg.Idempotent {
+		c.ids = &idempotent{c: c}
+	}
+	return c
 }
 
 func (c *Core) part(to cluster.TopicPartition) *part {
 	p := c.index[to]
 	if p == nil {
-		p = &part{to: to, home: c.line(c.leader(to))}
+		p = &part{to: to}
+		p.home = c.line(c.look(p))
 		c.index[to] = p
 		c.parts = append(c.parts, p)
 	}
 	return p
 }
 
-// leader gives the leader of a partition, or cluster.NoNode.
-func (c *Core) leader(to cluster.TopicPartition) int32 {
-	node, _ := c.snap.Leader(to.Topic, to.Partition)
+// look notes what the picture of the cluster says of a partition, and gives its leader, or cluster.NoNode.
+func (c *Core) look(p *part) int32 {
+	p.topic, p.led = wire.UUID{}, -1
+	t := c.snap.Topic(p.to.Topic)
+	if t == nil {
+		return cluster.NoNode
+	}
+	p.topic = t.ID
+	node, epoch := c.snap.Leader(p.to.Topic, p.to.Partition)
+	p.led = epoch
 	return max(node, cluster.NoNode)
 }
 
@@ -269,6 +177,9 @@ func (c *Core) Step(now time.Time, m Message, out *Effects) {
 		for i := range m.Ready {
 			c.ready(&m.Ready[i], out)
 		}
+		if c.over { // a caller was on its way when the producer closed
+			c.cutAll(out)
+		}
 	case *Changed:
 		c.changed(now, m.Snapshot)
 	case *Packed:
@@ -281,11 +192,15 @@ func (c *Core) Step(now time.Time, m Message, out *Effects) {
 			c.free(b, out)
 		}
 	case *Identity:
-		c.identity(now, m, out)
+		c.ids.told(now, m, out)
 	case *Flush:
 		c.cutAll(out)
 		c.flushs = append(c.flushs, flush{m.Owner, c.serial + gap - 1, c.alive})
 	case *Close:
+		if c.over {
+			out.Closed = m.Owner
+			break
+		}
 		c.close = m
 		c.cutAll(out)
 	}
@@ -362,7 +277,7 @@ func (c *Core) changed(now time.Time, s *cluster.Snapshot) {
 	c.snap = s
 	moved := false
 	for _, p := range c.parts {
-		if node := c.leader(p.to); node != p.home.node {
+		if node := c.look(p); node != p.home.node {
 			p.home, moved = c.line(node), true
 			if node >= 0 && !p.retryAt.IsZero() { // a new leader need not wait for the back-off of the old one
 				p.retryAt = now
@@ -424,6 +339,9 @@ func (c *Core) free(b *batch.Batch, out *Effects) {
 
 // finish answers flushes and the close.
 func (c *Core) finish(now time.Time, out *Effects) {
+	if c.over && c.alive > 0 {
+		c.abandon(ErrClosed, out)
+	}
 	c.flushs = slices.DeleteFunc(c.flushs, func(f flush) bool {
 		if f.left <= 0 {
 			out.Flushed = append(out.Flushed, f.owner)

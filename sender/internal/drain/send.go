@@ -70,7 +70,7 @@ const (
 )
 
 // sendable tells whether the first batch of a partition may go now.
-func (c *Core) sendable(now time.Time, p *part) verdict {
+func (c *Core) sendable(now time.Time, p *part, out *Effects) verdict {
 	if len(p.queue) == 0 || p.queue[0].Packing || len(p.flight) >= c.cfg.Window {
 		return drop
 	}
@@ -83,32 +83,19 @@ func (c *Core) sendable(now time.Time, p *part) verdict {
 			return wait
 		}
 	}
-	if len(p.flight) > 0 {
-		if p.home.node != p.node { // to two brokers at once there is no order; the cluster actor fetches back what a silent one has
-			return drop
-		}
-		if c.cfg.Idempotent && p.seq.last == 0 { // a broker takes any sequence as the first: until one is in the log, the next would be taken before it
-			return drop
-		}
+	if len(p.flight) > 0 && p.home.node != p.node { // to two brokers at once there is no order; the cluster actor fetches back what a silent one has
+		return drop
 	}
-	if c.cfg.Idempotent && !c.numberable(p) {
-		return wait
-	}
-	return send
+	return c.ids.may(p, out)
 }
 
 // sendAll fills the windows of all brokers.
 func (c *Core) sendAll(now time.Time, out *Effects) {
-	if c.cfg.Idempotent && !c.ident.known {
-		if c.alive > 0 {
-			c.driveIdentity(now, out)
-		}
-		return
-	}
 	for _, l := range c.lines {
 		for len(l.active) > 0 && l.flight < c.cfg.Window && c.send(now, l, out) {
 		}
 	}
+	c.ids.ask(now, out)
 }
 
 // leaderless waits for a leader.
@@ -130,7 +117,7 @@ func (c *Core) send(now time.Time, l *line, out *Effects) bool {
 	size, topics := 0, 0
 	kept, behind := l.active[:0], c.behind[:0]
 	for i, p := range l.active {
-		switch c.sendable(now, p) {
+		switch c.sendable(now, p, out) {
 		case drop:
 			p.listed = false
 			continue
@@ -152,12 +139,10 @@ func (c *Core) send(now time.Time, l *line, out *Effects) bool {
 			r = &Request{Node: l.node, Deadline: now.Add(c.cfg.RequestTimeout)}
 		}
 		p.pop()
-		p.settling, p.retryAt = false, time.Time{}
+		c.ids.going(now, p, b)
+		p.settling, p.counted, p.retryAt = false, false, time.Time{}
 		p.flight = append(p.flight, b)
-		p.node = l.node
-		if c.cfg.Idempotent {
-			c.number(p, b)
-		}
+		p.node, b.TopicID = l.node, p.topic
 		b.Attempts++
 		b.OnWire++
 		b.Flying = true

@@ -1,0 +1,333 @@
+package drain
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/cluster"
+	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/record"
+	"github.com/kactor-go/kactor/protocol/wire"
+	"github.com/kactor-go/kactor/sender/internal/batch"
+)
+
+// The model plays random histories of one partition against a leader that keeps a producer's state as Kafka does (ProducerAppendInfo, ProducerStateEntry), and holds what was told of each record against the log.
+
+// recordID is the completion of a record.
+type recordID int
+
+func (recordID) Done(batch.Placed, error) {}
+
+// leaderState is what a leader has: its log, and what it knows of the producer.
+type leaderState struct {
+	r      *rand.Rand
+	rules  rules
+	calm   bool // nothing goes wrong any more
+	known  bool
+	id     int64
+	epoch  int16
+	last   int32
+	cache  [][2]int32 // first and last sequence of the latest five batches
+	log    []int
+	most   int // records that fit into a batch
+	latest time.Time
+}
+
+// rules are what may happen in a history.
+type rules struct {
+	retries   int
+	forgets   time.Duration // after so much silence the leader forgets the producer
+	anyTime   bool          // it forgets whenever it likes: then records may be there twice, and out of order, but what is told is true
+	flaps     bool          // metadata tells the id of another topic now and then
+	badRecord bool          // every seventh record is not valid
+	lastIDs   bool          // ids have only three epochs left
+}
+
+// sentBatch is a batch as it went to the leader.
+type sentBatch struct {
+	of       *batch.Batch
+	request  *Request
+	topic    wire.UUID
+	id       int64
+	epoch    int16
+	sequence int32
+	records  []int
+	handled  bool
+	code     protocol.Code
+	bad      []int32
+}
+
+// handle appends a batch, or refuses it.
+func (l *leaderState) handle(now time.Time, w *sentBatch) {
+	w.handled = true
+	w.code = l.answer(now, w)
+}
+
+func (l *leaderState) answer(now time.Time, w *sentBatch) protocol.Code {
+	often := func(n int) bool { return !l.calm && l.r.IntN(n) == 0 }
+	if l.known && !l.calm && (l.rules.forgets > 0 && now.Sub(l.latest) >= l.rules.forgets || l.rules.anyTime && l.r.IntN(20) == 0) {
+		l.known, l.cache = false, nil
+	}
+	if w.topic != (wire.UUID{1}) {
+		return protocol.UnknownTopicID
+	}
+	if often(12) {
+		return []protocol.Code{protocol.NotEnoughReplicas, protocol.CorruptMessage, protocol.NotLeaderOrFollower, protocol.KafkaStorageError, protocol.UnknownServerError}[l.r.IntN(5)]
+	}
+	if often(60) {
+		return protocol.PolicyViolation
+	}
+	if len(w.records) > l.most {
+		return protocol.MessageTooLarge
+	}
+	if l.rules.badRecord {
+		for i, n := range w.records {
+			if n%7 == 6 {
+				w.bad = append(w.bad, int32(i))
+			}
+		}
+		if len(w.bad) > 0 {
+			return protocol.InvalidRecord
+		}
+	}
+	known := l.known && w.id == l.id
+	last := record.AddSequence(w.sequence, int32(len(w.records)-1))
+	switch {
+	case known && w.epoch == l.epoch && slices.Contains(l.cache, [2]int32{w.sequence, last}):
+		return protocol.None
+	case known && w.epoch < l.epoch:
+		return protocol.InvalidProducerEpoch
+	case known && w.epoch > l.epoch && w.sequence != 0, known && w.epoch == l.epoch && w.sequence != record.AddSequence(l.last, 1):
+		return protocol.OutOfOrderSequenceNumber
+	}
+	if !known || w.epoch != l.epoch {
+		l.cache = nil
+	}
+	l.known, l.id, l.epoch, l.last, l.latest = true, w.id, w.epoch, last, now
+	if l.cache = append(l.cache, [2]int32{w.sequence, last}); len(l.cache) > 5 {
+		l.cache = l.cache[1:]
+	}
+	l.log = append(l.log, w.records...)
+	if often(12) {
+		return []protocol.Code{protocol.NotEnoughReplicasAfterAppend, protocol.RequestTimedOut, protocol.NotLeaderOrFollower, protocol.KafkaStorageError, protocol.UnknownServerError}[l.r.IntN(5)]
+	}
+	return protocol.None
+}
+
+// history is one that is being played.
+type history struct {
+	*bench
+	l     *leaderState
+	r     *rand.Rand
+	line  []*sentBatch // of the connection
+	next  int          // number of the next record
+	seen  int          // of b.told
+	told  map[int][]error
+	trace *[]string // nil: nobody wants it
+}
+
+func (h *history) notef(format string, args ...any) {
+	if h.trace != nil {
+		*h.trace = append(*h.trace, fmt.Sprintf(format, args...))
+	}
+}
+
+// take looks at what the core wants.
+func (h *history) take() {
+	for ; h.seen < len(h.bench.told); h.seen++ {
+		s := h.bench.told[h.seen]
+		for _, e := range s.Batch.Entries {
+			n := int(e.Done.(recordID))
+			h.told[n] = append(h.told[n], s.Err)
+			h.notef("told #%d: %v", n, s.Err)
+		}
+	}
+	for _, q := range h.sent {
+		for _, b := range q.Batches {
+			w := &sentBatch{of: b, request: q, topic: b.TopicID, id: b.ProducerID, epoch: b.Epoch, sequence: b.Sequence}
+			for _, e := range b.Entries {
+				w.records = append(w.records, int(e.Done.(recordID)))
+			}
+			h.notef("send id %d epoch %d sequence %d %v", w.id, w.epoch, w.sequence, w.records)
+			h.line = append(h.line, w)
+		}
+	}
+	h.sent = nil
+}
+
+func (h *history) reply(w *sentBatch) {
+	p := msg.ProduceResponsePartitionProduceResponse{}
+	p.SetDefaults()
+	p.ErrorCode, p.BaseOffset, p.LogAppendTimeMs = int16(w.code), -1, -1
+	for _, i := range w.bad {
+		p.RecordErrors = append(p.RecordErrors, msg.ProduceResponseBatchIndexAndErrorMessage{BatchIndex: i})
+	}
+	h.notef("answer epoch %d sequence %d: %s", w.epoch, w.sequence, w.code.Name())
+	h.step(&Released{w.request})
+	h.step(&Answer{Request: w.request, Version: 13, Sent: true, Resp: &msg.ProduceResponse{Responses: []msg.ProduceResponseTopicProduceResponse{
+		{TopicID: w.topic, PartitionResponses: []msg.ProduceResponsePartitionProduceResponse{p}}}}})
+	h.take()
+}
+
+func (h *history) handleNext() {
+	if i := slices.IndexFunc(h.line, func(w *sentBatch) bool { return !w.handled }); i >= 0 {
+		h.l.handle(h.now, h.line[i])
+	}
+}
+
+func (h *history) replyNext() {
+	if len(h.line) > 0 && h.line[0].handled {
+		w := h.line[0]
+		h.line = h.line[1:]
+		h.reply(w)
+	}
+}
+
+// breaks ends the connection. Some of what is under way comes through.
+func (h *history) breaks() {
+	line := h.line
+	h.line = nil
+	for n := h.r.IntN(len(line) + 1); n > 0; n-- {
+		if w := line[n-1]; !w.handled {
+			for _, o := range line[:n] {
+				if !o.handled {
+					h.l.handle(h.now, o)
+				}
+			}
+		}
+	}
+	h.notef("the connection breaks")
+	for _, w := range line {
+		h.step(&Released{w.request})
+		h.step(&Answer{Request: w.request, Err: errReset, Sent: true})
+		h.take()
+	}
+}
+
+func (h *history) produce() {
+	o := batch.New(cluster.TopicPartition{Topic: "a"}, make([]byte, 0, 4096), h.now)
+	o.Deadline = h.now.Add(time.Duration(5+h.r.IntN(20)) * time.Second)
+	for range 1 + h.r.IntN(5) {
+		o.Append(1000, nil, []byte("v"), nil, recordID(h.next))
+		h.next++
+	}
+	h.step(&Wake{Ready: []Ready{{To: o.To, Closed: []*batch.Batch{o}}}})
+	h.take()
+}
+
+func (h *history) wait(d time.Duration) {
+	h.later(d)
+	h.take()
+}
+
+// playHistory plays one seed, and gives what is wrong with it.
+func playHistory(t *testing.T, seed uint64, rules rules, trace *[]string) (wrong string) {
+	r := rand.New(rand.NewPCG(seed, 3))
+	b := newBench(t, func(c *Config) { c.Retries = rules.retries })
+	if rules.lastIDs {
+		b.c.Step(b.now, &Identity{ID: 76, Epoch: math.MaxInt16 - 3}, &b.out)
+	}
+	h := &history{bench: b, r: r, trace: trace, told: map[int][]error{}, l: &leaderState{r: r, rules: rules, most: 2 + r.IntN(4)}}
+	version := int64(1)
+	for range 120 {
+		switch k := r.IntN(22); {
+		case k < 6:
+			h.produce()
+		case k < 11:
+			h.handleNext()
+		case k < 16:
+			h.replyNext()
+		case k == 16:
+			h.breaks()
+		case k == 17 && rules.flaps:
+			version++
+			h.lead(version, 1, 0, byte(1+r.IntN(4)/3))
+			h.take()
+		case k == 18 && len(h.line) == 0 && rules.forgets > 0:
+			h.wait(rules.forgets)
+		case k > 18:
+			d := time.Duration(r.IntN(1500)) * time.Millisecond
+			if n := b.c.Next(); !n.IsZero() && r.IntN(2) == 0 {
+				d = max(0, n.Sub(b.now))
+			}
+			h.wait(d)
+		}
+	}
+	h.l.calm = true
+	h.lead(version+1, 1, 0, 1)
+	h.take()
+	for range 400 {
+		switch {
+		case len(h.line) > 0:
+			h.handleNext()
+			h.replyNext()
+		case len(h.told) < h.next && !b.c.Next().IsZero():
+			h.wait(max(0, b.c.Next().Sub(b.now)))
+		}
+	}
+	return h.verify(rules)
+}
+
+// verify holds what was told against the log.
+func (h *history) verify(rules rules) string {
+	times := map[int]int{}
+	latest := -1
+	for _, n := range h.l.log {
+		if n < latest && !rules.anyTime {
+			return fmt.Sprintf("#%d comes behind #%d", n, latest)
+		}
+		latest = n
+		times[n]++
+	}
+	for n := range h.next {
+		told := h.told[n]
+		switch {
+		case len(told) != 1:
+			return fmt.Sprintf("#%d has %d outcomes", n, len(told))
+		case told[0] == nil && times[n] == 0:
+			return fmt.Sprintf("#%d is told as written and is not in the log", n)
+		case told[0] != nil && !errors.Is(told[0], ErrUncertain) && times[n] > 0:
+			return fmt.Sprintf("#%d is told as not written (%v) and is in the log", n, told[0])
+		case times[n] > 1 && !rules.anyTime:
+			return fmt.Sprintf("#%d is in the log %d times", n, times[n])
+		case errors.Is(told[0], protocol.InvalidRecord) && !errors.Is(told[0], ErrUncertain) && n%7 != 6:
+			return fmt.Sprintf("#%d is valid and was told %v", n, told[0])
+		}
+	}
+	return ""
+}
+
+func TestHistoriesOfOnePartition(t *testing.T) {
+	const many = 1 << 30
+	for _, c := range []struct {
+		name  string
+		rules rules
+	}{
+		{"a leader that remembers", rules{retries: many}},
+		{"few retries", rules{retries: 2}},
+		{"a leader that forgets after silence", rules{retries: many, forgets: time.Minute}},
+		{"a leader that forgets at any time", rules{retries: many, anyTime: true}},
+		{"bad records", rules{retries: many, badRecord: true}},
+		{"bad records and a leader that forgets at any time", rules{retries: many, badRecord: true, anyTime: true}},
+		{"a topic id that flaps", rules{retries: many, flaps: true}},
+		{"ids that are used up", rules{retries: many, lastIDs: true, badRecord: true}},
+		{"all of it", rules{retries: 20, forgets: time.Minute, badRecord: true, flaps: true, lastIDs: true}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for seed := range uint64(500) {
+				if wrong := playHistory(t, seed, c.rules, nil); wrong != "" {
+					var trace []string
+					playHistory(t, seed, c.rules, &trace)
+					t.Fatalf("seed %d: %s\n\t%s", seed, wrong, strings.Join(trace, "\n\t"))
+				}
+			}
+		})
+	}
+}
