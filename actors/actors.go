@@ -119,7 +119,7 @@ func (s *System) Producer(cfg sender.Config) (*sender.Sender, error) {
 // Fetcher starts a fetcher.
 func (s *System) Fetcher(cfg fetcher.Config) (*fetcher.Fetcher, error) {
 	return begin(s, &s.fetchers, func() (*fetcher.Fetcher, error) {
-		return fetcher.Start(s.tree, s.client, cfg, func(note string) { s.cfg.Logger.Warn("position reset", "what", note) }, s.failed)
+		return fetcher.Start(s.tree, s.client, cfg, func(what, note string) { s.cfg.Logger.Warn(what, "what", note) }, s.failed)
 	})
 }
 

@@ -55,7 +55,7 @@ func (o *owned) records(got []*Record, k *fetcher.Chunk, most int) ([]*Record, e
 		}
 		got = append(got, r)
 	}
-	return got, k.Err()
+	return got, nil // what was damaged is fetched again, and told by Take if it stays so
 }
 
 // PollOption changes one call of Poll.
@@ -73,7 +73,8 @@ func MaxRecords(n int) PollOption { return func(p *polling) { p.most = n } }
 func Peek() PollOption { return func(p *polling) { p.peek = true } }
 
 // Poll waits for records and returns those that are there, at most max.poll.records. They stay valid as long as they are referenced. When ctx ends first it returns
-// none and ctx's error. It returns none, too, when what came holds nothing for the application: the markers of transactions; the position has moved then. An error of a partition is a *PartitionError or a *LogTruncationError; the others go on.
+// none and ctx's error. It returns none, too, when what came holds nothing for the application: the markers of transactions; the position has moved then. An error of a partition is a *PartitionError or a *LogTruncationError; the others go on, and so
+// does this one by itself if Retried says so.
 func (c *Consumer) Poll(ctx context.Context, opts ...PollOption) ([]*Record, error) {
 	p := polling{most: c.poll}
 	for _, o := range opts {
@@ -151,9 +152,6 @@ func (c *Consumer) Records(ctx context.Context) iter.Seq2[*Record, error] {
 				}
 			}
 			c.hand.Store(nil)
-			if err := k.Err(); err != nil && !yield(nil, err) {
-				return
-			}
 		}
 	}
 }

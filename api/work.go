@@ -119,6 +119,9 @@ func (w *work) rest(ctx context.Context, quiet time.Time) error {
 
 // tell passes on what goes wrong with a partition, or says that it is the end.
 func (w *work) tell(err error) error {
+	if failed := new(PartitionError); w.onError == nil && errors.As(err, &failed) && failed.Retried { // the fetcher has logged it
+		return nil
+	}
 	if w.onError == nil || ended(err) || errors.Is(err, fetcher.ErrClosed) || errors.Is(err, ErrClosed) {
 		return err
 	}
@@ -232,13 +235,6 @@ func (w *work) add(k *fetcher.Chunk) {
 	w.wake(w.core.Ready())
 	w.arm()
 	w.mu.Unlock()
-	if err := k.Err(); err != nil { // what is damaged is fetched again
-		if w.onError != nil {
-			w.onError(public(err))
-		} else {
-			w.c.log("read records to handle", err)
-		}
-	}
 }
 
 // at notes what is being read: positions are not finished before it is in the core.

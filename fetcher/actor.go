@@ -14,6 +14,7 @@ import (
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/cluster"
 	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/wire"
 )
 
 // Message is what the fetcher actor takes; callers use the methods of Fetcher.
@@ -30,12 +31,11 @@ type Fetcher struct {
 	buf    *buffer
 	caller *broker.Caller
 	over   atomic.Bool // it is closed
-	// Reset is told of every reset: what was, what is, and why. It is called on the actor and must only note or tell.
-	note func(string)
+	note   func(what, note string)
 }
 
-// Start starts a fetcher on a client's connections. note, if not nil, is told of resets; failed is told if it fails by a bug; both must only tell.
-func Start(under role.Spawner, client *broker.Client, cfg Config, note func(string), failed func(error)) (*Fetcher, error) {
+// Start starts a fetcher on a client's connections. note, if not nil, is told of resets and of partitions in trouble; failed is told if it fails by a bug; both must only tell.
+func Start(under role.Spawner, client *broker.Client, cfg Config, note func(what, note string), failed func(error)) (*Fetcher, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
@@ -128,6 +128,8 @@ type Read struct {
 	cluster.TopicPartition
 	Offset int64 // of the next record
 	Epoch  int32 // leader epoch of the record before; -1: not known
+	// Topic is the id of the topic that was read: an offset says nothing of another that was created under the same name since. Zero where ids are not known (before Kafka 2.8).
+	Topic wire.UUID
 }
 
 // Reads gives the positions of all partitions that have one, in order.
@@ -136,7 +138,7 @@ func (f *Fetcher) Reads() (out []Read) {
 	defer f.buf.mu.Unlock()
 	for _, p := range f.buf.order {
 		if n := p.life.position.Load(); n >= 0 {
-			out = append(out, Read{p.tp, n, p.life.epoch.Load()})
+			out = append(out, Read{p.tp, n, p.life.epoch.Load(), p.topic})
 		}
 	}
 	slices.SortFunc(out, func(a, b Read) int { return a.Compare(b.TopicPartition) })
@@ -360,9 +362,9 @@ func (f *Fetcher) perform(h *role.Handle, out *plan.Effects) {
 	for _, q := range out.Check {
 		f.check(now, q)
 	}
-	for _, note := range f.buf.put(out) {
+	for _, n := range f.buf.put(out) {
 		if f.note != nil {
-			f.note(note)
+			f.note(n.what, n.text)
 		}
 	}
 	for _, m := range out.Frames {

@@ -169,7 +169,7 @@ func TestADamagedBatchIsToldWhereItIsAlthoughItWasFoundAhead(t *testing.T) {
 		if !slices.Equal(read, []int64{0, 1, 2, 3}) || k.Err() == nil {
 			t.Errorf("read %v, error %v", read, k.Err())
 		}
-		if len(told) != 1 || !told[0].Corrupt || told[0].At != 4 {
+		if len(told) != 1 || !told[0].Back || told[0].At != 4 {
 			t.Errorf("told %+v, expected a damaged batch at 4", told)
 		}
 		w.do()

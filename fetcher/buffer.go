@@ -12,6 +12,7 @@ import (
 	"github.com/kactor-go/kactor/fetcher/internal/plan"
 	"github.com/kactor-go/kactor/protocol/cluster"
 	"github.com/kactor-go/kactor/protocol/compress"
+	"github.com/kactor-go/kactor/protocol/wire"
 )
 
 // place is where the application is with one partition.
@@ -19,6 +20,7 @@ type place struct {
 	tp         cluster.TopicPartition
 	gen        uint64
 	life       *life
+	topic      wire.UUID // the position is of; zero: not known
 	highWater  int64
 	lastStable int64
 	logStart   int64
@@ -49,6 +51,18 @@ func (p *place) pause(on bool) {
 	if on {
 		p.life.state.Store(paused)
 	}
+}
+
+// moveTo sets the position. Who still reads what was there before moves it no more.
+func (p *place) moveTo(e *plan.Place) {
+	next := &life{}
+	next.position.Store(e.Position)
+	next.epoch.Store(p.life.epoch.Load())
+	if e.Reset {
+		next.epoch.Store(-1)
+	}
+	next.state.Store(p.life.state.Swap(ended))
+	p.life = next
 }
 
 // buffer holds what was fetched and is not taken. The actor puts in, one consumer takes out.
@@ -118,14 +132,14 @@ func (b *buffer) assign(tp cluster.TopicPartition, offset int64, epoch int32) (g
 	}
 	dropped = b.drop(p)
 	next.state.Store(p.life.state.Swap(ended))
-	p.gen, p.life, p.failed, p.held, p.again = b.gen, next, nil, false, -1
+	p.gen, p.life, p.topic, p.failed, p.held, p.again = b.gen, next, wire.UUID{}, nil, false, -1
 	return b.gen, dropped
 }
 
 // drop throws away what was fetched of a partition.
 func (b *buffer) drop(p *place) (dropped []plan.Taking) {
 	for _, k := range p.chunks {
-		dropped = append(dropped, plan.Taking{TopicPartition: p.tp, Gen: k.gen, Bytes: k.bytes})
+		dropped = append(dropped, plan.Taking{TopicPartition: p.tp, Gen: k.gen, Bytes: k.bytes, Dropped: true})
 		b.leave(k)
 	}
 	p.chunks = nil
@@ -153,8 +167,11 @@ func (b *buffer) revoke(tp cluster.TopicPartition) (dropped []plan.Taking, waite
 	return b.drop(p), p.waiters, true
 }
 
-// perform puts in what the core found.
-func (b *buffer) put(out *plan.Effects) (notes []string) {
+// note is something for the log.
+type note struct{ what, text string }
+
+// put puts in what the core found.
+func (b *buffer) put(out *plan.Effects) (notes []note) {
 	b.mu.Lock()
 	var wake []*role.Waiter
 	var dropped []plan.Taking
@@ -166,15 +183,12 @@ func (b *buffer) put(out *plan.Effects) (notes []string) {
 			continue
 		}
 		if e.Why != "" {
-			notes = append(notes, fmt.Sprintf("%s: %s; position %d", e.TopicPartition, e.Why, e.Position))
+			notes = append(notes, note{"position reset", fmt.Sprintf("%s: %s; position %d", e.TopicPartition, e.Why, e.Position)})
 		}
 		if e.Position >= 0 {
 			dropped = append(dropped, b.drop(p)...)
-			p.again = -1
-			p.life.position.Store(e.Position)
-			if e.Reset {
-				p.life.epoch.Store(-1)
-			}
+			p.again, p.failed = -1, nil
+			p.moveTo(e)
 			wake = append(wake, p.waiters...)
 			p.waiters = nil
 			if e.Reset {
@@ -183,6 +197,9 @@ func (b *buffer) put(out *plan.Effects) (notes []string) {
 				news = true
 			}
 		}
+		if e.Topic != (wire.UUID{}) {
+			p.topic = e.Topic
+		}
 		if e.HighWater >= 0 {
 			p.highWater, p.lastStable, p.logStart = e.HighWater, e.LastStable, e.LogStart
 		}
@@ -190,7 +207,7 @@ func (b *buffer) put(out *plan.Effects) (notes []string) {
 	for _, k := range out.Chunks {
 		p := b.place(k.TopicPartition, k.Gen)
 		if p == nil || p.again >= 0 && p.again != k.Offset {
-			dropped = append(dropped, plan.Taking{TopicPartition: k.TopicPartition, Gen: k.Gen, Bytes: k.Bytes})
+			dropped = append(dropped, plan.Taking{TopicPartition: k.TopicPartition, Gen: k.Gen, Bytes: k.Bytes, Dropped: true})
 			continue
 		}
 		p.again = -1
@@ -200,11 +217,20 @@ func (b *buffer) put(out *plan.Effects) (notes []string) {
 	for i := range out.Fail {
 		f := &out.Fail[i]
 		if p := b.place(f.TopicPartition, f.Gen); p != nil {
-			p.failed = failure(f)
-			b.fails = append(b.fails, p.failed)
-			wake = append(wake, p.waiters...)
-			p.waiters = nil
+			err := failure(f)
+			b.fails = append(b.fails, err)
+			notes = append(notes, note{"partition in trouble", err.Error()})
+			if !f.Keeps {
+				p.failed = err
+				wake = append(wake, p.waiters...)
+				p.waiters = nil
+			}
 			news = true
+		}
+	}
+	for _, e := range out.Evict {
+		if p := b.place(e.TopicPartition, e.Gen); p != nil {
+			dropped = append(dropped, b.evict(p)...)
 		}
 	}
 	b.mu.Unlock()
@@ -225,7 +251,36 @@ func failure(f *plan.Failure) error {
 	if errors.As(f.Err, &t) {
 		return &LogTruncationError{f.TopicPartition, t.Position, t.Divergent}
 	}
-	return &PartitionError{f.TopicPartition, f.Offset, f.Err}
+	return &PartitionError{f.TopicPartition, f.Offset, f.Err, f.Again}
+}
+
+// evict gives back what was fetched of a paused partition and nobody has begun to read.
+func (b *buffer) evict(p *place) (dropped []plan.Taking) {
+	if p.life.state.Load() != paused {
+		return nil
+	}
+	begun := min(len(p.chunks), 1)
+	if begun > 0 && p.chunks[0] != b.current {
+		begun = 0
+	}
+	behind := p.chunks[begun:]
+	if len(behind) == 0 {
+		return nil
+	}
+	first := behind[0]
+	for _, k := range behind {
+		dropped = append(dropped, plan.Taking{TopicPartition: p.tp, Gen: k.gen, Bytes: k.bytes, Dropped: true})
+		b.leave(k)
+	}
+	clear(behind)
+	p.chunks = p.chunks[:begun]
+	last := &dropped[len(dropped)-1]
+	last.Back, last.At, last.Epoch = true, first.from, first.before
+	if begun == 0 { // it may be half read
+		last.Epoch = p.life.epoch.Load()
+	}
+	p.again = first.from
+	return dropped
 }
 
 // take gives the next chunk of a partition that is not paused, in turn. A chunk that the reader has begun is given until it is at its end: what it was decompressed into is needed only then. What failed is
@@ -306,7 +361,7 @@ func (b *buffer) done(k *Chunk, t plan.Taking) {
 		p.chunks = p.chunks[1:]
 		b.leave(k)
 		told := []plan.Taking{t}
-		if t.Corrupt {
+		if t.Back {
 			told = append(told, b.drop(p)...)
 			p.again = t.At
 		}

@@ -1,6 +1,7 @@
 package fetcher
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
@@ -8,6 +9,7 @@ import (
 	"github.com/kactor-go/kactor/protocol/cluster"
 	"github.com/kactor-go/kactor/protocol/compress"
 	"github.com/kactor-go/kactor/protocol/record"
+	"github.com/kactor-go/kactor/protocol/wire"
 )
 
 // Chunk is what one fetch brought of one partition. One goroutine reads it, record by record; its records alias a copy of their batch, which lives as long as one of them
@@ -16,6 +18,7 @@ type Chunk struct {
 	cluster.TopicPartition
 	LeaderEpoch   int32
 	HighWatermark int64
+	TopicID       wire.UUID // zero: not known
 
 	buf     *buffer
 	life    *life
@@ -24,6 +27,7 @@ type Chunk struct {
 	gen     uint64
 	bytes   int64
 	rest    []byte
+	before  int32 // leader epoch of the record before the first; -1
 	from    int64 // records below were read before, or are before the position
 	batch   record.Batch
 	back    []byte // rest from batch on
@@ -44,10 +48,11 @@ type Chunk struct {
 type abortedTxn struct{ producer, first int64 }
 
 func newChunk(b *buffer, p *place, k *plan.Chunk) *Chunk {
-	c := &Chunk{TopicPartition: k.TopicPartition, LeaderEpoch: k.LeaderEpoch, HighWatermark: k.HighWatermark, buf: b, life: p.life, gen: k.Gen, bytes: k.Bytes, rest: k.Records, from: k.Offset, first: true}
+	c := &Chunk{TopicPartition: k.TopicPartition, LeaderEpoch: k.LeaderEpoch, HighWatermark: k.HighWatermark, TopicID: k.Topic, buf: b, life: p.life, gen: k.Gen, bytes: k.Bytes, rest: k.Records, before: k.Before, from: k.Offset, first: true}
 	for _, a := range k.Aborted {
 		c.aborted = append(c.aborted, abortedTxn{a.ProducerID, a.FirstOffset})
 	}
+	slices.SortFunc(c.aborted, func(a, b abortedTxn) int { return cmp.Compare(a.first, b.first) }) // brokers give them as they ended
 	if f, ok := k.Frame.(*frame); ok {
 		f.hold()
 		c.frame = f
@@ -133,6 +138,7 @@ func (c *Chunk) open() bool {
 			if c.buf.crc && b.CheckCRC() != nil { // it may not end where it seems to
 				return c.fail(b.CheckCRC())
 			}
+			c.drops(&b)
 			continue
 		}
 		c.batch = b
@@ -151,10 +157,7 @@ func (c *Chunk) open() bool {
 		if err != nil {
 			return c.fail(err)
 		}
-		if b.Control || c.buf.committed && c.isAborted(&b) {
-			if b.Control && c.buf.committed {
-				c.marker(&b)
-			}
+		if c.drops(&b) {
 			c.move(b.LastOffset() + 1)
 			continue
 		}
@@ -201,38 +204,24 @@ func (c *Chunk) memory(begun *ahead) []byte {
 	return c.buf.scratch()
 }
 
-// isAborted tells whether a batch belongs to an aborted transaction. The list of them may come in any order.
-func (c *Chunk) isAborted(b *record.Batch) bool {
-	if !b.Transactional {
-		return false
+// drops tells whether nothing of a batch is for the application: markers, and with read_committed what is of an aborted transaction. A transaction is one of those that the broker named from its first offset on, until its
+// producer's next marker, whatever kind that is, and also if nothing but the marker was fetched: a later transaction of the producer is another. A marker may have lost its record to compaction.
+func (c *Chunk) drops(b *record.Batch) bool {
+	if !c.buf.committed || b.ProducerID < 0 {
+		return b.Control
 	}
-	kept := c.aborted[:0]
-	for _, a := range c.aborted {
-		if a.first <= b.LastOffset() {
-			if c.active == nil {
-				c.active = map[int64]bool{}
-			}
-			c.active[a.producer] = true
-		} else {
-			kept = append(kept, a)
+	for len(c.aborted) > 0 && c.aborted[0].first <= b.LastOffset() {
+		if c.active == nil {
+			c.active = map[int64]bool{}
 		}
+		c.active[c.aborted[0].producer] = true
+		c.aborted = c.aborted[1:]
 	}
-	c.aborted = kept
-	return c.active[b.ProducerID]
-}
-
-// marker ends a transaction.
-func (c *Chunk) marker(b *record.Batch) {
-	it, _, err := b.Records(nil, c.buf.limit)
-	if err != nil {
-		return
+	if b.Control {
+		delete(c.active, b.ProducerID)
+		return true
 	}
-	var v record.View
-	for it.Next(&v) {
-		if kind, _, err := record.Control(&v); err == nil && kind == record.Abort {
-			delete(c.active, b.ProducerID)
-		}
-	}
+	return b.Transactional && c.active[b.ProducerID]
 }
 
 // finish gives the chunk back.
@@ -240,7 +229,7 @@ func (c *Chunk) finish() bool {
 	c.ended = true
 	t := plan.Taking{TopicPartition: c.TopicPartition, Gen: c.gen, Bytes: c.bytes}
 	if c.first && c.bytes > 0 { // not one whole batch: brokers before 0.10.1 cut them off
-		t.Grow, t.Corrupt, t.At, t.Epoch = true, true, c.from, c.life.epoch.Load()
+		t.Grow, t.Back, t.At, t.Epoch = true, true, c.from, c.life.epoch.Load()
 	}
 	c.buf.done(c, t)
 	return false
@@ -249,8 +238,8 @@ func (c *Chunk) finish() bool {
 // fail gives the chunk back and lets it be fetched again: bytes may have been damaged on the way.
 func (c *Chunk) fail(err error) bool {
 	c.ended = true
-	c.err = &PartitionError{c.TopicPartition, c.from, err}
-	c.buf.done(c, plan.Taking{TopicPartition: c.TopicPartition, Gen: c.gen, Bytes: c.bytes, Corrupt: true, At: c.from, Epoch: c.life.epoch.Load()})
+	c.err = &PartitionError{c.TopicPartition, c.from, err, true}
+	c.buf.done(c, plan.Taking{TopicPartition: c.TopicPartition, Gen: c.gen, Bytes: c.bytes, Back: true, Err: err, At: c.from, Epoch: c.life.epoch.Load()})
 	return false
 }
 
@@ -265,7 +254,7 @@ func (c *Chunk) aside() {
 	}
 }
 
-// Err is why Next ended: nil at the end of the chunk.
+// Err is why Next ended: nil at the end of the chunk. What was damaged is fetched again by itself, and if it stays so Take tells.
 func (c *Chunk) Err() error { return c.err }
 
 // Reuse lets the memory of the records be used again when they were read: for readers that keep none.

@@ -411,7 +411,7 @@ func TestNothingBehindADamagedChunkIsReadBeforeIt(t *testing.T) {
 	if k.Next(&v) || k.Err() == nil {
 		t.Fatalf("a damaged batch was read: %v", k.Err())
 	}
-	if len(told) != 2 || !told[0].Corrupt || told[0].At != 0 || told[1].Corrupt {
+	if len(told) != 2 || !told[0].Back || told[0].At != 0 || told[1].Back {
 		t.Errorf("told %+v, expected both chunks, the first as damaged at 0", told)
 	}
 	b.answer(compress.None, 1) // asked for before the actor was told

@@ -121,11 +121,13 @@ type Begin struct {
 	released bool // only if it is held
 }
 
-// PartitionError is what went wrong with one partition. The partition stands still until a seek.
+// PartitionError is what went wrong with one partition. The others go on. It is told at most every ten seconds for as long as it lasts.
 type PartitionError struct {
 	cluster.TopicPartition
 	Offset int64 // the position; -1: there is none
 	Err    error
+	// Retried says that the partition is tried again by itself; else it stands still until a seek.
+	Retried bool
 }
 
 // Error names the partition and the position.

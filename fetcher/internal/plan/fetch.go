@@ -10,6 +10,7 @@ import (
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/cluster"
 	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/trouble"
 	"github.com/kactor-go/kactor/protocol/wire"
 )
 
@@ -39,11 +40,17 @@ func (c *Core) driveFetches(now time.Time, out *Effects) {
 	var wants map[int32][]*part
 	var nodes []int32
 	for _, l := range c.lines {
-		l.full = false
+		l.full, l.used = false, false
 	}
 	for _, p := range c.parts {
 		if p.state == Validating && p.lastEpoch < 0 && !p.asked { // what was to be checked was damaged, and is fetched again
 			p.become(Fetching)
+		}
+		if p.state == Failed {
+			c.remind(now, p, out)
+		}
+		if p.home != nil {
+			p.home.used = true
 		}
 		if p.state != Fetching || p.paused || p.flight != nil || p.waits() {
 			continue
@@ -65,6 +72,7 @@ func (c *Core) driveFetches(now time.Time, out *Effects) {
 				p.replica = cluster.NoNode
 			}
 		}
+		p.near = node == p.replica
 		p.home = c.line(node)
 		if wants == nil {
 			wants = map[int32][]*part{}
@@ -76,8 +84,12 @@ func (c *Core) driveFetches(now time.Time, out *Effects) {
 	}
 	brokers := len(nodes)
 	for _, l := range c.lines {
-		if l.flight && wants[l.node] == nil {
+		switch {
+		case wants[l.node] != nil:
+		case l.flight:
 			brokers++
+		case !l.used: // nothing is read from it any more
+			c.end(l, out)
 		}
 	}
 	// Who was asked longest ago comes first: when the budget is short all have their turn.
@@ -101,6 +113,9 @@ func (c *Core) current(p *part, epoch int32) bool {
 		return true
 	}
 	p.epoch = epoch
+	if p.lastEpoch < 0 && epoch < p.under { // nobody leads again with an older epoch: the log may be another
+		p.lastEpoch = p.under
+	}
 	if p.lastEpoch >= 0 && p.lastEpoch != epoch && p.offset > 0 {
 		p.become(Validating)
 		return false
@@ -114,6 +129,7 @@ const renewal = 10 * time.Second
 func (c *Core) fetch(now time.Time, l *line, parts []*part, brokers int, out *Effects) {
 	free := c.cfg.Budget - c.used
 	if free < least {
+		c.evict(now, out)
 		return // Taken makes room
 	}
 	cost := min(int64(c.cfg.MaxBytes), max(c.cfg.Budget/int64(max(brokers, shares)), least), free)
@@ -146,6 +162,13 @@ func (c *Core) fetched(now time.Time, m *Fetched, out *Effects) {
 	l := c.line(m.Request.Node)
 	l.flight = false
 	c.used -= m.Request.Cost
+	if c.closed { // a session that was being opened is closed, too
+		if _, open := l.session.Open(); m.Err == nil && !open && m.Request.Ask.Epoch == 0 {
+			l.session.Answered(m.Resp.SessionID)
+			c.end(l, out)
+		}
+		return
+	}
 	defer func() { // not before: its answers are taken only for partitions that it is the request of
 		for _, p := range m.Request.parts {
 			if p.flight == m.Request.flight {
@@ -167,10 +190,21 @@ func (c *Core) fetched(now time.Time, m *Fetched, out *Effects) {
 	}
 	l.fails = 0
 	if code := protocol.Code(m.Resp.ErrorCode); code != protocol.None {
-		l.session.Reset()
-		if code != protocol.FetchSessionIDNotFound && code != protocol.InvalidFetchSessionEpoch && code != protocol.FetchSessionTopicIDError {
+		switch code {
+		case protocol.FetchSessionIDNotFound:
+			l.session.Lost()
+		case protocol.InvalidFetchSessionEpoch, protocol.FetchSessionTopicIDError:
+			l.session.Reset()
+		default: // from version 13 on an error is told once for all
+			l.session.Reset()
 			l.fails++
-			l.retryAt = now.Add(c.cfg.BackoffFirst)
+			l.retryAt = now.Add(min(c.cfg.BackoffFirst<<min(l.fails-1, 10), c.cfg.BackoffMax))
+			for _, p := range m.Request.parts {
+				if p.flight == m.Request.flight && p.state == Fetching {
+					c.refresh(p.Topic, code.Name(), out)
+					c.hindered(now, p, code, out)
+				}
+			}
 		}
 		return
 	}
@@ -184,6 +218,23 @@ func (c *Core) fetched(now time.Time, m *Fetched, out *Effects) {
 	}
 	if len(out.Chunks) > before {
 		l.silence.broken(now)
+	}
+}
+
+// evict asks for room: what the application has paused may wait longer than those that it reads. As much as one fetch wants is enough.
+func (c *Core) evict(now time.Time, out *Effects) {
+	free := int64(0)
+	for _, p := range c.parts {
+		if free >= c.cfg.Budget/shares {
+			break
+		}
+		if p.paused && p.buffered > 0 {
+			out.Evict = append(out.Evict, Eviction{p.TopicPartition, p.gen})
+			free += p.bytes
+		}
+	}
+	if free > 0 { // a chunk that the reader has at hand stays until it has gone on
+		c.at(now.Add(c.cfg.BackoffMax))
 	}
 }
 
@@ -245,11 +296,9 @@ func (c *Core) partition(now time.Time, m *Fetched, t *msg.FetchResponseFetchabl
 		c.refused(now, p, m, d, code, out)
 		return
 	}
-	p.failures, p.stale = 0, 0
-	if m.Version >= 13 {
-		p.topic = wire.UUID(t.TopicID)
-	} else if known := c.snap.Topic(p.Topic); known != nil {
-		p.topic = known.ID
+	p.stale = 0
+	if p.trouble.Kind != trouble.Twice || p.trouble.Err == nil { // what was damaged must be read first
+		p.trouble.Over()
 	}
 	if m.Version >= 11 && d.PreferredReadReplica >= 0 && d.PreferredReadReplica != m.Request.Node {
 		p.replica, p.replicaBy = d.PreferredReadReplica, now.Add(c.cfg.ReplicaAge)
@@ -257,11 +306,15 @@ func (c *Core) partition(now time.Time, m *Fetched, t *msg.FetchResponseFetchabl
 	}
 	if m.Version >= 12 && d.DivergingEpoch.EndOffset >= 0 && d.DivergingEpoch.Epoch >= 0 {
 		switch {
+		case p.near: // it may be behind: the leader is asked
+			p.replica = cluster.NoNode
+			p.become(Validating)
+			c.hindered(now, p, protocol.OffsetOutOfRange, out)
 		case p.doubtful():
 		case p.second():
 			p.become(Validating)
 		default:
-			c.truncated(p, d.DivergingEpoch.EndOffset, d.DivergingEpoch.Epoch, out)
+			c.truncated(now, p, d.DivergingEpoch.EndOffset, d.DivergingEpoch.Epoch, out)
 		}
 		return
 	}
@@ -274,11 +327,14 @@ func (c *Core) partition(now time.Time, m *Fetched, t *msg.FetchResponseFetchabl
 	}
 	out.Places = append(out.Places, Place{TopicPartition: p.TopicPartition, Gen: p.gen, Position: -1, HighWater: d.HighWatermark, LastStable: last, LogStart: p.logStart})
 	if len(d.Records) == 0 {
+		if p.lastEpoch < 0 {
+			p.under = p.epoch
+		}
 		return
 	}
 	end, epoch, ok := lastOf(d.Records)
 	k := &Chunk{TopicPartition: p.TopicPartition, Gen: p.gen, Offset: p.offset, Records: d.Records, LeaderEpoch: p.epoch, HighWatermark: d.HighWatermark,
-		LastStable: last, LogStart: p.logStart, Bytes: int64(len(d.Records)), Frame: m.Frame}
+		LastStable: last, LogStart: p.logStart, Topic: p.topic, Before: p.lastEpoch, Bytes: int64(len(d.Records)), Frame: m.Frame}
 	if c.cfg.Committed {
 		k.Aborted = d.AbortedTransactions
 	}
@@ -304,7 +360,6 @@ func (p *part) sane(epoch int32) int32 {
 
 // refused deals with an error of one partition.
 func (c *Core) refused(now time.Time, p *part, m *Fetched, d *msg.FetchResponsePartitionData, code protocol.Code, out *Effects) {
-	follower := p.replica >= 0 && m.Request.Node == p.replica
 	p.replica = cluster.NoNode
 	if m.Version >= 12 && d.CurrentLeader.LeaderID >= 0 && d.CurrentLeader.LeaderEpoch > p.epoch {
 		h := Hint{TopicPartition: p.TopicPartition, Leader: d.CurrentLeader.LeaderID, Epoch: d.CurrentLeader.LeaderEpoch}
@@ -317,16 +372,16 @@ func (c *Core) refused(now time.Time, p *part, m *Fetched, d *msg.FetchResponseP
 	}
 	switch code {
 	case protocol.OffsetOutOfRange:
-		if follower || d.PartitionIndex != p.Partition || p.doubtful() {
-			return // the leader may have it: a follower is no witness
+		switch {
+		case p.near: // the leader may have it, and is asked: a follower is no witness
+			c.hindered(now, p, code, out)
+		case !p.doubtful():
+			c.outOfRange(now, p, fmt.Sprintf("offset %d is out of range", p.offset), out)
 		}
-		c.outOfRange(p, fmt.Sprintf("offset %d is out of range", p.offset), out)
-	case protocol.TopicAuthorizationFailed, protocol.UnsupportedVersion, protocol.UnsupportedCompressionType, protocol.InvalidTopicException:
-		c.fail(p, code, out)
-	case protocol.CorruptMessage:
-		c.later(now, p)
-	default: // all others are the cluster's own troubles: they pass
-		c.refresh(p.Topic, code.Name(), out)
-		c.later(now, p)
+	default:
+		if kindOf(code) == trouble.Passing {
+			c.refresh(p.Topic, code.Name(), out)
+		}
+		c.hindered(now, p, code, out)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/kactor-go/kactor/fetcher/internal/session"
 	"github.com/kactor-go/kactor/protocol/cluster"
 	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/wire"
 )
 
 // Messages.
@@ -78,10 +79,14 @@ type Taking struct {
 	cluster.TopicPartition
 	Gen   uint64
 	Bytes int64
-	// Corrupt asks to fetch again from At, behind a record of leader epoch Epoch (-1: not known). Nothing else is kept of what was fetched behind it.
-	Corrupt bool
-	At      int64
-	Epoch   int32
+	// Back asks to fetch again from At, behind a record of leader epoch Epoch (-1: not known). Nothing else is kept of what was fetched behind it.
+	Back  bool
+	At    int64
+	Epoch int32
+	// Err says that it was damaged.
+	Err error
+	// Dropped says that nobody has read it.
+	Dropped bool
 	// Grow asks for more bytes: not one whole batch came.
 	Grow bool
 }
@@ -119,6 +124,7 @@ type QueryPart struct {
 	Timestamp   int64
 	LeaderEpoch int32
 	LastEpoch   int32
+	life        int // of the partition, see part
 }
 
 // Chunk is what came of one partition in one answer.
@@ -132,6 +138,8 @@ type Chunk struct {
 	LastStable    int64
 	LogStart      int64
 	Aborted       []msg.FetchResponseAbortedTransaction
+	Topic         wire.UUID // it is of; zero: not known
+	Before        int32     // leader epoch of the record before; -1
 	Bytes         int64
 	Frame         any // Records lie in it
 }
@@ -140,7 +148,8 @@ type Chunk struct {
 type Place struct {
 	cluster.TopicPartition
 	Gen        uint64
-	Position   int64 // set when it was resolved; -1
+	Position   int64     // set when it was resolved; -1
+	Topic      wire.UUID // the position is of; zero: not known, or as before
 	HighWater  int64
 	LastStable int64
 	LogStart   int64
@@ -155,6 +164,8 @@ type Failure struct {
 	Gen    uint64
 	Offset int64
 	Err    error
+	Again  bool // the partition is tried again; else it stands still until a seek
+	Keeps  bool // it is no refusal: it may pass any moment
 }
 
 // Truncation says that the log has lost records that were consumed (KIP-320).
@@ -186,9 +197,16 @@ type Effects struct {
 	Places  []Place
 	Chunks  []*Chunk
 	Fail    []Failure
+	Evict   []Eviction
 	Frames  []any // the core is done with these, but for the chunks in them
 	End     []EndSession
 	Closed  any
+}
+
+// Eviction asks to give back what a paused partition has in the buffer: others need the room. It is fetched again when the partition is resumed.
+type Eviction struct {
+	cluster.TopicPartition
+	Gen uint64
 }
 
 // EndSession closes a session.
@@ -203,5 +221,5 @@ func (e *Effects) Reset() {
 	clear(e.Fail)
 	clear(e.Frames)
 	*e = Effects{Hints: e.Hints[:0], Refresh: e.Refresh[:0], Doubts: e.Doubts[:0], Fetch: e.Fetch[:0], List: e.List[:0], Check: e.Check[:0], Places: e.Places[:0], Chunks: e.Chunks[:0],
-		Fail: e.Fail[:0], Frames: e.Frames[:0], End: e.End[:0]}
+		Fail: e.Fail[:0], Frames: e.Frames[:0], End: e.End[:0], Evict: e.Evict[:0]}
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/kactor-go/kactor/fetcher/internal/session"
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/cluster"
+	"github.com/kactor-go/kactor/protocol/trouble"
 	"github.com/kactor-go/kactor/protocol/wire"
 )
 
@@ -63,7 +64,7 @@ const (
 	Resetting State = iota
 	Validating
 	Fetching
-	Failed // the application has been told; a seek mends it
+	Failed // the application has been told, and is told again at a low rate; a seek mends it
 )
 
 var legal = [...][]State{
@@ -91,17 +92,18 @@ type part struct {
 	why       string    // it is reset
 	offset    int64     // to fetch next
 	epoch     int32     // leader epoch it is fetched under
-	topic     wire.UUID // of which it was fetched last; zero: none
+	topic     wire.UUID // the position is of; zero: not known
+	life      int       // grows when the topic is created again: what was asked of the old one does not count
 	lastEpoch int32     // of the last record fetched; -1
 	under     int32     // epoch of the leader it was fetched from; -1
 	logStart  int64
 	maxBytes  int32
+	near      bool  // the request under way is to a follower
 	replica   int32 // preferred; cluster.NoNode: none
 	replicaBy time.Time
 	doubt     bool // see doubtful
 	stale     int  // see staleLimit
-	failures  int
-	retryAt   time.Time
+	trouble   trouble.State
 }
 
 func (p *part) become(s State) {
@@ -116,6 +118,7 @@ type line struct {
 	node    int32
 	flight  bool
 	full    bool   // a partition was left out of its fetch because it is full
+	used    bool   // it is the home of a partition
 	turn    uint64 // of its last fetch
 	session session.Session
 	retryAt time.Time
@@ -181,7 +184,7 @@ func (c *Core) Step(now time.Time, m Message, out *Effects) {
 	case *Taken: // mostly its broker is being asked already
 		quiet = true
 		for i := range m.Chunks {
-			quiet = c.taken(&m.Chunks[i]) && quiet
+			quiet = c.taken(now, &m.Chunks[i], out) && quiet
 		}
 	case *Assign:
 		for i := range m.Starts {
@@ -200,7 +203,7 @@ func (c *Core) Step(now time.Time, m Message, out *Effects) {
 			}
 		}
 	case *Changed:
-		c.changed(m.Snapshot, out)
+		c.changed(now, m.Snapshot, out)
 	case *Listed:
 		c.listed(now, m, out)
 	case *Checked:
@@ -233,6 +236,15 @@ func (c *Core) assign(s *Start, out *Effects) {
 		p.offset = s.Offset
 		p.state = Fetching
 	}
+	c.identify(p, out)
+}
+
+// identify notes of which topic the position is, as soon as that is known, so that it does not outlive it.
+func (c *Core) identify(p *part, out *Effects) {
+	if t := c.snap.Topic(p.Topic); t != nil && p.topic == (wire.UUID{}) && t.ID != (wire.UUID{}) {
+		p.topic = t.ID
+		out.Places = append(out.Places, Place{TopicPartition: p.TopicPartition, Gen: p.gen, Position: -1, Topic: t.ID, HighWater: -1})
+	}
 }
 
 // doubtful tells whether a broker's word that there is no such offset, or no such epoch, must wait: what waits for the application may be damaged, and offset and epoch with it. They are true when all has been read, or
@@ -256,7 +268,7 @@ func (p *part) second() bool {
 func (p *part) waits() bool { return p.doubt && p.doubtful() }
 
 // taken tells whether there is nothing to ask for because of it.
-func (c *Core) taken(t *Taking) (quiet bool) {
+func (c *Core) taken(now time.Time, t *Taking, out *Effects) (quiet bool) {
 	c.used -= t.Bytes
 	p := c.part(t.TopicPartition, t.Gen)
 	if p == nil {
@@ -264,8 +276,14 @@ func (c *Core) taken(t *Taking) (quiet bool) {
 	}
 	p.buffered--
 	p.bytes -= t.Bytes
-	if t.Corrupt && (p.state == Fetching || p.state == Validating) {
+	if t.Back && (p.state == Fetching || p.state == Validating) {
 		p.offset, p.lastEpoch, p.under = t.At, t.Epoch, -1
+	}
+	switch {
+	case t.Err != nil && p.state != Failed:
+		c.troubled(now, p, trouble.Twice, t.Err, out)
+	case !t.Back && !t.Dropped && p.trouble.Kind == trouble.Twice && p.trouble.Err != nil: // it is read past what was damaged
+		p.trouble.Over()
 	}
 	if t.Grow {
 		p.maxBytes = int32(min(int64(p.maxBytes)*2, 1<<30))
@@ -273,7 +291,7 @@ func (c *Core) taken(t *Taking) (quiet bool) {
 	return p.home != nil && p.home.flight && !p.doubt && c.cfg.Budget-c.used > least+t.Bytes
 }
 
-func (c *Core) changed(s *cluster.Snapshot, out *Effects) {
+func (c *Core) changed(now time.Time, s *cluster.Snapshot, out *Effects) {
 	if s.Version < c.snap.Version { // it comes by two ways
 		return
 	}
@@ -283,17 +301,18 @@ func (c *Core) changed(s *cluster.Snapshot, out *Effects) {
 		a, _ := old.Leader(p.Topic, p.Partition)
 		b, _ := s.Leader(p.Topic, p.Partition)
 		if a != b && b >= 0 {
-			p.retryAt, p.replica = time.Time{}, cluster.NoNode
+			p.trouble.Hurry()
+			p.replica = cluster.NoNode
 		}
 		if t := s.Topic(p.Topic); t != nil && t.ID != p.topic && t.ID != (wire.UUID{}) && p.topic != (wire.UUID{}) {
-			c.renewed(p, out)
+			c.renewed(now, p, t.ID, out)
 		}
+		c.identify(p, out)
 	}
-	for _, l := range c.lines {
-		if _, there := s.Node(l.node); !there {
-			l.session.Reset()
-		}
-	}
+	c.lines = slices.DeleteFunc(c.lines, func(l *line) bool { // the broker has left, and its sessions with it
+		_, there := s.Node(l.node)
+		return !there && !l.flight
+	})
 }
 
 // drive asks for what can be asked for, if something has changed or a time has come.
@@ -318,34 +337,28 @@ func (c *Core) at(t time.Time) {
 	}
 }
 
-// later puts a partition off.
-func (c *Core) later(now time.Time, p *part) {
-	p.failures++
-	p.retryAt = now.Add(min(c.cfg.BackoffFirst<<min(p.failures-1, 10), c.cfg.BackoffMax))
-}
-
 // leader gives the leader of a partition that may be asked now. Where there is none metadata is asked for.
 func (c *Core) leader(now time.Time, p *part, out *Effects) (node, epoch int32, ok bool) {
-	if now.Before(p.retryAt) {
-		c.at(p.retryAt)
+	if now.Before(p.trouble.RetryAt) {
+		c.at(p.trouble.RetryAt)
 		return 0, 0, false
 	}
 	node, epoch = c.snap.Leader(p.Topic, p.Partition)
 	if node < 0 {
-		if t := c.snap.Topic(p.Topic); t != nil && t.Err != protocol.None && !t.Err.Retriable() {
-			c.fail(p, t.Err, out)
-			return 0, 0, false
+		err := error(protocol.LeaderNotAvailable)
+		if t := c.snap.Topic(p.Topic); t != nil && t.Err != protocol.None {
+			err = t.Err
 		}
 		c.refresh(p.Topic, "a partition has no leader", out)
-		c.later(now, p)
-		c.at(p.retryAt)
+		c.hindered(now, p, err, out)
+		c.at(p.trouble.RetryAt)
 		return 0, 0, false
 	}
-	if epoch >= 0 && epoch < p.lastEpoch && p.stale < staleLimit {
+	if epoch >= 0 && epoch < max(p.lastEpoch, p.under) && p.stale < staleLimit {
 		p.stale++
 		out.Doubts = append(out.Doubts, Doubt{node, []string{p.Topic}})
-		c.later(now, p)
-		c.at(p.retryAt)
+		c.hindered(now, p, protocol.FencedLeaderEpoch, out)
+		c.at(p.trouble.RetryAt)
 		return 0, 0, false
 	}
 	return node, epoch, true
@@ -362,20 +375,21 @@ func (c *Core) refresh(topic, why string, out *Effects) {
 	out.Why = why
 }
 
-// fail tells the application.
-func (c *Core) fail(p *part, err error, out *Effects) {
-	p.become(Failed)
-	out.Fail = append(out.Fail, Failure{p.TopicPartition, p.gen, p.offset, err})
-}
-
+// shut ends the sessions, also of the brokers that are being asked: they do not wait for the answer, because a session is of no connection.
 func (c *Core) shut(owner any, out *Effects) {
 	c.closed = true
 	for _, l := range c.lines {
-		if id, open := l.session.Open(); open && !l.flight {
-			out.End = append(out.End, EndSession{l.node, id})
-		}
+		c.end(l, out)
 	}
 	out.Closed = owner
+}
+
+// end closes the session with a broker.
+func (c *Core) end(l *line, out *Effects) {
+	if id, open := l.session.Open(); open {
+		out.End = append(out.End, EndSession{l.node, id})
+	}
+	l.session.Lost()
 }
 
 // Next is the earliest deadline.
@@ -385,7 +399,7 @@ func (c *Core) Next() time.Time { return c.nextAt }
 func (c *Core) Abort(err error, out *Effects) {
 	c.closed, c.nextAt = true, time.Time{}
 	for _, p := range c.parts {
-		out.Fail = append(out.Fail, Failure{p.TopicPartition, p.gen, p.offset, err})
+		out.Fail = append(out.Fail, Failure{TopicPartition: p.TopicPartition, Gen: p.gen, Offset: p.offset, Err: err})
 	}
 	c.parts = nil
 }
@@ -395,7 +409,7 @@ func (c *Core) Refuse(m Message, err error, out *Effects) {
 	switch m := m.(type) {
 	case *Assign:
 		for i := range m.Starts {
-			out.Fail = append(out.Fail, Failure{m.Starts[i].TopicPartition, m.Starts[i].Gen, m.Starts[i].Offset, err})
+			out.Fail = append(out.Fail, Failure{TopicPartition: m.Starts[i].TopicPartition, Gen: m.Starts[i].Gen, Offset: m.Starts[i].Offset, Err: err})
 		}
 	case *Close:
 		out.Closed = m.Owner

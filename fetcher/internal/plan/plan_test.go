@@ -272,6 +272,7 @@ func TestFollowers(t *testing.T) {
 	d = data(0)
 	d.ErrorCode = int16(protocol.OffsetOutOfRange)
 	b.answer(r, d)
+	b.later(100 * time.Millisecond)
 	if r = b.fetch(); r.Node != 1 || r.Wants[0].Offset != 10 {
 		t.Fatalf("%+v", r)
 	}
@@ -358,7 +359,7 @@ func TestAFailedFetchEndsTheSessionAndBacksOff(t *testing.T) {
 		t.Fatalf("%+v", b.out)
 	}
 	b.later(100 * time.Millisecond)
-	if r := b.fetch(); r.Ask.ID != 0 || r.Ask.Epoch != 0 || len(r.Ask.Send) != 1 || r.Wants[0].Offset != 1 {
+	if r := b.fetch(); r.Ask.ID != 7 || r.Ask.Epoch != 0 || len(r.Ask.Send) != 1 || r.Wants[0].Offset != 1 { // a new session that closes the old
 		t.Fatalf("%+v", r.Ask)
 	}
 }
@@ -479,7 +480,7 @@ func TestDamagedChunksAreFetchedAgain(t *testing.T) {
 	b.assign(0, 0)
 	b.records(b.fetch(), 0, 0, 3)
 	r := b.fetch()
-	b.step(&Taken{Chunks: []Taking{{TopicPartition: tp(0), Gen: b.gens[0], Bytes: 70, Corrupt: true, At: 0}}})
+	b.step(&Taken{Chunks: []Taking{{TopicPartition: tp(0), Gen: b.gens[0], Bytes: 70, Back: true, At: 0}}})
 	b.answer(r, data(0))
 	if r := b.fetch(); r.Wants[0].Offset != 0 {
 		t.Fatalf("fetches from %d", r.Wants[0].Offset)
@@ -500,7 +501,7 @@ func checking(t *testing.T) (*bench, *Query) {
 // TestADamagedChunkIsFetchedAgainAlsoWhileTheLogIsChecked has a new leader between a damaged chunk's fetch and its reading.
 func TestADamagedChunkIsFetchedAgainAlsoWhileTheLogIsChecked(t *testing.T) {
 	b, q := checking(t)
-	b.step(&Taken{Chunks: []Taking{{TopicPartition: tp(0), Gen: b.gens[0], Bytes: 70, Corrupt: true, At: 41, Epoch: 4}}})
+	b.step(&Taken{Chunks: []Taking{{TopicPartition: tp(0), Gen: b.gens[0], Bytes: 70, Back: true, At: 41, Epoch: 4}}})
 	b.checked(q, 5, 43)
 	if r := b.fetch(); r.Wants[0].Offset != 41 || r.Wants[0].LastEpoch != 4 {
 		t.Fatalf("fetches %+v, expected from 41", r.Wants[0])
@@ -514,7 +515,7 @@ func TestALogIsNotCheckedForWhatWasDamaged(t *testing.T) {
 		"negative": func(b *bench, q *Query) { b.checked(q, -1, -1) },
 	} {
 		b, q := checking(t)
-		b.step(&Taken{Chunks: []Taking{{TopicPartition: tp(0), Gen: b.gens[0], Bytes: 70, Corrupt: true, At: 40, Epoch: -1}}})
+		b.step(&Taken{Chunks: []Taking{{TopicPartition: tp(0), Gen: b.gens[0], Bytes: 70, Back: true, At: 40, Epoch: -1}}})
 		answer(b, q)
 		if len(b.out.Fetch) == 0 {
 			b.later(time.Second)
@@ -572,7 +573,7 @@ func TestNoOffsetIsGivenUpBeforeWhatWasFetchedIsRead(t *testing.T) {
 		if len(b.out.List)+len(b.out.Places)+len(b.out.Fetch) != 0 {
 			t.Errorf("%s: %+v", name, b.out)
 		}
-		b.step(&Taken{Chunks: []Taking{{TopicPartition: tp(0), Gen: b.gens[0], Bytes: 70, Corrupt: true, At: 40, Epoch: -1}}})
+		b.step(&Taken{Chunks: []Taking{{TopicPartition: tp(0), Gen: b.gens[0], Bytes: 70, Back: true, At: 40, Epoch: -1}}})
 		if r := b.fetch(); r.Wants[0].Offset != 40 || r.Wants[0].LastEpoch != -1 {
 			t.Errorf("%s: fetches %+v", name, r.Wants[0])
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/kactor-go/kactor/protocol/cluster"
 	"github.com/kactor-go/kactor/protocol/msg"
 	"github.com/kactor-go/kactor/protocol/record"
+	"github.com/kactor-go/kactor/protocol/trouble"
 	"github.com/kactor-go/kactor/protocol/wire"
 )
 
@@ -38,7 +39,7 @@ func (c *Core) driveQueries(now time.Time, out *Effects) {
 			continue
 		}
 		if p.state == Resetting && p.start.Offset == AtDefault && !p.start.ByTime && c.cfg.Policy == ResetNone {
-			c.fail(p, ErrNoOffset, out)
+			c.fail(now, p, ErrNoOffset, out)
 			continue
 		}
 		node, epoch, ok := c.leader(now, p, out)
@@ -46,7 +47,7 @@ func (c *Core) driveQueries(now time.Time, out *Effects) {
 			continue
 		}
 		p.asked = true
-		q := QueryPart{TopicPartition: p.TopicPartition, Gen: p.gen, LeaderEpoch: epoch, LastEpoch: p.lastEpoch}
+		q := QueryPart{TopicPartition: p.TopicPartition, Gen: p.gen, LeaderEpoch: epoch, LastEpoch: p.lastEpoch, life: p.life}
 		if p.state == Resetting {
 			q.Timestamp = c.timestamp(now, p)
 			lists = add(lists, node, q)
@@ -85,9 +86,9 @@ func (c *Core) timestamp(now time.Time, p *part) int64 {
 }
 
 // outOfRange begins a reset, or tells the application.
-func (c *Core) outOfRange(p *part, why string, out *Effects) {
+func (c *Core) outOfRange(now time.Time, p *part, why string, out *Effects) {
 	if c.cfg.Policy == ResetNone {
-		c.fail(p, fmt.Errorf("%w: %s", protocol.OffsetOutOfRange, why), out)
+		c.fail(now, p, fmt.Errorf("%w: %s", protocol.OffsetOutOfRange, why), out)
 		return
 	}
 	p.become(Resetting)
@@ -97,18 +98,21 @@ func (c *Core) outOfRange(p *part, why string, out *Effects) {
 }
 
 // renewed deals with a topic that was deleted and created again: its epochs begin anew, and a position in the old log is none in the new one, even if there is such an offset.
-func (c *Core) renewed(p *part, out *Effects) {
-	p.topic, p.epoch, p.lastEpoch, p.under, p.replica = wire.UUID{}, -1, -1, -1, cluster.NoNode
+func (c *Core) renewed(now time.Time, p *part, id wire.UUID, out *Effects) {
+	p.topic, p.epoch, p.lastEpoch, p.under, p.replica, p.logStart = id, -1, -1, -1, cluster.NoNode, -1
+	p.life++
+	p.asked, p.flight = false, nil // answers are to questions about the old one
+	p.stale, p.trouble = 0, trouble.State{}
 	if p.state == Fetching || p.state == Validating {
-		c.outOfRange(p, fmt.Sprintf("the topic was created again, offset %d was in the old one", p.offset), out)
+		c.outOfRange(now, p, fmt.Sprintf("the topic was created again, offset %d was in the old one", p.offset), out)
 	}
 }
 
 // truncated deals with a log that has lost what was read: under a reset policy reading goes on where the log agrees, without one the application is told.
-func (c *Core) truncated(p *part, end int64, epoch int32, out *Effects) {
+func (c *Core) truncated(now time.Time, p *part, end int64, epoch int32, out *Effects) {
 	t := &Truncation{Position: p.offset, Divergent: end, Epoch: epoch}
 	if c.cfg.Policy == ResetNone {
-		c.fail(p, t, out)
+		c.fail(now, p, t, out)
 		return
 	}
 	why := fmt.Sprintf("the log was truncated: offset %d does not exist any more, it agrees up to %d", p.offset, end)
@@ -120,22 +124,22 @@ func (c *Core) truncated(p *part, end int64, epoch int32, out *Effects) {
 func (c *Core) listed(now time.Time, m *Listed, out *Effects) {
 	for _, q := range m.Query.Parts {
 		p := c.part(q.TopicPartition, q.Gen)
-		if p == nil || p.state != Resetting || !p.asked {
+		if p == nil || p.life != q.life || p.state != Resetting || !p.asked {
 			continue
 		}
 		p.asked = false
 		if m.Err != nil {
+			kind := trouble.Passing
 			if m.Fatal {
-				c.fail(p, m.Err, out)
-				continue
+				kind = trouble.Lasting
 			}
 			c.refresh(p.Topic, "a request for offsets failed", out)
-			c.later(now, p)
+			c.troubled(now, p, kind, m.Err, out)
 			continue
 		}
 		a := findList(m.Resp, q.TopicPartition)
 		if a == nil {
-			c.later(now, p)
+			c.hindered(now, p, errLeftOut, out)
 			continue
 		}
 		c.resolve(now, p, &q, a, m.Version, out)
@@ -159,12 +163,10 @@ func findList(m *msg.ListOffsetsResponse, tp cluster.TopicPartition) *msg.ListOf
 func (c *Core) resolve(now time.Time, p *part, q *QueryPart, a *msg.ListOffsetsResponseListOffsetsPartitionResponse, version int16, out *Effects) {
 	code := protocol.Code(a.ErrorCode)
 	if code != protocol.None {
-		if !code.Retriable() && code != protocol.UnknownLeaderEpoch {
-			c.fail(p, code, out)
-			return
+		if kindOf(code) == trouble.Passing {
+			c.refresh(p.Topic, code.Name(), out)
 		}
-		c.refresh(p.Topic, code.Name(), out)
-		c.later(now, p)
+		c.hindered(now, p, code, out)
 		return
 	}
 	offset := a.Offset
@@ -178,8 +180,8 @@ func (c *Core) resolve(now time.Time, p *part, q *QueryPart, a *msg.ListOffsetsR
 		p.start = Start{TopicPartition: p.TopicPartition, Gen: p.gen, Offset: AtEnd, Epoch: -1}
 		return
 	}
-	p.failures = 0
-	place := Place{TopicPartition: p.TopicPartition, Gen: p.gen, Position: max(offset, 0), HighWater: -1}
+	p.trouble.Over()
+	place := Place{TopicPartition: p.TopicPartition, Gen: p.gen, Position: max(offset, 0), Topic: p.topic, HighWater: -1}
 	if p.policy {
 		place.Reset, place.From, place.Why = true, p.offset, p.why
 	}
@@ -195,7 +197,7 @@ func (c *Core) resolve(now time.Time, p *part, q *QueryPart, a *msg.ListOffsetsR
 func (c *Core) checked(now time.Time, m *Checked, out *Effects) {
 	for _, q := range m.Query.Parts {
 		p := c.part(q.TopicPartition, q.Gen)
-		if p == nil || p.state != Validating || !p.asked {
+		if p == nil || p.life != q.life || p.state != Validating || !p.asked {
 			continue
 		}
 		p.asked = false
@@ -205,7 +207,7 @@ func (c *Core) checked(now time.Time, m *Checked, out *Effects) {
 				continue
 			}
 			c.refresh(p.Topic, "a request for epochs failed", out)
-			c.later(now, p)
+			c.hindered(now, p, m.Err, out)
 			continue
 		}
 		c.compare(now, p, q.LastEpoch, m.Resp, out)
@@ -223,26 +225,26 @@ func (c *Core) compare(now time.Time, p *part, epoch int32, m *msg.OffsetForLead
 				continue
 			}
 			switch code := protocol.Code(a.ErrorCode); {
-			case code == protocol.TopicAuthorizationFailed:
-				c.fail(p, code, out)
 			case code != protocol.None:
-				c.refresh(p.Topic, code.Name(), out)
+				if kindOf(code) == trouble.Passing {
+					c.refresh(p.Topic, code.Name(), out)
+				}
 				p.epoch = -1
 				p.become(Fetching)
-				c.later(now, p)
+				c.hindered(now, p, code, out)
 			case a.EndOffset < p.offset && (p.doubtful() || epoch != p.lastEpoch || p.second()): // it is asked again
 			case a.EndOffset < 0: // nothing is known of the epoch: as if all were lost
 				p.become(Fetching)
-				c.outOfRange(p, fmt.Sprintf("offset %d is out of range", p.offset), out)
+				c.outOfRange(now, p, fmt.Sprintf("offset %d is out of range", p.offset), out)
 			case a.EndOffset < p.offset:
 				p.become(Fetching)
-				c.truncated(p, a.EndOffset, a.LeaderEpoch, out)
+				c.truncated(now, p, a.EndOffset, a.LeaderEpoch, out)
 			default:
 				p.become(Fetching)
-				p.failures = 0
+				p.trouble.Over()
 			}
 			return
 		}
 	}
-	c.later(now, p)
+	c.hindered(now, p, errLeftOut, out)
 }

@@ -3,6 +3,8 @@
 //	none --full request (epoch 0)--> open --incremental (epoch 1, 2, ...)--> open
 //	  ^                                |
 //	  +---------- any error -----------+
+//
+// A full request names the session before, if the broker may have it still: it closes that one.
 package session
 
 import (
@@ -47,7 +49,7 @@ type Ask struct {
 func (s *Session) Next(want []Want) Ask {
 	a := Ask{ID: s.id, Epoch: s.epoch}
 	if s.epoch == 0 {
-		a.ID, a.Send = 0, want
+		a.Send = want
 		s.told = slices.Clone(want)
 		return a
 	}
@@ -81,7 +83,7 @@ func (s *Session) Repeat() (a Ask, ok bool) { return Ask{ID: s.id, Epoch: s.epoc
 // Answered notes a good answer. An id of 0 says that the broker has made no session: every request is a full one then.
 func (s *Session) Answered(id int32) {
 	if id == 0 {
-		s.Reset()
+		s.Lost()
 		return
 	}
 	s.id = id
@@ -91,8 +93,11 @@ func (s *Session) Answered(id int32) {
 	s.epoch++
 }
 
-// Reset forgets the session: the next request is a full one.
-func (s *Session) Reset() { *s = Session{} }
+// Reset ends the session: the next request is a full one, which closes what the broker may have of it.
+func (s *Session) Reset() { *s = Session{id: s.id} }
+
+// Lost ends a session that the broker has not any more.
+func (s *Session) Lost() { *s = Session{} }
 
 // Open tells whether there is a session; its id is what a final request closes.
 func (s *Session) Open() (id int32, open bool) { return s.id, s.epoch > 0 }

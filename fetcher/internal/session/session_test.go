@@ -56,6 +56,10 @@ func TestSessionsEnd(t *testing.T) {
 		t.Fatal("it is not open")
 	}
 	s.Reset()
+	if a := s.Next([]Want{want(0, 0)}); a.ID != 9 || a.Epoch != 0 || len(a.Send) != 1 {
+		t.Fatalf("the session before is to be closed: %+v", a)
+	}
+	s.Lost()
 	if a := s.Next([]Want{want(0, 0)}); a.ID != 0 || a.Epoch != 0 || len(a.Send) != 1 {
 		t.Fatalf("%+v", a)
 	}

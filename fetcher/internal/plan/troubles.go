@@ -1,0 +1,57 @@
+package plan
+
+import (
+	"errors"
+	"time"
+
+	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/trouble"
+)
+
+// errLeftOut says that a broker has not answered for a partition that it was asked for.
+var errLeftOut = errors.New("the broker's answer says nothing of it")
+
+// kindOf sorts what a broker says of a partition. Refusals last until somebody changes what is allowed or what a topic is; a damage may have been repaired by a replica. All else is the cluster's own affair.
+func kindOf(err error) trouble.Kind {
+	var code protocol.Code
+	if !errors.As(err, &code) {
+		return trouble.Passing
+	}
+	switch code {
+	case protocol.TopicAuthorizationFailed, protocol.ClusterAuthorizationFailed, protocol.InvalidTopicException, protocol.UnsupportedVersion, protocol.UnsupportedForMessageFormat,
+		protocol.UnsupportedCompressionType, protocol.InvalidRequest, protocol.PolicyViolation, protocol.SecurityDisabled:
+		return trouble.Lasting
+	case protocol.CorruptMessage, protocol.InvalidRecord:
+		return trouble.Twice
+	}
+	return trouble.Passing
+}
+
+// hindered puts a partition off: it is tried again after a while, and the application is told when its trouble is none that passes.
+func (c *Core) hindered(now time.Time, p *part, err error, out *Effects) {
+	c.troubled(now, p, kindOf(err), err, out)
+}
+
+func (c *Core) troubled(now time.Time, p *part, kind trouble.Kind, err error, out *Effects) {
+	if p.trouble.Met(now, kind, err, trouble.Backoff{First: c.cfg.BackoffFirst, Max: c.cfg.BackoffMax}) {
+		out.Fail = append(out.Fail, Failure{p.TopicPartition, p.gen, p.offset, err, true, kind == trouble.Passing})
+	}
+}
+
+// fail ends the reading of a partition until a seek: only the application knows where to go on.
+func (c *Core) fail(now time.Time, p *part, err error, out *Effects) {
+	p.become(Failed)
+	p.trouble = trouble.State{}
+	p.trouble.Met(now, trouble.Lasting, err, trouble.Backoff{})
+	c.at(now.Add(trouble.Pause))
+	out.Fail = append(out.Fail, Failure{TopicPartition: p.TopicPartition, Gen: p.gen, Offset: p.offset, Err: err})
+}
+
+// remind tells the application again of a partition that stands still.
+func (c *Core) remind(now time.Time, p *part, out *Effects) {
+	tell, at := p.trouble.Again(now)
+	if tell {
+		out.Fail = append(out.Fail, Failure{TopicPartition: p.TopicPartition, Gen: p.gen, Offset: p.offset, Err: p.trouble.Err})
+	}
+	c.at(at)
+}
