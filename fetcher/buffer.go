@@ -71,7 +71,7 @@ type buffer struct {
 	mu     sync.Mutex
 	byTP   map[cluster.TopicPartition]*place
 	order  []*place // in turn: who was taken last is behind
-	fails  []error
+	fails  []failed
 	resets []PositionReset
 	moved  atomic.Bool // there are resets
 	gen    uint64
@@ -162,6 +162,7 @@ func (b *buffer) revoke(tp cluster.TopicPartition) (dropped []plan.Taking, waite
 	}
 	delete(b.byTP, tp)
 	b.order = slices.DeleteFunc(b.order, func(o *place) bool { return o == p })
+	b.fails = b.forget(tp)
 	p.gen = 0
 	p.life.state.Store(ended)
 	return b.drop(p), p.waiters, true
@@ -218,7 +219,7 @@ func (b *buffer) put(out *plan.Effects) (notes []note) {
 		f := &out.Fail[i]
 		if p := b.place(f.TopicPartition, f.Gen); p != nil {
 			err := failure(f)
-			b.fails = append(b.fails, err)
+			b.fails = append(b.forget(f.TopicPartition), failed{f.TopicPartition, err})
 			notes = append(notes, note{"partition in trouble", err.Error()})
 			if !f.Keeps {
 				p.failed = err
@@ -244,6 +245,17 @@ func (b *buffer) put(out *plan.Effects) (notes []note) {
 		b.world.Wake(b.wait)
 	}
 	return notes
+}
+
+// failed is what the application has not been told yet: of each partition the last.
+type failed struct {
+	cluster.TopicPartition
+	err error
+}
+
+// forget gives what is to be told but of one partition.
+func (b *buffer) forget(tp cluster.TopicPartition) []failed {
+	return slices.DeleteFunc(b.fails, func(f failed) bool { return f.TopicPartition == tp })
 }
 
 func failure(f *plan.Failure) error {
@@ -292,7 +304,7 @@ func (b *buffer) take(open func(cluster.TopicPartition) bool) (*Chunk, error) {
 		return nil, ErrClosed
 	}
 	if len(b.fails) > 0 {
-		err := b.fails[0]
+		err := b.fails[0].err
 		b.fails = b.fails[1:]
 		return nil, err
 	}
