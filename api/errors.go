@@ -9,6 +9,7 @@ import (
 	"github.com/kactor-go/kactor/broker"
 	"github.com/kactor-go/kactor/coordinator"
 	"github.com/kactor-go/kactor/fetcher"
+	"github.com/kactor-go/kactor/protocol/compress"
 	"github.com/kactor-go/kactor/sender"
 )
 
@@ -45,6 +46,9 @@ type GroupError = coordinator.Fatal
 
 // PartitionError is what went wrong with one partition of a consumer.
 type PartitionError = fetcher.PartitionError
+
+// DecompressionError says that a batch holds more than decompress.max.bytes. It comes inside a PartitionError, which has topic, partition and offset.
+type DecompressionError = compress.SizeError
 
 // LogTruncationError says that a log has lost records that were consumed (KIP-320).
 type LogTruncationError = fetcher.LogTruncationError

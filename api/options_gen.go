@@ -47,6 +47,7 @@ var options = [...]option{
 	{name: "client.rack", role: "consumer", kind: "string", def: "", doc: "Rack of this client: a replica there is read from."},
 	{name: "max.poll.records", role: "consumer", kind: "int", def: "500", bounded: true, min: 1, doc: "Records that one Poll returns at most."},
 	{name: "receive.budget.bytes", role: "consumer", kind: "bytes", def: "33554432", bounded: true, min: 1048576, aliases: []string{"memory.budget.bytes"}, doc: "Bytes fetched or being fetched that are not yet read."},
+	{name: "decompress.max.bytes", role: "consumer", kind: "bytes", def: "268435456", bounded: true, min: 65536, doc: "Bytes that one batch may have when it is decompressed. Of a larger one its partition has an error, and the others go on."},
 	{name: "group.id", role: "consumer", kind: "string", def: "", doc: "Group of the consumer; it commits offsets in its name."},
 	{name: "group.protocol", role: "consumer", kind: "enum", def: "classic", values: []string{"classic", "consumer", "auto"}, doc: "How the group divides partitions: its members do (classic), the broker does (consumer, KIP-848), or whatever the cluster has (auto)."},
 	{name: "group.instance.id", role: "consumer", kind: "string", def: "", doc: "Makes the consumer a static member, which keeps its partitions over a restart."},

@@ -123,6 +123,10 @@ var setters = map[string]func(*settings, value) error{
 	"default.api.timeout.ms":  func(s *settings, v value) error { s.group.Timeout = v.d; return nil },
 	"exclude.internal.topics": func(s *settings, v value) error { s.group.Internal = !v.on; return nil },
 	"consumer.timeout.ms":     func(s *settings, v value) error { s.patience = max(0, v.d); return nil },
+	"decompress.max.bytes": func(s *settings, v value) error {
+		s.fetcher.Decompress.Bytes = int(v.n)
+		return nil
+	},
 	"receive.budget.bytes": func(s *settings, v value) error {
 		s.fetcher.Budget = v.n
 		return nil

@@ -42,6 +42,7 @@ func Start(under role.Spawner, client *broker.Client, cfg Config, note func(what
 	w := under.World()
 	f := &Fetcher{cfg: cfg, world: w, client: client, note: note}
 	f.buf = &buffer{world: w, byTP: map[cluster.TopicPartition]*place{}, wait: role.NewWaiter(), poison: poisons(w), give: func(t []plan.Taking) { f.self.Tell(&plan.Taken{Chunks: t}) },
+		hold: func(bytes int64) { f.self.Tell(&plan.Held{Bytes: bytes}) }, large: cfg.Budget / 4,
 		crc: cfg.CheckCRCs, limit: cfg.Decompress, committed: cfg.Committed, worth: worthAhead}
 	if f.buf.poison { // small batches, too: mistakes are to be found
 		f.buf.worth = 0

@@ -2,6 +2,7 @@ package fetcher
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 
 	"github.com/kactor-go/kactor/actors/role"
@@ -13,8 +14,12 @@ import (
 const (
 	maxAhead   = 8
 	aheadBytes = 4 << 20
+	aheadMost  = 2 * aheadBytes // of one batch
 	// worthAhead is how many bytes must come out of a batch: less is decompressed faster than another processor is woken.
 	worthAhead = 16 << 10
+	// slack is how many times the guess may come out: what is more is left to the reader, who has one batch at a time. So what is decompressed ahead stays within its bytes, whatever it turns out to be, and no
+	// worker is long at it.
+	slack = 2
 )
 
 // crowded is how many times the reader does not look ahead after no worker had time for a batch: the processors have other things to do.
@@ -51,7 +56,8 @@ func (c *Chunk) begin(b record.Batch, left, guess int) *ahead {
 		a = &ahead{world: c.buf.world, wait: role.NewWaiter()}
 		a.work = a.run
 	}
-	a.batch, a.left, a.guess, a.limit, a.crc, a.frame = b, left, guess, c.buf.limit, c.buf.crc, c.frame
+	a.batch, a.left, a.guess, a.crc, a.frame = b, left, guess, c.buf.crc, c.frame
+	a.limit = compress.Limit{Bytes: slack * max(guess, worthAhead)}
 	a.out, a.err, a.buf = nil, nil, nil
 	if c.buf.reuses {
 		a.buf = c.buf.scratch()
@@ -92,7 +98,7 @@ func (a *ahead) drop() bool {
 	return true
 }
 
-// await gives what came out; ok is false if nobody has begun: then it is the reader's work.
+// await gives what came out; ok is false if nobody has begun, or if it is too large to be done ahead: then it is the reader's work.
 func (a *ahead) await() (out []byte, err error, ok bool) { //nolint:revive // ok is about both
 	if a.drop() {
 		return nil, nil, false
@@ -100,7 +106,9 @@ func (a *ahead) await() (out []byte, err error, ok bool) { //nolint:revive // ok
 	for !a.ready.Load() {
 		_ = a.world.Park(context.Background(), a.wait)
 	}
-	return a.out, a.err, true
+	out, err = a.out, a.err
+	a.out = nil // the records' memory must not live as long as this is kept for its next use
+	return out, err, !errors.Is(err, compress.ErrTooBig)
 }
 
 // lookAhead lets workers begin with the batches that come next, until there are most. How much will come out is guessed from the batch before.
@@ -118,7 +126,7 @@ func (c *Chunk) lookAhead(most int) {
 			return
 		}
 		guess := int(float64(b.Packed()) * c.buf.ratio)
-		if guess < c.buf.worth || len(c.ahead) > 0 && c.unread+guess > aheadBytes {
+		if guess < c.buf.worth || guess > aheadMost || len(c.ahead) > 0 && c.unread+guess > aheadBytes {
 			return
 		}
 		a := c.begin(b, len(rest), guess)

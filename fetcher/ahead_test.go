@@ -1,6 +1,7 @@
 package fetcher
 
 import (
+	"errors"
 	"slices"
 	"testing"
 
@@ -175,5 +176,28 @@ func TestADamagedBatchIsToldWhereItIsAlthoughItWasFoundAhead(t *testing.T) {
 		w.do()
 		b.take()
 		b.freed(1)
+	}
+}
+
+func TestABatchThatTurnsOutLargeIsLeftToTheReader(t *testing.T) {
+	w := newWorkers(t)
+	b := newBenchIn(t, w)
+	b.answer(compress.Gzip, 1)
+	b.put(2, b.zeros(compress.Zstd, 5<<20))
+	k := b.take()
+	b.read(k)
+	w.do()
+	b.read(k)
+	b.end(k)
+	k = b.take()
+	b.buf.ratio, b.buf.worth = 1, 0
+	k.lookAhead(1) // by the batch before nobody would think that so much comes out of this
+	w.do()
+	if a := k.ahead[0]; !errors.Is(a.err, compress.ErrTooBig) || cap(a.out) > 1<<20 {
+		t.Fatalf("ahead of the reader a worker has made %d bytes, %v", cap(a.out), a.err)
+	}
+	var v record.View
+	if !k.Next(&v) || len(v.Value) != 5<<20 {
+		t.Fatalf("%d bytes, %v", len(v.Value), k.Err())
 	}
 }

@@ -78,6 +78,7 @@ type buffer struct {
 	wait   *role.Waiter
 	over   bool
 	give   func([]plan.Taking) // tells the actor
+	hold   func(bytes int64)   // tells the actor
 
 	current *Chunk // in the reader's hands
 	given   int64  // its position when it was given
@@ -85,8 +86,9 @@ type buffer struct {
 
 	crc       bool // checksums are to be checked
 	limit     compress.Limit
-	committed bool // only records of transactions that were committed, or of none
-	worth     int  // see worthAhead
+	large     int64 // what is decompressed is charged to the budget if it has more bytes
+	committed bool  // only records of transactions that were committed, or of none
+	worth     int   // see worthAhead
 
 	// What follows is the reader's.
 	spares  [][]byte // memory of decompressed batches that nobody reads any more
@@ -295,9 +297,30 @@ func (b *buffer) evict(p *place) (dropped []plan.Taking) {
 	return dropped
 }
 
+// charge counts the memory of a large decompressed batch to the budget, so that as much less is fetched while it is read; zero ends that. Small ones are not counted: the reader has one at a time, and what is ahead of it is bounded.
+// It is the reader's, as the chunk is.
+func (b *buffer) charge(c *Chunk, bytes int64) {
+	if bytes <= b.large {
+		bytes = 0
+	}
+	if bytes != c.charged && !c.peek {
+		b.hold(bytes - c.charged)
+		c.charged = bytes
+	}
+}
+
 // take gives the next chunk of a partition that is not paused, in turn. A chunk that the reader has begun is given until it is at its end: what it was decompressed into is needed only then. What failed is
 // told first. With open only partitions for which it is true have their turn; what the reader has begun of another is put aside when there is something else.
 func (b *buffer) take(open func(cluster.TopicPartition) bool) (*Chunk, error) {
+	before := b.current
+	k, err := b.next(open)
+	if before != nil && before != b.current {
+		b.charge(before, 0)
+	}
+	return k, err
+}
+
+func (b *buffer) next(open func(cluster.TopicPartition) bool) (*Chunk, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.over {

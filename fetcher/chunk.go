@@ -2,6 +2,8 @@ package fetcher
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -34,6 +36,8 @@ type Chunk struct {
 	inBatch bool
 	it      record.Iter
 	scratch []byte // the decompressed batch, if it may be used again
+	charged int64  // to the budget, for what it was decompressed to
+	peek    bool   // it is a copy
 	ahead   []*ahead
 	seen    []byte // rest behind those
 	unread  int    // bytes that come out of them
@@ -75,11 +79,20 @@ func (c *Chunk) Next(v *record.View) bool {
 		}
 		c.inBatch = false
 		if c.reuse && c.scratch != nil {
-			c.buf.spares, c.scratch = append(c.buf.spares, c.scratch), nil
+			c.spare()
 		}
+		c.buf.charge(c, 0)
 		c.move(max(c.from, c.batch.LastOffset()+1))
 	}
 	return false
+}
+
+// spare keeps the memory of a batch for the next, unless it is so large that it counts.
+func (c *Chunk) spare() {
+	if int64(cap(c.scratch)) <= c.buf.large {
+		c.buf.spares = append(c.buf.spares, c.scratch)
+	}
+	c.scratch = nil
 }
 
 // Peek gives a copy of the chunk: who reads it moves no position, and what it gives stays valid. The buffer does not know it, so nothing is given back when it ends.
@@ -88,7 +101,7 @@ func (c *Chunk) Peek() *Chunk {
 	p := *c
 	p.life = &life{}
 	p.life.state.Store(c.life.state.Load())
-	p.ahead = nil
+	p.ahead, p.charged, p.peek = nil, 0, true
 	p.aborted, p.active = slices.Clone(c.aborted), maps.Clone(c.active)
 	return &p
 }
@@ -169,7 +182,9 @@ func (c *Chunk) open() bool {
 				return c.fail(err)
 			}
 			c.buf.ratio = float64(len(out)) / float64(b.Packed())
-			c.lookAhead(min(c.buf.world.Workers(), maxAhead))
+			if c.buf.charge(c, int64(cap(out))); c.charged == 0 {
+				c.lookAhead(min(c.buf.world.Workers(), maxAhead))
+			}
 		}
 		if c.it, err = c.batch.Unpacked(out); err != nil {
 			return c.fail(err)
@@ -232,12 +247,17 @@ func (c *Chunk) finish() bool {
 		t.Grow, t.Back, t.At, t.Epoch = true, true, c.from, c.life.epoch.Load()
 	}
 	c.buf.done(c, t)
+	c.buf.charge(c, 0)
 	return false
 }
 
 // fail gives the chunk back and lets it be fetched again: bytes may have been damaged on the way.
 func (c *Chunk) fail(err error) bool {
 	c.ended = true
+	c.buf.charge(c, 0)
+	if errors.Is(err, compress.ErrTooBig) {
+		err = fmt.Errorf("%w (decompress.max.bytes)", err)
+	}
 	c.err = &PartitionError{c.TopicPartition, c.from, err, true}
 	c.buf.done(c, plan.Taking{TopicPartition: c.TopicPartition, Gen: c.gen, Bytes: c.bytes, Back: true, Err: err, At: c.from, Epoch: c.life.epoch.Load()})
 	return false
@@ -250,7 +270,7 @@ func (c *Chunk) aside() {
 	}
 	c.rest, c.inBatch, c.it = c.back, false, record.Iter{}
 	if c.reuse && c.scratch != nil {
-		c.buf.spares, c.scratch = append(c.buf.spares, c.scratch), nil
+		c.spare()
 	}
 }
 

@@ -48,7 +48,7 @@ func newBench(t *testing.T) *bench {
 }
 
 func newBenchIn(t *testing.T, w role.World) *bench {
-	b := &bench{t: t, buf: &buffer{world: w, byTP: map[cluster.TopicPartition]*place{}, wait: role.NewWaiter(), give: func([]plan.Taking) {}, poison: true, crc: true}}
+	b := &bench{t: t, buf: &buffer{world: w, byTP: map[cluster.TopicPartition]*place{}, wait: role.NewWaiter(), give: func([]plan.Taking) {}, hold: func(int64) {}, large: 8 << 20, poison: true, crc: true}}
 	b.seek(0)
 	return b
 }

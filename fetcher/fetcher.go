@@ -60,26 +60,26 @@ func ResetByDuration(d time.Duration) Reset { return Reset{plan.ResetDuration, d
 
 // Config of a fetcher. Names in brackets are Kafka's properties.
 type Config struct {
-	MinBytes       int           // the broker waits for so many bytes (fetch.min.bytes, 1)
-	MaxBytes       int           // of one answer, a single batch aside (fetch.max.bytes, 52,428,800)
-	PartitionBytes int           // of one partition in it (max.partition.fetch.bytes, 1,048,576)
-	MaxWait        time.Duration // but the broker waits no longer (fetch.max.wait.ms, 500 ms)
-	Budget         int64         // bytes fetched or being fetched that are not taken (receive budget, 32 MiB)
-	Committed      bool          // only records of committed transactions (isolation.level=read_committed)
-	CheckCRCs      bool          // verify checksums (check.crcs, true)
-	Rack           string        // of this client: a replica there is preferred (client.rack, KIP-392)
-	Reset          Reset         // (auto.offset.reset, latest)
-	RequestTimeout time.Duration // (request.timeout.ms, 30 s)
-	RetryFirst     time.Duration // (retry.backoff.ms, 100 ms)
-	RetryMax       time.Duration // (retry.backoff.max.ms, 1 s)
-	ReplicaAge     time.Duration // a preferred replica is asked so long (metadata.max.age.ms, 5 min)
-	Decompress     compress.Limit
+	MinBytes       int            // the broker waits for so many bytes (fetch.min.bytes, 1)
+	MaxBytes       int            // of one answer, a single batch aside (fetch.max.bytes, 52,428,800)
+	PartitionBytes int            // of one partition in it (max.partition.fetch.bytes, 1,048,576)
+	MaxWait        time.Duration  // but the broker waits no longer (fetch.max.wait.ms, 500 ms)
+	Budget         int64          // bytes fetched or being fetched that are not taken (receive budget, 32 MiB)
+	Committed      bool           // only records of committed transactions (isolation.level=read_committed)
+	CheckCRCs      bool           // verify checksums (check.crcs, true)
+	Rack           string         // of this client: a replica there is preferred (client.rack, KIP-392)
+	Reset          Reset          // (auto.offset.reset, latest)
+	RequestTimeout time.Duration  // (request.timeout.ms, 30 s)
+	RetryFirst     time.Duration  // (retry.backoff.ms, 100 ms)
+	RetryMax       time.Duration  // (retry.backoff.max.ms, 1 s)
+	ReplicaAge     time.Duration  // a preferred replica is asked so long (metadata.max.age.ms, 5 min)
+	Decompress     compress.Limit // of one batch (decompress.max.bytes, 256 MiB); while a batch of more than a quarter of the budget is read, it counts to the budget
 }
 
 // DefaultConfig is the configuration of the Java client 4.3.
 func DefaultConfig() Config {
 	return Config{MinBytes: 1, MaxBytes: 50 << 20, PartitionBytes: 1 << 20, MaxWait: 500 * time.Millisecond, Budget: 32 << 20, CheckCRCs: true, Reset: ResetLatest,
-		RequestTimeout: 30 * time.Second, RetryFirst: 100 * time.Millisecond, RetryMax: time.Second, ReplicaAge: 5 * time.Minute}
+		RequestTimeout: 30 * time.Second, RetryFirst: 100 * time.Millisecond, RetryMax: time.Second, ReplicaAge: 5 * time.Minute, Decompress: compress.Limit{Bytes: compress.DefaultBytes}}
 }
 
 // Validate returns everything that is wrong, by property.

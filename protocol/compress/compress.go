@@ -1,16 +1,17 @@
 // Package compress has the codecs of record batches: gzip, snappy, lz4 and zstd.
 //
-//	compress.go  Codec: names, compress and decompress, limits
+//	compress.go  Codec: names, compress and decompress
+//	limit.go     how much may come out, and the error when it is more
 //	gzip.go  snappy.go  lz4.go  zstd.go
 //
-// Encoders and decoders are pooled, and what they give does not depend on the pool. Decompression never trusts a declared size:
-// output grows with the data up to a limit on its size and on its ratio to the input.
+// Encoders and decoders are pooled, and what they give does not depend on the pool. Decompression never trusts a declared size: output grows with the data up to a limit on its size, and nothing else is allocated that
+// grows with what the data declares (windows, blocks). Whatever the Java client writes is read, and what it reads: see testdata/Packed.java.
 package compress
 
 import (
 	"errors"
 	"fmt"
-	"io"
+	"math"
 )
 
 // Codec is a compression as record batches name it in the lowest three bits of their attributes.
@@ -34,33 +35,6 @@ var (
 	ErrTooBig  = errors.New("decompressed data exceeds its limit")
 	ErrCorrupt = errors.New("compressed data is corrupt")
 )
-
-// Limit bounds decompression.
-type Limit struct {
-	// Bytes is the most that may come out; zero means DefaultBytes.
-	Bytes int
-	// Ratio is the most that may come out for each byte of input, as soon as more than RatioFrom has come out; zero means DefaultRatio.
-	Ratio int
-}
-
-// Defaults of Limit.
-const (
-	DefaultBytes = 64 << 20
-	DefaultRatio = 1000
-	RatioFrom    = 1 << 20
-)
-
-// allowed is how much may come out of n bytes.
-func (l Limit) allowed(n int) int {
-	size, ratio := l.Bytes, l.Ratio
-	if size == 0 {
-		size = DefaultBytes
-	}
-	if ratio == 0 {
-		ratio = DefaultRatio
-	}
-	return min(size, max(RatioFrom, n*ratio))
-}
 
 var names = [...]string{"none", "gzip", "snappy", "lz4", "zstd"}
 
@@ -113,9 +87,9 @@ func (c Codec) Compress(dst, src []byte, level int) ([]byte, error) {
 	return dst, fmt.Errorf("%w: %d", ErrUnknown, int8(c))
 }
 
-// Decompress appends what src holds to dst.
+// Decompress appends what src holds to dst. If that is more than the limit allows, the error is a *SizeError.
 func (c Codec) Decompress(dst, src []byte, limit Limit) ([]byte, error) {
-	allowed := limit.allowed(len(src))
+	allowed := min(limit.bytes(), math.MaxInt-len(dst))
 	var err error
 	switch c {
 	case None:
@@ -131,37 +105,15 @@ func (c Codec) Decompress(dst, src []byte, limit Limit) ([]byte, error) {
 	default:
 		return dst, fmt.Errorf("%w: %d", ErrUnknown, int8(c))
 	}
-	if err != nil {
-		if !errors.Is(err, ErrTooBig) {
-			err = fmt.Errorf("%w: %w", ErrCorrupt, err)
-		}
-		return dst, fmt.Errorf("%s, %d bytes: %w", c, len(src), err)
+	if err == nil {
+		return dst, nil
 	}
-	return dst, nil
-}
-
-// readAll appends what r gives to dst, at most allowed bytes.
-func readAll(dst []byte, r io.Reader, allowed, guess int) ([]byte, error) {
-	start := len(dst)
-	if cap(dst)-start < min(guess, allowed) {
-		dst = append(make([]byte, 0, start+min(guess, allowed)), dst...)
+	var size *SizeError
+	if errors.As(err, &size) {
+		size.Codec, size.Packed, size.Limit = c, len(src), allowed
+		return dst, err
 	}
-	for {
-		if len(dst) == cap(dst) {
-			dst = append(dst, 0)[:len(dst)]
-		}
-		n, err := r.Read(dst[len(dst):cap(dst)])
-		dst = dst[:len(dst)+n]
-		if len(dst)-start > allowed {
-			return dst[:start], fmt.Errorf("%w: more than %d bytes", ErrTooBig, allowed)
-		}
-		if err == io.EOF {
-			return dst, nil
-		}
-		if err != nil {
-			return dst[:start], err
-		}
-	}
+	return dst, fmt.Errorf("%s, %d bytes: %w: %w", c, len(src), ErrCorrupt, err)
 }
 
 // sink appends what is written to it.

@@ -2,11 +2,19 @@ package compress_test
 
 import (
 	"bytes"
+	"compress/gzip"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash/crc32"
+	"io"
 	"math/rand/v2"
+	"os"
 	"runtime"
 	"testing"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/pierrec/lz4/v4"
 
 	"github.com/kactor-go/kactor/protocol/compress"
 )
@@ -49,20 +57,155 @@ func TestBombsAreRefusedBeforeTheyGrow(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		_, err = c.Decompress(nil, packed, compress.Limit{Bytes: 1 << 20})
-		runtime.ReadMemStats(&after)
-		if !errors.Is(err, compress.ErrTooBig) {
-			t.Errorf("%s: %v", c, err)
+		grown := allocated(func() { _, err = c.Decompress(nil, packed, compress.Limit{Bytes: 1 << 20}) })
+		var size *compress.SizeError
+		if !errors.Is(err, compress.ErrTooBig) || !errors.As(err, &size) {
+			t.Fatalf("%s: %v", c, err)
 		}
-		if grown := after.TotalAlloc - before.TotalAlloc; grown > 16<<20 {
+		if size.Codec != c || size.Packed != len(packed) || size.Limit != 1<<20 || size.Size <= 1<<20 {
+			t.Errorf("%+v", size)
+		}
+		if grown > 16<<20 {
 			t.Errorf("%s: %d MiB were allocated for a limit of one", c, grown>>20)
 		}
+		if out, err := c.Decompress(nil, packed, compress.Limit{Bytes: len(zeros)}); err != nil || len(out) != len(zeros) {
+			t.Errorf("%s: what is allowed just so: %d bytes, %v", c, len(out), err)
+		}
 	}
-	packed, _ := compress.Zstd.Compress(nil, zeros, compress.DefaultLevel) // 32 MiB in a few KiB
-	if _, err := compress.Zstd.Decompress(nil, packed, compress.Limit{Ratio: 10}); !errors.Is(err, compress.ErrTooBig) {
-		t.Errorf("a ratio of %d: %v", len(zeros)/len(packed), err)
+}
+
+func allocated(f func()) int {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return int(after.TotalAlloc - before.TotalAlloc)
+}
+
+// Small data of one level of zstd (22) asks for a window of 128 MiB, and small lz4 data for blocks of 4 MiB.
+func TestMemoryIsAskedForByWhatIsThereNotByWhatIsDeclared(t *testing.T) {
+	wide, err := zstd.NewWriter(nil, zstd.WithWindowSize(128<<20), zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var z bytes.Buffer
+	wide.Reset(&z)
+	for range 2 { // not in one piece: then the frame would tell its size instead
+		_, _ = wide.Write([]byte("hello"))
+		_ = wide.Flush()
+	}
+	_ = wide.Close()
+	var l bytes.Buffer
+	blocks := lz4.NewWriter(&l)
+	_ = blocks.Apply(lz4.BlockSizeOption(lz4.Block4Mb))
+	_, _ = blocks.Write([]byte("hellohello"))
+	_ = blocks.Close()
+	for c, packed := range map[compress.Codec][]byte{compress.Zstd: z.Bytes(), compress.LZ4: l.Bytes()} {
+		_, _ = c.Decompress(nil, packed, compress.Limit{}) // fills the pools
+		var got []byte
+		grown := allocated(func() { got, err = c.Decompress(nil, packed, compress.Limit{}) })
+		if err != nil || string(got) != "hellohello" {
+			t.Errorf("%s: %q, %v", c, got, err)
+		}
+		if grown > 4<<20 {
+			t.Errorf("%s: %d KiB were allocated for ten bytes", c, grown>>10)
+		}
+	}
+}
+
+// What the Java client has packed, and has read again itself.
+func TestWhatJavaWritesIsRead(t *testing.T) {
+	file, err := os.Open("testdata/java.txt.gz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	lines, err := gzip.NewReader(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for {
+		var name, codec, text string
+		var size int
+		var sum uint32
+		if _, err := fmt.Fscan(lines, &name, &codec, &size, &sum, &text); err == io.EOF {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		n++
+		packed, err := hex.DecodeString(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := compress.Parse(codec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, dst := range [][]byte{nil, make([]byte, 0, 10), make([]byte, 0, 4<<20), []byte("before")} {
+			got, err := c.Decompress(dst, packed, compress.Limit{})
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+				break
+			}
+			if got = got[len(dst):]; len(got) != size || crc32.ChecksumIEEE(got) != sum {
+				t.Errorf("%s: %d bytes came out, Java reads %d", name, len(got), size)
+			}
+		}
+	}
+	if n < 30 {
+		t.Fatalf("%d lines", n)
+	}
+}
+
+func TestLZ4FramesOneBehindTheOtherAreRead(t *testing.T) {
+	var all, want []byte
+	for i, opts := range [][]lz4.Option{
+		{lz4.BlockSizeOption(lz4.Block64Kb), lz4.ChecksumOption(false)},
+		{lz4.BlockSizeOption(lz4.Block256Kb), lz4.ChecksumOption(true), lz4.BlockChecksumOption(true)},
+		{lz4.BlockSizeOption(lz4.Block64Kb), lz4.SizeOption(300_000)},
+	} {
+		var b bytes.Buffer
+		w := lz4.NewWriter(&b)
+		if err := w.Apply(opts...); err != nil {
+			t.Fatal(err)
+		}
+		_, _ = w.Write(text(300_000))
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		frame := b.Bytes()
+		if i == 1 {
+			if err := compress.LZ4Legacy(frame); err != nil {
+				t.Fatal(err)
+			}
+		}
+		all, want = append(all, frame...), append(want, text(300_000)...)
+		all = append(all, 0x53, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3) // to be skipped
+		for _, behind := range []string{"", "\x00\x00\x00", "words behind it"} {
+			got, err := compress.LZ4.Decompress([]byte("before"), append(bytes.Clone(all), behind...), compress.Limit{})
+			if err != nil || !bytes.Equal(got[6:], want) {
+				t.Fatalf("%d frames and %q: %d bytes, %v", i+1, behind, len(got), err)
+			}
+		}
+		spoilt := bytes.Clone(all)
+		spoilt[len(all)-len(frame)-11+100] ^= 0x10
+		if got, err := compress.LZ4.Decompress(nil, spoilt, compress.Limit{}); i == 1 && !errors.Is(err, compress.ErrCorrupt) {
+			t.Fatalf("a byte of a frame with checksums was changed: %d bytes, %v", len(got), err)
+		}
+	}
+}
+
+// Some writers let a block refer to the one before.
+func TestLinkedBlocksOfLZ4AreRead(t *testing.T) {
+	frame := []byte{0x04, 0x22, 0x4d, 0x18, 0x40, 0x40, 0xc0}
+	frame = append(append(frame, 11, 0, 0, 0x80), "hello world"...)
+	frame = append(frame, 17, 0, 0, 0, 0x14, '!', 12, 0, 0xc0) // one byte, eight bytes from twelve back, twelve bytes
+	frame = append(append(frame, "and good bye"...), 0, 0, 0, 0)
+	got, err := compress.LZ4.Decompress([]byte("before"), frame, compress.Limit{})
+	if err != nil || string(got) != "beforehello world!hello woand good bye" {
+		t.Fatalf("%q, %v", got, err)
 	}
 }
 
@@ -138,16 +281,23 @@ func BenchmarkCompress(b *testing.B) {
 }
 
 func BenchmarkDecompress(b *testing.B) {
-	src := text(1 << 20)
-	for _, c := range codecs[1:] {
-		b.Run(c.String(), func(b *testing.B) {
+	for _, size := range []int{16 << 10, 1 << 20} {
+		src := text(size)
+		for _, c := range codecs[1:] {
 			packed, _ := c.Compress(nil, src, compress.DefaultLevel)
-			b.SetBytes(int64(len(src)))
-			b.ReportAllocs()
-			var dst []byte
-			for b.Loop() {
-				dst, _ = c.Decompress(dst[:0], packed, compress.Limit{})
+			for _, kept := range []bool{false, true} {
+				b.Run(fmt.Sprintf("%s/bytes=%d/kept=%v", c, size, kept), func(b *testing.B) {
+					b.SetBytes(int64(len(src)))
+					b.ReportAllocs()
+					var dst []byte
+					for b.Loop() {
+						if kept {
+							dst = nil
+						}
+						dst, _ = c.Decompress(dst[:0], packed, compress.Limit{})
+					}
+				})
 			}
-		})
+		}
 	}
 }

@@ -35,13 +35,17 @@ func snappyCompress(dst, src []byte) []byte {
 func snappyDecompress(dst, src []byte, allowed int) ([]byte, error) {
 	start := len(dst)
 	if !bytes.HasPrefix(src, xerial[:8]) {
-		return snappyBlock(dst, src, allowed) // some clients write no frame
+		return snappyBlock(dst, src, start+allowed) // some clients write no frame
 	}
-	if len(src) < len(xerial) {
-		return dst, errors.New("the frame header is cut off")
-	}
-	src = src[len(xerial):]
+	dst = room(dst, min(snappyBound(src), allowed))
 	for len(src) > 0 {
+		if bytes.HasPrefix(src, xerial[:8]) { // of the stream, or of another behind it
+			if len(src) < len(xerial) {
+				return dst, errors.New("the frame header is cut off")
+			}
+			src = src[len(xerial):]
+			continue
+		}
 		if len(src) < 4 {
 			return dst, errors.New("a block's size is cut off")
 		}
@@ -50,7 +54,7 @@ func snappyDecompress(dst, src []byte, allowed int) ([]byte, error) {
 			return dst, fmt.Errorf("a block of %d bytes in the %d that are left", n, len(src)-4)
 		}
 		var err error
-		if dst, err = snappyBlock(dst, src[4:4+n], allowed-(len(dst)-start)); err != nil {
+		if dst, err = snappyBlock(dst, src[4:4+n], start+allowed); err != nil {
 			return dst, err
 		}
 		src = src[4+n:]
@@ -58,18 +62,38 @@ func snappyDecompress(dst, src []byte, allowed int) ([]byte, error) {
 	return dst, nil
 }
 
-func snappyBlock(dst, block []byte, allowed int) ([]byte, error) {
+// snappyBound is how much the blocks of src say they hold, as far as they can.
+func snappyBound(src []byte) (total int) {
+	for len(src) > 4 {
+		if bytes.HasPrefix(src, xerial[:8]) {
+			src = src[min(len(src), len(xerial)):]
+			continue
+		}
+		size := binary.BigEndian.Uint32(src)
+		if int64(size) > int64(len(src)-4) {
+			break
+		}
+		if n, err := s2.DecodedLen(src[4 : 4+size]); err == nil {
+			total += min(n, 32*int(size))
+		}
+		src = src[4+size:]
+	}
+	return total
+}
+
+// snappyBlock appends a block to dst, which may have most bytes then.
+func snappyBlock(dst, block []byte, most int) ([]byte, error) {
 	n, err := s2.DecodedLen(block)
 	if err != nil {
 		return dst, err
-	}
-	if n > allowed {
-		return dst, fmt.Errorf("%w: a block of %d bytes, %d allowed", ErrTooBig, n, allowed)
 	}
 	if n > len(block)*32 { // a copy of 64 bytes takes two or three
 		return dst, fmt.Errorf("%d bytes cannot hold the %d declared", len(block), n)
 	}
 	at := len(dst)
+	if at+n > most {
+		return dst, tooBig(at+n, most)
+	}
 	if cap(dst)-at < n {
 		dst = append(dst, make([]byte, n)...)[:at]
 	}

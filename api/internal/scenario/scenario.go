@@ -1,6 +1,6 @@
 // Package scenario is one suite of behaviour for three backends: the simulated world, the fake cluster over TCP, and real Apache Kafka.
 //
-//	scenario.go  T: what a scenario works with      producing.go, fetching.go, offsets.go, failures.go, groups.go, handling.go, shares.go  the scenarios
+//	scenario.go  T: what a scenario works with      producing.go, fetching.go, limits.go, offsets.go, failures.go, groups.go, handling.go, shares.go  the scenarios
 //	sim_test.go  in virtual time, from seeds        tcp_test.go  the fake over TCP      real_test.go  real brokers (build tag live)
 //
 // A scenario talks to the facade only, and to Cluster for failures. It runs unchanged on every backend.
@@ -33,7 +33,7 @@ func (s Scenario) Calm() bool {
 
 // All gives the scenarios, by area.
 func All() []Scenario {
-	return slices.Concat(producing, fetching, offsets, metadata, failures, handling, sharing, groups, groupHandling, brokersMatch)
+	return slices.Concat(producing, fetching, limits, offsets, metadata, failures, handling, sharing, groups, groupHandling, brokersMatch)
 }
 
 // Cluster is what a scenario may do to brokers; their ids count from 1 on the fake and from 1 on real clusters, too.

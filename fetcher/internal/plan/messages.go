@@ -24,6 +24,8 @@ type (
 	}
 	// Taken says that chunks are done with.
 	Taken struct{ Chunks []Taking }
+	// Held counts so much more memory to the budget, or, if negative, less: a large batch is decompressed.
+	Held struct{ Bytes int64 }
 	// Changed is a new picture of the cluster.
 	Changed struct{ Snapshot *cluster.Snapshot }
 	// Fetched answers a fetch.
@@ -58,6 +60,7 @@ func (*Assign) fetcher()  {}
 func (*Revoke) fetcher()  {}
 func (*Pause) fetcher()   {}
 func (*Taken) fetcher()   {}
+func (*Held) fetcher()    {}
 func (*Changed) fetcher() {}
 func (*Fetched) fetcher() {}
 func (*Listed) fetcher()  {}

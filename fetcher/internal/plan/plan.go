@@ -186,6 +186,9 @@ func (c *Core) Step(now time.Time, m Message, out *Effects) {
 		for i := range m.Chunks {
 			quiet = c.taken(now, &m.Chunks[i], out) && quiet
 		}
+	case *Held:
+		quiet = m.Bytes > 0
+		c.used += m.Bytes
 	case *Assign:
 		for i := range m.Starts {
 			c.assign(&m.Starts[i], out)

@@ -185,7 +185,7 @@ func (b *Batch) deal(to func(i int32) *Batch) error {
 	if err != nil {
 		return err
 	}
-	it, _, err := view.Records(nil, compress.Limit{Bytes: math.MaxInt, Ratio: math.MaxInt32})
+	it, _, err := view.Records(nil, compress.Limit{Bytes: math.MaxInt})
 	if err != nil {
 		return err
 	}
