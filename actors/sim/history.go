@@ -177,9 +177,13 @@ func (h *History) VerifyLogs(logs map[Partition][]Logged, unseen bool) []string 
 	return h.found
 }
 
+// read gives what counts of a log: no markers, and nothing of transactions that were aborted.
 func read(c *fake.Cluster, topic string, index int32) (out []Logged) {
+	aborted := c.AbortedTransactions(topic, index)
 	for _, b := range c.Log(topic, index) {
-		if b.Control {
+		if b.Control || b.Transactional && slices.ContainsFunc(aborted, func(a fake.Aborted) bool {
+			return a.Producer == b.ProducerID && a.First <= b.BaseOffset && b.BaseOffset <= a.Last
+		}) {
 			continue
 		}
 		it, _, err := b.Records(nil, compress.Limit{})

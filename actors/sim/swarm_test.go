@@ -149,7 +149,26 @@ func (p *play) run(w *sim.World) error {
 		if err != nil {
 			return err
 		}
-		p.workers.Go(w, fmt.Sprintf("consumer-%d", i), func() { p.consume(ctx, client, fmt.Sprintf("consumer-%d", i), i) })
+		parts := []api.TopicPartition{{Topic: "one"}}
+		for k := i; k < p.topics["five"]; k += 2 {
+			parts = append(parts, api.TopicPartition{Topic: "five", Partition: int32(k)})
+		}
+		p.workers.Go(w, fmt.Sprintf("consumer-%d", i), func() { p.consume(ctx, client, fmt.Sprintf("consumer-%d", i), parts) })
+	}
+	if rng.IntN(3) == 0 {
+		if err := p.c.CreateTopic(fake.Topic{Name: "txn", Partitions: 1}); err != nil {
+			return err
+		}
+		p.topics["txn"] = 1
+		client, err := dial()
+		if err != nil {
+			return err
+		}
+		p.sending++
+		p.workers.Go(w, "transactions", func() { p.transact(ctx, "transactions", span) })
+		p.workers.Go(w, "committed", func() {
+			p.consume(ctx, client, "committed", []api.TopicPartition{{Topic: "txn"}}, api.Property("isolation.level", "read_committed"))
+		})
 	}
 	if rng.IntN(2) == 0 {
 		client, err := dial()
@@ -279,6 +298,67 @@ func (p *play) send(ctx context.Context, producer *api.Producer, name string, rn
 	}
 }
 
+// transact writes transactions straight into the log of topic txn - those of several producers under way at once, some aborted - and now and then lets the cleaner go over it.
+func (p *play) transact(ctx context.Context, name string, span time.Duration) {
+	defer func() { p.sending-- }()
+	rng := p.w.Rand()
+	aborts := map[int64]bool{} // of the transactions under way
+	step := func(do func(c *fake.Cluster) error) {
+		p.n.Do(func(c *fake.Cluster) {
+			if err := do(c); err != nil {
+				p.fail("%s: %w", name, err)
+			}
+		})
+	}
+	end := func(producer int64) {
+		step(func(c *fake.Cluster) error {
+			_, err := c.EndTransaction("txn", 0, producer, !aborts[producer])
+			return err
+		})
+		delete(aborts, producer)
+	}
+	count := 20 + rng.IntN(60)
+	for range count {
+		producer := int64(1 + rng.IntN(3))
+		if _, under := aborts[producer]; under && rng.IntN(2) == 0 {
+			end(producer)
+		} else {
+			if !under {
+				aborts[producer] = rng.IntN(2) == 0
+			}
+			var sends []*sim.Send
+			var values [][]byte
+			for range 1 + rng.IntN(3) {
+				value := []byte("aborted")
+				if !aborts[producer] {
+					var s *sim.Send
+					s, value = p.h.Send(fmt.Sprintf("%s-%d", name, producer), "txn", rng.IntN(120))
+					sends = append(sends, s)
+				}
+				values = append(values, value)
+			}
+			step(func(c *fake.Cluster) error {
+				base, err := c.Transact("txn", 0, producer, values...)
+				for i, s := range sends {
+					p.h.Done(s, sim.Acked, 0, base+int64(i))
+				}
+				return err
+			})
+		}
+		if rng.IntN(10) == 0 {
+			step(func(c *fake.Cluster) error { return c.Clean("txn", 0) })
+		}
+		if rng.IntN(3) == 0 {
+			_ = p.w.Sleep(ctx, time.Duration(rng.Int64N(int64(6*span)/int64(count)+1)))
+		}
+	}
+	for producer := int64(1); producer <= 3; producer++ {
+		if _, under := aborts[producer]; under {
+			end(producer)
+		}
+	}
+}
+
 // hurry sends some records and closes its client in the middle of it, without waiting.
 func (p *play) hurry(ctx context.Context, client *api.Client, name string, span time.Duration) {
 	defer func() { p.sending-- }()
@@ -334,18 +414,14 @@ func (p *play) unanswered(ctx context.Context, client *api.Client, span time.Dur
 }
 
 // consume reads its partitions, one way or another, until the producers are done and it has seen the ends of the logs.
-func (p *play) consume(ctx context.Context, client *api.Client, name string, n int) {
+func (p *play) consume(ctx context.Context, client *api.Client, name string, parts []api.TopicPartition, opts ...api.Option) {
 	rng := p.w.Rand()
-	consumer, err := client.Consumer("", api.OnReset(func(r api.PositionReset) {
+	consumer, err := client.Consumer("", append(opts, api.OnReset(func(r api.PositionReset) {
 		p.w.Tracef("%s: position of %s reset from %d to %d: %s", name, r.TopicPartition, r.From, r.To, r.Cause)
-	}))
+	}))...)
 	if err != nil {
 		p.fail("%s: %w", name, err)
 		return
-	}
-	parts := []api.TopicPartition{{Topic: "one"}}
-	for i := n; i < p.topics["five"]; i += 2 {
-		parts = append(parts, api.TopicPartition{Topic: "five", Partition: int32(i)})
 	}
 	for _, tp := range parts {
 		p.h.Begin(name, sim.Partition{Topic: tp.Topic, Index: tp.Partition}, 0)

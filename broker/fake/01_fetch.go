@@ -83,22 +83,28 @@ func (c *Cluster) fetch(q *call) {
 	}
 }
 
+// failedFetch answers each partition with a code, those of a session, too.
 func (c *Cluster) failedFetch(q *call, req *msg.FetchRequest, code protocol.Code) *msg.FetchResponse {
-	resp := &msg.FetchResponse{}
-	if q.Version >= 7 && req.SessionID != 0 { // within a session the partitions are not all in the request
-		resp.ErrorCode = int16(protocol.FetchSessionIDNotFound)
-		return resp
+	parts, s, _, refused := c.fetchParts(q, req)
+	resp := &msg.FetchResponse{ErrorCode: int16(refused), Responses: []msg.FetchResponseFetchableTopicResponse{}}
+	if s != nil {
+		resp.SessionID = s.id
 	}
-	for _, t := range req.Topics {
-		out := msg.FetchResponseFetchableTopicResponse{Topic: t.Topic, TopicID: t.TopicID}
-		for _, p := range t.Partitions {
-			d := newPartitionData(p.Partition)
-			d.ErrorCode = int16(code)
-			out.Partitions = append(out.Partitions, d)
-		}
-		resp.Responses = append(resp.Responses, out)
+	for _, f := range parts {
+		d := newPartitionData(f.req.Partition)
+		d.ErrorCode = int16(code)
+		add(resp, f, d)
 	}
 	return resp
+}
+
+func add(resp *msg.FetchResponse, f *fetching, d msg.FetchResponsePartitionData) {
+	last := len(resp.Responses) - 1
+	if last < 0 || resp.Responses[last].Topic != f.name || wire.UUID(resp.Responses[last].TopicID) != f.id {
+		resp.Responses = append(resp.Responses, msg.FetchResponseFetchableTopicResponse{Topic: f.name, TopicID: f.id})
+		last++
+	}
+	resp.Responses[last].Partitions = append(resp.Responses[last].Partitions, d)
 }
 
 func newPartitionData(index int32) (d msg.FetchResponsePartitionData) {
@@ -185,12 +191,7 @@ func (c *Cluster) readAll(q *call, req *msg.FetchRequest, parts []*fetching, inc
 		if incremental && !special && len(d.Records) == 0 && f.told && f.hw == d.HighWatermark && f.start == d.LogStartOffset {
 			continue // nothing new
 		}
-		last := len(resp.Responses) - 1
-		if last < 0 || resp.Responses[last].Topic != f.name || wire.UUID(resp.Responses[last].TopicID) != f.id {
-			resp.Responses = append(resp.Responses, msg.FetchResponseFetchableTopicResponse{Topic: f.name, TopicID: f.id})
-			last++
-		}
-		resp.Responses[last].Partitions = append(resp.Responses[last].Partitions, d)
+		add(resp, f, d)
 	}
 	return resp, size, urgent
 }
@@ -207,7 +208,7 @@ func (c *Cluster) readPartition(q *call, req *msg.FetchRequest, f *fetching, bud
 	} else if code == protocol.None && q.Version >= 11 && req.RackID != "" {
 		if n := c.nearest(p, req.RackID); n != q.Node {
 			d.PreferredReadReplica = n
-			d.HighWatermark, d.LastStableOffset, d.LogStartOffset = p.end, p.end, p.start
+			d.HighWatermark, d.LastStableOffset, d.LogStartOffset = p.end, p.lastStable(), p.start
 			return d
 		}
 	}
@@ -226,20 +227,38 @@ func (c *Cluster) readPartition(q *call, req *msg.FetchRequest, f *fetching, bud
 		return d
 	}
 	if q.Version >= 12 && f.req.LastFetchedEpoch >= 0 {
-		if epoch, end := p.epochEnd(f.req.LastFetchedEpoch); epoch < f.req.LastFetchedEpoch || end < f.req.FetchOffset {
+		epoch, end := p.epochEnd(f.req.LastFetchedEpoch)
+		if end < 0 { // Kafka's Partition.readRecords
+			d.ErrorCode = int16(protocol.OffsetOutOfRange)
+			return d
+		}
+		if epoch < f.req.LastFetchedEpoch || end < f.req.FetchOffset {
 			d.DivergingEpoch = msg.FetchResponseEpochEndOffset{Epoch: epoch, EndOffset: end}
 			d.HighWatermark, d.LogStartOffset = p.end, p.start
 			return d
 		}
 	}
-	d.HighWatermark, d.LastStableOffset, d.LogStartOffset = p.end, p.end, p.start
+	d.HighWatermark, d.LastStableOffset, d.LogStartOffset = p.end, p.lastStable(), p.start
 	if f.req.FetchOffset < p.start || f.req.FetchOffset > p.end {
 		d.ErrorCode = int16(protocol.OffsetOutOfRange)
 		return d
 	}
-	d.Records = p.read(f.req.FetchOffset, min(budget, int(f.req.PartitionMaxBytes)), first && q.Version >= 3)
+	end, n := p.end, 0
+	committed := req.IsolationLevel == 1 && q.Version >= 4
+	if committed {
+		end = p.lastStable()
+	}
+	d.Records, n = p.read(f.req.FetchOffset, end, min(budget, int(f.req.PartitionMaxBytes)), first && q.Version >= 3)
 	if d.Records == nil {
 		d.Records = []byte{}
+	}
+	if committed {
+		d.AbortedTransactions = []msg.FetchResponseAbortedTransaction{}
+	}
+	if committed && n > 0 {
+		for _, a := range p.abortedIn(f.req.FetchOffset, n) {
+			d.AbortedTransactions = append(d.AbortedTransactions, msg.FetchResponseAbortedTransaction{ProducerID: a.Producer, FirstOffset: a.First})
+		}
 	}
 	if q.Version < 4 {
 		d.Records = c.oldFormat(q, d.Records, int(f.req.PartitionMaxBytes))
@@ -270,6 +289,9 @@ func (c *Cluster) oldFormat(q *call, raw []byte, limit int) []byte {
 	for b, err := range record.Batches(raw) {
 		if err != nil {
 			break
+		}
+		if b.Control { // RecordsUtil.downConvert
+			continue
 		}
 		codec := b.Codec
 		if codec == compress.Zstd {

@@ -2,7 +2,6 @@ package fake
 
 import (
 	"github.com/kactor-go/kactor/protocol"
-	"github.com/kactor-go/kactor/protocol/compress"
 	"github.com/kactor-go/kactor/protocol/msg"
 	"github.com/kactor-go/kactor/protocol/record"
 )
@@ -31,7 +30,7 @@ func (c *Cluster) listOffsets(q *call) {
 			if got := or(injected, code); got != protocol.None {
 				r.ErrorCode = int16(got)
 			} else {
-				c.listPartition(q, t, &in.Partitions[k], &r)
+				c.listPartition(q, t, req.IsolationLevel == 1 && q.Version >= 2, &in.Partitions[k], &r)
 			}
 			out.Partitions = append(out.Partitions, r)
 		}
@@ -40,7 +39,7 @@ func (c *Cluster) listOffsets(q *call) {
 	c.reply(q, resp)
 }
 
-func (c *Cluster) listPartition(q *call, t *topic, in *msg.ListOffsetsRequestListOffsetsPartition, r *msg.ListOffsetsResponseListOffsetsPartitionResponse) {
+func (c *Cluster) listPartition(q *call, t *topic, committed bool, in *msg.ListOffsetsRequestListOffsetsPartition, r *msg.ListOffsetsResponseListOffsetsPartitionResponse) {
 	p, code := c.led(q, t, in.PartitionIndex)
 	if code == protocol.None && q.Version >= 4 {
 		code = checkEpoch(p, in.CurrentLeaderEpoch)
@@ -50,6 +49,11 @@ func (c *Cluster) listPartition(q *call, t *topic, in *msg.ListOffsetsRequestLis
 		return
 	}
 	offset, timestamp := c.offsetFor(p, in.Timestamp)
+	if stable := p.lastStable(); committed && in.Timestamp == atEnd { // Kafka's Partition.fetchOffsetForTimestamp
+		offset = stable
+	} else if committed && in.Timestamp >= 0 && offset >= stable {
+		offset, timestamp = -1, -1
+	}
 	if q.Version == 0 {
 		r.OldStyleOffsets = []int64{offset}
 		return
@@ -84,7 +88,7 @@ func (c *Cluster) offsetFor(p *partition, timestamp int64) (offset, at int64) {
 			continue
 		}
 		b, _, _, _ := record.Next(e.bytes)
-		it, _, err := b.Records(nil, compress.Limit{Bytes: 256 << 20})
+		it, _, err := b.Records(nil, limit)
 		if err != nil {
 			continue
 		}

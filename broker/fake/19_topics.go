@@ -141,6 +141,7 @@ func (c *Cluster) deleteRecords(q *call) {
 				}
 				p.start = max(p.start, ip.Offset)
 				p.log = slices.DeleteFunc(p.log, func(e entry) bool { return e.last < p.start })
+				p.forgetBefore(p.start)
 				r.LowWatermark = p.start
 			}
 			r.ErrorCode = int16(got)

@@ -262,7 +262,7 @@ func (c *Cluster) picture() []*topic {
 		f.partitions = nil
 		for _, p := range t.partitions {
 			q := *p
-			q.isr = slices.Clone(p.isr)
+			q.isr, q.epochs, q.transactions = slices.Clone(p.isr), slices.Clone(p.epochs), p.clone()
 			f.partitions = append(f.partitions, &q)
 		}
 		out = append(out, &f)

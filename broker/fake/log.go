@@ -1,6 +1,7 @@
 package fake
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -29,7 +30,11 @@ type partition struct {
 	log       []entry
 	epochs    []epochStart
 	producers map[int64]*producer
+	transactions
 }
+
+// limit bounds what is decompressed.
+var limit = compress.Limit{Bytes: 256 << 20}
 
 // entry is a batch of magic 2 in the log.
 type entry struct {
@@ -106,6 +111,7 @@ func (p *partition) append(b *record.Batch, bytes []byte) (base int64) {
 	last := base + int64(b.LastOffsetDelta)
 	p.log = append(p.log, entry{base, last, b.MaxTimestamp, p.epoch, bytes})
 	p.end = last + 1
+	p.note(b, base, last)
 	return base
 }
 
@@ -120,31 +126,45 @@ func (p *partition) find(offset int64) int {
 	return i
 }
 
-// read gives whole batches from the one that holds offset on, up to max bytes but at least one if first is set.
-func (p *partition) read(offset int64, max int, first bool) (records []byte) {
+// read gives whole batches from the one that holds offset on, below end, up to max bytes but at least one if first is set; n is how many.
+func (p *partition) read(offset, end int64, max int, first bool) (records []byte, n int) {
 	for i := p.find(offset); i < len(p.log); i++ {
 		e := &p.log[i]
-		if len(records)+len(e.bytes) > max && (len(records) > 0 || !first) {
+		if e.last >= end || len(records)+len(e.bytes) > max && (n > 0 || !first) {
 			break
 		}
 		records = append(records, e.bytes...)
+		n++
 	}
-	return records
+	return records, n
 }
 
-// epochEnd gives the end of the largest epoch not above the one asked for (KIP-279); -1, -1 if there is none.
+// epochEnd gives the end of the largest epoch not above the one asked for (KIP-279), as Kafka's LeaderEpochFileCache.endOffsetFor: of an epoch before all that are known the end is where those begin, and nothing (-1, -1) is known
+// of one after them.
 func (p *partition) epochEnd(epoch int32) (found int32, end int64) {
-	found, end = -1, -1
-	for i, e := range p.epochs {
-		if e.epoch > epoch {
-			break
-		}
-		found, end = e.epoch, p.end
-		if i+1 < len(p.epochs) {
-			end = p.epochs[i+1].start
-		}
+	i, known := slices.BinarySearchFunc(p.epochs, epoch, func(e epochStart, epoch int32) int { return cmp.Compare(e.epoch, epoch) })
+	last := len(p.epochs) - 1
+	switch {
+	case known && i == last:
+		return epoch, p.end
+	case known:
+		return epoch, p.epochs[i+1].start
+	case i > last:
+		return -1, -1
+	case i == 0:
+		return epoch, p.epochs[0].start
 	}
-	return found, end
+	return p.epochs[i-1].epoch, p.epochs[i].start
+}
+
+// forgetBefore drops the epochs that ended before the log begins (LeaderEpochFileCache.truncateFromStart).
+func (p *partition) forgetBefore(start int64) {
+	for len(p.epochs) > 1 && p.epochs[1].start <= start {
+		p.epochs = p.epochs[1:]
+	}
+	if len(p.epochs) > 0 {
+		p.epochs[0].start = max(p.epochs[0].start, start)
+	}
 }
 
 // truncate drops everything from offset on, as an unclean election does.
@@ -156,9 +176,13 @@ func (p *partition) truncate(offset int64) {
 	}
 	p.epochs = slices.DeleteFunc(p.epochs, func(e epochStart) bool { return e.start > p.end })
 	clear(p.producers)
+	p.transactions = transactions{}
 	for i := range p.log {
 		b, _, _, _ := record.Next(p.log[i].bytes)
-		p.remember(&b, p.log[i].base)
+		p.note(&b, p.log[i].base, p.log[i].last)
+		if !b.Control {
+			p.remember(&b, p.log[i].base)
+		}
 	}
 }
 
@@ -224,7 +248,7 @@ func modern(raw []byte) ([]record.Batch, protocol.Code) {
 			return nil, protocol.CorruptMessage
 		}
 		rest = next
-		it, _, err := b.Records(nil, compress.Limit{Bytes: 256 << 20})
+		it, _, err := b.Records(nil, limit)
 		if err != nil {
 			return nil, protocol.CorruptMessage
 		}

@@ -70,6 +70,12 @@ var ofFailing = []mutation{
 }
 
 var mutations = []mutation{
+	{"aborted transaction begun behind its marker", "fetcher/chunk.go",
+		"for len(c.aborted) > 0 && c.aborted[0].first", "for !b.Control && len(c.aborted) > 0 && c.aborted[0].first"},
+	{"aborted transaction that outlives its marker", "fetcher/chunk.go",
+		"\t\tdelete(c.active, b.ProducerID)\n", ""},
+	{"aborted transaction read", "fetcher/chunk.go",
+		"return b.Transactional && c.active[b.ProducerID]", "return false"},
 	{"sequence reset on metadata loss", "sender/internal/drain/drain.go",
 		"p.home, moved = c.line(node), true\n", "p.home, moved = c.line(node), true\n\t\t\tp.seq = sequence{}\n"},
 	{"buffer freed early", "sender/internal/drain/drain.go",

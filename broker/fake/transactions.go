@@ -1,0 +1,169 @@
+package fake
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/kactor-go/kactor/protocol/record"
+)
+
+// Aborted is one aborted transaction of a partition.
+type Aborted struct {
+	Producer    int64
+	First, Last int64 // offsets of its first record and of its marker
+}
+
+// transactions is what a partition knows of transactions, as Kafka's ProducerStateManager and its transaction index.
+type transactions struct {
+	open    map[int64]int64 // by producer: the first offset of the transaction under way
+	aborted []Aborted       // in the order of their ends
+}
+
+func (t *transactions) clone() transactions {
+	out := transactions{aborted: slices.Clip(t.aborted), open: map[int64]int64{}}
+	for producer, first := range t.open {
+		out.open[producer] = first
+	}
+	return out
+}
+
+// note takes a batch into account that is being appended.
+func (t *transactions) note(b *record.Batch, base, last int64) {
+	if !b.Transactional {
+		return
+	}
+	first, open := t.open[b.ProducerID]
+	switch {
+	case !b.Control && !open:
+		if t.open == nil {
+			t.open = map[int64]int64{}
+		}
+		t.open[b.ProducerID] = base
+	case b.Control && open:
+		delete(t.open, b.ProducerID)
+		if kind, err := markerOf(b); err == nil && kind == record.Abort {
+			t.aborted = append(t.aborted, Aborted{b.ProducerID, first, last})
+		}
+	}
+}
+
+func markerOf(b *record.Batch) (record.ControlType, error) {
+	var v record.View
+	it, _, err := b.Records(nil, limit)
+	if err != nil || !it.Next(&v) {
+		return 0, cmp.Or(err, fmt.Errorf("fake: a marker without a record"))
+	}
+	kind, _, err := record.Control(&v)
+	return kind, err
+}
+
+// lastStable is the offset below which all transactions are decided.
+func (p *partition) lastStable() int64 {
+	stable := p.end
+	for _, first := range p.open {
+		stable = min(stable, max(first, p.start))
+	}
+	return stable
+}
+
+// sparse is how many batches lie between two entries of the offset index.
+const sparse = 4
+
+// abortedIn gives the aborted transactions that an answer names with records of n batches from the one that holds offset on: as Kafka's LocalLog.addAbortedTransactions all that end at offset or later and begin before the upper
+// bound of what was read. That comes from the offset index, which is sparse: the transactions of batches behind may be named, too.
+func (p *partition) abortedIn(offset int64, n int) (out []Aborted) {
+	upper, after := p.end, (p.find(offset)+n+sparse-1)/sparse*sparse
+	if after < len(p.log) {
+		upper = p.log[after].base
+	}
+	for _, a := range p.aborted {
+		if a.Last >= offset && a.First < upper {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// Transact appends a batch of a transactional producer, which begins a transaction or goes on with it. No client takes part: consumers are to be tried with such logs.
+func (c *Cluster) Transact(topic string, index int32, producer int64, values ...[]byte) (offset int64, err error) {
+	p, err := c.partition(topic, index)
+	if err != nil {
+		return 0, err
+	}
+	info := record.Info{Magic: 2, LastOffsetDelta: int32(len(values)) - 1, Count: int32(len(values)), ProducerID: producer, Transactional: true,
+		BaseTimestamp: c.now.UnixMilli(), MaxTimestamp: c.now.UnixMilli()}
+	if k := p.producers[producer]; k != nil {
+		info.BaseSequence = record.AddSequence(k.batches[len(k.batches)-1].last, 1)
+	}
+	bytes := make([]byte, record.Overhead)
+	for i, v := range values {
+		bytes = record.AppendRecord(bytes, int32(i), 0, nil, v, nil)
+	}
+	return c.write(p, bytes, &info), nil
+}
+
+// EndTransaction appends the marker that commits or aborts the transaction of a producer.
+func (c *Cluster) EndTransaction(topic string, index int32, producer int64, commit bool) (offset int64, err error) {
+	p, err := c.partition(topic, index)
+	if err != nil {
+		return 0, err
+	}
+	kind := byte(record.Abort)
+	if commit {
+		kind = byte(record.Commit)
+	}
+	info := record.Info{Magic: 2, Count: 1, ProducerID: producer, BaseSequence: record.NoSequence, Transactional: true, Control: true, BaseTimestamp: c.now.UnixMilli(), MaxTimestamp: c.now.UnixMilli()}
+	bytes := record.AppendRecord(make([]byte, record.Overhead), 0, 0, []byte{0, 0, 0, kind}, make([]byte, 6), nil)
+	return c.write(p, bytes, &info), nil
+}
+
+func (c *Cluster) write(p *partition, bytes []byte, info *record.Info) int64 {
+	record.Seal(bytes, info)
+	b, _, _, _ := record.Next(bytes)
+	base := p.append(&b, bytes)
+	if !info.Control {
+		p.remember(&b, base)
+	}
+	c.wakeFetches()
+	return base
+}
+
+// Clean removes what Kafka's log cleaner removes of aborted transactions: first their records, and what has no records any more at the next call - the marker, and the transaction from the index (Cleaner.cleanInto,
+// CleanedTransactionMetadata). The last batch of the log stays, and so does what is not stable.
+func (c *Cluster) Clean(topic string, index int32) error {
+	p, err := c.partition(topic, index)
+	if err != nil {
+		return err
+	}
+	stable := p.lastStable()
+	kept := p.aborted[:0:0]
+	for _, a := range p.aborted {
+		records, marker := false, false
+		p.log = slices.DeleteFunc(p.log, func(e entry) bool {
+			b, _, _, _ := record.Next(e.bytes)
+			if b.ProducerID != a.Producer || e.base < a.First || e.last > a.Last || e.last >= stable || e.last == p.end-1 || !b.Transactional {
+				return false
+			}
+			marker = marker || b.Control
+			records = records || !b.Control
+			return !b.Control
+		})
+		if records || !marker {
+			kept = append(kept, a)
+			continue
+		}
+		p.log = slices.DeleteFunc(p.log, func(e entry) bool { return e.base == a.Last })
+	}
+	p.aborted = kept
+	return nil
+}
+
+// AbortedTransactions gives those of a partition that are in its index.
+func (c *Cluster) AbortedTransactions(topic string, index int32) []Aborted {
+	p, err := c.partition(topic, index)
+	if err != nil {
+		return nil
+	}
+	return slices.Clone(p.aborted)
+}

@@ -1,0 +1,139 @@
+package fake
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/record"
+)
+
+func must(t *testing.T) func(int64, error) int64 {
+	return func(offset int64, err error) int64 {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return offset
+	}
+}
+
+func batchesOf(t *testing.T, raw []byte) (n int) {
+	t.Helper()
+	for _, err := range record.Batches(raw) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		n++
+	}
+	return n
+}
+
+func values(n int) (out [][]byte) {
+	for range n {
+		out = append(out, []byte("v"))
+	}
+	return out
+}
+
+// fetchedAt asks the cluster itself for what a consumer gets.
+func fetchedAt(c *Cluster, offset int64, isolation int8, max int32) msg.FetchResponsePartitionData {
+	f := &fetching{name: "t", req: msg.FetchRequestFetchPartition{FetchOffset: offset, CurrentLeaderEpoch: -1, LastFetchedEpoch: -1, PartitionMaxBytes: max}}
+	q := &call{Request: Request{Node: c.topic("t").partitions[0].leader, Key: msg.FetchAPI, Version: 12}}
+	q.conn = &conn{node: c.node(q.Node)}
+	return c.readPartition(q, &msg.FetchRequest{IsolationLevel: isolation}, f, 1<<20, true, &msg.FetchResponse{})
+}
+
+func TestWhatIsNotStableIsNotCommitted(t *testing.T) {
+	c, err := NewCluster(Config{Topics: []Topic{{Name: "t"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ok := must(t)
+	ok(c.Transact("t", 0, 1, values(2)...)) // 0, 1
+	ok(c.Transact("t", 0, 2, values(1)...)) // 2
+	ok(c.EndTransaction("t", 0, 1, true))   // 3
+	if d := fetchedAt(c, 0, 1, 1<<20); d.LastStableOffset != 2 || batchesOf(t, d.Records) != 1 {
+		t.Fatalf("stable up to %d, %d batches", d.LastStableOffset, batchesOf(t, d.Records))
+	}
+	if d := fetchedAt(c, 0, 0, 1<<20); batchesOf(t, d.Records) != 3 || len(d.AbortedTransactions) != 0 {
+		t.Fatalf("uncommitted: %d batches, aborted %v", batchesOf(t, d.Records), d.AbortedTransactions)
+	}
+	if d := fetchedAt(c, 3, 1, 1<<20); d.ErrorCode != 0 || len(d.Records) != 0 {
+		t.Fatalf("behind what is stable: code %d, %d bytes", d.ErrorCode, len(d.Records))
+	}
+	ok(c.EndTransaction("t", 0, 2, false)) // 4
+	if d := fetchedAt(c, 0, 1, 1<<20); d.LastStableOffset != 5 || len(d.AbortedTransactions) != 1 || d.AbortedTransactions[0].ProducerID != 2 || d.AbortedTransactions[0].FirstOffset != 2 {
+		t.Fatalf("stable up to %d, aborted %v", d.LastStableOffset, d.AbortedTransactions)
+	}
+}
+
+// TestWhichAbortedTransactionsAnAnswerNames has those that overlap what is read, also by their marker alone, and because the index is sparse some that come later.
+func TestWhichAbortedTransactionsAnAnswerNames(t *testing.T) {
+	c, err := NewCluster(Config{Topics: []Topic{{Name: "t"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ok := must(t)
+	for range 4 { // three offsets each
+		ok(c.Transact("t", 0, 1, values(2)...))
+		ok(c.EndTransaction("t", 0, 1, false))
+	}
+	for _, w := range []struct {
+		at   int64
+		want []int64
+	}{{0, []int64{0, 3}}, {1, []int64{0, 3}}, {2, []int64{0, 3}}, {3, []int64{3}}, {5, []int64{3}}, {6, []int64{6, 9}}, {11, []int64{9}}} {
+		var got []int64
+		for _, a := range fetchedAt(c, w.at, 1, 1).AbortedTransactions {
+			got = append(got, a.FirstOffset)
+		}
+		if !slices.Equal(got, w.want) {
+			t.Errorf("one batch at %d: %v, expected %v", w.at, got, w.want)
+		}
+	}
+}
+
+func TestTheCleanerRemovesRecordsThenMarkers(t *testing.T) {
+	c, err := NewCluster(Config{Topics: []Topic{{Name: "t"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ok := must(t)
+	ok(c.Transact("t", 0, 1, values(2)...))
+	ok(c.EndTransaction("t", 0, 1, false))
+	ok(c.Transact("t", 0, 1, values(2)...))
+	ok(c.EndTransaction("t", 0, 1, true))
+	for i, want := range []int{3, 2, 2} {
+		if err := c.Clean("t", 0); err != nil {
+			t.Fatal(err)
+		}
+		if got := len(c.Log("t", 0)); got != want {
+			t.Errorf("%d batches after %d cleanings, expected %d", got, i+1, want)
+		}
+	}
+	if a := c.AbortedTransactions("t", 0); len(a) != 0 {
+		t.Errorf("the index has %v", a)
+	}
+}
+
+func TestEpochsThatTheLogDoesNotKnow(t *testing.T) {
+	c, err := NewCluster(Config{Nodes: 2, Topics: []Topic{{Name: "t", Replicas: 2}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := c.topic("t").partitions[0]
+	must(t)(c.Transact("t", 0, 1, values(3)...))
+	if err := c.MoveLeader("t", 0, 2); err != nil {
+		t.Fatal(err)
+	}
+	must(t)(c.Transact("t", 0, 1, values(1)...))
+	p.forgetBefore(3)
+	for _, w := range []struct {
+		epoch, found int32
+		end          int64
+	}{{0, 0, 3}, {1, 1, 4}, {2, -1, -1}} {
+		if found, end := p.epochEnd(w.epoch); found != w.found || end != w.end {
+			t.Errorf("epoch %d ends as %d at %d, expected %d at %d", w.epoch, found, end, w.found, w.end)
+		}
+	}
+}
