@@ -29,7 +29,7 @@ func (c *Client) spawnConnection(h *role.Handle, peer cluster.Node, purpose Purp
 	id := c.cfg.ClientID
 	k.core = conn.New(conn.Config{
 		Host: peer.Host, Port: peer.Port, ClientID: &id, SetupTimeout: c.cfg.SetupTimeout, MaxIdle: c.cfg.MaxIdle, Window: c.cfg.MaxInFlight,
-		BackoffFirst: c.cfg.ReconnectFirst, BackoffMax: c.cfg.ReconnectMax, LateFloor: c.cfg.LateAfter, Rand: w.Rand(),
+		BackoffFirst: c.cfg.ReconnectFirst, BackoffMax: c.cfg.ReconnectMax, LateFloor: c.cfg.LateAfter, ThrottleMax: c.cfg.RequestTimeout, Rand: w.Rand(),
 		Versions: release(c.cfg.Release), Fallback: release(c.cfg.ReleaseFallback), Learnt: c.learnt.about(peer, w.Now()),
 	})
 	k.self, k.stop = role.Spawn[conn.Message, conn.Effects](h, k.core, k.perform, (*conn.Effects).Reset, role.Options{
@@ -132,6 +132,8 @@ func public(err error) error {
 		}
 	}
 	switch {
+	case errors.Is(err, conn.ErrThrottled):
+		return &reason{ErrThrottled, &reason{ErrTimeout, err}}
 	case errors.Is(err, conn.ErrTimeout):
 		return &reason{ErrTimeout, err}
 	case errors.Is(err, conn.ErrUnsupported):

@@ -17,7 +17,7 @@ var (
 	ErrNoLeader    = errors.New("the partition has no leader")
 	ErrTLS         = errors.New("tls")
 	ErrAuth        = errors.New("authentication failed")
-	ErrThrottled   = errors.New("the broker asked to wait past the deadline")
+	ErrThrottled   = errors.New("the broker asked to wait past the deadline") // with ErrTimeout
 )
 
 // CallError is a call that ended without an answer.

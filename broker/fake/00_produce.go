@@ -114,5 +114,8 @@ func (c *Cluster) appendSet(q *call, t *topic, p *partition, raw []byte, r *msg.
 	return protocol.None
 }
 
-// throttle is how long the broker wants its clients to hold back, in milliseconds.
-func (q *call) throttle() int32 { return int32(q.conn.node.throttle.Milliseconds()) }
+// throttle holds the client back, if the broker throttles its clients, and tells for how long, in milliseconds.
+func (q *call) throttle() int32 {
+	q.held = q.conn.node.throttle
+	return int32(q.held.Milliseconds())
+}

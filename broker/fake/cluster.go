@@ -79,7 +79,8 @@ type conn struct {
 type delayed struct {
 	at    time.Time
 	conn  ConnID
-	reply *Reply // nil: the connection goes on without an answer
+	reply *Reply        // nil: the connection goes on without an answer
+	mute  time.Duration // and takes nothing for so long behind it
 }
 
 // NewCluster makes a cluster.
@@ -261,6 +262,7 @@ type call struct {
 	cut    bool          // the connection is cut instead of the answer
 	code   protocol.Code // is answered although it was appended
 	delay  time.Duration
+	held   time.Duration // throttled
 }
 
 // handle decodes and dispatches one request.
@@ -308,10 +310,22 @@ func (c *Cluster) reply(q *call, m protocol.Response) {
 		r.Frame = frame
 	}
 	d := &delayed{at: c.now.Add(q.conn.node.delay + q.delay), conn: q.Conn, reply: r}
+	// KIP-219: since 2.0 the answer to who is throttled goes out at once, in every version, and the channel is muted (RequestHandlerHelper.throttle, ThrottledChannel); before, the answer itself was late.
+	switch {
+	case q.held == 0:
+	case c.atLeast("2.0"):
+		d.mute = q.held
+	default:
+		d.at = d.at.Add(q.held)
+	}
 	if !d.at.After(c.now) {
 		c.finish(d)
 		return
 	}
+	c.schedule(d)
+}
+
+func (c *Cluster) schedule(d *delayed) {
 	i, _ := slices.BinarySearchFunc(c.later, d.at, func(d *delayed, at time.Time) int {
 		if d.at.After(at) {
 			return 1
@@ -350,6 +364,10 @@ func (c *Cluster) finish(d *delayed) {
 			c.Disconnect(d.conn)
 			return
 		}
+	}
+	if d.mute > 0 {
+		c.schedule(&delayed{at: c.now.Add(d.mute), conn: d.conn})
+		return
 	}
 	k.busy = false
 	c.serve(k)

@@ -455,3 +455,40 @@ func FuzzHandle(f *testing.F) {
 		c.Take()
 	})
 }
+
+// TestThrottledClientsAreNotListenedTo has KIP-219: since 2.0 the answer comes at once and the connection is muted, before that the answer itself is late.
+func TestThrottledClientsAreNotListenedTo(t *testing.T) {
+	for _, c := range []struct {
+		release string
+		version int16
+		atOnce  bool
+	}{{"1.1", 7, false}, {"2.0", 7, true}, {"2.0", 8, true}} {
+		b := newBench(t, fake.Config{Nodes: 1, Release: c.release, Topics: []fake.Topic{{Name: "t"}}})
+		b.c.Throttle(1, time.Second)
+		k := b.connect(1)
+		fetch := &msg.FetchRequest{}
+		fetch.SetDefaults()
+		fetch.Topics = []msg.FetchRequestFetchTopic{}
+		fetch.ForgottenTopicsData = []msg.FetchRequestForgottenTopic{}
+		b.send(k, fetch, c.version)
+		b.send(k, &msg.ApiVersionsRequest{}, 0)
+		resp, now := answer(b, &msg.FetchResponse{}, c.version)
+		if now != c.atOnce {
+			t.Errorf("%s: answered at once: %t", c.release, now)
+		}
+		b.later(time.Second)
+		if !now {
+			out := b.c.Take()
+			if len(out) != 2 {
+				t.Errorf("%s: %d answers after the time", c.release, len(out))
+			}
+			continue
+		}
+		if resp.ThrottleTimeMs != 1000 {
+			t.Errorf("%s: told %d ms", c.release, resp.ThrottleTimeMs)
+		}
+		if _, ok := answer(b, &msg.ApiVersionsResponse{}, 0); !ok {
+			t.Errorf("%s: what came meanwhile is not answered", c.release)
+		}
+	}
+}

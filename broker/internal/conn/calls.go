@@ -189,13 +189,23 @@ func (c *Core) answered(now time.Time, m *Call, frame []byte, out *Effects) {
 		c.broken(now, err, out)
 		return
 	}
-	if t, ok := resp.(interface{ Throttled() int32 }); ok && t.Throttled() > 0 {
-		out.Throttle = time.Duration(t.Throttled()) * time.Millisecond
-		if until := now.Add(out.Throttle); until.After(c.holdUntil) {
-			c.holdUntil = until
-		}
-	}
+	c.throttle(now, resp, m.version, out)
 	c.end(now, m, End{Resp: resp, Version: m.version, Frame: frame, Sent: true}, out)
+}
+
+// throttle holds back what waits if the answer asks for that: from the versions on in which it does (KIP-219), and not longer than anybody would wait for an answer.
+func (c *Core) throttle(now time.Time, resp protocol.Response, version int16, out *Effects) {
+	t, ok := resp.(interface{ Throttled() int32 })
+	if !ok || t.Throttled() <= 0 {
+		return
+	}
+	out.Throttle = time.Duration(t.Throttled()) * time.Millisecond
+	if !protocol.ThrottledAhead(resp.APIKey(), version) {
+		return
+	}
+	if until := now.Add(min(out.Throttle, c.cfg.ThrottleMax)); until.After(c.holdUntil) {
+		c.holdUntil = until
+	}
 }
 
 func (c *Core) failFlight(now time.Time, err error, out *Effects) {

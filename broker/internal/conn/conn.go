@@ -60,6 +60,7 @@ type Config struct {
 	BackoffFirst time.Duration // reconnect.backoff.ms
 	BackoffMax   time.Duration // reconnect.backoff.max.ms
 	LateFloor    time.Duration // an answer is not late before this
+	ThrottleMax  time.Duration // an answer may hold back what follows so long at most: request.timeout.ms
 	// Versions, if known, are the most that is used of what a broker tells, and what is assumed of one that does not; a release without ApiVersions, before 0.10, is not asked (broker.version).
 	Versions protocol.Ranges
 	// Fallback, if known, is only assumed of a broker that does not tell (broker.version.fallback).
@@ -274,8 +275,11 @@ func (c *Core) expire(now time.Time, out *Effects) {
 			continue
 		}
 		err := ErrTimeout
-		if c.lastErr != nil {
+		switch {
+		case c.lastErr != nil:
 			err = fmt.Errorf("%w: %w", ErrTimeout, c.lastErr)
+		case now.Before(c.holdUntil):
+			err = fmt.Errorf("%w: %w", ErrTimeout, ErrThrottled)
 		}
 		c.end(now, m, End{Err: err, Phase: c.state.String()}, out)
 	}

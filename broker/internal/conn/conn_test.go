@@ -24,7 +24,7 @@ type bench struct {
 
 func newBench(t *testing.T, change func(*Config)) *bench {
 	cfg := Config{Host: "broker", Port: 9092, ClientID: wire.Ptr("test"), SetupTimeout: 10 * time.Second, MaxIdle: 9 * time.Minute, Window: 5, BackoffFirst: 100 * time.Millisecond,
-		BackoffMax: time.Second, LateFloor: time.Second, Rand: rand.New(rand.NewPCG(1, 1))}
+		BackoffMax: time.Second, LateFloor: time.Second, ThrottleMax: 30 * time.Second, Rand: rand.New(rand.NewPCG(1, 1))}
 	if change != nil {
 		change(&cfg)
 	}
@@ -331,6 +331,43 @@ func TestThrottledClientsHoldBack(t *testing.T) {
 	}
 	if out := b.later(500 * time.Millisecond); len(out.Send) != 1 {
 		t.Fatal("it does not go on")
+	}
+}
+
+// TestWhoIsThrottledMayBeSoAlready: before Kafka 2.0 the broker has held the answer back (KIP-219), and there is nothing to wait for.
+func TestWhoIsThrottledMayBeSoAlready(t *testing.T) {
+	for version, waits := range map[int16]bool{5: false, 6: true} {
+		b := newBench(t, nil)
+		b.step(b.call())
+		b.step(&Resolved{Gen: b.c.gen, Addrs: []string{"10.0.0.1"}})
+		b.step(&Opened{Gen: b.c.gen})
+		b.answer(b.sent(), versions(version))
+		m := &msg.MetadataResponse{}
+		m.SetDefaults()
+		m.ThrottleTimeMs = 500
+		if out := b.answer(b.sent(), m); out.Throttle != 500*time.Millisecond {
+			t.Errorf("v%d: it is not told: %+v", version, out)
+		}
+		if out := b.step(b.call()); (len(out.Send) == 0) != waits {
+			t.Errorf("v%d: %d frames were sent at once", version, len(out.Send))
+		}
+	}
+}
+
+// TestNobodyIsThrottledForEver has a broker that asks for 24 days: nothing is held back longer than request.timeout.ms for one answer, and who has waited in vain is told why.
+func TestNobodyIsThrottledForEver(t *testing.T) {
+	b := newBench(t, nil)
+	f := b.ready(b.call())
+	if out := b.answer(f, &msg.MetadataResponse{ThrottleTimeMs: 1<<31 - 1}); out.Throttle < 24*24*time.Hour {
+		t.Fatalf("told %s", out.Throttle)
+	}
+	b.step(b.call(func(m *Call) { m.Deadline = b.now.Add(time.Second) }))
+	b.step(b.call(func(m *Call) { m.Deadline = b.now.Add(time.Hour) }))
+	if out := b.later(time.Second); len(out.Ends) != 1 || !errors.Is(out.Ends[0].Err, ErrThrottled) || !errors.Is(out.Ends[0].Err, ErrTimeout) || out.Ends[0].Sent {
+		t.Fatalf("%+v", out.Ends)
+	}
+	if out := b.later(29 * time.Second); len(out.Send) != 1 {
+		t.Fatal("it is still held back")
 	}
 }
 

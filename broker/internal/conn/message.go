@@ -14,6 +14,7 @@ var (
 	ErrUnsupported = errors.New("the broker does not support this request")
 	ErrClosed      = errors.New("client closed")
 	ErrGone        = errors.New("the broker has left the cluster")
+	ErrThrottled   = errors.New("the broker asked to wait past the deadline") // a kind of ErrTimeout
 )
 
 // Call is a request to be sent.
@@ -61,14 +62,14 @@ type Effects struct {
 	Released  []*Call    // calls whose bytes nobody reads any more
 	Consumed  int        // bytes of frames received on the present link that are done with
 	Ends      []End
-	Up        bool   // the versions are known and the connection is ready
-	Down      error  // the connection failed, or could not be made
-	DownPhase string // what was being done; empty: nothing was
-	Late      bool   // an answer is late, or a connection: the broker is suspect
-	Alive     bool   // an answer came
-	Throttle  time.Duration
-	Finished  bool // closed, and nothing is left
-	Left      bool // Bye was taken: the actor may be stopped
+	Up        bool          // the versions are known and the connection is ready
+	Down      error         // the connection failed, or could not be made
+	DownPhase string        // what was being done; empty: nothing was
+	Late      bool          // an answer is late, or a connection: the broker is suspect
+	Alive     bool          // an answer came
+	Throttle  time.Duration // as the answer says, or said when it was held back
+	Finished  bool          // closed, and nothing is left
+	Left      bool          // Bye was taken: the actor may be stopped
 }
 
 // Reset empties the effects for the next step.

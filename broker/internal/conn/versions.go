@@ -102,6 +102,7 @@ func (c *Core) negotiated(now time.Time, frame []byte, out *Effects) {
 		c.broken(now, fmt.Errorf("api versions: %w", err), out)
 		return
 	}
+	c.throttle(now, m, c.asking, out)
 	c.versions = protocol.RangesOf(m)
 	if c.cfg.Versions.Known() {
 		c.versions = c.versions.Within(c.cfg.Versions)
