@@ -34,7 +34,7 @@ type Client struct {
 // dialTimeout is how long Dial looks for a broker, unless its context is shorter.
 const dialTimeout = 10 * time.Second
 
-// Dial makes a client and waits until a broker has answered: at most ten seconds, and as long as ctx lasts. The error says what was tried. With the option Lazy it
+// Dial makes a client and waits until a broker has answered: at most ten seconds, as long as ctx lasts, and not where no retry can help (broker.ErrFatal). The error says what was tried. With the option Lazy it
 // does not wait. End the client with Close.
 func Dial(ctx context.Context, opts ...Option) (*Client, error) {
 	s := defaults()
@@ -80,7 +80,7 @@ func (c *Client) reach(ctx context.Context) error {
 		}
 		t := role.NewWaiter()
 		w.NewTimer(func() { w.Wake(t) }).Set(w.Now().Add(c.settings.broker.ReconnectFirst))
-		if w.Park(wait, t) != nil || ctx.Err() != nil {
+		if c.system.Cluster().Fatal() || w.Park(wait, t) != nil || ctx.Err() != nil {
 			return &DialError{Addrs: c.settings.broker.Bootstrap, Within: w.Now().Sub(begun), Causes: c.system.Cluster().Failures(), Err: last, secure: c.settings.network.TLS != nil}
 		}
 	}

@@ -291,7 +291,7 @@ func TestAllBootstrapServersAreNamed(t *testing.T) {
 	defer cancel()
 	_, err := api.Dial(ctx, api.Brokers(web, nobody))
 	var dial *api.DialError
-	if !errors.As(err, &dial) || len(dial.Causes) != 2 || dial.Causes[0].Attempts < 2 || !errors.Is(err, protocol.ErrNotKafka) {
+	if !errors.As(err, &dial) || len(dial.Causes) != 2 || dial.Causes[1].Attempts < 2 || !errors.Is(err, protocol.ErrNotKafka) {
 		t.Fatalf("%v", err)
 	}
 	for _, part := range []string{web, nobody, "web server", "refused", "is the broker running"} {
@@ -301,6 +301,29 @@ func TestAllBootstrapServersAreNamed(t *testing.T) {
 	}
 	if strings.Contains(err.Error(), "\n") {
 		t.Errorf("more than a line: %v", err)
+	}
+}
+
+// TestDialDoesNotWaitForWhatNoRetryCanHelp has one bootstrap address each, and a context that lasts.
+func TestDialDoesNotWaitForWhatNoRetryCanHelp(t *testing.T) {
+	ca, later := newAuthority(t), time.Now().Add(time.Hour)
+	for name, test := range map[string]struct {
+		serve func(net.Conn)
+		with  []api.Option
+	}{
+		"a web server":          {serve: says("HTTP/1.1 400 Bad Request\r\n\r\n")},
+		"TLS is wanted":         {serve: says("\x15\x03\x03\x00\x02\x02\x50")},
+		"unknown authority":     {newAuthority(t).secured(t, "127.0.0.1", later, &tls.Config{}, answers(apis, 0)), []api.Option{api.TLS(&tls.Config{RootCAs: ca.pool})}},
+		"no client certificate": {ca.secured(t, "127.0.0.1", later, &tls.Config{ClientAuth: tls.RequireAnyClientCert}, answers(apis, 0)), []api.Option{api.TLS(&tls.Config{RootCAs: ca.pool})}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
+			defer cancel()
+			_, err := api.Dial(ctx, append(test.with, api.Brokers(serve(t, test.serve)))...)
+			if !errors.Is(err, broker.ErrFatal) || ctx.Err() != nil {
+				t.Errorf("%v; the context: %v", err, ctx.Err())
+			}
+		})
 	}
 }
 

@@ -138,7 +138,7 @@ func (l *link) run(ctx context.Context, address, host string) {
 	}
 	l.sink.Opened()
 	var reader sync.WaitGroup
-	reader.Go(func() { l.fail(l.read(conn)) })
+	reader.Go(func() { l.fail(ofTLS(l.read(conn))) }) // with TLS 1.3 it is the first read that tells of a certificate that is missing
 	l.write(conn)
 	reader.Wait()
 	l.mu.Lock()
@@ -167,7 +167,7 @@ func (l *link) dial(ctx context.Context, address, host string) (net.Conn, error)
 	t := tls.Client(conn, cfg)
 	if err := t.HandshakeContext(ctx); err != nil {
 		conn.Close()
-		return nil, &reason{ErrTLS, err}
+		return nil, &reason{ErrTLS, ofTLS(err)}
 	}
 	return t, nil
 }

@@ -70,6 +70,11 @@ func (c *Core) call(now time.Time, m *Call, out *Effects) {
 		c.end(now, m, End{Err: c.why}, out)
 		return
 	}
+	if c.refused != nil && c.state == Idle && now.Before(c.retryAt) {
+		c.end(now, m, End{Err: c.refused.Err, Phase: c.refused.Phase}, out)
+		out.Down = c.refused.Err // who chooses among brokers is to try another
+		return
+	}
 	c.lastUse = now
 	c.waiting = append(c.waiting, m)
 }
@@ -189,6 +194,7 @@ func (c *Core) answered(now time.Time, m *Call, frame []byte, out *Effects) {
 		c.broken(now, err, out)
 		return
 	}
+	c.proven = true
 	c.throttle(now, resp, m.version, out)
 	c.end(now, m, End{Resp: resp, Version: m.version, Frame: frame, Sent: true}, out)
 }

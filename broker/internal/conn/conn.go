@@ -83,8 +83,11 @@ type Core struct {
 	setupBy  time.Time
 	lateBy   time.Time // a connection that does not come about makes the broker suspect, as an answer does that does not come
 	retryAt  time.Time
-	failures int
+	failures int // in a row, until the broker has answered somebody or the connection has lasted
 	lastErr  error
+	refused  *End      // the last attempt has failed so that no retry can help: what calls end with until the next
+	since    time.Time // when it was ready
+	proven   bool      // somebody was answered since
 
 	versions  protocol.Ranges
 	waiting   []*Call
@@ -239,7 +242,11 @@ func (c *Core) broken(now time.Time, err error, out *Effects) {
 	case Ready:
 		c.become(Idle)
 		c.gen++
-		c.failures++
+		if c.proven || now.Sub(c.since) > c.cfg.BackoffMax { // else it only seemed to be well
+			c.failures = 0
+		}
+		c.failures++ // one, however much was under way
+		err = classed(err)
 		c.retryAt = now.Add(c.backoff())
 		out.Down = err
 		if len(c.flight) > 0 || errors.Is(err, protocol.ErrCorrelation) { // else its time may just be over, for the broker

@@ -758,3 +758,64 @@ func TestWhatNobodyHasAskedForCostsTheConnection(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatNoRetryCanHelpIsToldAtOnce: also to who calls until the next attempt, which comes at the longest back-off; and what was put right is used then.
+func TestWhatNoRetryCanHelpIsToldAtOnce(t *testing.T) {
+	b := newBench(t, nil)
+	b.step(b.call())
+	b.step(&Resolved{Gen: b.c.gen, Addrs: []string{"10.0.0.1"}})
+	b.step(&Opened{Gen: b.c.gen})
+	if out := b.step(&Broken{Gen: b.c.gen, Err: protocol.ErrNotKafka}); !errors.Is(out.Down, ErrFatal) || len(out.Ends) != 1 || !errors.Is(out.Ends[0].Err, protocol.ErrNotKafka) {
+		t.Fatalf("%+v", out)
+	}
+	out := b.step(b.call())
+	if len(out.Ends) != 1 || !errors.Is(out.Ends[0].Err, ErrFatal) || out.Ends[0].Sent || out.Ends[0].Phase != "api-versions" || len(out.Released) != 1 || out.Down == nil {
+		t.Fatalf("a call soon after: %+v", out)
+	}
+	b.later(700 * time.Millisecond)
+	if out := b.step(b.call()); len(out.Ends) != 1 {
+		t.Fatal("the next attempt is made too soon")
+	}
+	b.later(600 * time.Millisecond)
+	b.answer(b.ready(b.call()), &msg.MetadataResponse{})
+	b.step(&Broken{Gen: b.c.gen, Err: io.EOF})
+	if out := b.step(b.call()); len(out.Ends) != 0 {
+		t.Fatal("what was wrong before is told again")
+	}
+}
+
+// TestABrokenConnectionIsOneFailure, however much was under way: the first back-off follows.
+func TestABrokenConnectionIsOneFailure(t *testing.T) {
+	b := newBench(t, nil)
+	b.answer(b.ready(b.call()), &msg.MetadataResponse{})
+	for range 5 {
+		b.step(b.call())
+	}
+	if out := b.step(&Broken{Gen: b.c.gen, Err: io.EOF}); len(out.Ends) != 5 {
+		t.Fatalf("%d calls were ended", len(out.Ends))
+	}
+	b.step(b.call())
+	if d := b.c.Next().Sub(b.now); d > 120*time.Millisecond {
+		t.Errorf("the next attempt comes after %s", d)
+	}
+}
+
+// TestAConnectionThatOnlySeemsToBeWellBacksOff has a listener that tells its versions and ends the connection at the next request, as those that want SASL do: it was connected to twenty times a second.
+func TestAConnectionThatOnlySeemsToBeWellBacksOff(t *testing.T) {
+	b := newBench(t, nil)
+	var last time.Duration
+	for range 6 {
+		b.step(b.call())
+		if b.c.State() == Idle {
+			last = b.c.Next().Sub(b.now)
+			b.later(last)
+		}
+		b.step(&Resolved{Gen: b.c.gen, Addrs: []string{"10.0.0.1"}})
+		b.step(&Opened{Gen: b.c.gen})
+		b.answer(b.sent(), versions(9))
+		b.step(&Broken{Gen: b.c.gen, Err: io.EOF})
+	}
+	if last < 800*time.Millisecond {
+		t.Errorf("after five times it is connected to again after %s", last)
+	}
+}

@@ -14,8 +14,23 @@ var (
 	ErrUnsupported = errors.New("the broker does not support this request")
 	ErrClosed      = errors.New("client closed")
 	ErrGone        = errors.New("the broker has left the cluster")
+	ErrFatal       = errors.New("no retry can help")                          // the configuration or the credentials are wrong
 	ErrThrottled   = errors.New("the broker asked to wait past the deadline") // a kind of ErrTimeout
 )
+
+// fatal is an error that is ErrFatal besides.
+type fatal struct{ error }
+
+func (f fatal) Is(target error) bool { return target == ErrFatal }
+func (f fatal) Unwrap() error        { return f.error }
+
+// classed gives an error its class: what is no broker does not become one.
+func classed(err error) error {
+	if errors.Is(err, protocol.ErrNotKafka) && !errors.Is(err, ErrFatal) {
+		return fatal{err}
+	}
+	return err
+}
 
 // Call is a request to be sent.
 type Call struct {

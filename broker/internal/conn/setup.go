@@ -1,6 +1,7 @@
 package conn
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -61,7 +62,8 @@ func (c *Core) again(now time.Time, err error, out *Effects) bool {
 
 func (c *Core) ready(now time.Time, out *Effects) {
 	c.become(Ready)
-	c.failures, c.lastErr, c.retryAt, c.suspect = 0, nil, time.Time{}, false
+	c.lastErr, c.refused, c.retryAt, c.suspect = nil, nil, time.Time{}, false
+	c.since, c.proven = now, false
 	c.lastUse = now
 	switch {
 	case c.asking == c.newest():
@@ -75,12 +77,17 @@ func (c *Core) ready(now time.Time, out *Effects) {
 // failSetup ends an attempt to connect. Who waits is told: another broker may do.
 func (c *Core) failSetup(now time.Time, err error, out *Effects) {
 	phase := c.state.String()
+	err = classed(err)
 	hangUp(out)
 	c.become(Idle)
 	c.gen++
 	c.failures++
 	c.lastErr = err
 	c.failFlight(now, err, out)
+	c.refused = nil
+	if errors.Is(err, ErrFatal) {
+		c.refused = &End{Err: err, Phase: phase}
+	}
 	c.retryAt = now.Add(c.backoff())
 	waiting := c.waiting
 	c.waiting = nil
@@ -90,12 +97,14 @@ func (c *Core) failSetup(now time.Time, err error, out *Effects) {
 	out.Down, out.DownPhase = err, phase
 }
 
-// backoff doubles with each failure in a row, with 20 % of jitter.
+// backoff doubles with each failure in a row, with 20 % of jitter; it is the longest at once where no retry can help.
 func (c *Core) backoff() time.Duration {
 	d := c.cfg.BackoffFirst
 	for i := 1; i < c.failures && d < c.cfg.BackoffMax; i++ {
 		d *= 2
 	}
-	d = min(d, c.cfg.BackoffMax)
+	if d = min(d, c.cfg.BackoffMax); c.refused != nil {
+		d = c.cfg.BackoffMax
+	}
 	return d + time.Duration(float64(d)*0.2*(2*c.cfg.Rand.Float64()-1))
 }

@@ -73,7 +73,7 @@ func (c *Core) lower() bool {
 
 // hungUp tells whether err is the end of the connection and no more: not one that says what the peer is.
 func hungUp(err error) bool {
-	return !errors.Is(err, protocol.ErrNotKafka) && !errors.Is(err, protocol.ErrFrameSize)
+	return !errors.Is(err, ErrFatal) && !errors.Is(err, protocol.ErrNotKafka) && !errors.Is(err, protocol.ErrFrameSize)
 }
 
 // software is what the client says of itself (KIP-511).
@@ -116,7 +116,7 @@ func (c *Core) known(m *msg.ApiVersionsResponse) (int16, error) {
 	version := min(r.Max, c.asking-1)
 	switch {
 	case c.asking <= 0 || told && version < max(r.Min, 0):
-		return c.asking, fmt.Errorf("%w: ApiVersions v%d: %w", ErrUnsupported, c.asking, protocol.UnsupportedVersion)
+		return c.asking, fatal{fmt.Errorf("%w: ApiVersions v%d: %w", ErrUnsupported, c.asking, protocol.UnsupportedVersion)}
 	case !told:
 		return 0, nil
 	}
