@@ -16,6 +16,7 @@ package actors
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -60,6 +61,8 @@ type System struct {
 	fetchers []*fetcher.Fetcher
 	groups   []*coordinator.Coordinator
 	closed   bool
+	turning  int          // callers that start or end roles now
+	idle     *role.Waiter // who closes waits until there are none
 }
 
 // ErrClosed says that the client is closed.
@@ -73,7 +76,7 @@ func Start(system *actor.ActorSystem, cfg Config) (*System, error) {
 	if err := cfg.Broker.Validate(); err != nil {
 		return nil, err
 	}
-	s := &System{cfg: cfg, world: cfg.World}
+	s := &System{cfg: cfg, world: cfg.World, idle: role.NewWaiter()}
 	if s.world == nil {
 		cfg.Network.SetupTimeout = cfg.Broker.SetupTimeout
 		s.own = role.NewSystem(system, broker.NewNetwork(cfg.Network), cfg.Logger)
@@ -136,35 +139,59 @@ type ending interface {
 	Stop(ctx context.Context) error
 }
 
-// begin starts a role and adds it to list.
+// begin starts a role and adds it to list. Close waits until it is there: the mail of who asks a tree that has ended for an actor is lost.
 func begin[R ending](s *System, list *[]R, start func() (R, error)) (r R, err error) {
 	s.Sweep()
 	s.mu.Lock()
-	closed := s.closed
-	s.mu.Unlock()
-	if closed {
+	if s.closed {
+		s.mu.Unlock()
 		return r, ErrClosed
 	}
-	if r, err = start(); err != nil {
-		return r, err
-	}
-	s.mu.Lock()
-	*list = append(*list, r)
+	s.turning++
 	s.mu.Unlock()
-	return r, nil
+	r, err = start()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.turned()
+	if err == nil {
+		*list = append(*list, r)
+		if s.closed { // who closes ends it
+			err = ErrClosed
+		}
+	}
+	return r, err
+}
+
+// turned says that a role is started, or some are ended. s.mu is held.
+func (s *System) turned() {
+	if s.turning--; s.turning == 0 && s.closed {
+		s.world.Wake(s.idle)
+	}
 }
 
 // Sweep ends the actors of producers and consumers that are closed and whose requests have come back. Whenever one is opened or closed that is done; the last ends with the client.
 func (s *System) Sweep() {
+	s.ending(func() []ending {
+		return append(sweep(&s.senders), append(sweep(&s.groups), sweep(&s.fetchers)...)...)
+	})
+}
+
+// ending ends the roles that list gives. Close waits for that: who asks an actor to end that has ended is told nothing.
+func (s *System) ending(list func() []ending) {
 	s.mu.Lock()
-	var over []ending
-	if !s.closed {
-		over = append(sweep(&s.senders), append(sweep(&s.groups), sweep(&s.fetchers)...)...)
+	if s.closed {
+		s.mu.Unlock()
+		return
 	}
+	over := list()
+	s.turning++
 	s.mu.Unlock()
 	for _, r := range over {
 		_ = r.Stop(context.Background())
 	}
+	s.mu.Lock()
+	s.turned()
+	s.mu.Unlock()
 }
 
 func sweep[R ending](list *[]R) (over []ending) {
@@ -178,15 +205,36 @@ func sweep[R ending](list *[]R) (over []ending) {
 	return over
 }
 
+// Waitable tells whether the calling goroutine may wait for outcomes of all producers: see sender.Sender.
+func (s *System) Waitable() error {
+	s.mu.Lock()
+	senders := slices.Clone(s.senders)
+	s.mu.Unlock()
+	for _, p := range senders {
+		if err := p.Waitable(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Close stops the client in stages: producers flush until ctx ends and give what is left its outcome, consumers leave their groups and end their sessions, connections wait for answers until ctx ends and
-// close, and the actors end. With an embedder's actor system only the client's own subtree ends.
+// close, and the actors end. With an embedder's actor system only the client's own subtree ends. Within a completion it changes nothing and returns sender.ErrReentered.
 func (s *System) Close(ctx context.Context) error {
+	if err := s.Waitable(); err != nil {
+		return fmt.Errorf("close: %w", err)
+	}
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
 		return nil
 	}
 	s.closed = true
+	for s.turning > 0 { // at most for as long as it takes to start or to end an actor
+		s.mu.Unlock()
+		_ = s.world.Park(context.WithoutCancel(ctx), s.idle)
+		s.mu.Lock()
+	}
 	senders, fetchers, groups := slices.Clone(s.senders), slices.Clone(s.fetchers), slices.Clone(s.groups)
 	s.mu.Unlock()
 	var errs []error

@@ -110,34 +110,62 @@ func TestFunctionOfARecordThatBlocks(t *testing.T) {
 	close(release)
 }
 
+// What a callback waits for comes behind it: it stood still for ever, and every other caller of the producer with it. Java's client refuses that, too (KAFKA-10790).
 func TestFunctionOfARecordThatCallsTheProducer(t *testing.T) {
+	client := dialed(t)
+	p, err := client.Producer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &api.Record{Topic: "t", Partition: 0, Fixed: true}
+	sent, written, refused := make(chan error, 1), make(chan error, 1), make(chan map[string]error, 1)
+	err = p.Send(t.Context(), r, func(api.Placed, error) {
+		ctx := context.Background()
+		_, produce := p.Produce(ctx, r)
+		refused <- map[string]error{"flush": p.Flush(ctx), "produce": produce, "produce all": p.ProduceAll(ctx, r), "close": p.Close(ctx), "close of the client": client.Close(ctx)}
+		sent <- p.Send(ctx, r, func(_ api.Placed, err error) { written <- err })
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	within(t, "a function that calls the producer", func() {
+		for what, err := range <-refused {
+			if !errors.Is(err, api.ErrIllegalState) {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+		if err := errors.Join(<-sent, <-written); err != nil {
+			t.Errorf("a record that is sent by a function: %v", err)
+		}
+	})
+	produced(t, p)
+}
+
+// A test that fails in a callback ends the goroutine it runs on: the callbacks behind it are called all the same.
+func TestFunctionOfARecordThatEndsItsGoroutine(t *testing.T) {
 	p, err := dialed(t).Producer()
 	if err != nil {
 		t.Fatal(err)
 	}
-	results := make(chan error, 3)
-	r := &api.Record{Topic: "t", Partition: 0, Fixed: true}
-	err = p.Send(t.Context(), r, func(api.Placed, error) {
-		results <- p.Send(context.Background(), r, func(_ api.Placed, err error) { results <- err })
-		short, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
-		defer cancel()
-		results <- p.Flush(short) // it waits for functions that come behind this one
-	})
-	if err != nil {
-		t.Fatal(err)
+	var called atomic.Int32
+	for i := range 10 {
+		err := p.Send(t.Context(), &api.Record{Topic: "t", Partition: 0, Fixed: true}, func(api.Placed, error) {
+			if called.Add(1); i%3 == 0 {
+				runtime.Goexit()
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
-	within(t, "a function that sends and flushes", func() {
-		if err := <-results; err != nil {
-			t.Errorf("send: %v", err)
-		}
-		if err := <-results; !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("flush: %v", err)
-		}
-		if err := <-results; err != nil {
-			t.Errorf("the record that was sent: %v", err)
-		}
-	})
-	produced(t, p)
+	within(t, "Flush", func() { err = p.Flush(context.Background()) })
+	if err != nil || called.Load() != 10 {
+		t.Errorf("flush: %v, %d functions were called", err, called.Load())
+	}
+	within(t, "Close", func() { err = p.Close(context.Background()) })
+	if err != nil {
+		t.Error(err)
+	}
 }
 
 type broken struct{ calls *int }

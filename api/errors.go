@@ -70,6 +70,8 @@ func public(err error) error {
 		return &mapped{err, ErrClosed}
 	case errors.Is(err, sender.ErrTimeout), errors.Is(err, broker.ErrTimeout):
 		return &mapped{err, ErrTimeout}
+	case errors.Is(err, sender.ErrReentered):
+		return &mapped{err, ErrIllegalState}
 	}
 	return err
 }

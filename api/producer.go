@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"sync"
 
 	"github.com/kactor-go/kactor/actors"
@@ -76,18 +77,27 @@ func (p *Producer) Start(ctx context.Context, r *Record) *role.Promise[Placed] {
 func (p *Producer) start(ctx context.Context, r *Record, waits bool) *role.Promise[Placed] {
 	promise := role.NewPromise[Placed](p.world)
 	if err := p.append(ctx, r, promised{promise}, waits); err != nil {
-		promise.Complete(Placed{Topic: r.Topic, Partition: out(r).Partition, Offset: -1}, public(err))
+		promise.Complete(nowhere(r), public(err))
 	}
 	return promise
 }
 
-// Produce writes a record and waits until it is written. When ctx ends before, the record may still be written: the error is ErrUncertain then.
+// Produce writes a record and waits until it is written. When ctx ends before, the record may still be written: the error is ErrUncertain then. Within the callback of a record of the same producer it
+// writes nothing and returns ErrIllegalState.
 func (p *Producer) Produce(ctx context.Context, r *Record) (Placed, error) {
+	if err := p.sender.Waitable(); err != nil {
+		return nowhere(r), public(fmt.Errorf("produce %s: %w", r.Topic, err))
+	}
 	placed, err := p.start(ctx, r, true).Get(ctx)
 	if err != nil && err == ctx.Err() {
-		return Placed{Topic: r.Topic, Partition: -1, Offset: -1}, &mapped{err, ErrUncertain}
+		return nowhere(r), &mapped{err, ErrUncertain}
 	}
 	return placed, err
+}
+
+// nowhere is the place of a record that has none.
+func nowhere(r *Record) Placed {
+	return Placed{Topic: r.Topic, Partition: out(r).Partition, Offset: -1}
 }
 
 // callback is a completion of the user's.
@@ -97,6 +107,9 @@ func (f callback) Done(p Placed, err error) { f(p, public(err)) }
 
 // Send hands a record over; done is called exactly once with its place, on a goroutine of the producer's, in order within a partition. done may be nil. After an
 // error done is not called.
+//
+// done may call Send and Start. It must not wait for other outcomes of this producer, because they come behind it: Produce, ProduceAll, Flush and Close return ErrIllegalState within it, at once. One that blocks
+// holds up the callbacks behind it and nothing else; one that panics is reported to the logger and passed over.
 func (p *Producer) Send(ctx context.Context, r *Record, done func(Placed, error)) error {
 	var c sender.Completion
 	if done != nil {
@@ -129,8 +142,11 @@ func (o oneOf) Done(p Placed, err error) {
 	}
 }
 
-// ProduceAll writes records and waits until all are written. If any failed the error is a *ProduceErrors with an entry for each.
+// ProduceAll writes records and waits until all are written. If any failed the error is a *ProduceErrors with an entry for each. Within the callback of a record it returns ErrIllegalState.
 func (p *Producer) ProduceAll(ctx context.Context, records ...*Record) error {
+	if err := p.sender.Waitable(); err != nil {
+		return public(fmt.Errorf("produce: %w", err))
+	}
 	if len(records) == 0 {
 		return nil
 	}
@@ -138,7 +154,7 @@ func (p *Producer) ProduceAll(ctx context.Context, records ...*Record) error {
 	a.out.Placed, a.out.Errors = make([]Placed, len(records)), make([]error, len(records))
 	for i, r := range records {
 		if err := p.append(ctx, r, oneOf{a, i}, i == len(records)-1); err != nil {
-			oneOf{a, i}.Done(Placed{Topic: r.Topic, Offset: -1}, err)
+			oneOf{a, i}.Done(nowhere(r), err)
 		}
 	}
 	_, err := a.ended.Get(ctx)
@@ -159,7 +175,7 @@ func (p *Producer) ProduceAll(ctx context.Context, records ...*Record) error {
 	return nil
 }
 
-// Flush waits until every record handed over before has its outcome, and its callback has been called.
+// Flush waits until every record handed over before has its outcome, and its callback has been called. After Close it returns ErrClosed, within a callback ErrIllegalState.
 func (p *Producer) Flush(ctx context.Context) error { return public(p.sender.Flush(ctx)) }
 
 // Partitions asks for the partitions of a topic.
@@ -171,7 +187,7 @@ func (p *Producer) Partitions(ctx context.Context, topic string) ([]cluster.Part
 	return t.Partitions, nil
 }
 
-// Close brings what is there on its way until ctx ends, and gives the rest its outcome: rejected, or uncertain if it was sent.
+// Close brings what is there on its way until ctx ends, and gives the rest its outcome: rejected, or uncertain if it was sent. Within a callback it changes nothing and returns ErrIllegalState.
 func (p *Producer) Close(ctx context.Context) error {
 	err := p.sender.Close(ctx)
 	p.system.Sweep()

@@ -1,10 +1,8 @@
 package api
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"runtime"
 	"slices"
 	"sync"
 
@@ -29,7 +27,7 @@ func (t *turn) take(ctx context.Context, what string) error {
 		t.mu.Unlock()
 		return nil
 	}
-	if t.owner != "" && t.owner == goroutine() {
+	if t.owner != "" && t.owner == role.Goroutine() {
 		t.mu.Unlock()
 		return errReentered(what)
 	}
@@ -61,7 +59,7 @@ func errReentered(what string) error {
 func (t *turn) mine() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.owner != "" && t.owner == goroutine()
+	return t.owner != "" && t.owner == role.Goroutine()
 }
 
 // give hands the turn to who has waited longest.
@@ -79,7 +77,7 @@ func (t *turn) give() {
 
 // call calls a function of the application's while the turn is had.
 func (t *turn) call(f func()) {
-	t.own(goroutine())
+	t.own(role.Goroutine())
 	defer t.own("")
 	f()
 }
@@ -88,13 +86,6 @@ func (t *turn) own(who string) {
 	t.mu.Lock()
 	t.owner = who
 	t.mu.Unlock()
-}
-
-// goroutine is the number of the goroutine that calls, as text.
-func goroutine() string {
-	var b [64]byte
-	text, _, _ := bytes.Cut(bytes.TrimPrefix(b[:runtime.Stack(b[:], false)], []byte("goroutine ")), []byte(" "))
-	return string(text)
 }
 
 // each calls all functions, also those behind one that panics.

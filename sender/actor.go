@@ -105,8 +105,22 @@ func (s *Sender) append(ctx context.Context, r *Record, done Completion, waits b
 	return err
 }
 
-// Flush waits until every record appended before it has its outcome and its completion has been called.
+// Waitable tells whether the calling goroutine may wait for outcomes: ErrReentered within a completion, which those behind it wait for.
+func (s *Sender) Waitable() error {
+	if s.done.within() {
+		return ErrReentered
+	}
+	return nil
+}
+
+// Flush waits until every record appended before it has its outcome and its completion has been called. After Close it returns ErrClosed, within a completion ErrReentered, at once.
 func (s *Sender) Flush(ctx context.Context) error {
+	if err := s.Waitable(); err != nil {
+		return fmt.Errorf("flush: %w", err)
+	}
+	if s.buf.closed.Load() {
+		return fmt.Errorf("flush: %w", ErrClosed)
+	}
 	p := role.NewPromise[struct{}](s.world)
 	done, err := s.waits.Add(func(err error) { p.Settle(struct{}{}, err) })
 	if err != nil {
@@ -139,7 +153,11 @@ func (s *Sender) Partitions(ctx context.Context, topic string) (*cluster.Topic, 
 const grace = 200 * time.Millisecond
 
 // Close refuses new records, brings what is there on its way until ctx ends, and gives the rest its outcome: rejected, or uncertain if it was sent. All completions have been called then, but for those behind one that blocks.
+// Within a completion it changes nothing and returns ErrReentered.
 func (s *Sender) Close(ctx context.Context) error {
+	if err := s.Waitable(); err != nil {
+		return fmt.Errorf("close: %w", err)
+	}
 	if s.buf.closed.Swap(true) {
 		return s.completed(ctx)
 	}
@@ -152,6 +170,10 @@ func (s *Sender) Close(ctx context.Context) error {
 		deadline = s.world.Now()
 	}
 	p := role.NewPromise[struct{}](s.world)
+	if done, err := s.waits.Add(func(error) { p.Settle(struct{}{}, nil) }); err == nil { // the client may be closed beside, by who does not wait as long
+		defer done()
+	}
+	s.buf.end()
 	s.self.Tell(&drain.Wake{})
 	s.self.Tell(&drain.Close{Deadline: deadline, Owner: p})
 	_, err := p.Get(ctx)

@@ -35,6 +35,7 @@ type buffer struct {
 
 	dirty   sync.Mutex
 	ready   []*partitionBuffer // with something the actor does not know of
+	shut    bool               // no batch is opened any more: the last Wake is on its way
 	waiting atomic.Bool        // a Wake is outstanding: at most one
 
 	pool chunks
@@ -228,7 +229,7 @@ func (b *buffer) makeRoom(ctx context.Context, p *partitionBuffer, size int) err
 	for p.open == nil || !b.fits(p.open, size) {
 		if p.open != nil { // full: the actor takes it
 			p.closed = append(p.closed, p.close())
-			b.list(p)
+			_ = b.list(p) // it was, when it was opened, and it is taken with the last Wake
 		}
 		n := b.pool.room(max(size+record.Overhead, min(p.usual, b.cfg.BatchSize)))
 		p.mu.Unlock()
@@ -240,7 +241,7 @@ func (b *buffer) makeRoom(ctx context.Context, p *partitionBuffer, size int) err
 		case p.open != nil: // somebody was faster
 			b.pool.put(chunk)
 			b.credits.Give(credits)
-		case b.closed.Load():
+		case !b.list(p):
 			b.pool.put(chunk)
 			b.credits.Give(credits)
 			return ErrClosed
@@ -248,7 +249,6 @@ func (b *buffer) makeRoom(ctx context.Context, p *partitionBuffer, size int) err
 			now := b.world.Now()
 			p.open = newBatch(p.to, chunk, now)
 			p.open.Credits, p.open.Codec, p.open.Deadline = credits, b.cfg.Codec, now.Add(b.cfg.DeliveryTimeout)
-			b.list(p)
 		}
 	}
 	return nil
@@ -282,14 +282,25 @@ func (p *partitionBuffer) close() *batch.Batch {
 	return o
 }
 
-// list notes that the actor has something to learn of p. p's lock is held.
-func (b *buffer) list(p *partitionBuffer) {
-	if p.listed {
-		return
-	}
-	p.listed = true
+// list notes that the actor has something to learn of p; false: it learns nothing any more. p's lock is held.
+func (b *buffer) list(p *partitionBuffer) bool {
 	b.dirty.Lock()
-	b.ready = append(b.ready, p)
+	defer b.dirty.Unlock()
+	if b.shut {
+		return false
+	}
+	if !p.listed {
+		p.listed = true
+		b.ready = append(b.ready, p)
+	}
+	return true
+}
+
+// end refuses new batches. What is listed by then is taken with the next Wake, and what is in batches that the actor knows is cut by it: a caller that looked whether the producer is closed just before it was is
+// either in one of them, or refused.
+func (b *buffer) end() {
+	b.dirty.Lock()
+	b.shut = true
 	b.dirty.Unlock()
 }
 

@@ -25,9 +25,18 @@ type completer struct {
 	idle  bool // the goroutine has nothing to do
 	wait  *role.Waiter
 	over  bool
+	gone  bool // the goroutine has ended, or is about to
 	ended *role.Promise[struct{}]
 	// finished is that it has ended.
 	finished atomic.Bool
+
+	busy atomic.Bool // completions are being called,
+	who  atomic.Pointer[string]
+
+	// What follows is the goroutine's: what it is telling, and where it is in it.
+	telling  []drain.Settled
+	at, next int
+	exited   bool // a completion has ended the goroutine
 }
 
 func newCompleter(w role.World) *completer {
@@ -36,9 +45,23 @@ func newCompleter(w role.World) *completer {
 	return c
 }
 
+// within tells whether a completion is being called by the goroutine that asks: what waits for completions would wait for itself.
+func (c *completer) within() bool {
+	if !c.busy.Load() {
+		return false
+	}
+	who := c.who.Load()
+	return who != nil && *who == role.Goroutine()
+}
+
 // add queues a settled batch. What completions need is taken out of the batch first: its buffer may be used again meanwhile.
 func (c *completer) add(s drain.Settled) {
 	c.mu.Lock()
+	if c.gone { // who flushes beside the end of a close is told all the same
+		c.mu.Unlock()
+		c.world.Go("late completion", func() { c.complete(&s, 0) })
+		return
+	}
 	if c.idle && len(c.queue) == 0 && len(s.Batch.Entries) == 1 {
 		if q, ok := s.Batch.Entries[0].Done.(Quiet); ok && q.DoneQuietly(placed(&s, 0), outcome(&s)) {
 			c.mu.Unlock()
@@ -60,33 +83,45 @@ func (c *completer) end() {
 }
 
 func (c *completer) run() {
-	defer c.ended.Settle(struct{}{}, nil)
-	defer c.finished.Store(true)
-	for {
-		c.mu.Lock()
-		queue := c.queue
-		c.queue = nil
-		over := c.over
-		c.idle = len(queue) == 0
-		c.mu.Unlock()
-		for i := range queue {
-			c.complete(&queue[i])
+	who := role.Goroutine()
+	c.who.Store(&who)
+	c.exited = false
+	defer func() {
+		if c.exited { // as a test's FailNow does: what is left is told by another
+			c.world.Go("completions", c.run)
 		}
-		if len(queue) > 0 {
-			continue
-		}
-		if over {
-			return
-		}
-		_ = c.world.Park(context.Background(), c.wait)
+	}()
+	for c.tell() {
 	}
+	c.finished.Store(true)
+	c.ended.Settle(struct{}{}, nil)
 }
 
-func (c *completer) complete(s *drain.Settled) {
+// tell calls the completions of what is queued, or waits for some; false: nothing comes any more.
+func (c *completer) tell() bool {
+	for ; c.at < len(c.telling); c.at, c.next = c.at+1, 0 {
+		c.complete(&c.telling[c.at], c.next)
+	}
+	c.mu.Lock()
+	c.telling, c.queue, c.at = c.queue, nil, 0
+	some := len(c.telling) > 0
+	c.idle, c.gone = !some, !some && c.over
+	gone := c.gone
+	c.mu.Unlock()
+	if !some && !gone {
+		_ = c.world.Park(context.Background(), c.wait)
+	}
+	return !gone
+}
+
+// complete calls the completions of a batch, from record number next on.
+func (c *completer) complete(s *drain.Settled, next int) {
 	err := outcome(s)
-	for next := 0; next < len(s.Batch.Entries); {
+	c.busy.Store(true)
+	for next < len(s.Batch.Entries) {
 		next = c.some(s, err, next)
 	}
+	c.busy.Store(false)
 	release(s.Batch)
 }
 
@@ -94,10 +129,16 @@ func (c *completer) complete(s *drain.Settled) {
 func (c *completer) some(s *drain.Settled, err error, first int) (next int) {
 	b := s.Batch
 	next = first
+	over := false
 	defer func() {
+		if over {
+			return
+		}
 		if r := recover(); r != nil {
 			c.world.Report(fmt.Errorf("a completion for %s panicked: %v", b.To, r))
+			return
 		}
+		c.exited, c.next = true, next
 	}()
 	for i, e := range b.Entries[first:] {
 		next++
@@ -105,6 +146,7 @@ func (c *completer) some(s *drain.Settled, err error, first int) (next int) {
 			e.Done.Done(placed(s, first+i), err)
 		}
 	}
+	over = true
 	return next
 }
 

@@ -32,6 +32,8 @@ var (
 	ErrTimeout = drain.ErrTimeout
 	// ErrClosed: the producer is closed.
 	ErrClosed = drain.ErrClosed
+	// ErrReentered: a completion has called what waits for completions.
+	ErrReentered = errors.New("a completion of this producer is being called, and must return first")
 	// ErrBufferFull: buffer.memory is used up.
 	ErrBufferFull = errors.New("the producer's buffer is full")
 	// ErrTooLarge: the record is larger than max.request.size.

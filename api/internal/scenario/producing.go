@@ -275,6 +275,7 @@ var producing = []Scenario{
 		t.ok(p.Close(t.ctx))
 		_, err := p.Produce(t.ctx, &api.Record{Topic: topic})
 		t.is(err, api.ErrClosed)
+		t.is(p.Flush(t.ctx), api.ErrClosed)
 	}},
 	{"two producers of one client write side by side", func(t *T) {
 		c := t.dial()
