@@ -45,19 +45,29 @@ func (c *Consumer) commitInTurn(ctx context.Context) error {
 		return err
 	}
 	defer c.turn.give()
-	return c.commitFinished(ctx, nil)
+	return c.commitFinished(ctx)
 }
 
-func (c *Consumer) commitFinished(ctx context.Context, parts []TopicPartition) error {
-	offsets := c.news(c.finished(parts))
+// commitFinished commits everything that is finished. The commit goes on when ctx ends before its outcome is known.
+func (c *Consumer) commitFinished(ctx context.Context) error {
+	offsets := c.news(c.finished(nil))
 	if len(offsets) == 0 {
 		return nil
 	}
-	err := c.group.Commit(ctx, offsets...)
+	_, err := c.group.Committing(c.set.group.RequestTimeout, offsets...).Get(ctx)
 	if err == nil {
-		c.committed(offsets)
+		c.application(func() { c.committed(offsets) })
 	}
 	return err
+}
+
+// told takes the outcome of the commit of what is given up.
+func (c *Consumer) told(offsets []Offset, err error) {
+	if err != nil {
+		c.log("commit of what is given up", err)
+		return
+	}
+	c.application(func() { c.committed(offsets) })
 }
 
 // outcome tells what nobody else is told of.

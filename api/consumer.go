@@ -46,6 +46,7 @@ type Consumer struct {
 	mode     atomic.Uint32            // what is read without the turn is atomic
 	paused   map[TopicPartition]bool  // partitions that were paused when they were given up
 	auto     map[TopicPartition]int64 // committed automatically
+	giving   atomic.Pointer[giving]   // a rebalance that was begun
 	fatal    atomic.Pointer[coordinator.Fatal]
 	calling  atomic.Bool // the listener
 	hand     atomic.Pointer[hand]

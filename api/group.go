@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/kactor-go/kactor/actors/role"
 	"github.com/kactor-go/kactor/broker"
 	"github.com/kactor-go/kactor/coordinator"
 	"github.com/kactor-go/kactor/fetcher"
@@ -166,12 +167,13 @@ func (c *Consumer) letGo(ctx context.Context, how Leaving, final bool) (err erro
 		c.mode.Store(free)
 		return nil
 	}
+	c.giving.Store(nil) // all is given up now
 	if len(parts) > 0 && c.set.group.AutoCommit {
-		err = c.commitFinished(ctx, nil)
+		err = c.commitFinished(ctx)
 	}
 	each(func() {
 		if len(parts) > 0 && c.mode.Load() == subscribed {
-			c.call(ctx, c.told().Revoked, parts)
+			c.call(ctx, c.listens().Revoked, parts)
 		}
 	}, func() {
 		c.unassign(parts)
@@ -203,20 +205,21 @@ func (c *Consumer) application(f func()) {
 	c.turn.call(f)
 }
 
-// told is the listener.
-func (c *Consumer) told() RebalanceListener {
+// listens is the listener.
+func (c *Consumer) listens() RebalanceListener {
 	c.named.Lock()
 	defer c.named.Unlock()
 	return c.listener
 }
 
-// tend does what the group wants done, where the application polls: everything that was given out before is finished with.
+// tend does what the group wants done, where the application polls: everything that was given out before is finished with. What cannot be done before ctx ends goes on behind it, and is finished where the application polls next; nothing
+// is given out before.
 func (c *Consumer) tend(ctx context.Context) error {
 	if c.calling.Load() && c.turn.mine() {
 		return errReentered("poll")
 	}
 	c.group.Seen()
-	if !c.group.Pending() {
+	if !c.group.Pending() && c.giving.Load() == nil {
 		return c.usable()
 	}
 	hand := c.hand.Swap(nil)
@@ -226,10 +229,12 @@ func (c *Consumer) tend(ctx context.Context) error {
 	}
 	defer c.turn.give()
 	w := c.group.Work()
+	var err error
 	each(func() { c.application(func() { each(w.Callbacks...) }) }, func() {
 		if w.Rebalance != nil {
-			c.rebalance(ctx, w.Rebalance)
+			c.beginGiving(ctx, w.Rebalance)
 		}
+		err = c.rebalance(ctx)
 	}, func() {
 		if w.Commit {
 			c.autoCommit()
@@ -241,8 +246,8 @@ func (c *Consumer) tend(ctx context.Context) error {
 			}
 		}
 	})
-	if len(w.Errors) > 0 {
-		return errors.Join(w.Errors...)
+	if err = errors.Join(append(w.Errors, err)...); err != nil {
+		return err
 	}
 	return c.usable()
 }
@@ -257,38 +262,63 @@ func (c *Consumer) usable() error {
 	return nil
 }
 
-// rebalance gives up what the group takes, and takes what it gives. What the application's functions do must not keep the group waiting: when one panics the rest is done before the panic goes on.
-func (c *Consumer) rebalance(ctx context.Context, r *coordinator.Rebalance) {
-	defer c.group.Done(r.Seq)
-	each(func() { c.giveUp(ctx, r) }, func() { c.takeOver(r) })
-	if r.Given {
-		clear(c.paused)
-		c.call(ctx, c.told().Assigned, r.Assign)
-	}
+// giving is a rebalance that was begun: what is given up is being committed.
+type giving struct {
+	*coordinator.Rebalance
+	offsets []Offset
+	commit  *role.Promise[struct{}] // nil: there is nothing to commit
 }
 
-// giveUp lets the application finish with what the group takes.
-func (c *Consumer) giveUp(ctx context.Context, r *coordinator.Rebalance) {
+// beginGiving lets handlers come to an end with what the group takes, and commits it.
+func (c *Consumer) beginGiving(ctx context.Context, r *coordinator.Rebalance) {
+	g := &giving{Rebalance: r}
+	c.giving.Store(g)
 	if len(r.Revoke) == 0 {
 		return
 	}
 	if w := c.work.Load(); w != nil {
-		w.giveUp(ctx, r.Revoke, r.Lost)
+		w.giveUp(context.WithoutCancel(ctx), r.Revoke, r.Lost)
 	}
-	listener := c.told()
+	if r.Lost || !c.set.group.AutoCommit {
+		return
+	}
+	if g.offsets = c.news(c.finished(r.Revoke)); len(g.offsets) > 0 {
+		g.commit = c.group.Committing(c.set.group.RequestTimeout, g.offsets...)
+	}
+}
+
+// rebalance gives up what the group takes, and takes what it gives, if there is such a thing and what is given up is committed before ctx ends. What the application's functions do must not keep the group waiting: when one panics
+// the rest is done before the panic goes on.
+func (c *Consumer) rebalance(ctx context.Context) error {
+	g := c.giving.Load()
+	if g == nil {
+		return nil
+	}
+	if g.commit != nil {
+		_, err := g.commit.Get(ctx)
+		if _, _, ended := g.commit.TryGet(); !ended {
+			return err
+		}
+		c.told(g.offsets, err)
+	}
+	c.giving.Store(nil)
+	defer c.group.Done(g.Seq)
+	each(func() { c.giveUp(ctx, g.Rebalance) }, func() { c.takeOver(g.Rebalance) })
+	if g.Given {
+		clear(c.paused)
+		c.call(ctx, c.listens().Assigned, g.Assign)
+	}
+	return nil
+}
+
+// giveUp tells the application what the group takes.
+func (c *Consumer) giveUp(ctx context.Context, r *coordinator.Rebalance) {
+	listener := c.listens()
 	switch {
+	case len(r.Revoke) == 0:
 	case r.Lost && listener.Lost != nil:
 		c.call(ctx, listener.Lost, r.Revoke)
-	case r.Lost:
-		c.call(ctx, listener.Revoked, r.Revoke)
 	default:
-		if c.set.group.AutoCommit {
-			wait, cancel := c.world.WithTimeout(context.WithoutCancel(ctx), c.set.group.RequestTimeout)
-			if err := c.commitFinished(wait, r.Revoke); err != nil {
-				c.log("commit of what is given up", err)
-			}
-			cancel()
-		}
 		c.call(ctx, listener.Revoked, r.Revoke)
 	}
 }

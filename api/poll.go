@@ -146,7 +146,7 @@ func (c *Consumer) Records(ctx context.Context) iter.Seq2[*Record, error] {
 					return
 				}
 				if at && c.group.Pending() {
-					if err := c.tend(ctx); err != nil && !yield(nil, public(err)) {
+					if err := c.tend(ctx); err != nil && (over(ctx, err) || !yield(nil, public(err)) || ended(err)) {
 						return
 					}
 				}

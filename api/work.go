@@ -446,7 +446,7 @@ func (w *work) pause(parts []TopicPartition, on bool) (free []TopicPartition) {
 	return free
 }
 
-// giveUp lets nothing more of partitions begin, and waits for what runs; when that takes too long, or they are lost, it is told to end.
+// giveUp lets nothing more of partitions begin, and waits for what runs, as long as ctx lasts; when that takes too long, or they are lost, it is told to end.
 func (w *work) giveUp(ctx context.Context, parts []TopicPartition, lost bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -468,7 +468,7 @@ func (w *work) giveUp(ctx context.Context, parts []TopicPartition, lost bool) {
 
 // drained waits until nothing runs, or DrainTimeout is over. The lock is held, but not while it waits.
 func (w *work) drained(ctx context.Context, done func() bool) {
-	wait, cancel := w.c.world.WithTimeout(context.WithoutCancel(ctx), w.drain)
+	wait, cancel := w.c.world.WithTimeout(ctx, w.drain)
 	defer cancel()
 	for wait.Err() == nil && !done() {
 		me := role.NewWaiter()
@@ -529,12 +529,13 @@ func (w *work) cease() []TopicPartition {
 	return w.core.Open()
 }
 
-// end waits for what runs, commits what is finished, and goes back to what is not.
+// end waits for what runs, commits what is finished, and goes back to what is not. It takes DrainTimeout at most; a commit that takes longer goes on behind it.
 func (w *work) end(why error) {
 	c := w.c
+	begun := c.world.Now()
 	open := w.cease()
 	if c.group != nil && c.set.group.AutoCommit && !errors.Is(why, fetcher.ErrClosed) {
-		wait, cancel := c.world.WithTimeout(w.ctx, c.set.group.RequestTimeout)
+		wait, cancel := c.world.WithTimeout(w.ctx, w.drain-c.world.Now().Sub(begun))
 		if err := c.commitInTurn(wait); err != nil {
 			c.log("commit of what was handled", err)
 		}

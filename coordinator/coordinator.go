@@ -185,6 +185,21 @@ func (c *Coordinator) Commit(ctx context.Context, offsets ...Offset) error {
 	return err
 }
 
+// Committing commits offsets within a time, and does not wait: the promise is told the outcome.
+func (c *Coordinator) Committing(within time.Duration, offsets ...Offset) *role.Promise[struct{}] {
+	p := role.NewPromise[struct{}](c.world)
+	done, err := c.waits.Add(func(err error) { p.Settle(struct{}{}, err) })
+	if err != nil {
+		p.Settle(struct{}{}, err)
+		return p
+	}
+	c.self.Tell(&member.Commit{Offsets: offsets, Deadline: c.world.Now().Add(within), Owner: committing(func(err error) {
+		done()
+		p.Settle(struct{}{}, err)
+	})})
+	return p
+}
+
 // CommitAsync commits offsets; done, if not nil, is called with the outcome where the application polls. The outcomes come in the order of the commits.
 func (c *Coordinator) CommitAsync(done func(error), offsets ...Offset) {
 	c.self.Tell(&member.Commit{Offsets: offsets, Deadline: c.deadline(context.Background()), Owner: committing(func(err error) {

@@ -57,6 +57,8 @@ var ofGroups = []mutation{
 		"c.rest, c.inBatch, c.it = c.back, false", "c.rest, c.inBatch, c.it = c.rest, false"},
 	{"partition that was full never fetched again", "api/work.go",
 		"\t\tif !w.waits(tp) {\n", "\t\tif !w.waits(tp) && w.core.Paused(tp) {\n"},
+	{"rebalance forgotten whose commit outlasts a poll", "api/group.go",
+		"!ended {\n\t\t\treturn err", "!ended {\n\t\t\tc.giving.Store(nil)\n\t\t\treturn err"},
 	{"leader epoch of a position that nothing was read from lost", "fetcher/buffer.go",
 		"next.epoch.Store(epoch)", "next.epoch.Store(-1)"},
 }
