@@ -103,8 +103,11 @@ var faults = []fault{
 	}},
 	{"throttle", func(s *Storm) func() {
 		id, d := s.node(), time.Duration(s.rng.IntN(2000))*time.Millisecond
-		if s.rng.IntN(8) == 0 {
+		switch s.rng.IntN(8) {
+		case 0:
 			d = 30 * time.Second
+		case 1: // a quota that was set wrong, or an answer that was
+			d = 24 * time.Hour
 		}
 		s.n.Do(func(c *fake.Cluster) { c.Throttle(id, d) })
 		return func() { s.n.Do(func(c *fake.Cluster) { c.Throttle(id, 0) }) }

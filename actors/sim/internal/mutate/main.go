@@ -140,6 +140,8 @@ var mutations = []mutation{
 		"out.CloseLink, out.Dial, out.Raise = true, \"\", false", "out.CloseLink, out.Raise = true, false"},
 	{"version of ApiVersions that ends the connection asked for ever", "broker/internal/conn/setup.go",
 		"if c.state != Negotiating ||", "if true ||"},
+	{"throttled for as long as the broker says", "broker/internal/conn/calls.go",
+		"now.Add(min(out.Throttle, c.cfg.ThrottleMax))", "now.Add(out.Throttle)"},
 	{"limit of frames never raised", "broker/internal/conn/setup.go",
 		"out.Up, out.Raise = true, true", "out.Up = true"},
 	{"log checked for the epoch of what was damaged", "fetcher/internal/plan/fetch.go",
