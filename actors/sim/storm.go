@@ -18,6 +18,7 @@ type Storm struct {
 	rng   *rand.Rand // of the fault at hand
 	kinds []fault
 	Count int // faults so far
+	blown int // those that were left out, too
 	// Without are faults that are left out, by their number from 0: the others stay as they are. What is left of a failing seed is found this way.
 	Without []int
 
@@ -155,7 +156,7 @@ var faults = []fault{
 		return func() { s.w.Skew(0) }
 	}},
 	{"answers that hide what was done", func(s *Storm) func() {
-		codes := []protocol.Code{protocol.NotEnoughReplicasAfterAppend, protocol.RequestTimedOut, protocol.DuplicateSequenceNumber}
+		codes := []protocol.Code{protocol.NotEnoughReplicasAfterAppend, protocol.RequestTimedOut, protocol.DuplicateSequenceNumber, protocol.NotLeaderOrFollower, protocol.KafkaStorageError, protocol.UnknownServerError}
 		return s.answers(fake.Action{Code: codes[s.rng.IntN(len(codes))]}, msg.ProduceAPI)
 	}},
 }
@@ -182,7 +183,7 @@ type failing struct {
 }
 
 var errorsOf = []failing{
-	{msg.ProduceAPI, []protocol.Code{protocol.NotLeaderOrFollower, protocol.NotEnoughReplicas, protocol.RequestTimedOut, protocol.LeaderNotAvailable, protocol.UnknownTopicOrPartition, protocol.KafkaStorageError}},
+	{msg.ProduceAPI, []protocol.Code{protocol.NotLeaderOrFollower, protocol.NotEnoughReplicas, protocol.RequestTimedOut, protocol.LeaderNotAvailable, protocol.UnknownTopicOrPartition, protocol.KafkaStorageError, protocol.UnknownServerError}},
 	{msg.FetchAPI, []protocol.Code{protocol.NotLeaderOrFollower, protocol.UnknownTopicOrPartition, protocol.UnknownServerError, protocol.KafkaStorageError, protocol.OffsetNotAvailable}},
 	{msg.ListOffsetsAPI, []protocol.Code{protocol.NotLeaderOrFollower, protocol.LeaderNotAvailable, protocol.OffsetNotAvailable}},
 	{msg.MetadataAPI, []protocol.Code{protocol.LeaderNotAvailable, protocol.UnknownTopicOrPartition}},
@@ -232,7 +233,9 @@ func (s *Storm) nodes() (all []int32) {
 func (s *Storm) Blow(ctx context.Context, count int, span time.Duration) error {
 	var undos []func()
 	all := s.rng
-	for i := range count {
+	for range count {
+		i := s.blown
+		s.blown++
 		if err := s.w.Sleep(ctx, time.Duration(all.Int64N(int64(2*span)/int64(count)+1))); err != nil {
 			return err
 		}

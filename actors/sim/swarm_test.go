@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"github.com/kactor-go/kactor/api"
 	"github.com/kactor-go/kactor/broker"
 	"github.com/kactor-go/kactor/broker/fake"
+	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/cluster"
 	"github.com/kactor-go/kactor/protocol/msg"
 	"github.com/kactor-go/kactor/protocol/record"
@@ -99,7 +101,12 @@ type play struct {
 	over    bool     // the clients are closed
 	behind  []string // consumers that are not at the end, as of their last look
 	workers sim.Group
+	resume  time.Time // until when producers rest after half of their records; zero: they do not
+	names   bool      // brokers name the records that are not valid
 }
+
+// expiry is after what time leaders forget producers. It is longer than any record is tried: otherwise it may be there twice.
+const expiry = 3 * time.Minute
 
 func (p *play) fail(format string, args ...any) {
 	p.failed = append(p.failed, fmt.Errorf(format, args...))
@@ -107,9 +114,10 @@ func (p *play) fail(format string, args ...any) {
 
 func (p *play) run(w *sim.World) error {
 	rng := w.Rand()
-	topics := []fake.Topic{{Name: "one", Partitions: p.topics["one"]}, {Name: "five", Partitions: p.topics["five"]}, {Name: "unanswered"}}
+	idle := w.Seed()%8 == 2
+	topics := []fake.Topic{{Name: "one", Partitions: p.topics["one"], Compacted: w.Seed()%4 == 1, LogAppendTime: idle}, {Name: "five", Partitions: p.topics["five"], LogAppendTime: idle}, {Name: "unanswered"}}
 	releases := []string{"4.3", "4.3", "4.0", "3.9", "2.8", "2.1", "1.1", "0.11"}
-	cfg := fake.Config{Nodes: 3, Topics: topics, Seed: w.Seed(), Release: releases[rng.IntN(len(releases))], SessionTimeout: time.Duration(rng.IntN(9000)) * time.Millisecond}
+	cfg := fake.Config{Nodes: 3, Topics: topics, Seed: w.Seed(), Release: releases[rng.IntN(len(releases))], SessionTimeout: time.Duration(rng.IntN(9000)) * time.Millisecond, ProducerExpiry: expiry}
 	var err error
 	if p.c, err = fake.NewCluster(cfg); err != nil {
 		return err
@@ -120,10 +128,17 @@ func (p *play) run(w *sim.World) error {
 	if w.Seed()%7 == 3 { // as Azure Event Hubs
 		p.c.Seize(msg.ApiVersionsAPI, func(r fake.Request) fake.Action { return fake.Action{Cut: r.Version > 3} })
 	}
+	if w.Seed()%6 == 5 {
+		p.wearOut()
+	}
+	p.names = slices.Contains([]string{"4.3", "4.0", "3.9", "2.8"}, cfg.Release)
 	p.storm = sim.NewStorm(w, p.n)
 	p.storm.Without = p.script.without
 	ctx := context.Background()
 	span := time.Duration(10+rng.IntN(30)) * time.Second
+	if idle {
+		p.resume = w.Now().Add(span + expiry + expiry/4)
+	}
 
 	var clients []*api.Client
 	dial := func() (*api.Client, error) {
@@ -185,7 +200,22 @@ func (p *play) run(w *sim.World) error {
 		}
 		p.workers.Go(w, "unanswered", func() { p.unanswered(ctx, client, span) })
 	}
-	if err := p.storm.Blow(ctx, 5+rng.IntN(36), span); err != nil {
+	count := 5 + rng.IntN(36)
+	if idle {
+		if err := p.storm.Blow(ctx, count/2, span); err != nil {
+			return err
+		}
+		if err := p.rest(ctx); err != nil {
+			return err
+		}
+		p.n.Do(func(c *fake.Cluster) { // of what comes first some is refused
+			for range rng.IntN(6) {
+				c.FailNext(msg.ProduceAPI, protocol.NotEnoughReplicas)
+			}
+		})
+		count -= count / 2
+	}
+	if err := p.storm.Blow(ctx, count, span); err != nil {
 		return err
 	}
 	heal, cancel := w.WithTimeout(ctx, 5*time.Minute)
@@ -211,6 +241,23 @@ func (p *play) run(w *sim.World) error {
 		p.fail("%d anomalies:\n\t%s", len(found), strings.Join(found[:min(10, len(found))], "\n\t"))
 	}
 	return errors.Join(p.failed...)
+}
+
+// rest lets time pass until leaders have forgotten who wrote before.
+func (p *play) rest(ctx context.Context) error {
+	return p.w.Sleep(ctx, max(0, p.resume.Sub(p.w.Now())))
+}
+
+// wearOut lets the ids of producers have few epochs left.
+func (p *play) wearOut() {
+	id := int64(5000)
+	p.c.Seize(msg.InitProducerIdAPI, func(fake.Request) fake.Action {
+		id++
+		m := &msg.InitProducerIdResponse{}
+		m.SetDefaults()
+		m.ProducerID, m.ProducerEpoch = id, math.MaxInt16-1
+		return fake.Action{Reply: m}
+	})
 }
 
 // forward gives what looks at a client's metadata: no partition goes back to an older leader.
@@ -259,6 +306,14 @@ func (p *play) produce(ctx context.Context, client *api.Client, name string, spa
 		if i == p.script.records && i > 0 {
 			break
 		}
+		if most := p.script.records; !p.resume.IsZero() && (i == count/2 || most > 0 && i == most/2) {
+			if err := p.rest(ctx); err != nil {
+				p.fail("%s: %w", name, err)
+			}
+			for range 12 { // at once: what would be in flight together
+				p.send(ctx, producer, name, rng)
+			}
+		}
 		p.send(ctx, producer, name, rng)
 		switch rng.IntN(8) {
 		case 0:
@@ -291,6 +346,7 @@ func (p *play) send(ctx context.Context, producer *api.Producer, name string, rn
 			p.h.Done(send, sim.Uncertain, -1, -1)
 		default:
 			p.h.Done(send, sim.Rejected, -1, -1)
+			p.deserved(record, err)
 		}
 	}
 	if err := producer.Send(ctx, record, done); err != nil {
@@ -356,6 +412,18 @@ func (p *play) transact(ctx context.Context, name string, span time.Duration) {
 		if _, under := aborts[producer]; under {
 			end(producer)
 		}
+	}
+}
+
+// deserved looks at why a record was rejected: for what is wrong with it, not for others.
+func (p *play) deserved(r *api.Record, err error) {
+	switch {
+	case errors.Is(err, protocol.InvalidRecord) && r.Key != nil && p.names:
+		p.fail("a record is valid and was rejected: %w", err)
+	case errors.Is(err, protocol.OutOfOrderSequenceNumber) && !errors.Is(err, api.ErrTimeout):
+		p.fail("a record was overtaken by one behind it: %w", err)
+	case errors.Is(err, protocol.InvalidProducerEpoch):
+		p.fail("a record was rejected for an epoch that is older than the one before it: %w", err)
 	}
 }
 

@@ -1,7 +1,9 @@
 package fake
 
 import (
+	"fmt"
 	"slices"
+	"time"
 
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/compress"
@@ -91,7 +93,10 @@ func (c *Cluster) appendSet(q *call, t *topic, p *partition, raw []byte, r *msg.
 		if b.Control || b.Codec > compress.Zstd {
 			return protocol.InvalidRecord
 		}
-		code, again := p.check(b, c.lenient)
+		if code := c.validate(t, b, r); code != protocol.None {
+			return code
+		}
+		code, again := p.check(b, c.now, &c.rules)
 		if code != protocol.None {
 			return code
 		}
@@ -104,14 +109,55 @@ func (c *Cluster) appendSet(q *call, t *topic, p *partition, raw []byte, r *msg.
 			info := b.Info
 			info.LogAppendTime, info.MaxTimestamp = true, c.now.UnixMilli()
 			record.Seal(bytes, &info)
+			b.Info = info
 		}
-		base := p.append(b, bytes)
-		p.remember(b, base)
+		base := p.append(b, bytes, c.now)
+		p.remember(b, base, c.now, &c.rules)
 		if i == 0 {
 			r.BaseOffset = base
 		}
 	}
 	return protocol.None
+}
+
+// clockAhead is how far the clock of who made a record may be ahead of the broker's (message.timestamp.after.max.ms, since Kafka 4.0).
+const clockAhead = time.Hour
+
+// validate looks at the records of a batch as LogValidator does, before their numbers are looked at. Since 2.4 (KIP-467) every one that is refused is named; the batch is, whole.
+func (c *Cluster) validate(t *topic, b *record.Batch, r *msg.ProduceResponsePartitionProduceResponse) protocol.Code {
+	latest := c.now.Add(clockAhead).UnixMilli()
+	ahead := c.rules.ahead && !t.appendTime && b.MaxTimestamp > latest
+	if !t.compacted && !ahead {
+		return protocol.None
+	}
+	it, _, err := b.Records(nil, limit)
+	if err != nil {
+		return protocol.CorruptMessage
+	}
+	code := protocol.None
+	bad := func(i int32, why protocol.Code, text string) {
+		if code != protocol.InvalidTimestamp { // it is told, if there is one
+			code = why
+		}
+		r.RecordErrors = append(r.RecordErrors, msg.ProduceResponseBatchIndexAndErrorMessage{BatchIndex: i, BatchIndexErrorMessage: &text})
+	}
+	var v record.View
+	for i := int32(0); it.Next(&v); i++ {
+		switch {
+		case t.compacted && v.Key == nil:
+			bad(i, protocol.InvalidRecord, "no key, and topic "+t.name+" is compacted")
+		case ahead && v.Timestamp > latest:
+			bad(i, protocol.InvalidTimestamp, fmt.Sprintf("the timestamp %d is more than %s ahead", v.Timestamp, clockAhead))
+		}
+	}
+	if code != protocol.None {
+		text := fmt.Sprintf("%d records are not valid", len(r.RecordErrors))
+		r.ErrorMessage = &text
+		if !c.rules.names {
+			r.RecordErrors, r.ErrorMessage = nil, nil
+		}
+	}
+	return code
 }
 
 // throttle holds the client back, if the broker throttles its clients, and tells for how long, in milliseconds.

@@ -2,6 +2,7 @@ package fake
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/msg"
@@ -29,8 +30,12 @@ func (c *Cluster) createTopics(q *call) {
 			t.Partitions, t.Replicas = len(in.Assignments), len(in.Assignments[0].BrokerIDs)
 		}
 		for _, cfg := range in.Configs {
-			if cfg.Name == "message.timestamp.type" && cfg.Value != nil {
+			switch {
+			case cfg.Value == nil:
+			case cfg.Name == "message.timestamp.type":
 				t.LogAppendTime = *cfg.Value == "LogAppendTime"
+			case cfg.Name == "cleanup.policy":
+				t.Compacted = strings.Contains(*cfg.Value, "compact")
 			}
 		}
 		code = or(code, c.checkTopic(t))

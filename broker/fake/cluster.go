@@ -17,7 +17,7 @@ import (
 type Cluster struct {
 	cfg         Config
 	ranges      protocol.Ranges
-	lenient     bool // takes any first sequence of a producer
+	rules       producerRules
 	rng         *rand.Rand
 	now         time.Time
 	id          string
@@ -90,7 +90,7 @@ func NewCluster(cfg Config) (*Cluster, error) {
 	}
 	c := &Cluster{cfg: cfg, rng: rand.New(rand.NewPCG(cfg.Seed, 0x66616b65)), conns: map[ConnID]*conn{}, nextPID: 1000,
 		moved: map[string]int32{}, failures: map[int16][]protocol.Code{}, controller: 1}
-	c.ranges, c.lenient = offered(cfg.Release), c.atLeast("2.5")
+	c.ranges, c.rules = offered(cfg.Release), c.producerRules()
 	c.id = c.uuid().String()
 	for i := range cfg.Nodes {
 		n := &node{id: int32(i + 1)}
@@ -335,12 +335,15 @@ func (c *Cluster) schedule(d *delayed) {
 	c.later = slices.Insert(c.later, i, d)
 }
 
-// deny says of what was appended that it was not, or not surely.
+// deny says of what was appended that it was not, or not surely. As in Kafka the offset is told all the same, where it is known.
 func deny(m *msg.ProduceResponse, code protocol.Code) {
 	for i := range m.Responses {
 		for k := range m.Responses[i].PartitionResponses {
 			if a := &m.Responses[i].PartitionResponses[k]; a.ErrorCode == 0 {
-				a.ErrorCode, a.BaseOffset, a.LogAppendTimeMs = int16(code), -1, -1
+				a.ErrorCode = int16(code)
+				if code == protocol.DuplicateSequenceNumber || code == protocol.UnknownServerError {
+					a.BaseOffset, a.LogAppendTimeMs = -1, -1
+				}
 			}
 		}
 	}

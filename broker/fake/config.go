@@ -28,6 +28,9 @@ type Config struct {
 	MaxMessage int
 	// MinISR refuses acks=all when fewer replicas are in sync (min.insync.replicas). Default 1.
 	MinISR int
+	// ProducerExpiry is after what time partitions forget idempotent producers that write nothing (producer.id.expiration.ms), by the timestamp of what they wrote last. As in Kafka it is looked at every ten minutes, but
+	// at least four times in ProducerExpiry. Default 24 h.
+	ProducerExpiry time.Duration
 	// SessionTimeout is after what time a broker that is stopped or paused loses its leaderships. Default 0: at once.
 	SessionTimeout time.Duration
 	// GroupSession and GroupHeartbeat are what the coordinator asks of members of KIP-848 groups (group.consumer.session.timeout.ms, group.consumer.heartbeat.interval.ms).
@@ -46,6 +49,8 @@ type Topic struct {
 	Replicas   int // default: min(3, nodes)
 	// LogAppendTime makes brokers set the time of records (message.timestamp.type).
 	LogAppendTime bool
+	// Compacted topics take no record without a key (cleanup.policy). Nothing is compacted.
+	Compacted bool
 }
 
 func (c *Config) defaults() error {
@@ -58,6 +63,9 @@ func (c *Config) defaults() error {
 	set(&c.DefaultPartitions, 1)
 	set(&c.MaxMessage, 1048588)
 	set(&c.MinISR, 1)
+	if c.ProducerExpiry == 0 {
+		c.ProducerExpiry = 24 * time.Hour
+	}
 	if c.GroupSession == 0 {
 		c.GroupSession = 45 * time.Second
 	}

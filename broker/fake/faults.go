@@ -16,7 +16,7 @@ type Action struct {
 	LoseReply bool              // handle it, but never answer
 	Cut       bool              // handle it, but cut the connection instead of the answer
 	Delay     time.Duration     // answer so much later
-	Code      protocol.Code     // of produce requests: append the records, and answer this all the same
+	Code      protocol.Code     // of produce requests: append the records, and answer this all the same, as Kafka does when the replicas that it waits for do not come (DelayedProduce)
 }
 
 type seizure struct {
@@ -224,10 +224,20 @@ func (c *Cluster) Truncate(topic string, index int32, offset int64) error {
 	if err != nil {
 		return err
 	}
-	p.truncate(offset)
+	p.truncate(offset, &c.rules)
 	if p.leader >= 0 {
 		p.lead(p.leader)
 	}
+	return nil
+}
+
+// ForgetProducers lets the leader of a partition forget all idempotent producers, as after producer.id.expiration.ms, or when an unclean election makes a replica the leader that has nothing of theirs.
+func (c *Cluster) ForgetProducers(topic string, index int32) error {
+	p, err := c.partition(topic, index)
+	if err != nil {
+		return err
+	}
+	clear(p.producers)
 	return nil
 }
 

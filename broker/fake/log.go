@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/compress"
@@ -16,6 +17,7 @@ type topic struct {
 	id         wire.UUID
 	partitions []*partition
 	appendTime bool
+	compacted  bool
 }
 
 // partition is a log with its leadership. What the leader has, every replica in sync has: there is one log.
@@ -42,27 +44,13 @@ type entry struct {
 	newest     int64 // timestamp
 	epoch      int32
 	bytes      []byte
+	at         time.Time // when it was appended
 }
 
 type epochStart struct {
 	epoch int32
 	start int64
 }
-
-// producer is what a partition knows of an idempotent producer: its epoch and its last batches (KIP-98).
-type producer struct {
-	epoch   int16
-	batches []produced // at most producerWindow, oldest first
-}
-
-type produced struct {
-	first, last int32 // sequences
-	base        int64
-	time        int64
-}
-
-// producerWindow is how many batches a broker remembers of each producer.
-const producerWindow = 5
 
 func (c *Cluster) create(t Topic) *topic {
 	if t.Partitions == 0 {
@@ -71,7 +59,7 @@ func (c *Cluster) create(t Topic) *topic {
 	if t.Replicas == 0 {
 		t.Replicas = min(3, c.cfg.Nodes)
 	}
-	n := &topic{name: t.Name, id: c.uuid(), appendTime: t.LogAppendTime}
+	n := &topic{name: t.Name, id: c.uuid(), appendTime: t.LogAppendTime, compacted: t.Compacted}
 	c.grow(n, t.Partitions, t.Replicas)
 	i, _ := slices.BinarySearchFunc(c.topics, t.Name, func(t *topic, n string) int { return strings.Compare(t.name, n) })
 	c.topics = slices.Insert(c.topics, i, n)
@@ -105,11 +93,11 @@ func (p *partition) lead(node int32) {
 }
 
 // append puts a batch of magic 2 at the end of the log. bytes is taken over.
-func (p *partition) append(b *record.Batch, bytes []byte) (base int64) {
+func (p *partition) append(b *record.Batch, bytes []byte, now time.Time) (base int64) {
 	base = p.end
 	record.SetOffset(bytes, base, p.epoch)
 	last := base + int64(b.LastOffsetDelta)
-	p.log = append(p.log, entry{base, last, b.MaxTimestamp, p.epoch, bytes})
+	p.log = append(p.log, entry{base, last, b.MaxTimestamp, p.epoch, bytes, now})
 	p.end = last + 1
 	p.note(b, base, last)
 	return base
@@ -168,7 +156,7 @@ func (p *partition) forgetBefore(start int64) {
 }
 
 // truncate drops everything from offset on, as an unclean election does.
-func (p *partition) truncate(offset int64) {
+func (p *partition) truncate(offset int64, rules *producerRules) {
 	p.log = slices.DeleteFunc(p.log, func(e entry) bool { return e.last >= offset })
 	p.end = p.start
 	if len(p.log) > 0 {
@@ -181,57 +169,8 @@ func (p *partition) truncate(offset int64) {
 		b, _, _, _ := record.Next(p.log[i].bytes)
 		p.note(&b, p.log[i].base, p.log[i].last)
 		if !b.Control {
-			p.remember(&b, p.log[i].base)
+			p.remember(&b, p.log[i].base, p.log[i].at, rules)
 		}
-	}
-}
-
-// check holds a batch of an idempotent producer against what is known of it. A batch seen before gives the offset it got then. As Kafka since 2.5 (KIP-360) a partition that
-// knows nothing of a producer takes any sequence: what it knew may have been deleted with the records.
-func (p *partition) check(b *record.Batch, lenient bool) (code protocol.Code, again *produced) {
-	if b.ProducerID < 0 {
-		return protocol.None, nil
-	}
-	k := p.producers[b.ProducerID]
-	switch {
-	case k == nil:
-		if b.BaseSequence != 0 && !lenient {
-			return protocol.UnknownProducerID, nil
-		}
-		return protocol.None, nil
-	case b.ProducerEpoch < k.epoch:
-		return protocol.InvalidProducerEpoch, nil
-	case b.ProducerEpoch > k.epoch:
-		if b.BaseSequence != 0 {
-			return protocol.OutOfOrderSequenceNumber, nil
-		}
-		return protocol.None, nil
-	}
-	for i := range k.batches {
-		if k.batches[i].first == b.BaseSequence && k.batches[i].last == b.LastSequence() {
-			return protocol.None, &k.batches[i]
-		}
-	}
-	last := k.batches[len(k.batches)-1].last
-	if b.BaseSequence != record.AddSequence(last, 1) {
-		return protocol.OutOfOrderSequenceNumber, nil
-	}
-	return protocol.None, nil
-}
-
-// remember notes a batch of an idempotent producer.
-func (p *partition) remember(b *record.Batch, base int64) {
-	if b.ProducerID < 0 {
-		return
-	}
-	k := p.producers[b.ProducerID]
-	if k == nil || k.epoch != b.ProducerEpoch {
-		k = &producer{epoch: b.ProducerEpoch}
-		p.producers[b.ProducerID] = k
-	}
-	k.batches = append(k.batches, produced{b.BaseSequence, b.LastSequence(), base, b.MaxTimestamp})
-	if len(k.batches) > producerWindow {
-		k.batches = k.batches[1:]
 	}
 }
 

@@ -121,9 +121,9 @@ func (c *Cluster) EndTransaction(topic string, index int32, producer int64, comm
 func (c *Cluster) write(p *partition, bytes []byte, info *record.Info) int64 {
 	record.Seal(bytes, info)
 	b, _, _, _ := record.Next(bytes)
-	base := p.append(&b, bytes)
+	base := p.append(&b, bytes, c.now)
 	if !info.Control {
-		p.remember(&b, base)
+		p.remember(&b, base, c.now, &c.rules)
 	}
 	c.wakeFetches()
 	return base

@@ -156,6 +156,27 @@ var producing = []Scenario{
 		}
 		t.inOrder(t.read(t.reader(c, parts(topic, 1)), 2))
 	}},
+	{"of a batch with records that are not valid only these fail", func(t *T) {
+		c := t.dial()
+		topic := t.topic(c, 1, "cleanup.policy", "compact") // takes none without a key
+		p := t.producer(c, props("linger.ms", "1000"))
+		key := []byte("k")
+		t.produce(p, &api.Record{Topic: topic, Key: key, Value: []byte("0")})
+		err := p.ProduceAll(t.ctx, &api.Record{Topic: topic, Key: key, Value: []byte("1")}, &api.Record{Topic: topic, Value: []byte("bad")}, &api.Record{Topic: topic, Key: key, Value: []byte("2")},
+			&api.Record{Topic: topic, Value: []byte("bad, too")}, &api.Record{Topic: topic, Key: key, Value: []byte("3")})
+		t.is(err, protocol.InvalidRecord)
+		var each *api.ProduceErrors
+		if !errors.As(err, &each) {
+			t.Failf("the error is %v", err)
+		}
+		for i, err := range each.Errors {
+			if bad := i == 1 || i == 3; bad && (!errors.Is(err, protocol.InvalidRecord) || errors.Is(err, api.ErrUncertain)) || !bad && err != nil {
+				t.Failf("record %d: %v", i, err)
+			}
+		}
+		t.produce(p, &api.Record{Topic: topic, Key: key, Value: []byte("4")})
+		t.inOrder(t.read(t.reader(c, parts(topic, 1)), 5))
+	}},
 	{"acks=1", func(t *T) { t.acks("1", 1) }},
 	{"acks=0 tells no offset", func(t *T) { t.acks("0", -1) }},
 	{"acks=0: what is flushed is in the topic although the client is closed at once", func(t *T) {
