@@ -247,7 +247,7 @@ func TestDiagnose(t *testing.T) {
 				}
 			}
 			holds("the ladder", d.String())
-			ctx, cancel := context.WithTimeout(t.Context(), 1200*time.Millisecond)
+			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 			defer cancel()
 			client, err := api.Dial(ctx, opts...)
 			if err == nil {
@@ -322,6 +322,18 @@ func TestDialDoesNotWaitForWhatNoRetryCanHelp(t *testing.T) {
 			_, err := api.Dial(ctx, append(test.with, api.Brokers(serve(t, test.serve)))...)
 			if !errors.Is(err, broker.ErrFatal) || ctx.Err() != nil {
 				t.Errorf("%v; the context: %v", err, ctx.Err())
+			}
+			client, err := api.Dial(ctx, append(test.with, api.Lazy(), api.Brokers(serve(t, test.serve)))...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer client.Close(t.Context())
+			producer, err := client.Producer()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := producer.Produce(ctx, &api.Record{Topic: "t"}); !errors.Is(err, broker.ErrFatal) || ctx.Err() != nil {
+				t.Errorf("of a record: %v; the context: %v", err, ctx.Err())
 			}
 		})
 	}

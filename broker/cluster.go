@@ -169,7 +169,7 @@ func (c *Client) Step(now time.Time, m Message, out *meta.Effects) {
 	case *up:
 		c.core.Step(now, &meta.Up{Peer: m.peer}, out)
 	case *down:
-		c.core.Step(now, &meta.Down{Peer: m.peer, Err: m.err}, out)
+		c.core.Step(now, &meta.Down{Peer: m.peer, Err: m.err, Fatal: errors.Is(m.err, ErrFatal)}, out)
 	case *late:
 		if c.hooks.Suspect != nil {
 			c.hook("Suspect", func() { c.hooks.Suspect(m.peer) })

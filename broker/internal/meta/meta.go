@@ -97,8 +97,9 @@ type (
 	Up struct{ Peer int32 }
 	// Down says that a connection to the peer failed.
 	Down struct {
-		Peer int32
-		Err  error
+		Peer  int32
+		Err   error
+		Fatal bool // no retry can help: the configuration or the credentials are wrong
 	}
 	// Late says that an answer of the peer is late.
 	Late struct{ Peer int32 }
@@ -186,6 +187,7 @@ type peer struct {
 	retryAt  time.Time
 	placed   int // requests it has not answered
 	err      error
+	fatal    bool // no retry can help
 }
 
 // Core is the state of the cluster actor.
@@ -252,10 +254,11 @@ func (c *Core) Step(now time.Time, m Message, out *Effects) {
 		c.found(now, m, out)
 	case *Up:
 		if p := c.peer(m.Peer); p != nil {
-			p.up, p.suspect, p.failures, p.retryAt, p.err = true, false, 0, time.Time{}, nil
+			p.up, p.suspect, p.failures, p.retryAt, p.err, p.fatal = true, false, 0, time.Time{}, nil, false
 		}
 	case *Down:
 		c.down(now, m)
+		c.giveUpIf(m.Fatal, out)
 	case *Late:
 		c.late(now, m.Peer)
 	case *Ended:
@@ -319,7 +322,7 @@ func (c *Core) down(now time.Time, m *Down) {
 	if p == nil {
 		return
 	}
-	p.up, p.err = false, m.Err
+	p.up, p.err, p.fatal = false, m.Err, m.Fatal
 	if p.failures++; p.failures == 1 {
 		p.failing = now
 	}
@@ -332,6 +335,13 @@ func (c *Core) down(now time.Time, m *Down) {
 	}
 	if m.Peer >= 0 {
 		c.refresh.want(now)
+	}
+}
+
+// giveUpIf refuses what waits when every broker that is known has failed so that no retry can help: to wait for the deadline would only hide why.
+func (c *Core) giveUpIf(fatal bool, out *Effects) {
+	if fatal && !slices.ContainsFunc(c.peers, func(p *peer) bool { return !p.fatal }) {
+		c.refuseAll(c.why(Target{}), out)
 	}
 }
 

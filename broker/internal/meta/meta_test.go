@@ -459,3 +459,26 @@ func TestABrokerInDoubtIsNotAsked(t *testing.T) {
 		t.Error("nobody is asked, although broker 1 answers")
 	}
 }
+
+// TestWhatNoRetryCanHelpIsToldWhoWaits: not the first time that a broker cannot be used, but when that is so of all.
+func TestWhatNoRetryCanHelpIsToldWhoWaits(t *testing.T) {
+	b := newBench(t, nil)
+	b.step(&Refresh{Except: cluster.NoNode, Owner: "refresh"})
+	b.step(leader(0))
+	wrong := errors.New("unknown authority")
+	if out := b.step(&Down{Peer: -1, Err: wrong, Fatal: true}); len(out.Refuse) != 0 {
+		t.Fatalf("refused although another may do: %+v", out.Refuse)
+	}
+	if out := b.step(&Down{Peer: -2, Err: errors.New("refused")}); len(out.Refuse) != 0 {
+		t.Fatalf("refused although another may come back: %+v", out.Refuse)
+	}
+	out := b.step(&Down{Peer: -2, Err: wrong, Fatal: true})
+	if len(out.Refuse) != 2 || !errors.Is(out.Refuse[0].Err, wrong) || !errors.Is(out.Refuse[0].Err, ErrNoBroker) {
+		t.Fatalf("refused: %+v", out.Refuse)
+	}
+	b.step(&Up{Peer: -1})
+	b.step(leader(0))
+	if out := b.step(&Down{Peer: -2, Err: wrong, Fatal: true}); len(out.Refuse) != 0 {
+		t.Fatalf("refused although one is well: %+v", out.Refuse)
+	}
+}
