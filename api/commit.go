@@ -2,8 +2,13 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"time"
+
+	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/trouble"
 )
 
 // finished are the positions up to which the application is done, of parts or of all: what it has been given, but for the record or batch that it is at.
@@ -31,12 +36,31 @@ func (c *Consumer) finished(parts []TopicPartition) (out []Offset) {
 	return out
 }
 
-// news drops offsets that were committed already.
+// auto is what was committed automatically of a partition.
+type auto struct {
+	offset int64
+	at     time.Time
+}
+
+// keepAlive is how long what a member of a group has committed is not committed again: brokers before Kafka 2.1 forget offsets also of groups with members, after a day at least (KIP-211).
+const keepAlive = time.Hour
+
+// news drops offsets that were committed already. Those of partitions that the application has assigned to itself are committed all the time, as by Java's client: a group without members is kept alive by nothing
+// else, and brokers forget its offsets offsets.retention.minutes after the last commit.
 func (c *Consumer) news(offsets []Offset) []Offset {
+	if c.mode.Load() == assigned {
+		return offsets
+	}
+	now := c.world.Now()
 	return slices.DeleteFunc(offsets, func(o Offset) bool {
 		last, ok := c.auto[o.Partition]
-		return ok && last == o.Offset
+		return ok && last.offset == o.Offset && now.Sub(last.at) < keepAlive
 	})
+}
+
+// gone tells whether a commit has failed for nothing but that a topic is not there any more.
+func gone(err error) bool {
+	return errors.Is(err, protocol.UnknownTopicOrPartition) || errors.Is(err, protocol.UnknownTopicID)
 }
 
 // commitInTurn is commitFinished for all partitions, by who has not the turn.
@@ -85,11 +109,14 @@ func (c *Consumer) autoCommit() {
 	c.group.CommitAsync(func(err error) {
 		c.outcome(offsets, err)
 		if err != nil {
-			c.log("automatic commit", err)
+			if c.autoTrouble.Met(c.world.Now(), trouble.Lasting, err, trouble.Backoff{}) {
+				c.log("automatic commit", err)
+			}
 			return
 		}
+		c.autoTrouble.Over()
 		for _, o := range offsets { // not before: who gives a partition up must know that its position is kept
-			c.auto[o.Partition] = o.Offset
+			c.auto[o.Partition] = auto{o.Offset, c.world.Now()}
 		}
 		c.committed(offsets)
 	}, offsets...)

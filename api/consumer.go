@@ -15,6 +15,7 @@ import (
 	"github.com/kactor-go/kactor/fetcher"
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/cluster"
+	"github.com/kactor-go/kactor/protocol/trouble"
 )
 
 // Places to seek to, besides offsets.
@@ -38,21 +39,22 @@ type Consumer struct {
 	poll    int
 	set     *settings
 
-	named    sync.Mutex // of the next three
-	topics   []string   // or patterns
-	matches  bool       // there are patterns
-	listener RebalanceListener
-	turn     turn                     // of what follows; had while a rebalance is dealt with, but not while the application handles records
-	mode     atomic.Uint32            // what is read without the turn is atomic
-	paused   map[TopicPartition]bool  // partitions that were paused when they were given up
-	auto     map[TopicPartition]int64 // committed automatically
-	giving   atomic.Pointer[giving]   // a rebalance that was begun
-	fatal    atomic.Pointer[coordinator.Fatal]
-	calling  atomic.Bool // the listener
-	hand     atomic.Pointer[hand]
-	work     atomic.Pointer[work] // a Handle that runs
-	woken    atomic.Bool
-	closed   atomic.Bool
+	named       sync.Mutex // of the next three
+	topics      []string   // or patterns
+	matches     bool       // there are patterns
+	listener    RebalanceListener
+	turn        turn                    // of what follows; had while a rebalance is dealt with, but not while the application handles records
+	mode        atomic.Uint32           // what is read without the turn is atomic
+	paused      map[TopicPartition]bool // partitions that were paused when they were given up
+	auto        map[TopicPartition]auto // committed automatically
+	autoTrouble trouble.State
+	giving      atomic.Pointer[giving] // a rebalance that was begun
+	fatal       atomic.Pointer[coordinator.Fatal]
+	calling     atomic.Bool // the listener
+	hand        atomic.Pointer[hand]
+	work        atomic.Pointer[work] // a Handle that runs
+	woken       atomic.Bool
+	closed      atomic.Bool
 }
 
 // Consumer makes a consumer of a group; "" takes the property group.id, and without that too it has none and reads what it is given with Assign. Options given here hold for it alone.
@@ -68,7 +70,7 @@ func (c *Client) Consumer(group string, opts ...Option) (*Consumer, error) {
 	if err != nil {
 		return nil, public(err)
 	}
-	k := &Consumer{client: c, fetcher: f, world: c.system.World(), turn: turn{world: c.system.World()}, poll: s.poll, set: s, listener: s.listener, paused: map[TopicPartition]bool{}, auto: map[TopicPartition]int64{}}
+	k := &Consumer{client: c, fetcher: f, world: c.system.World(), turn: turn{world: c.system.World()}, poll: s.poll, set: s, listener: s.listener, paused: map[TopicPartition]bool{}, auto: map[TopicPartition]auto{}}
 	if s.group.Group != "" {
 		if k.group, err = c.system.Coordinator(f, s.group); err != nil {
 			return nil, public(err)
@@ -204,6 +206,9 @@ func (c *Consumer) Unassign(parts ...TopicPartition) error {
 func (c *Consumer) unassign(parts []TopicPartition) {
 	if len(parts) > 0 {
 		c.fetcher.Unassign(parts...)
+		if c.group != nil {
+			c.group.Forgo(parts...)
+		}
 	}
 	if w := c.work.Load(); w != nil {
 		w.drop(parts)

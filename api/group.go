@@ -169,7 +169,12 @@ func (c *Consumer) letGo(ctx context.Context, how Leaving, final bool) (err erro
 	}
 	c.giving.Store(nil) // all is given up now
 	if len(parts) > 0 && c.set.group.AutoCommit {
-		err = c.commitFinished(ctx)
+		wait, cancel := c.world.WithTimeout(ctx, c.set.group.RequestTimeout)
+		if err = c.commitFinished(wait); gone(err) {
+			c.log("commit of what was handled", err)
+			err = nil
+		}
+		cancel()
 	}
 	each(func() {
 		if len(parts) > 0 && c.mode.Load() == subscribed {
@@ -218,7 +223,11 @@ func (c *Consumer) tend(ctx context.Context) error {
 	if c.calling.Load() && c.turn.mine() {
 		return errReentered("poll")
 	}
-	c.group.Seen()
+	if last, late := c.group.Seen(); late {
+		if err := c.group.Settle(ctx, last); err != nil {
+			return err
+		}
+	}
 	if !c.group.Pending() && c.giving.Load() == nil {
 		return c.usable()
 	}
@@ -325,9 +334,12 @@ func (c *Consumer) giveUp(ctx context.Context, r *coordinator.Rebalance) {
 
 // takeOver changes what is read.
 func (c *Consumer) takeOver(r *coordinator.Rebalance) {
+	if !r.Back && (r.Given || r.Lost) { // somebody else may have had them
+		clear(c.paused)
+	}
 	if len(r.Revoke) > 0 {
 		for _, tp := range c.Paused() {
-			if slices.Contains(r.Revoke, tp) {
+			if slices.Contains(r.Revoke, tp) && !r.Lost {
 				c.paused[tp] = true
 			}
 		}

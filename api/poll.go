@@ -86,6 +86,9 @@ func (c *Consumer) Poll(ctx context.Context, opts ...PollOption) ([]*Record, err
 	var got []*Record
 	var own owned
 	c.hand.Store(nil)
+	if c.group != nil {
+		c.group.Reading(false)
+	}
 	for len(got) < p.most {
 		var k *fetcher.Chunk
 		var err error
@@ -184,6 +187,7 @@ func (c *Consumer) at(k *fetcher.Chunk, each bool) bool {
 		h.from = k.Position()
 	}
 	c.hand.Store(h)
+	c.group.Reading(true)
 	return true
 }
 

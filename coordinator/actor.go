@@ -12,7 +12,6 @@ import (
 	"github.com/kactor-go/kactor/broker"
 	"github.com/kactor-go/kactor/coordinator/internal/member"
 	"github.com/kactor-go/kactor/fetcher"
-	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/cluster"
 	"github.com/kactor-go/kactor/protocol/msg"
 )
@@ -33,6 +32,7 @@ type Coordinator struct {
 	identity atomic.Pointer[Identity]
 	bits     atomic.Uint32 // not zero: there is work
 	seen     atomic.Int64  // when the application polled, in milliseconds
+	reading  atomic.Bool   // it goes through records, and each counts
 	waiting  atomic.Bool   // it waits for records
 	mu       sync.Mutex
 	work     Work
@@ -90,9 +90,6 @@ func (c *Coordinator) perform(h *role.Handle, out *member.Effects) {
 	if out.List {
 		c.list(now)
 	}
-	for _, k := range out.Calls {
-		c.call(now, k)
-	}
 	recalled := uint64(0)
 	if out.Rebalance != nil || out.Recall != 0 || out.Drop || len(out.Errors) > 0 || out.CommitDue || out.Idle {
 		c.put(func() {
@@ -110,6 +107,9 @@ func (c *Coordinator) perform(h *role.Handle, out *member.Effects) {
 			c.idle = c.idle || out.Idle
 		})
 	}
+	for _, k := range out.Calls { // after what the application must know of before others do: that its partitions are lost
+		c.call(now, k)
+	}
 	if recalled != 0 {
 		c.self.Tell(&member.Recalled{Seq: recalled})
 	}
@@ -121,8 +121,6 @@ func (c *Coordinator) perform(h *role.Handle, out *member.Effects) {
 			owner(r.Err)
 		case *role.Promise[[]Offset]:
 			owner.Settle(r.Offsets, r.Err)
-		case beginning:
-			c.begun(owner, r)
 		}
 	}
 	if c.note != nil {
@@ -136,7 +134,7 @@ func (c *Coordinator) perform(h *role.Handle, out *member.Effects) {
 	if identity := c.core.Identity(); identity != *c.identity.Load() {
 		c.identity.Store(&identity)
 	}
-	for _, o := range out.Left {
+	for _, o := range slices.Concat(out.Left, out.Settled) {
 		if p, ok := o.(*role.Promise[struct{}]); ok && p != nil {
 			p.Settle(struct{}{}, nil)
 		}
@@ -158,20 +156,6 @@ func (c *Coordinator) begin(offsets []Offset) {
 	c.fetcher.Release(starts...)
 }
 
-// begun begins to read partitions that were assigned by hand, or asks again.
-func (c *Coordinator) begun(parts beginning, r *member.Result) {
-	switch {
-	case r.Err == nil:
-		c.begin(r.Offsets)
-	case errors.Is(r.Err, ErrClosed) || errors.Is(r.Err, broker.ErrClosed):
-	default:
-		c.put(func() { c.work.Errors = append(c.work.Errors, r.Err) })
-		if errors.Is(r.Err, protocol.RequestTimedOut) {
-			c.Begin(parts...)
-		}
-	}
-}
-
 // put changes the work and wakes the application, if it waits for records.
 func (c *Coordinator) put(change func()) {
 	c.mu.Lock()
@@ -181,7 +165,7 @@ func (c *Coordinator) put(change func()) {
 	c.fetcher.Wake()
 }
 
-// lastSeen is when the application polled: now, if it waits for records or has read some since the last look.
+// lastSeen is when the application polled: now, if it waits for records or, going through them, has read some since the last look.
 func (c *Coordinator) lastSeen(now time.Time) time.Time {
 	var sum int64
 	for _, r := range c.fetcher.Reads() {
@@ -189,7 +173,7 @@ func (c *Coordinator) lastSeen(now time.Time) time.Time {
 	}
 	moved := sum != c.progress
 	c.progress = sum
-	if c.waiting.Load() || moved {
+	if c.waiting.Load() || moved && c.reading.Load() {
 		return now
 	}
 	return time.UnixMilli(c.seen.Load())
@@ -206,7 +190,7 @@ func (c *Coordinator) call(now time.Time, k *member.Call) {
 		route.Purpose, route.Lane = broker.Calls, 0
 	}
 	route.Reply = func(r broker.Reply) {
-		c.self.Tell(&member.Answer{Call: k, Resp: r.Resp, Version: r.Version, Err: r.Err, Unsupported: errors.Is(r.Err, broker.ErrUnsupported), Closed: errors.Is(r.Err, broker.ErrClosed)})
+		c.self.Tell(&member.Answer{Call: k, Resp: r.Resp, Version: r.Version, Err: r.Err, Unsupported: errors.Is(r.Err, broker.ErrUnsupported), Closed: errors.Is(r.Err, broker.ErrClosed), Moved: errors.Is(r.Err, broker.ErrMoved)})
 	}
 	c.caller.Send(route)
 }

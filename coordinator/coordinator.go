@@ -145,14 +145,35 @@ func (c *Coordinator) Enforce(reason string) { c.self.Tell(&member.Enforce{Reaso
 // Pending tells whether there is Work. It costs one load: readers ask with every record.
 func (c *Coordinator) Pending() bool { return c.bits.Load() != 0 }
 
-// Seen notes that the application polls.
-func (c *Coordinator) Seen() { c.seen.Store(c.world.NowMs()) }
+// Seen notes that the application polls. It tells when it did before, and whether that is so long ago that the group may have gone on without it: then Settle before it is given anything.
+func (c *Coordinator) Seen() (last time.Time, late bool) {
+	now := c.world.NowMs()
+	before := c.seen.Swap(now)
+	away := time.Duration(now-before) * time.Millisecond
+	return time.UnixMilli(before), before != 0 && (away >= c.cfg.MaxPoll || c.cfg.Protocol != Consumer && away >= c.cfg.Session)
+}
+
+// Settle waits until it is settled whether the member, whose application comes back late, has lost its partitions. If so, there is Work.
+func (c *Coordinator) Settle(ctx context.Context, last time.Time) error {
+	p := role.NewPromise[struct{}](c.world)
+	done, err := c.waits.Add(func(err error) { p.Settle(struct{}{}, err) })
+	if err != nil {
+		return err
+	}
+	defer done()
+	c.self.Tell(&member.Returned{Last: last, Owner: p})
+	_, err = p.Get(ctx)
+	return err
+}
 
 // Waiting notes that the application waits for records, which counts as polling.
 func (c *Coordinator) Waiting(on bool) {
 	c.Seen()
 	c.waiting.Store(on)
 }
+
+// Reading notes whether the application goes through records, of which each counts as polling, or polls.
+func (c *Coordinator) Reading(on bool) { c.reading.Store(on) }
 
 // Work takes what there is to do.
 func (c *Coordinator) Work() (w Work) {
@@ -202,7 +223,7 @@ func (c *Coordinator) Committing(within time.Duration, offsets ...Offset) *role.
 
 // CommitAsync commits offsets; done, if not nil, is called with the outcome where the application polls. The outcomes come in the order of the commits.
 func (c *Coordinator) CommitAsync(done func(error), offsets ...Offset) {
-	c.self.Tell(&member.Commit{Offsets: offsets, Deadline: c.deadline(context.Background()), Owner: committing(func(err error) {
+	c.self.Tell(&member.Commit{Offsets: offsets, Deadline: c.deadline(context.Background()), Ordered: true, Owner: committing(func(err error) {
 		if done != nil {
 			c.put(func() { c.work.Callbacks = append(c.work.Callbacks, func() { done(err) }) })
 		}
@@ -224,13 +245,15 @@ func (c *Coordinator) Committed(ctx context.Context, parts ...cluster.TopicParti
 	return p.Get(ctx)
 }
 
-// Begin lets the fetcher read partitions that are held from where the group has committed.
+// Begin lets the fetcher read partitions that are held, and that the application has assigned to itself, from where the group has committed.
 func (c *Coordinator) Begin(parts ...cluster.TopicPartition) {
-	c.self.Tell(&member.Fetch{Parts: parts, Deadline: c.deadline(context.Background()), Owner: beginning(parts)})
+	c.self.Tell(&member.Begin{Parts: parts})
 }
 
-// beginning are partitions whose reading begins with the answer.
-type beginning []cluster.TopicPartition
+// Forgo says that partitions are not assigned any more that the application had assigned to itself.
+func (c *Coordinator) Forgo(parts ...cluster.TopicPartition) {
+	c.self.Tell(&member.Forgo{Parts: parts})
+}
 
 func (c *Coordinator) deadline(ctx context.Context) time.Time {
 	at := c.world.Now().Add(c.cfg.Timeout)

@@ -29,7 +29,7 @@ func (c *Core) recalled(seq uint64) {
 }
 
 // heldBy notes that partitions have changed hands: what was revoked is given up, what is new is held until its offsets are known.
-func (c *Core) heldBy(now time.Time, seq uint64) {
+func (c *Core) heldBy(seq uint64) {
 	r := c.pending
 	if r == nil || r.Seq != seq {
 		return
@@ -41,9 +41,7 @@ func (c *Core) heldBy(now time.Time, seq uint64) {
 	}
 	c.owned = append(c.owned, r.Assign...)
 	slices.SortFunc(c.owned, Partition.Compare)
-	if len(r.Assign) > 0 {
-		c.offsets.gain(now, seq, r.Assign)
-	}
+	c.fetches.begin(false, r.Assign)
 }
 
 // done goes on when the application has done its part.
@@ -66,12 +64,8 @@ func (c *Core) done(now time.Time, seq uint64, out *Effects) {
 			c.remote.told.owned = false
 			c.beatAt = now
 		}
-	case Losing:
+	case Losing, Expired, Failed:
 		c.driveLosing(out)
-	case Expired, Failed:
-		if len(c.owned) > 0 && c.state == Failed {
-			c.offer(&Rebalance{Lost: true, Revoke: slices.Clone(c.owned)}, out)
-		}
 	}
 }
 
@@ -80,9 +74,20 @@ func (c *Core) watched() bool {
 	return c.leaving == nil && (c.generation >= 0 || c.state == Giving) && c.state != Expired && c.state != Failed && c.state != Unjoined
 }
 
-// drivePoll looks whether the application polls, when it was not seen for max.poll.interval.ms.
+// looks is how many times in max.poll.interval.ms it is looked whether the application polls: one that goes through records says nothing, and its progress is all that is seen.
+const looks = 8
+
+// lookAt is when it is looked next whether the application polls.
+func (c *Core) lookAt() time.Time {
+	if !c.watched() || c.asking {
+		return time.Time{}
+	}
+	return earlier(c.polled.Add(c.cfg.MaxPoll), later(c.polled, c.looked).Add(c.cfg.MaxPoll/looks))
+}
+
+// drivePoll looks whether the application polls.
 func (c *Core) drivePoll(now time.Time, out *Effects) {
-	if c.watched() && !c.asking && !now.Before(c.polled.Add(c.cfg.MaxPoll)) {
+	if at := c.lookAt(); !at.IsZero() && !now.Before(at) {
 		c.asking = true
 		out.AskPolled = true
 	}
@@ -90,7 +95,7 @@ func (c *Core) drivePoll(now time.Time, out *Effects) {
 
 // polledAt takes when the application was seen last.
 func (c *Core) polledAt(now, at time.Time, out *Effects) {
-	c.asking = false
+	c.asking, c.looked = false, now
 	if at.After(c.polled) {
 		c.polled = at
 	}
@@ -107,6 +112,20 @@ func (c *Core) polledAt(now, at time.Time, out *Effects) {
 	}
 }
 
+// returned settles, before the application is given anything, whether it has come back in time. It asks when it believes that it has not: what it reads must not be read by others already.
+func (c *Core) returned(now time.Time, m *Returned, out *Effects) {
+	out.Settled = append(out.Settled, m.Owner)
+	if m.Last.After(c.polled) {
+		c.polled = m.Last
+	}
+	switch {
+	case c.watched() && now.Sub(c.polled) >= c.cfg.MaxPoll:
+		c.expire(out)
+	case c.state != Expired:
+		c.polled = now
+	}
+}
+
 // expire leaves the group: the application does not poll, so somebody else shall have the partitions. Static members just fall silent.
 func (c *Core) expire(out *Effects) {
 	if c.proto == Consumer {
@@ -114,7 +133,7 @@ func (c *Core) expire(out *Effects) {
 	} else if c.cfg.Instance == "" && c.id != "" {
 		c.tell(c.goodbyeClassic("the application does not poll within max.poll.interval.ms"), LeaveCall, out)
 	}
-	c.generation, c.call, c.beat, c.rejoin, c.ends, c.beatAt = -1, nil, nil, false, time.Time{}, time.Time{}
+	c.gave, c.generation, c.call, c.beat, c.rejoin, c.ends, c.beatAt = -1, -1, nil, nil, false, time.Time{}, time.Time{}
 	if c.proto == Classic {
 		c.id = ""
 	}
@@ -122,6 +141,7 @@ func (c *Core) expire(out *Effects) {
 	c.forsake(out)
 	c.recall(out)
 	c.become(Expired)
+	c.driveLosing(out)
 	out.Idle = true
 	out.Notes = append(out.Notes, fmt.Sprintf("group %s: the application did not poll within max.poll.interval.ms, %s, and has lost its partitions: handle fewer records at a time (max.poll.records) or raise the limit",
 		c.cfg.Group, c.cfg.MaxPoll))

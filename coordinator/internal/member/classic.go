@@ -79,6 +79,7 @@ func (c *Core) prepare(out *Effects) {
 		return
 	}
 	c.become(Giving)
+	c.gave = c.generation
 	c.offer(&Rebalance{Revoke: give}, out)
 }
 
@@ -123,6 +124,10 @@ func (c *Core) tell(req protocol.Request, kind Kind, out *Effects) {
 
 // trouble deals with what every answer can bring; it reports whether the call is to be repeated later.
 func (c *Core) trouble(now time.Time, m *Answer, code protocol.Code, out *Effects) bool {
+	if m.Moved {
+		c.retryAt = now
+		return true
+	}
 	if m.Err != nil || again(code) {
 		out.Forget = out.Forget || m.Err != nil || elsewhere(code)
 		c.later(now)
@@ -156,7 +161,7 @@ func (c *Core) joined(now time.Time, m *Answer, out *Effects) {
 		if c.generation >= 0 && len(c.owned) > 0 {
 			c.lose(out)
 		}
-		c.generation = -1
+		c.generation, c.gave = -1, -1
 		return
 	case protocol.RebalanceInProgress:
 		c.ends = now.Add(c.cfg.Session)
@@ -327,7 +332,10 @@ func (c *Core) synced(now time.Time, m *Answer, out *Effects) {
 	c.ends, c.beatAt = now.Add(c.cfg.Session), now.Add(c.cfg.Heartbeat)
 	c.last, c.lastGen = target, c.generation
 	c.become(Taking)
-	c.offer(c.change(target), out)
+	r := c.change(target)
+	r.Back = c.gave >= 0 && c.gave+1 == c.generation
+	c.gave = -1
+	c.offer(r, out)
 }
 
 // change is what the application has to do so that it owns the target.
@@ -388,6 +396,10 @@ func (c *Core) beaten(now time.Time, m *Answer, out *Effects) {
 	code := protocol.None
 	if resp != nil {
 		code = protocol.Code(resp.ErrorCode)
+	}
+	if m.Moved {
+		c.beatAt = now
+		return
 	}
 	if m.Err != nil || again(code) {
 		out.Forget = out.Forget || m.Err != nil || elsewhere(code)

@@ -15,10 +15,11 @@ type remote struct {
 	interval time.Duration // as the coordinator wishes
 	targeted bool          // an assignment has come
 	target   map[wire.UUID][]int32
-	names    map[wire.UUID]string // of topics that are not in the metadata
+	names    map[wire.UUID]string // of the target's topics, as far as they are known: that metadata forgets a topic takes nothing away
 	asking   bool                 // for names
 	askAt    time.Time
 	told     struct{ topics, owned bool } // the coordinator knows them
+	unsure   bool                         // an answer was lost: the coordinator may have raised the epoch, and takes the one before only from who says what it owns
 	knocked  bool                         // a first heartbeat has gone: the coordinator may know the member
 	denied   bool                         // the application knows that topics may not be read
 }
@@ -84,7 +85,7 @@ func (c *Core) heartbeat(epoch int32, out *Effects) {
 		req.RackID, req.RebalanceTimeoutMs, req.ServerAssignor = pointer(c.cfg.Rack), int32(min(c.cfg.MaxPoll.Milliseconds(), 1<<31-1)), pointer(c.cfg.Remote)
 		req.TopicPartitions = []msg.ConsumerGroupHeartbeatRequestTopicPartitions{}
 		c.remote.told.topics = false
-	} else if !c.remote.told.owned && c.state == Stable {
+	} else if c.remote.unsure || !c.remote.told.owned && c.state == Stable {
 		req.RebalanceTimeoutMs = int32(min(c.cfg.MaxPoll.Milliseconds(), 1<<31-1))
 		req.TopicPartitions = c.ownedByID()
 	}
@@ -98,7 +99,7 @@ func (c *Core) heartbeat(epoch int32, out *Effects) {
 			call.Min = 1
 		}
 	}
-	c.remote.told.topics = true
+	c.remote.told.topics, c.remote.unsure = true, false
 	c.remote.told.owned = c.remote.told.owned || c.state == Stable || epoch == 0
 	c.send(call, out)
 }
@@ -136,10 +137,27 @@ func (c *Core) idOf(topic string) wire.UUID {
 }
 
 func (c *Core) nameOf(id wire.UUID) string {
+	if name, ok := c.remote.names[id]; ok {
+		return name
+	}
 	if t := c.snap.TopicByID(id); t != nil {
 		return t.Name
 	}
-	return c.remote.names[id]
+	return ""
+}
+
+// learnNames keeps the names of the target's topics, and of no others.
+func (c *Core) learnNames() {
+	if len(c.remote.target) == 0 {
+		return
+	}
+	names := make(map[wire.UUID]string, len(c.remote.target))
+	for id := range c.remote.target {
+		if name := c.nameOf(id); name != "" {
+			names[id] = name
+		}
+	}
+	c.remote.names = names
 }
 
 // named takes the names of topics.
@@ -148,18 +166,14 @@ func (c *Core) named(m *Listed) {
 	if len(m.Topics) == 0 {
 		return
 	}
-	names := map[wire.UUID]string{}
-	for id := range c.remote.target {
-		if name, ok := c.remote.names[id]; ok {
-			names[id] = name
-		}
-	}
 	for _, t := range m.Topics {
 		if _, wanted := c.remote.target[t.ID]; wanted {
-			names[t.ID] = t.Name
+			if c.remote.names == nil {
+				c.remote.names = map[wire.UUID]string{}
+			}
+			c.remote.names[t.ID] = t.Name
 		}
 	}
-	c.remote.names = names
 }
 
 // consumed takes the answer to a heartbeat.
@@ -178,7 +192,7 @@ func (c *Core) consumed(now time.Time, m *Answer, out *Effects) {
 		return
 	}
 	if c.trouble(now, m, code, out) { // what was told may not have been heard
-		c.remote.told.topics, c.remote.told.owned = false, false
+		c.remote.told.topics, c.remote.told.owned, c.remote.unsure = false, false, true
 		return
 	}
 	why := func() error {
@@ -197,7 +211,7 @@ func (c *Core) consumed(now time.Time, m *Answer, out *Effects) {
 		c.outdated(code, out)
 		return
 	case protocol.TopicAuthorizationFailed:
-		c.remote.told.topics, c.remote.told.owned = false, false
+		c.remote.told.topics, c.remote.told.owned, c.remote.unsure = false, false, true
 		c.retryAt = now.Add(max(c.remote.interval, c.cfg.BackoffMax))
 		if !c.remote.denied {
 			c.remote.denied = true
@@ -224,12 +238,16 @@ func (c *Core) consumed(now time.Time, m *Answer, out *Effects) {
 		for _, t := range resp.Assignment.TopicPartitions {
 			c.remote.target[t.TopicID] = append(c.remote.target[t.TopicID], t.Partitions...)
 		}
+		c.learnNames()
 	}
 }
 
 // unsupported falls back to the classic protocol, if it may.
 func (c *Core) unsupported(out *Effects) {
 	if c.cfg.Protocol == Auto && c.sub.regex == "" {
+		if c.state != Joining { // a cluster that has gone back to an older release
+			c.lose(out)
+		}
 		c.proto, c.id, c.generation = Classic, "", -1
 		out.Notes = append(out.Notes, "group "+c.cfg.Group+": the cluster does not have group.protocol=consumer: the classic protocol is used")
 		return

@@ -9,7 +9,7 @@ import (
 
 // lose begins anew: the group has gone on without the member.
 func (c *Core) lose(out *Effects) {
-	c.generation, c.call, c.beat, c.rejoin, c.ends = -1, nil, nil, false, time.Time{}
+	c.gave, c.generation, c.call, c.beat, c.rejoin, c.ends = -1, -1, nil, nil, false, time.Time{}
 	c.remote.reset()
 	c.forsake(out)
 	c.recall(out)
@@ -17,13 +17,13 @@ func (c *Core) lose(out *Effects) {
 	c.driveLosing(out)
 }
 
-// driveLosing tells the application what it has lost, when it has done with what it is at.
+// driveLosing tells the application what it has lost, when it has done with what it is at. Who does not poll finds it when it does, before anything that was fetched.
 func (c *Core) driveLosing(out *Effects) {
 	switch {
-	case c.state != Losing || c.pending != nil:
+	case c.pending != nil || c.state != Losing && c.state != Expired && c.state != Failed:
 	case len(c.owned) > 0:
 		c.offer(&Rebalance{Lost: true, Revoke: slices.Clone(c.owned)}, out)
-	default:
+	case c.state == Losing:
 		c.become(Joining)
 		if !c.sub.any() {
 			c.become(Unjoined)
@@ -59,7 +59,7 @@ func (c *Core) driveLeave(now time.Time, out *Effects) {
 		}
 		return
 	}
-	if len(c.offsets.commits)+len(c.offsets.flying) > 0 && now.Before(l.Deadline) {
+	if c.commits.open() && now.Before(l.Deadline) {
 		return
 	}
 	c.call = nil
@@ -107,7 +107,7 @@ func (c *Core) gone(out *Effects) {
 	if c.proto == Classic {
 		c.id = ""
 	}
-	c.err, c.member = nil, false
+	c.err, c.member, c.gave = nil, false, -1
 	c.become(Unjoined)
 	if final {
 		c.err = ErrClosed

@@ -10,7 +10,7 @@
 //
 // It owns: the subscription, the membership, what is owned, the offsets being committed and fetched. Where partitions are read is the fetcher's concern.
 // Files: member.go the core; messages.go what it takes and gives; leaving.go leaving and losing what it had; subscription.go what is subscribed to; application.go what the application does; classic.go, consumer.go the protocols;
-// offsets.go commits and committed offsets; errors.go
+// commits.go offsets that are committed; fetches.go offsets that were; offset.go; errors.go
 package member
 
 import (
@@ -123,9 +123,12 @@ type Core struct {
 
 	classic classic
 	remote  remote
-	offsets offsets
+	commits commits
+	fetches fetches
+	gave    int32 // the generation in which it gave everything up, to get it back; -1
 
 	polled  time.Time
+	looked  time.Time
 	asking  bool
 	autoAt  time.Time
 	touchAt time.Time // metadata of the topics is asked for again
@@ -133,7 +136,7 @@ type Core struct {
 
 // New makes the core of a member that has not joined.
 func New(cfg Config, snap *cluster.Snapshot) *Core {
-	c := &Core{cfg: cfg, snap: snap, proto: cfg.Protocol, generation: -1, lastGen: -1}
+	c := &Core{cfg: cfg, snap: snap, proto: cfg.Protocol, generation: -1, lastGen: -1, gave: -1}
 	if c.proto == Auto {
 		c.proto = Consumer
 	}
@@ -163,7 +166,7 @@ func (c *Core) Step(now time.Time, m Message, out *Effects) {
 	case *Manual:
 		c.manual = true
 	case *Held:
-		c.heldBy(now, m.Seq)
+		c.heldBy(m.Seq)
 	case *Done:
 		c.done(now, m.Seq, out)
 	case *Recalled:
@@ -174,15 +177,21 @@ func (c *Core) Step(now time.Time, m Message, out *Effects) {
 		if c.state != Unjoined && c.state != Failed && c.proto == Classic {
 			c.rejoin, c.reason = true, m.Reason
 		}
+	case *Returned:
+		c.returned(now, m, out)
 	case *Commit:
-		c.offsets.commits = append(c.offsets.commits, m)
+		m.begin()
+		c.commits.list = append(c.commits.list, m)
 	case *Fetch:
-		c.offsets.fetches = append(c.offsets.fetches, m)
+		c.fetches.list = append(c.fetches.list, m)
+	case *Begin:
+		c.fetches.begin(true, m.Parts)
+	case *Forgo:
+		c.fetches.forgo(m.Parts)
 	case *Answer:
 		c.answer(now, m, out)
 	case *Changed:
-		c.snap = m.Snapshot
-		c.changed()
+		c.see(m.Snapshot)
 	case *Listed:
 		c.listed(now, m)
 	case *Leave:
@@ -208,7 +217,8 @@ func (c *Core) drive(now time.Time, out *Effects) {
 	} else {
 		c.driveLeave(now, out)
 	}
-	c.driveOffsets(now, out)
+	c.driveCommits(now, out)
+	c.driveFetches(now, out)
 	c.driveAuto(now, out)
 }
 
@@ -251,9 +261,13 @@ func (c *Core) fail(err error, out *Effects) {
 	c.err, c.generation, c.call, c.beat = &Fatal{c.cfg.Group, err}, -1, nil, nil
 	c.become(Failed)
 	out.Errors = append(out.Errors, c.err)
-	if c.pending == nil && len(c.owned) > 0 {
-		c.offer(&Rebalance{Lost: true, Revoke: slices.Clone(c.owned)}, out)
-	}
+	c.driveLosing(out)
+}
+
+// owns tells whether the member has a partition.
+func (c *Core) owns(p Partition) bool {
+	_, found := slices.BinarySearchFunc(c.owned, p, Partition.Compare)
+	return found
 }
 
 // Next is the earliest deadline.
@@ -264,7 +278,8 @@ func (c *Core) Next() time.Time {
 			t = d
 		}
 	}
-	add(c.offsets.next())
+	add(c.commits.next())
+	add(c.fetches.next())
 	if c.leaving != nil {
 		add(c.leaving.Deadline)
 		return t
@@ -277,9 +292,7 @@ func (c *Core) Next() time.Time {
 	}
 	add(c.nextBeat())
 	add(c.sessionEnds())
-	if c.watched() && !c.asking {
-		add(c.polled.Add(c.cfg.MaxPoll))
-	}
+	add(c.lookAt())
 	if c.sub.any() {
 		add(c.touchAt)
 		add(c.sub.listAt)
@@ -302,13 +315,14 @@ func (c *Core) Abort(err error, out *Effects) {
 }
 
 func (c *Core) refuse(err error, out *Effects) {
-	for _, m := range append(c.offsets.flying, c.offsets.commits...) {
+	for _, m := range c.commits.list {
+		m.abort(err)
+	}
+	c.commits.outcomes(out)
+	for _, m := range c.fetches.list {
 		out.Results = append(out.Results, Result{Owner: m.Owner, Err: err})
 	}
-	for _, m := range append(c.offsets.fetching, c.offsets.fetches...) {
-		out.Results = append(out.Results, Result{Owner: m.Owner, Err: err})
-	}
-	c.offsets = offsets{}
+	c.commits, c.fetches = commits{}, fetches{}
 }
 
 // Refuse answers a message that comes after Abort.
@@ -318,6 +332,8 @@ func (c *Core) Refuse(m Message, err error, out *Effects) {
 		out.Results = append(out.Results, Result{Owner: m.Owner, Err: err})
 	case *Fetch:
 		out.Results = append(out.Results, Result{Owner: m.Owner, Err: err})
+	case *Returned:
+		out.Settled = append(out.Settled, m.Owner)
 	case *Leave:
 		if m.Owner != nil {
 			out.Left = append(out.Left, m.Owner)

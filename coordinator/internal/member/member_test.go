@@ -297,15 +297,17 @@ func TestAnApplicationThatDoesNotPollIsLeftOut(t *testing.T) {
 	}
 	out = b.step(&Polled{At: b.now.Add(-2 * time.Minute)})
 	b.is(Expired)
-	if b.call(out, LeaveCall); !out.Idle {
-		t.Errorf("%+v", out)
-	}
-	out = b.step(&Polled{At: b.now})
-	if !out.Rebalance.Lost {
+	if b.call(out, LeaveCall); !out.Idle || out.Rebalance == nil || !out.Rebalance.Lost { // what it polls next is that
 		t.Fatalf("%+v", out)
 	}
+	if out := b.commit(5, 0); len(out.Calls) > 0 || len(out.Results) != 1 || !errors.Is(out.Results[0].Err, ErrFenced) {
+		t.Errorf("a late commit: %+v", out)
+	}
 	b.takes(out)
-	b.call(b.out, JoinCall)
+	if len(b.out.Calls) > 0 {
+		t.Errorf("it joins before it polls: %+v", b.out.Calls)
+	}
+	b.call(b.step(&Polled{At: b.now}), JoinCall)
 }
 
 func TestWhatTheApplicationHasNotBegunWithIsTakenBack(t *testing.T) {

@@ -28,13 +28,23 @@ type (
 	Recalled struct{ Seq uint64 }
 	// Polled answers AskPolled, or says that the application is back.
 	Polled struct{ At time.Time }
+	// Returned says that the application is back after max.poll.interval.ms or more, and has been given nothing yet.
+	Returned struct {
+		Last  time.Time // when it polled before
+		Owner any       // is told when it is settled whether the member has lost its partitions
+	}
 	// Enforce asks for a rebalance (KIP-568).
 	Enforce struct{ Reason string }
-	// Commit commits offsets.
+	// Commit commits offsets. It ends at the deadline at the latest.
 	Commit struct {
 		Offsets  []Offset
 		Deadline time.Time
+		Ordered  bool // it ends after the ordered ones before it
 		Owner    any
+
+		left  []Offset // what has not ended
+		fresh bool     // nothing of it was sent
+		err   error    // of what has ended
 	}
 	// Fetch asks for committed offsets.
 	Fetch struct {
@@ -42,6 +52,10 @@ type (
 		Deadline time.Time
 		Owner    any
 	}
+	// Begin looks for where partitions begin that the application assigns to itself.
+	Begin struct{ Parts []Partition }
+	// Forgo says that partitions are not assigned any more that the application had assigned to itself.
+	Forgo struct{ Parts []Partition }
 	// Answer answers a call.
 	Answer struct {
 		Call        *Call
@@ -50,6 +64,7 @@ type (
 		Err         error
 		Unsupported bool // the broker does not have the request
 		Closed      bool // the client is closed
+		Moved       bool // another broker is the coordinator now: the call may be repeated there at once
 	}
 	// Changed is a new picture of the cluster.
 	Changed struct{ Snapshot *cluster.Snapshot }
@@ -72,10 +87,13 @@ func (*Manual) coordinator()    {}
 func (*Held) coordinator()      {}
 func (*Done) coordinator()      {}
 func (*Polled) coordinator()    {}
+func (*Returned) coordinator()  {}
 func (*Recalled) coordinator()  {}
 func (*Enforce) coordinator()   {}
 func (*Commit) coordinator()    {}
 func (*Fetch) coordinator()     {}
+func (*Begin) coordinator()     {}
+func (*Forgo) coordinator()     {}
 func (*Answer) coordinator()    {}
 func (*Changed) coordinator()   {}
 func (*Listed) coordinator()    {}
@@ -124,8 +142,8 @@ type Call struct {
 
 	commits    []*Commit
 	fetches    []*Fetch
-	gaining    uint64 // the Rebalance whose partitions' offsets are fetched
-	parts      []Partition
+	sent       []sent
+	parts      []Partition // that begin where the answer says, in order
 	generation int32
 	leaving    bool // the heartbeat that says goodbye
 }
@@ -137,6 +155,7 @@ type Rebalance struct {
 	Revoke []Partition // to be given up
 	Assign []Partition // new
 	Given  bool        // an assignment has come, perhaps an empty one: the listener is told
+	Back   bool        // what was given up before, for the group to divide anew, nobody else has had in between
 }
 
 // Result ends a Commit or a Fetch.
@@ -171,6 +190,7 @@ type Effects struct {
 	AskPolled bool
 	Idle      bool // tell when the application polls again
 	Left      []any
+	Settled   []any // owners of Returned
 }
 
 // Reset empties the effects.
@@ -178,5 +198,6 @@ func (e *Effects) Reset() {
 	clear(e.Calls)
 	clear(e.Results)
 	clear(e.Left)
-	*e = Effects{Refresh: e.Refresh[:0], Calls: e.Calls[:0], Begins: e.Begins[:0], Results: e.Results[:0], Errors: e.Errors[:0], Notes: e.Notes[:0], Left: e.Left[:0]}
+	clear(e.Settled)
+	*e = Effects{Refresh: e.Refresh[:0], Calls: e.Calls[:0], Begins: e.Begins[:0], Results: e.Results[:0], Errors: e.Errors[:0], Notes: e.Notes[:0], Left: e.Left[:0], Settled: e.Settled[:0]}
 }

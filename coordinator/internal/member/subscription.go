@@ -4,6 +4,8 @@ import (
 	"errors"
 	"slices"
 	"time"
+
+	"github.com/kactor-go/kactor/protocol/cluster"
 )
 
 // subscription is what is to be read.
@@ -47,6 +49,18 @@ func (c *Core) resubscribed() {
 	}
 }
 
+// see takes a new picture of the cluster.
+func (c *Core) see(s *cluster.Snapshot) {
+	for name := range c.fetches.byName {
+		if t := s.Topic(name); t != nil && c.snap.Topic(name) != nil && t.ID != c.snap.Topic(name).ID {
+			delete(c.fetches.byName, name)
+		}
+	}
+	c.snap = s
+	c.learnNames()
+	c.changed()
+}
+
 // driveTopics keeps the topics' metadata, and looks for topics that match the pattern.
 func (c *Core) driveTopics(now time.Time, out *Effects) {
 	if !c.sub.any() {
@@ -55,6 +69,11 @@ func (c *Core) driveTopics(now time.Time, out *Effects) {
 	if !now.Before(c.touchAt) {
 		c.touchAt = now.Add(c.cfg.MaxAge / 2)
 		out.Refresh = append(out.Refresh, c.sub.topics...)
+		for _, p := range c.owned { // also those that the coordinator has found by a pattern
+			if n := len(out.Refresh); n == 0 || out.Refresh[n-1] != p.Topic {
+				out.Refresh = append(out.Refresh, p.Topic)
+			}
+		}
 	}
 	if c.sub.pattern != nil && !c.sub.listing && !now.Before(c.sub.listAt) {
 		c.sub.listing, c.sub.listAt = true, time.Time{}
