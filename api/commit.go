@@ -7,8 +7,10 @@ import (
 	"slices"
 	"time"
 
+	"github.com/kactor-go/kactor/fetcher"
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/trouble"
+	"github.com/kactor-go/kactor/protocol/wire"
 )
 
 // finished are the positions up to which the application is done, of parts or of all: what it has been given, but for the record or batch that it is at.
@@ -18,27 +20,49 @@ func (c *Consumer) finished(parts []TopicPartition) (out []Offset) {
 		if parts != nil && !slices.Contains(parts, r.TopicPartition) {
 			continue
 		}
+		o := position(r)
 		if w != nil {
-			if offset, epoch, open := w.low(r.TopicPartition); open {
-				r.Offset, r.Epoch = offset, epoch
+			if low, open := w.low(r.TopicPartition); open {
+				o = low
 			}
 		}
 		if hand != nil && hand.TopicPartition == r.TopicPartition {
-			r.Offset = min(r.Offset, hand.from)
+			if hand.topic != r.Topic && hand.topic != (wire.UUID{}) { // what is at hand is of a topic that is gone, and nothing of the new one was read
+				continue
+			}
+			o.Offset = min(o.Offset, hand.from)
 			if hand.each {
-				r.Offset--
+				o.Offset--
 			}
 		}
-		if r.Offset >= 0 {
-			out = append(out, Offset{Partition: r.TopicPartition, Offset: r.Offset, LeaderEpoch: EpochOf(r.Epoch)})
+		if o.Offset >= 0 {
+			out = append(out, o)
 		}
 	}
 	return out
 }
 
+func position(r fetcher.Read) Offset {
+	return Offset{Partition: r.TopicPartition, Offset: r.Offset, LeaderEpoch: EpochOf(r.Epoch), TopicID: r.Topic}
+}
+
+// identified gives offsets the id of the topic that is being read, where they have none: if that topic is deleted and created again, they are not of the new one.
+func (c *Consumer) identified(offsets []Offset) []Offset {
+	reads := c.fetcher.Reads()
+	offsets = slices.Clone(offsets)
+	for i := range offsets {
+		o := &offsets[i]
+		if at, found := slices.BinarySearchFunc(reads, o.Partition, func(r fetcher.Read, tp TopicPartition) int { return r.Compare(tp) }); found && o.TopicID == (wire.UUID{}) {
+			o.TopicID = reads[at].Topic
+		}
+	}
+	return offsets
+}
+
 // auto is what was committed automatically of a partition.
 type auto struct {
 	offset int64
+	topic  wire.UUID
 	at     time.Time
 }
 
@@ -54,7 +78,7 @@ func (c *Consumer) news(offsets []Offset) []Offset {
 	now := c.world.Now()
 	return slices.DeleteFunc(offsets, func(o Offset) bool {
 		last, ok := c.auto[o.Partition]
-		return ok && last.offset == o.Offset && now.Sub(last.at) < keepAlive
+		return ok && last.offset == o.Offset && last.topic == o.TopicID && now.Sub(last.at) < keepAlive
 	})
 }
 
@@ -116,7 +140,7 @@ func (c *Consumer) autoCommit() {
 		}
 		c.autoTrouble.Over()
 		for _, o := range offsets { // not before: who gives a partition up must know that its position is kept
-			c.auto[o.Partition] = auto{o.Offset, c.world.Now()}
+			c.auto[o.Partition] = auto{o.Offset, o.TopicID, c.world.Now()}
 		}
 		c.committed(offsets)
 	}, offsets...)
@@ -135,6 +159,8 @@ func (c *Consumer) Commit(ctx context.Context, offsets ...Offset) error {
 		if offsets = c.positions(); len(offsets) == 0 {
 			return nil
 		}
+	} else {
+		offsets = c.identified(offsets)
 	}
 	err := c.group.Commit(ctx, offsets...)
 	if err == nil {
@@ -153,6 +179,8 @@ func (c *Consumer) CommitAsync(done func(error), offsets ...Offset) error {
 	}
 	if len(offsets) == 0 {
 		offsets = c.positions()
+	} else {
+		offsets = c.identified(offsets)
 	}
 	c.group.CommitAsync(func(err error) {
 		if err == nil {
@@ -181,7 +209,7 @@ func (c *Consumer) positions() (out []Offset) {
 		return c.finished(nil)
 	}
 	for _, r := range c.fetcher.Reads() {
-		out = append(out, Offset{Partition: r.TopicPartition, Offset: r.Offset, LeaderEpoch: EpochOf(r.Epoch)})
+		out = append(out, position(r))
 	}
 	return out
 }

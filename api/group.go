@@ -16,6 +16,7 @@ import (
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/cluster"
 	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/wire"
 )
 
 // Offset is a position to commit, or one that was committed: that of the next record to read.
@@ -421,7 +422,8 @@ type hand struct {
 	TopicPartition
 	from  int64 // below is finished
 	epoch int32 // of the record before from
-	each  bool  // the position is one behind the record at hand
+	topic wire.UUID
+	each  bool // the position is one behind the record at hand
 }
 
 // take waits for the next chunk, and meanwhile does what the group wants done.

@@ -182,7 +182,7 @@ func (c *Consumer) at(k *fetcher.Chunk, each bool) bool {
 	if c.group == nil {
 		return false
 	}
-	h := &hand{TopicPartition: k.TopicPartition, from: math.MaxInt64, each: each}
+	h := &hand{TopicPartition: k.TopicPartition, from: math.MaxInt64, topic: k.TopicID, each: each}
 	if !each {
 		h.from = k.Position()
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/kactor-go/kactor/actors/role"
 	"github.com/kactor-go/kactor/api/internal/lanes"
 	"github.com/kactor-go/kactor/fetcher"
+	"github.com/kactor-go/kactor/protocol/wire"
 )
 
 // scope is the contexts of a partition's handlers.
@@ -208,7 +209,7 @@ func (w *work) add(k *fetcher.Chunk) {
 	room, bytes := w.core.Room(k.TopicPartition)
 	w.mu.Unlock()
 	before := k.Epoch()
-	w.at(&hand{TopicPartition: k.TopicPartition, from: k.Position(), epoch: before})
+	w.at(&hand{TopicPartition: k.TopicPartition, from: k.Position(), epoch: before, topic: k.TopicID})
 	var own owned
 	var v View
 	var got []*Record
@@ -250,7 +251,7 @@ func (w *work) enter(records []*Record, before int32, broken error) int32 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, r := range records {
-		u := &lanes.Unit{TopicPartition: r.TopicPartition(), Offset: r.Offset, Epoch: r.LeaderEpoch, Before: before, Bytes: len(r.Key) + len(r.Value), Value: r}
+		u := &lanes.Unit{TopicPartition: r.TopicPartition(), Offset: r.Offset, Epoch: r.LeaderEpoch, Before: before, Topic: w.taking.topic, Bytes: len(r.Key) + len(r.Value), Value: r}
 		before = r.LeaderEpoch
 		if broken != nil {
 			u.Value = &HandleError{r, broken}
@@ -416,13 +417,15 @@ func (w *work) reason() error {
 }
 
 // low is the offset below which everything of a partition was handled; false if all is that was read.
-func (w *work) low(tp TopicPartition) (offset int64, epoch int32, open bool) {
+func (w *work) low(tp TopicPartition) (o Offset, open bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if offset, epoch, open = w.core.Low(tp); !open && w.taking != nil && w.taking.TopicPartition == tp {
-		return w.taking.from, w.taking.epoch, true
+	offset, epoch, open := w.core.Low(tp)
+	id := w.core.Topic(tp)
+	if h := w.taking; !open && h != nil && h.TopicPartition == tp {
+		offset, epoch, id, open = h.from, h.epoch, h.topic, true
 	}
-	return offset, epoch, open
+	return Offset{Partition: tp, Offset: offset, LeaderEpoch: EpochOf(epoch), TopicID: id}, open
 }
 
 // rests tells whether Handle, and not the application, has paused a partition.
@@ -542,10 +545,14 @@ func (w *work) end(why error) {
 		cancel()
 	}
 	var back []fetcher.Begin
-	have := c.fetcher.Assignment()
+	have, reads := c.fetcher.Assignment(), c.fetcher.Reads()
 	for _, tp := range open {
-		if offset, epoch, ok := w.low(tp); ok && slices.Contains(have, tp) {
-			back = append(back, fetcher.Begin{TopicPartition: tp, Offset: offset, Epoch: epoch + 1})
+		o, ok := w.low(tp)
+		renewed := slices.ContainsFunc(reads, func(r fetcher.Read) bool {
+			return r.TopicPartition == tp && r.Topic != o.TopicID && o.TopicID != (wire.UUID{})
+		})
+		if ok && slices.Contains(have, tp) && !renewed {
+			back = append(back, fetcher.Begin{TopicPartition: tp, Offset: o.Offset, Epoch: o.LeaderEpoch.Int() + 1})
 		}
 	}
 	if len(back) > 0 {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/kactor-go/kactor/protocol/cluster"
+	"github.com/kactor-go/kactor/protocol/wire"
 )
 
 // Order says which records are handled one after the other.
@@ -28,7 +29,8 @@ type Unit struct {
 	Offset int64
 	Epoch  int32 // leader epoch; -1: not known
 	Before int32 // leader epoch of the record before; -1: not known
-	Bytes  int   // that it holds
+	Topic  wire.UUID
+	Bytes  int // that it holds
 	Due    time.Time
 	Value  any // the caller's
 
@@ -296,6 +298,14 @@ func (c *Core) Low(tp cluster.TopicPartition) (offset int64, epoch int32, ok boo
 		return -1, -1, false
 	}
 	return p.open[0].Offset, p.epoch, true
+}
+
+// Topic is the id of the topic that the unit at Low was read of; zero: not known.
+func (c *Core) Topic(tp cluster.TopicPartition) (id wire.UUID) {
+	if p := c.parts[tp]; p != nil {
+		id = p.open[0].Topic
+	}
+	return id
 }
 
 // Open gives the partitions of which something is not finished, in order.

@@ -21,10 +21,10 @@ type mutation struct{ name, file, old, new string }
 
 // ofGroups are bugs that the swarm of groups must catch, most of them of a group's members.
 var ofGroups = []mutation{
-	{"commit by a fenced member", "coordinator/internal/member/offsets.go",
-		"if c.member && (c.generation < 0 || !slices.Contains(c.owned, k.Partition) && c.leaving == nil) {", "if false {"},
+	{"commit by a fenced member", "coordinator/internal/member/commits.go",
+		"case c.member && (c.generation < 0 || !c.owns(k.Partition) && c.leaving == nil):", "case false:"},
 	{"revoke without waiting for the listener", "coordinator/internal/member/classic.go",
-		"\tc.become(Giving)\n\tc.offer(", "\tc.become(Giving)\n\tdefer c.become(Joining)\n\tc.offer("},
+		"\tc.become(Giving)\n\tc.gave", "\tc.become(Giving)\n\tdefer c.become(Joining)\n\tc.gave"},
 	{"heartbeat stopped behind a slow handler", "coordinator/internal/member/classic.go",
 		"(c.state == Stable || c.state == Giving || c.state == Taking || c.state == Assigning)", "c.pending == nil && c.state == Stable"},
 	{"generation not checked", "coordinator/internal/member/member.go",
@@ -37,8 +37,8 @@ var ofGroups = []mutation{
 		"if hand.each {", "if false {"},
 	{"partitions kept in an eager rebalance", "coordinator/internal/member/classic.go",
 		"give := slices.Clone(c.owned)\n", "give := slices.Clone(c.owned[:0])\n"},
-	{"refused commit told as done", "coordinator/internal/member/offsets.go",
-		"\t\t\tcode, answered := codes[k.Partition]\n", "\t\t\tcode, answered := codes[k.Partition]\n\t\t\tcode, answered = protocol.None, true\n"},
+	{"refused commit told as done", "coordinator/internal/member/commits.go",
+		"\t\tcode, answered := codes[k.answered(m.Version)]\n", "\t\tcode, answered := codes[k.answered(m.Version)]\n\t\tcode, answered = protocol.None, true\n"},
 	{"nothing told of what was lost", "coordinator/internal/member/leaving.go",
 		"case len(c.owned) > 0:\n\t\tc.offer(&Rebalance{Lost: true", "case len(c.owned) > 1000:\n\t\tc.offer(&Rebalance{Lost: true"},
 	{"commit of what is being handled", "api/internal/lanes/lanes.go",
