@@ -31,7 +31,8 @@ type Coordinator struct {
 
 	identity atomic.Pointer[Identity]
 	bits     atomic.Uint32 // not zero: there is work
-	seen     atomic.Int64  // when the application polled, in milliseconds
+	began    time.Time
+	seen     atomic.Int64  // when the application polled, in nanoseconds since it began: wall clocks jump
 	reading  atomic.Bool   // it goes through records, and each counts
 	waiting  atomic.Bool   // it waits for records
 	mu       sync.Mutex
@@ -50,7 +51,7 @@ func Start(under role.Spawner, client *broker.Client, f *fetcher.Fetcher, cfg Co
 		return nil, errors.New("group.id: is empty")
 	}
 	w := under.World()
-	c := &Coordinator{cfg: cfg, world: w, client: client, fetcher: f, note: note}
+	c := &Coordinator{cfg: cfg, world: w, client: client, fetcher: f, note: note, began: w.Now()}
 	c.core = member.New(member.Config{Group: cfg.Group, Instance: cfg.Instance, Rack: cfg.Rack, Protocol: cfg.Protocol, Assignors: cfg.Assignors, Remote: cfg.Remote, ID: newMemberID(w),
 		Session: cfg.Session, Heartbeat: cfg.Heartbeat, MaxPoll: cfg.MaxPoll, AutoCommit: cfg.AutoCommit, AutoInterval: cfg.AutoInterval, Retention: cfg.Retention, Stable: cfg.Stable, Internal: cfg.Internal,
 		MaxAge: cfg.MaxAge, RequestTimeout: cfg.RequestTimeout, BackoffFirst: cfg.RetryFirst, BackoffMax: cfg.RetryMax, Rand: w.Rand()}, client.Snapshot())
@@ -176,7 +177,7 @@ func (c *Coordinator) lastSeen(now time.Time) time.Time {
 	if c.waiting.Load() || moved && c.reading.Load() {
 		return now
 	}
-	return time.UnixMilli(c.seen.Load())
+	return c.began.Add(time.Duration(c.seen.Load()))
 }
 
 // call sends a request to the group's coordinator.

@@ -147,10 +147,10 @@ func (c *Coordinator) Pending() bool { return c.bits.Load() != 0 }
 
 // Seen notes that the application polls. It tells when it did before, and whether that is so long ago that the group may have gone on without it: then Settle before it is given anything.
 func (c *Coordinator) Seen() (last time.Time, late bool) {
-	now := c.world.NowMs()
-	before := c.seen.Swap(now)
-	away := time.Duration(now-before) * time.Millisecond
-	return time.UnixMilli(before), before != 0 && (away >= c.cfg.MaxPoll || c.cfg.Protocol != Consumer && away >= c.cfg.Session)
+	now := c.world.Now()
+	last = c.began.Add(time.Duration(c.seen.Swap(int64(now.Sub(c.began)))))
+	away := now.Sub(last)
+	return last, away >= c.cfg.MaxPoll || c.cfg.Protocol != Consumer && away >= c.cfg.Session
 }
 
 // Settle waits until it is settled whether the member, whose application comes back late, has lost its partitions. If so, there is Work.

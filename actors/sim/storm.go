@@ -197,8 +197,8 @@ var errorsOfGroups = []failing{
 	{msg.SyncGroupAPI, []protocol.Code{protocol.RebalanceInProgress, protocol.UnknownMemberID, protocol.IllegalGeneration, protocol.NotCoordinator, protocol.CoordinatorNotAvailable}},
 	{msg.HeartbeatAPI, []protocol.Code{protocol.UnknownMemberID, protocol.IllegalGeneration, protocol.RebalanceInProgress, protocol.CoordinatorNotAvailable, protocol.NotCoordinator}},
 	{msg.ConsumerGroupHeartbeatAPI, []protocol.Code{protocol.FencedMemberEpoch, protocol.UnknownMemberID, protocol.NotCoordinator, protocol.CoordinatorLoadInProgress, protocol.CoordinatorNotAvailable}},
-	{msg.OffsetCommitAPI, []protocol.Code{protocol.CoordinatorLoadInProgress, protocol.NotCoordinator, protocol.RequestTimedOut, protocol.UnknownTopicOrPartition, protocol.RebalanceInProgress}},
-	{msg.OffsetFetchAPI, []protocol.Code{protocol.CoordinatorLoadInProgress, protocol.NotCoordinator, protocol.UnstableOffsetCommit, protocol.CoordinatorNotAvailable}},
+	{msg.OffsetCommitAPI, []protocol.Code{protocol.CoordinatorLoadInProgress, protocol.NotCoordinator, protocol.RequestTimedOut, protocol.UnknownTopicOrPartition, protocol.RebalanceInProgress, protocol.UnknownServerError, protocol.TopicAuthorizationFailed}},
+	{msg.OffsetFetchAPI, []protocol.Code{protocol.CoordinatorLoadInProgress, protocol.NotCoordinator, protocol.UnstableOffsetCommit, protocol.CoordinatorNotAvailable, protocol.UnknownServerError, protocol.TopicAuthorizationFailed, protocol.GroupAuthorizationFailed}},
 }
 
 // NewStorm makes a storm with some of the faults there are; those of coordinators are for the groups that are named.

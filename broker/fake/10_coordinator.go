@@ -68,7 +68,12 @@ func (c *Cluster) coordinates(q *call, group string) protocol.Code {
 func (c *Cluster) offsetCommit(q *call) {
 	req := q.Req.(*msg.OffsetCommitRequest)
 	resp := &msg.OffsetCommitResponse{}
-	g, code := c.coordinated(q, req.GroupID)
+	injected := c.injected(q.Key)
+	whole, one := injected, ofOnePartition(injected)
+	if one {
+		whole = protocol.None
+	}
+	g, code := c.coordinatedUnless(whole, q, req.GroupID)
 	if code == protocol.None && q.Version > 0 {
 		code = c.mayCommit(g, req, q.Version)
 	}
@@ -77,7 +82,13 @@ func (c *Cluster) offsetCommit(q *call) {
 		out := msg.OffsetCommitResponseOffsetCommitResponseTopic{Name: in.Name, TopicID: in.TopicID}
 		t, unknown := c.lookup(in.Name, in.TopicID, q.Version >= 10)
 		for _, p := range in.Partitions {
-			got := or(code, unknown)
+			got := unknown // before anything else, as Kafka does
+			if t != nil && (p.PartitionIndex < 0 || int(p.PartitionIndex) >= len(t.partitions)) {
+				got = protocol.UnknownTopicOrPartition
+			}
+			if got = or(got, code); one {
+				got, one = or(got, injected), false
+			}
 			if got == protocol.None {
 				g.offsets[topicPartition{t.name, p.PartitionIndex}] = committed{p.CommittedOffset, p.CommittedLeaderEpoch, p.CommittedMetadata}
 			}
@@ -88,18 +99,38 @@ func (c *Cluster) offsetCommit(q *call) {
 	c.reply(q, resp)
 }
 
+// ofOnePartition tells whether coordinators give an error for single partitions: FailNext gives it for the first, and the others are well.
+func ofOnePartition(code protocol.Code) bool {
+	switch code {
+	case protocol.TopicAuthorizationFailed, protocol.UnknownTopicOrPartition, protocol.UnknownTopicID, protocol.UnstableOffsetCommit, protocol.UnknownServerError:
+		return true
+	}
+	return false
+}
+
 func (c *Cluster) offsetFetch(q *call) {
 	req := q.Req.(*msg.OffsetFetchRequest)
 	resp := &msg.OffsetFetchResponse{}
 	injected := c.injected(q.Key)
+	one := ofOnePartition(injected)
+	spoil := func(code *int16) {
+		if one {
+			*code, one = int16(injected), false
+		}
+	}
+	whole := injected
+	if one {
+		whole = protocol.None
+	}
 	if q.Version < 8 {
-		resp.ErrorCode = int16(or(injected, c.coordinates(q, req.GroupID)))
+		resp.ErrorCode = int16(or(whole, c.coordinates(q, req.GroupID)))
 		for i := range req.Topics {
 			out := msg.OffsetFetchResponseOffsetFetchResponseTopic{Name: req.Topics[i].Name}
 			for _, index := range req.Topics[i].PartitionIndexes {
 				k := c.committed(req.GroupID, out.Name, index)
 				out.Partitions = append(out.Partitions, msg.OffsetFetchResponseOffsetFetchResponsePartition{PartitionIndex: index,
 					CommittedOffset: k.offset, CommittedLeaderEpoch: k.epoch, Metadata: k.metadata, ErrorCode: resp.ErrorCode})
+				spoil(&out.Partitions[len(out.Partitions)-1].ErrorCode)
 			}
 			resp.Topics = append(resp.Topics, out)
 		}
@@ -108,16 +139,20 @@ func (c *Cluster) offsetFetch(q *call) {
 	}
 	for i := range req.Groups {
 		g := &req.Groups[i]
-		out := msg.OffsetFetchResponseOffsetFetchResponseGroup{GroupID: g.GroupID, ErrorCode: int16(or(injected, c.coordinates(q, g.GroupID)))}
+		out := msg.OffsetFetchResponseOffsetFetchResponseGroup{GroupID: g.GroupID, ErrorCode: int16(or(whole, c.coordinates(q, g.GroupID)))}
 		for k := range g.Topics {
 			t, code := c.lookup(g.Topics[k].Name, g.Topics[k].TopicID, q.Version >= 10)
 			ot := msg.OffsetFetchResponseOffsetFetchResponseTopics{Name: g.Topics[k].Name, TopicID: g.Topics[k].TopicID}
 			for _, index := range g.Topics[k].PartitionIndexes {
-				p := msg.OffsetFetchResponseOffsetFetchResponsePartitions{PartitionIndex: index, CommittedOffset: -1, CommittedLeaderEpoch: -1, ErrorCode: int16(code), Metadata: wire.Ptr("")}
+				p := msg.OffsetFetchResponseOffsetFetchResponsePartitions{PartitionIndex: index, CommittedOffset: -1, CommittedLeaderEpoch: -1, Metadata: wire.Ptr("")}
+				if q.Version >= 10 { // by name, a topic that is not there has no offsets
+					p.ErrorCode = int16(code)
+				}
 				if code == protocol.None {
 					k := c.committed(g.GroupID, t.name, index)
 					p.CommittedOffset, p.CommittedLeaderEpoch, p.Metadata = k.offset, k.epoch, k.metadata
 				}
+				spoil(&p.ErrorCode)
 				ot.Partitions = append(ot.Partitions, p)
 			}
 			out.Topics = append(out.Topics, ot)

@@ -79,7 +79,12 @@ func (c *Cluster) lookGroup(id string) *group {
 
 // coordinated gives the group of a request that has come to its coordinator. A new coordinator knows nobody who waits, and gives every member a new session.
 func (c *Cluster) coordinated(q *call, id string) (*group, protocol.Code) {
-	if code := or(c.injected(q.Key), c.coordinates(q, id)); code != protocol.None {
+	return c.coordinatedUnless(c.injected(q.Key), q, id)
+}
+
+// coordinatedUnless is coordinated, if nothing else has gone wrong.
+func (c *Cluster) coordinatedUnless(wrong protocol.Code, q *call, id string) (*group, protocol.Code) {
+	if code := or(wrong, c.coordinates(q, id)); code != protocol.None {
 		return nil, code
 	}
 	g := c.group(id)
@@ -596,13 +601,11 @@ func (c *Cluster) mayCommit(g *group, req *msg.OffsetCommitRequest, version int1
 		switch {
 		case m == nil:
 			return protocol.UnknownMemberID
+		case m.classic == nil && version < 9:
+			return protocol.UnsupportedVersion
+		case req.GenerationIDOrMemberEpoch != m.epoch && m.classic != nil:
+			return protocol.IllegalGeneration
 		case req.GenerationIDOrMemberEpoch != m.epoch:
-			if m.classic != nil {
-				return protocol.IllegalGeneration
-			}
-			if version < 9 {
-				return protocol.UnsupportedVersion
-			}
 			return protocol.StaleMemberEpoch
 		}
 		return protocol.None

@@ -87,7 +87,7 @@ func (c *Cluster) deleteTopics(q *call) {
 		}
 		if code = or(injected, code); code == protocol.None {
 			r.Name = wire.Ptr(t.name)
-			c.topics = slices.DeleteFunc(c.topics, func(o *topic) bool { return o == t })
+			_ = c.DeleteTopic(t.name) // it is there
 		}
 		r.ErrorCode = int16(code)
 		resp.Responses = append(resp.Responses, r)

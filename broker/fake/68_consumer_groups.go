@@ -33,7 +33,6 @@ type modernMember struct {
 	target               set
 	assigned             set            // it may have these
 	revoking             set            // it must give these up
-	told                 set            // what it was told last
 	classic              *classicMember // it speaks the classic protocol
 	rejoinBy             time.Time      // and has been told to join again
 }
@@ -188,7 +187,10 @@ func (c *Cluster) consumerGroupHeartbeat(q *call) {
 	if code == protocol.None && c.cfg.NoConsumerProtocol {
 		code = protocol.UnsupportedVersion
 	}
-	if code == protocol.None && (req.GroupID == "" || len(g.classic.members) > 0 && (req.MemberEpoch != 0 || !c.upgrade(g))) {
+	if code == protocol.None {
+		code = soundHeartbeat(req)
+	}
+	if code == protocol.None && (len(g.classic.members) > 0 && (req.MemberEpoch != 0 || !c.upgrade(g))) {
 		code = protocol.GroupIDNotFound
 	}
 	if code == protocol.None {
@@ -202,6 +204,9 @@ func (c *Cluster) beatModern(q *call, g *group, req *msg.ConsumerGroupHeartbeatR
 	x := &g.modern
 	m := x.member(req.MemberID)
 	instance := text(req.InstanceID)
+	if instance != "" { // a static member is found by its instance
+		m = x.static(instance)
+	}
 	if req.MemberEpoch < 0 {
 		return c.leaveModern(g, m, req, resp)
 	}
@@ -217,14 +222,12 @@ func (c *Cluster) beatModern(q *call, g *group, req *msg.ConsumerGroupHeartbeatR
 	}
 	changed := false
 	if req.MemberEpoch == 0 {
-		for _, o := range x.members {
-			if instance != "" && o.instance == instance && o.id != req.MemberID {
-				if !o.left && o.classic == nil {
-					return protocol.UnreleasedInstanceID
-				}
-				o.epoch, m = 0, o // it is back, and gets what it had
-				x.rename(o, req.MemberID)
+		if m != nil && instance != "" {
+			if !m.left && m.classic == nil { // also when it says so itself (throwIfInstanceIdIsUnreleased)
+				return protocol.UnreleasedInstanceID
 			}
+			m.epoch, m.previous = 0, 0 // it is back, and gets what it had
+			x.rename(m, req.MemberID)
 		}
 		if m == nil {
 			m = &modernMember{id: req.MemberID, instance: instance, target: set{}}
@@ -232,15 +235,15 @@ func (c *Cluster) beatModern(q *call, g *group, req *msg.ConsumerGroupHeartbeatR
 			changed = true
 		}
 		m.classic, m.rejoinBy = nil, time.Time{}
-		m.left, m.assigned, m.revoking, m.told, m.revokeBy = false, set{}, set{}, nil, time.Time{}
+		m.left, m.assigned, m.revoking, m.revokeBy = false, set{}, set{}, time.Time{}
 		m.client, m.rebalance = q.client, time.Duration(req.RebalanceTimeoutMs)*time.Millisecond
 	} else {
 		switch {
 		case m == nil:
 			return protocol.UnknownMemberID
-		case instance != m.instance:
+		case m.id != req.MemberID:
 			return protocol.FencedInstanceID
-		case req.MemberEpoch > m.epoch, req.MemberEpoch < m.epoch && req.MemberEpoch != m.previous:
+		case !c.soundEpoch(m, req):
 			return protocol.FencedMemberEpoch
 		}
 	}
@@ -256,29 +259,72 @@ func (c *Cluster) beatModern(q *call, g *group, req *msg.ConsumerGroupHeartbeatR
 	if changed || !maps.Equal(x.counted, c.count(x)) {
 		c.retarget(g)
 	}
-	var owned set // nil: it does not say
-	if req.TopicPartitions != nil {
-		owned = set{}
-		for _, t := range req.TopicPartitions {
-			if topic := c.topicByID(t.TopicID); topic != nil {
-				for _, p := range t.Partitions {
-					owned[topicPartition{topic.name, p}] = true
-				}
-			}
-		}
-	}
-	c.step(g, m, owned)
+	had := maps.Clone(m.assigned)
+	c.step(g, m, c.ownedBy(req))
 	resp.MemberEpoch = m.epoch
-	if req.MemberEpoch == 0 || req.TopicPartitions != nil || !maps.Equal(m.told, m.assigned) || m.told == nil {
-		m.told = maps.Clone(m.assigned)
+	// Who has missed an answer says everything (GroupMetadataManager.consumerGroupHeartbeat: isFullRequest): else it hears of its assignment only when it changes.
+	full := req.TopicPartitions != nil && req.RebalanceTimeoutMs != -1 && (req.SubscribedTopicNames != nil || req.SubscribedTopicRegex != nil)
+	if req.MemberEpoch == 0 || full || !maps.Equal(had, m.assigned) {
 		resp.Assignment = &msg.ConsumerGroupHeartbeatResponseAssignment{TopicPartitions: c.byID(m.assigned)}
 	}
 	return protocol.None
 }
 
+// soundHeartbeat holds a heartbeat against what Kafka demands of its fields (GroupMetadataManager.throwIfConsumerGroupHeartbeatRequestIsInvalid).
+func soundHeartbeat(req *msg.ConsumerGroupHeartbeatRequest) protocol.Code {
+	empty := func(s *string) bool { return s != nil && *s == "" }
+	first := req.MemberEpoch == 0
+	switch {
+	case req.GroupID == "", req.MemberID == "", empty(req.InstanceID), empty(req.RackID),
+		first && (req.RebalanceTimeoutMs == -1 || req.TopicPartitions == nil || len(req.TopicPartitions) > 0 || req.SubscribedTopicNames == nil && req.SubscribedTopicRegex == nil),
+		req.MemberEpoch == -2 && req.InstanceID == nil, req.MemberEpoch < -2:
+		return protocol.InvalidRequest
+	}
+	return protocol.None
+}
+
+// ownedBy is what a member says that it owns; nil: it does not say.
+func (c *Cluster) ownedBy(req *msg.ConsumerGroupHeartbeatRequest) set {
+	if req.TopicPartitions == nil {
+		return nil
+	}
+	owned := set{}
+	for _, t := range req.TopicPartitions {
+		name := "" // of a topic that is gone
+		if topic := c.topicByID(t.TopicID); topic != nil {
+			name = topic.name
+		}
+		for _, p := range t.Partitions {
+			owned[topicPartition{name, p}] = true
+		}
+	}
+	return owned
+}
+
+// soundEpoch tells whether a member comes with its epoch, or with the one before: the answer that raised it may have been lost. Then it must say what it owns, and own nothing but what it has
+// (GroupMetadataManager.throwIfConsumerGroupMemberEpochIsInvalid, isSubset).
+func (c *Cluster) soundEpoch(m *modernMember, req *msg.ConsumerGroupHeartbeatRequest) bool {
+	if req.MemberEpoch >= m.epoch || m.left {
+		return req.MemberEpoch == m.epoch && !m.left
+	}
+	owned := c.ownedBy(req)
+	if owned == nil || req.MemberEpoch != m.previous {
+		return false
+	}
+	for tp := range owned {
+		if !m.assigned[tp] {
+			return false
+		}
+	}
+	return true
+}
+
 func (c *Cluster) leaveModern(g *group, m *modernMember, req *msg.ConsumerGroupHeartbeatRequest, resp *msg.ConsumerGroupHeartbeatResponse) protocol.Code {
-	if m == nil {
+	switch {
+	case m == nil:
 		return protocol.UnknownMemberID
+	case m.id != req.MemberID:
+		return protocol.FencedInstanceID
 	}
 	resp.MemberEpoch = req.MemberEpoch
 	if req.MemberEpoch == -2 {

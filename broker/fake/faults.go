@@ -2,6 +2,7 @@ package fake
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -339,6 +340,9 @@ func (c *Cluster) DeleteTopic(name string) error {
 		return fmt.Errorf("fake: there is no topic %q", name)
 	}
 	c.topics = slices.DeleteFunc(c.topics, func(o *topic) bool { return o == t })
+	for _, g := range c.groups { // coordinators forget what was committed for it
+		maps.DeleteFunc(g.offsets, func(tp topicPartition, _ committed) bool { return tp.topic == name })
+	}
 	return nil
 }
 

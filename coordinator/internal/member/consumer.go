@@ -22,10 +22,12 @@ type remote struct {
 	unsure   bool                         // an answer was lost: the coordinator may have raised the epoch, and takes the one before only from who says what it owns
 	knocked  bool                         // a first heartbeat has gone: the coordinator may know the member
 	denied   bool                         // the application knows that topics may not be read
+	ours     bool                         // the coordinator may have the instance of a static member by this member's id
+	freeing  bool                         // the call under way releases it
 }
 
 func (r *remote) reset() {
-	*r = remote{interval: r.interval, names: r.names, denied: r.denied}
+	*r = remote{interval: r.interval, names: r.names, denied: r.denied, ours: r.ours}
 }
 
 // Epochs with which members leave.
@@ -49,7 +51,11 @@ func (c *Core) driveConsumer(now time.Time, out *Effects) {
 	}
 	switch c.state {
 	case Joining:
-		if !now.Before(c.retryAt) {
+		switch {
+		case now.Before(c.retryAt):
+		case c.remote.freeing:
+			c.send(&Call{Kind: ConsumerCall, Req: c.goodbyeConsumer(), Timeout: c.cfg.RequestTimeout, generation: epochLeaveStatic}, out)
+		default:
 			c.heartbeat(0, out)
 		}
 	case Stable, Taking:
@@ -192,6 +198,7 @@ func (c *Core) consumed(now time.Time, m *Answer, out *Effects) {
 		return
 	}
 	if c.trouble(now, m, code, out) { // what was told may not have been heard
+		c.remote.ours = c.remote.ours || m.Call.generation == 0
 		c.remote.told.topics, c.remote.told.owned, c.remote.unsure = false, false, true
 		return
 	}
@@ -201,8 +208,21 @@ func (c *Core) consumed(now time.Time, m *Answer, out *Effects) {
 		}
 		return code
 	}
+	if c.remote.freeing && (code == protocol.None || code == protocol.UnknownMemberID || code == protocol.GroupIDNotFound) {
+		c.remote.freeing, c.remote.ours = false, false
+		return
+	}
 	switch code {
 	case protocol.None:
+	case protocol.UnreleasedInstanceID:
+		if !c.remote.ours {
+			c.fail(fmt.Errorf("heartbeat: %w", why()), out)
+			return
+		}
+		// The coordinator takes a static member's id again only after it was released, also from the member itself: its join was heard and the answer lost, or it was fenced. It releases it, and joins then; if
+		// another member has the instance, that is what it hears.
+		c.remote.freeing = true
+		return
 	case protocol.UnknownMemberID, protocol.FencedMemberEpoch, protocol.GroupIDNotFound:
 		if c.generation < 0 { // it was not a member; a new one has nothing to lose
 			c.later(now)
@@ -223,7 +243,7 @@ func (c *Core) consumed(now time.Time, m *Answer, out *Effects) {
 		return
 	}
 	c.failures, c.retryAt, c.remote.denied = 0, time.Time{}, false
-	c.generation = resp.MemberEpoch
+	c.generation, c.remote.ours = resp.MemberEpoch, true
 	c.remote.interval = time.Duration(resp.HeartbeatIntervalMs) * time.Millisecond
 	if c.remote.interval <= 0 {
 		c.remote.interval = time.Second

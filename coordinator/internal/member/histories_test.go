@@ -18,7 +18,7 @@ import (
 // codesOfAnswers are what a coordinator may say, most of the time that all is well.
 var codesOfAnswers = []protocol.Code{0, 0, 0, 0, 0, 0, 0, 0, protocol.CoordinatorNotAvailable, protocol.NotCoordinator, protocol.CoordinatorLoadInProgress, protocol.UnknownMemberID, protocol.IllegalGeneration, protocol.RebalanceInProgress,
 	protocol.FencedMemberEpoch, protocol.StaleMemberEpoch, protocol.MemberIDRequired, protocol.UnknownTopicID, protocol.UnknownTopicOrPartition, protocol.UnstableOffsetCommit, protocol.UnknownServerError, protocol.TopicAuthorizationFailed,
-	protocol.GroupAuthorizationFailed, protocol.FencedInstanceID, protocol.UnsupportedVersion}
+	protocol.GroupAuthorizationFailed, protocol.FencedInstanceID, protocol.UnreleasedInstanceID, protocol.UnsupportedVersion}
 
 // history is a random life of a member: an application that commits, asks, changes its mind and leaves, and a coordinator that answers anything, late, or not at all. What must hold whatever happens: what is
 // waited for ends once; what begins is owned and begins once; and as soon as the coordinator is well, the member owns what it is given, reads all of it, and nothing is waited for.

@@ -101,6 +101,7 @@ func (c *Core) gone(out *Effects) {
 		out.Left = append(out.Left, c.leaving.Owner)
 	}
 	final := c.leaving.Final
+	c.remote.ours = false
 	c.leaving, c.call, c.beat, c.rejoin = nil, nil, nil, false
 	c.generation, c.ends, c.beatAt, c.failures, c.retryAt = -1, time.Time{}, time.Time{}, 0, time.Time{}
 	c.remote.reset()

@@ -415,3 +415,30 @@ func TestAFailureTakesNothingBackTwice(t *testing.T) {
 		t.Errorf("%+v", b.out.Rebalance)
 	}
 }
+
+// A static member's join was heard, and the answer lost: the coordinator refuses the next one, because the member has the instance. Kafka 4.3 does so also for the same member id.
+func TestAStaticMemberWhoseJoinWasHeardReleasesItself(t *testing.T) {
+	join := func() (*bench, *Call) {
+		b := newBench(t, func(c *Config) { c.Protocol, c.Instance = Consumer, "i" })
+		return b, b.call(b.step(&Subscribe{Topics: []string{"work"}}), ConsumerCall)
+	}
+	unreleased := &msg.ConsumerGroupHeartbeatResponse{ErrorCode: int16(protocol.UnreleasedInstanceID)}
+	b, call := join()
+	if b.answer(call, unreleased); b.c.state != Failed { // somebody else has it
+		t.Errorf("the state is %s", b.c.state)
+	}
+	for answer, want := range map[protocol.Code]State{protocol.None: Stable, protocol.UnknownMemberID: Stable, protocol.FencedInstanceID: Failed} {
+		b, call = join()
+		b.step(&Answer{Call: call, Err: context.DeadlineExceeded})
+		out := b.answer(b.call(b.later(time.Second), ConsumerCall), unreleased)
+		release := b.call(out, ConsumerCall)
+		if req := release.Req.(*msg.ConsumerGroupHeartbeatRequest); req.MemberEpoch != epochLeaveStatic || req.MemberID != "me" {
+			t.Fatalf("%+v", req)
+		}
+		out = b.answer(release, &msg.ConsumerGroupHeartbeatResponse{ErrorCode: int16(answer), MemberEpoch: epochLeaveStatic})
+		if want == Stable {
+			b.answer(b.call(out, ConsumerCall), &msg.ConsumerGroupHeartbeatResponse{MemberEpoch: 3, HeartbeatIntervalMs: 1000})
+		}
+		b.is(want)
+	}
+}
