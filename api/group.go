@@ -170,12 +170,10 @@ func (c *Consumer) letGo(ctx context.Context, how Leaving, final bool) (err erro
 	}
 	c.giving.Store(nil) // all is given up now
 	if len(parts) > 0 && c.set.group.AutoCommit {
-		wait, cancel := c.world.WithTimeout(ctx, c.set.group.RequestTimeout)
-		if err = c.commitFinished(wait); gone(err) {
+		if err = c.commitFinished(ctx); gone(err) {
 			c.log("commit of what was handled", err)
 			err = nil
 		}
-		cancel()
 	}
 	each(func() {
 		if len(parts) > 0 && c.mode.Load() == subscribed {

@@ -32,9 +32,9 @@ type Coordinator struct {
 	identity atomic.Pointer[Identity]
 	bits     atomic.Uint32 // not zero: there is work
 	began    time.Time
-	seen     atomic.Int64  // when the application polled, in nanoseconds since it began: wall clocks jump
-	reading  atomic.Bool   // it goes through records, and each counts
-	waiting  atomic.Bool   // it waits for records
+	seen     atomic.Int64 // when the application polled, in nanoseconds since it began: wall clocks jump
+	reading  atomic.Bool  // it goes through records, and each counts
+	waiting  atomic.Bool  // it waits for records
 	mu       sync.Mutex
 	work     Work
 	idle     bool // the core wants to know when the application polls again
