@@ -41,9 +41,7 @@ var setters = map[string]func(*settings, value) error{
 	},
 	"metadata.max.idle.ms": func(s *settings, v value) error { s.broker.TopicIdle = v.d; return nil },
 	"metadata.recovery.strategy": func(s *settings, v value) error {
-		if v.text == "none" {
-			s.broker.RebootstrapAfter = 0
-		}
+		s.broker.NoRebootstrap = v.text == "none"
 		return nil
 	},
 	"metadata.recovery.rebootstrap.trigger.ms": func(s *settings, v value) error { s.broker.RebootstrapAfter = v.d; return nil },

@@ -24,6 +24,7 @@ import (
 	"github.com/kactor-go/kactor/protocol/cluster"
 
 	"github.com/kactor-go/kactor/actors/role"
+	"github.com/kactor-go/kactor/broker/internal/meta"
 )
 
 // Message is what the cluster actor takes.
@@ -66,13 +67,17 @@ type Purpose uint8
 
 // The purposes: one connection for each that is used, per broker.
 const (
-	Calls Purpose = iota // produce, metadata, everything that is answered at once
-	Fetch                // fetches, which the broker holds back
-	Group                // joins, syncs and heartbeats
+	Calls      Purpose = iota // produce, metadata, everything that is answered at once
+	Fetch                     // fetches, which the broker holds back
+	Group                     // joins, syncs and heartbeats
+	Coordinate                // other requests to coordinators: a broker may hold a produce request back for long, and everything behind it on its connection
+	Ask                       // questions for metadata and coordinators, while a broker is suspect and the others may hold produce requests back
 )
 
 // String names the purpose.
-func (p Purpose) String() string { return [...]string{"calls", "fetch", "group"}[p] }
+func (p Purpose) String() string {
+	return [...]string{"calls", "fetch", "group", "coordinate", "ask"}[p]
+}
 
 // Route asks for one request to be sent and answered. Any role -> cluster; bounded by the sender's own window.
 type Route struct {
@@ -82,7 +87,8 @@ type Route struct {
 	MaxVersion int16
 	// MinVersion is the lowest version that can carry what Req says; a broker below it is answered with ErrUnsupported.
 	MinVersion int16
-	Purpose    Purpose
+	// Purpose is which of the connections to the broker it goes on. What goes to a coordinator goes by Coordinate instead of Calls.
+	Purpose Purpose
 	// Lane keeps connections apart besides: that of each consumer, because brokers handle the requests of a connection one after the other and hold joins and fetches back. It is the
 	// id of a Watch, and ends with it; 0: the lane of all.
 	Lane uint64
@@ -94,6 +100,9 @@ type Route struct {
 	// suspect and one of them has a leader of a higher epoch elsewhere, the call ends early with ErrMoved (reliability rule R1). Only for
 	// requests whose replay is harmless. Empty: the request stays until its deadline.
 	Partitions []Led
+	// Replayable says of a request ToCoordinator that it may be sent again, to another broker, although the first may have handled it: commits, heartbeats, joins, syncs, offset fetches. When the coordinator
+	// does not answer and another broker names another one, the call ends at once with ErrMoved (reliability rule R1), and its owner sends it again. False: the request stays until its deadline.
+	Replayable bool
 	// OneWay requests have no answer (produce with acks=0): Reply is called when the bytes are written.
 	OneWay bool
 	// Fit, if not nil, is called with the version chosen, just before the request is encoded: it may adapt Req, or refuse.
@@ -104,8 +113,9 @@ type Route struct {
 	// Reply is called exactly once, on an actor: it must only tell.
 	Reply func(Reply)
 
-	caller *Caller // who has sent it, if that is known
-	over   uint32  // answered, released, failed
+	caller      *Caller           // who has sent it, if that is known
+	coordinated *meta.Coordinated // where it went to a coordinator
+	over        uint32            // answered, released, failed
 }
 
 const (
@@ -183,6 +193,7 @@ type Watch struct {
 // Hint is a leader learnt from an error answer (KIP-951). Role -> cluster; the snapshot changes at once if the epoch is higher.
 type Hint struct {
 	cluster.TopicPartition
+	TopicID       protocol.UUID // that was asked for; zero: the request had names
 	Leader, Epoch int32
 	Node          *cluster.Node // endpoint, where the answer had one
 }

@@ -43,6 +43,7 @@ type Client struct {
 	core        *meta.Core
 	connections []*connection
 	watchers    []*Watch
+	coordinate  map[coordKey]*atomic.Int32 // who coordinates; what was sent to another may move
 	closing     *Close
 	failed      func(error)
 }
@@ -57,9 +58,9 @@ func Start(under role.Spawner, cfg Config, hooks Hooks, failed func(error)) (*Cl
 		return nil, err
 	}
 	w := under.World()
-	c := &Client{cfg: cfg, hooks: hooks, world: w, failed: failed}
+	c := &Client{cfg: cfg, hooks: hooks, world: w, failed: failed, coordinate: map[coordKey]*atomic.Int32{}}
 	c.core = meta.New(meta.Config{Bootstrap: nodes, MaxAge: cfg.MetadataMaxAge, TopicIdle: cfg.TopicIdle, BackoffFirst: cfg.RetryFirst, BackoffMax: cfg.RetryMax,
-		Timeout: cfg.RequestTimeout, LateAfter: cfg.LateAfter, Rebootstrap: cfg.RebootstrapAfter, AutoCreate: cfg.AutoCreateTopics, Rand: w.Rand()})
+		Timeout: cfg.RequestTimeout, LateAfter: cfg.LateAfter, Recover: !cfg.NoRebootstrap, Rebootstrap: cfg.RebootstrapAfter, AutoCreate: cfg.AutoCreateTopics, Rand: w.Rand()})
 	c.snapshot.Store(c.core.Snapshot())
 	c.versions.Store(&map[int32]protocol.Ranges{})
 	c.self, c.stop = role.Spawn[Message, meta.Effects](under, c, c.perform, (*meta.Effects).Reset, role.Options{Name: "cluster", Failed: failed, Slow: c.slow})
@@ -113,14 +114,18 @@ func (c *Client) remember(node int32, r protocol.Ranges) {
 
 // Messages from connections to the cluster actor.
 type (
-	up         struct{ peer int32 }
-	late       struct{ peer int32 }
-	ended      struct{ peer int32 }
+	up    struct{ k *connection }
+	late  struct{ k *connection }
+	ended struct {
+		peer int32
+		call *meta.Coordinated
+	}
+	unwish     struct{ r *Refresh }
 	connClosed struct{ k *connection }
 	connLeft   struct{ k *connection }
 	down       struct {
-		peer int32
-		err  error
+		k   *connection
+		err error
 	}
 	connFailed struct {
 		k   *connection
@@ -131,6 +136,7 @@ type (
 )
 
 func (*up) cluster()                {}
+func (*unwish) cluster()            {}
 func (*late) cluster()              {}
 func (*ended) cluster()             {}
 func (*connClosed) cluster()        {}
@@ -145,7 +151,7 @@ func (c *Client) Step(now time.Time, m Message, out *meta.Effects) {
 	switch m := m.(type) {
 	case *Route:
 		t := meta.Target{Kind: uint8(m.To.Kind), Node: m.To.Node, Topic: m.To.Topic, Partition: m.To.Partition, Key: m.To.Key, KeyType: m.To.KeyType}
-		c.core.Step(now, &meta.Route{Target: t, Deadline: m.Deadline, Owner: m}, out)
+		c.core.Step(now, &meta.Route{Target: t, Deadline: m.Deadline, Wait: m.Wait, Owner: m}, out)
 	case *Refresh:
 		if c.hooks.Refresh != nil {
 			c.hook("Refresh", func() { c.hooks.Refresh(m.Topics, m.Why) })
@@ -158,7 +164,7 @@ func (c *Client) Step(now time.Time, m Message, out *meta.Effects) {
 	case *Watch:
 		c.watch(m)
 	case *Hint:
-		c.core.Step(now, &meta.Hint{TopicPartition: m.TopicPartition, Leader: m.Leader, Epoch: m.Epoch, Node: m.Node}, out)
+		c.core.Step(now, &meta.Hint{TopicPartition: m.TopicPartition, TopicID: m.TopicID, Leader: m.Leader, Epoch: m.Epoch, Node: m.Node}, out)
 	case *Forget:
 		c.core.Step(now, &meta.Forget{Key: m.Key, KeyType: m.KeyType}, out)
 	case *Drop:
@@ -166,17 +172,26 @@ func (c *Client) Step(now time.Time, m Message, out *meta.Effects) {
 	case *Close:
 		c.closing = m
 		c.core.Step(now, &meta.Close{}, out)
+	case *unwish:
+		c.core.Step(now, &meta.Unwish{Owner: m.r}, out)
 	case *up:
-		c.core.Step(now, &meta.Up{Peer: m.peer}, out)
-	case *down:
-		c.core.Step(now, &meta.Down{Peer: m.peer, Err: m.err, Fatal: errors.Is(m.err, ErrFatal)}, out)
-	case *late:
-		if c.hooks.Suspect != nil {
-			c.hook("Suspect", func() { c.hooks.Suspect(m.peer) })
+		if !m.k.leaving {
+			c.core.Step(now, &meta.Up{Peer: m.k.peer.ID}, out)
 		}
-		c.core.Step(now, &meta.Late{Peer: m.peer}, out)
+	case *down:
+		if !m.k.leaving { // what happens at an address that the node has left says nothing of it
+			c.core.Step(now, &meta.Down{Peer: m.k.peer.ID, Err: m.err, Fatal: errors.Is(m.err, ErrFatal)}, out)
+		}
+	case *late:
+		if m.k.leaving {
+			return
+		}
+		if c.hooks.Suspect != nil {
+			c.hook("Suspect", func() { c.hooks.Suspect(m.k.peer.ID) })
+		}
+		c.core.Step(now, &meta.Late{Peer: m.k.peer.ID}, out)
 	case *ended:
-		c.core.Step(now, &meta.Ended{Peer: m.peer}, out)
+		c.core.Step(now, &meta.Ended{Peer: m.peer, Call: m.call}, out)
 	case *metadataAnswer:
 		c.core.Step(now, &m.m, out)
 	case *coordinatorAnswer:
@@ -274,6 +289,9 @@ func (c *Client) perform(h *role.Handle, out *meta.Effects) {
 			c.hook("Changed", func() { c.hooks.Changed(out.Publish) })
 		}
 	}
+	for _, f := range out.Found {
+		c.found(f)
+	}
 	c.suspected.Store(int32(c.core.Suspects()))
 	for _, id := range out.Moved {
 		for _, k := range c.connections {
@@ -289,7 +307,9 @@ func (c *Client) perform(h *role.Handle, out *meta.Effects) {
 		c.askCoordinator(h, a)
 	}
 	for _, p := range out.Place {
-		c.place(h, p.Peer, p.Owner.(*Route))
+		r := p.Owner.(*Route)
+		r.coordinated = p.Call
+		c.place(h, p.Peer, r)
 	}
 	for _, r := range out.Refuse {
 		c.refuse(r)
@@ -297,9 +317,9 @@ func (c *Client) perform(h *role.Handle, out *meta.Effects) {
 	for _, o := range out.Fresh {
 		o.(*Refresh).answer(c.core.Snapshot(), nil)
 	}
-	for _, id := range out.Gone {
+	for _, n := range out.Gone {
 		for _, k := range c.connections {
-			if k.peer.ID == id && !k.leaving {
+			if k.peer.ID == n.ID && k.peer.Host == n.Host && k.peer.Port == n.Port && !k.leaving {
 				k.leaving = true
 				k.self.Tell(&conn.Close{Deadline: h.World().Now().Add(c.cfg.RequestTimeout), Why: conn.ErrGone})
 			}
@@ -349,15 +369,65 @@ func (c *Client) connection(h *role.Handle, peer cluster.Node, purpose Purpose, 
 
 func (c *Client) place(h *role.Handle, peer cluster.Node, r *Route) {
 	call := &conn.Call{Req: r.Req, MinVersion: r.MinVersion, MaxVersion: r.MaxVersion, Deadline: r.Deadline, Wait: r.Wait, OneWay: r.OneWay, Fit: r.Fit, Owner: r}
-	if len(r.Partitions) > 0 {
+	switch {
+	case len(r.Partitions) > 0:
 		call.Moved = func() bool { return c.moved(peer.ID, r.Partitions) }
+	case r.Replayable && r.coordinated != nil:
+		at := c.coordinate[coordKey{r.To.Key, r.To.KeyType}]
+		call.Moved = func() bool { return at.Load() != peer.ID }
 	}
-	k := c.connection(h, peer, r.Purpose, r.Lane)
+	purpose := r.Purpose
+	if purpose == Calls && r.coordinated != nil {
+		purpose = Coordinate
+	}
+	k := c.connection(h, peer, purpose, r.Lane)
+	if purpose == Fetch {
+		c.touch(k, r)
+	}
 	k.self.Tell(call)
 	if r.Lane != 0 && r.caller != nil && r.caller.left.Load() { // sent before its caller left: a connection of its own must not outlive it
 		k.leaving = true
 		k.self.Tell(&conn.Close{Deadline: r.Deadline})
 	}
+}
+
+type coordKey struct {
+	key     string
+	keyType int8
+}
+
+// found notes who coordinates a key.
+func (c *Client) found(f meta.Found) {
+	key := coordKey{f.Key, f.KeyType}
+	if f.Node < 0 {
+		delete(c.coordinate, key)
+		return
+	}
+	if c.coordinate[key] == nil {
+		c.coordinate[key] = &atomic.Int32{}
+	}
+	c.coordinate[key].Store(f.Node)
+}
+
+// touch marks the topics of a fetch as used, now and then: an idle consumer fetches the same ones over and over.
+func (c *Client) touch(k *connection, r *Route) {
+	now := c.world.Now()
+	if c.cfg.TopicIdle <= 0 || now.Before(k.touchAt) {
+		return
+	}
+	k.touchAt = now.Add(c.cfg.TopicIdle / 4)
+	s := c.core.Snapshot()
+	for i := range r.Partitions {
+		s.Topic(r.Partitions[i].Topic).Touch()
+	}
+}
+
+// question is the purpose of a question for metadata or a coordinator.
+func (c *Client) question() Purpose {
+	if c.core.Suspects() > 0 {
+		return Ask
+	}
+	return Calls
 }
 
 // moved tells whether one of the partitions has a leader of a higher epoch elsewhere: then the old leader is fenced.
@@ -373,7 +443,7 @@ func (c *Client) moved(node int32, partitions []Led) bool {
 
 func (c *Client) askMetadata(h *role.Handle, out *meta.Effects) {
 	ask := out.MetaAsk
-	c.place(h, out.Peer, &Route{Req: out.Metadata, Deadline: h.World().Now().Add(c.cfg.RequestTimeout), Fit: fitMetadata, Reply: func(r Reply) {
+	c.place(h, out.Peer, &Route{Req: out.Metadata, Purpose: c.question(), Deadline: h.World().Now().Add(c.cfg.RequestTimeout), Fit: fitMetadata, Reply: func(r Reply) {
 		m := meta.Metadata{Ask: ask, Version: r.Version, Err: r.Err}
 		if r.Err == nil {
 			m.Resp = r.Resp.(*msg.MetadataResponse)
@@ -392,7 +462,7 @@ func fitMetadata(version int16, req protocol.Request) error {
 
 func (c *Client) askCoordinator(h *role.Handle, a meta.AskCoordinator) {
 	req := &msg.FindCoordinatorRequest{KeyType: a.KeyType}
-	c.place(h, a.Peer, &Route{Req: req, Deadline: h.World().Now().Add(c.cfg.RequestTimeout),
+	c.place(h, a.Peer, &Route{Req: req, Purpose: c.question(), Deadline: h.World().Now().Add(c.cfg.RequestTimeout),
 		Fit: func(version int16, _ protocol.Request) error {
 			if version >= 4 {
 				req.CoordinatorKeys = []string{a.Key}
@@ -481,7 +551,7 @@ func Call(ctx context.Context, c *Client, r Route) (Reply, error) {
 	return reply, err
 }
 
-// Metadata asks for the metadata of topics and waits for an answer that was asked for after the call.
+// Metadata asks for the metadata of topics, or of all that are known, and waits for an answer that was asked for after the call.
 func Metadata(ctx context.Context, c *Client, topics ...string) (*cluster.Snapshot, error) {
 	p := role.NewPromise[*cluster.Snapshot](c.world)
 	done, err := c.waits.Add(func(err error) { p.Settle(nil, err) })
@@ -489,9 +559,11 @@ func Metadata(ctx context.Context, c *Client, topics ...string) (*cluster.Snapsh
 		return nil, err
 	}
 	defer done()
-	c.self.Tell(&Refresh{Topics: topics, Except: cluster.NoNode, Why: "a caller asks", Reply: func(s *cluster.Snapshot, err error) { p.Settle(s, err) }})
+	r := &Refresh{Topics: topics, Except: cluster.NoNode, Why: "a caller asks", Reply: func(s *cluster.Snapshot, err error) { p.Settle(s, err) }}
+	c.self.Tell(r)
 	s, err := p.Get(ctx)
 	if err != nil && err == ctx.Err() {
+		c.self.Tell(&unwish{r})
 		err = c.Because(err)
 	}
 	return s, err

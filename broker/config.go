@@ -25,7 +25,8 @@ type Config struct {
 	RetryMax         time.Duration // and at most (retry.backoff.max.ms, 1 s)
 	MetadataMaxAge   time.Duration // metadata is refreshed at least so often (metadata.max.age.ms, 5 min)
 	TopicIdle        time.Duration // a topic nobody asked for so long is forgotten (metadata.max.idle.ms, 5 min); zero: never
-	RebootstrapAfter time.Duration // without any answer for so long, begin anew with Bootstrap (metadata.recovery.rebootstrap.trigger.ms, 5 min); zero: never
+	RebootstrapAfter time.Duration // without any answer for so long, begin anew with Bootstrap (metadata.recovery.rebootstrap.trigger.ms, 5 min); zero: at any attempt that has failed
+	NoRebootstrap    bool          // never ask the addresses of Bootstrap again (metadata.recovery.strategy=none)
 	AutoCreateTopics bool          // brokers may create unknown topics (allow.auto.create.topics, true)
 	MaxInFlight      int           // requests in flight on one connection, whoever sends them (64)
 	LateAfter        time.Duration // an answer is not late before this, and then its broker is suspect (500 ms)

@@ -3,6 +3,7 @@ package broker
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/kactor-go/kactor/actors/role"
 	"github.com/kactor-go/kactor/broker/internal/conn"
@@ -19,7 +20,8 @@ type connection struct {
 	self    role.Ref[conn.Message]
 	stop    func(func())
 	link    role.Link
-	leaving bool // it is being closed: no new calls; the cluster actor's
+	touchAt time.Time // when the topics of its fetches are marked as used again; the cluster actor's
+	leaving bool      // it is being closed: no new calls; the cluster actor's
 	over    bool
 }
 
@@ -76,17 +78,17 @@ func (k *connection) perform(h *role.Handle, out *conn.Effects) {
 		if out.DownPhase != "" {
 			k.client.unreached(k.peer, phaseOf(out.DownPhase, out.Down), public(out.Down))
 		}
-		k.client.self.Tell(&down{k.peer.ID, out.Down})
+		k.client.self.Tell(&down{k, out.Down})
 	case out.Up:
 		k.client.reached(k.peer)
 		k.client.remember(k.peer.ID, k.core.Versions())
 		k.client.learnt.note(k.peer, k.core.Learnt())
-		k.client.self.Tell(&up{k.peer.ID})
+		k.client.self.Tell(&up{k})
 	case out.Late:
-		k.client.self.Tell(&late{k.peer.ID})
+		k.client.self.Tell(&late{k})
 	}
 	if out.Alive && k.client.suspected.Load() > 0 {
-		k.client.self.Tell(&up{k.peer.ID})
+		k.client.self.Tell(&up{k})
 	}
 	if out.Throttle > 0 && k.client.hooks.Throttled != nil {
 		k.client.hook("Throttled", func() { k.client.hooks.Throttled(k.peer.ID, out.Throttle) })
@@ -111,7 +113,7 @@ func (k *connection) end(e *conn.End) {
 		reply.Err = err
 	}
 	r.answer(k.client.world, reply) // first: somebody may wait for it
-	k.client.self.Tell(&ended{k.peer.ID})
+	k.client.self.Tell(&ended{k.peer.ID, r.coordinated})
 }
 
 // phaseOf tells TLS from what it is a part of.

@@ -304,6 +304,7 @@ func (s *Sender) send(r *drain.Request) {
 		i := len(req.TopicData) - 1
 		if i < 0 || req.TopicData[i].Name != b.To.Topic {
 			d := msg.ProduceRequestTopicProduceData{Name: b.To.Topic, TopicID: b.TopicID}
+			snap.Topic(b.To.Topic).Touch()
 			ids = ids && d.TopicID != protocol.UUID{}
 			req.TopicData = append(req.TopicData, d)
 			i++

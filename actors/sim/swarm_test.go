@@ -264,7 +264,7 @@ func (p *play) wearOut() {
 func (p *play) forward() func(*cluster.Snapshot) {
 	epochs := map[cluster.TopicPartition]int32{}
 	return func(s *cluster.Snapshot) {
-		for _, t := range s.Topics {
+		for _, t := range s.Topics() {
 			for _, q := range t.Partitions {
 				tp := cluster.TopicPartition{Topic: t.Name, Partition: q.Index}
 				if q.LeaderEpoch >= 0 && q.LeaderEpoch < epochs[tp] {

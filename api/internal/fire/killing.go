@@ -39,7 +39,7 @@ func with(ctx context.Context, s *settings, k *kafka, r *report, faults func(l *
 		options = append(options, api.Logger(s.log), api.Hooks(broker.Hooks{
 			Changed: func(c *cluster.Snapshot) {
 				var leaders []string
-				for _, t := range c.Topics {
+				for _, t := range c.Topics() {
 					for _, p := range t.Partitions {
 						leaders = append(leaders, fmt.Sprintf("%d in %d", p.Leader, p.LeaderEpoch))
 					}

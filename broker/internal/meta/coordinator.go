@@ -8,37 +8,84 @@ import (
 	"github.com/kactor-go/kactor/protocol/cluster"
 )
 
-// coordinator is what is known of the coordinator of a group, a transactional id or a share partition.
-type coordinator struct {
+type coordKey struct {
 	key     string
 	keyType int8
-	node    int32 // cluster.NoNode: not known
-	wanted  bool  // somebody waits for it
-	asked   bool  // a request is in flight
-	peer    int32 // at this broker
-	ask     uint64
+}
+
+// coordinator is what is known of the coordinator of a group, a transactional id or a share partition.
+type coordinator struct {
+	coordKey
+	node   int32 // cluster.NoNode: not known
+	was    int32 // the last that was known
+	parked []*Route
+	placed int       // requests that it has not answered
+	held   int       // of these, such as it may hold back
+	used   time.Time // when a request went to it last
+
+	asked bool  // a request is in flight
+	peer  int32 // at this broker, or it was the last
+	ask   uint64
 	patience
 	failures int
-	retryAt  time.Time
+	askAt    time.Time // when to ask next, if there is a reason
 	err      error
 }
 
+// heldLook is how often it is looked whether a coordinator that holds requests back is one still: of one that stands still then nothing is late.
+const heldLook = 2 * time.Second
+
 func (c *Core) coordinator(key string, keyType int8) *coordinator {
-	for i := range c.coord {
-		if c.coord[i].key == key && c.coord[i].keyType == keyType {
-			return &c.coord[i]
-		}
-	}
-	return nil
+	return c.coord[coordKey{key, keyType}]
 }
 
-func (c *Core) lookUp(key string, keyType int8) {
-	k := c.coordinator(key, keyType)
+// coordAt lets the coordinators be looked at then.
+func (c *Core) coordAt(t time.Time) { c.coordDue = earlier(c.coordDue, t) }
+
+// parkKey lets a request wait until its coordinator is known.
+func (c *Core) parkKey(now time.Time, r *Route) {
+	key := coordKey{r.Target.Key, r.Target.KeyType}
+	k := c.coord[key]
 	if k == nil {
-		c.coord = append(c.coord, coordinator{key: key, keyType: keyType, node: cluster.NoNode})
-		k = &c.coord[len(c.coord)-1]
+		k = &coordinator{coordKey: key, node: cluster.NoNode, was: cluster.NoNode, peer: nobody}
+		c.coord[key] = k
+		c.coords = append(c.coords, k)
 	}
-	k.wanted, k.node = true, cluster.NoNode
+	k.node = cluster.NoNode
+	k.parked = append(k.parked, r)
+	k.used = now
+	c.coordAt(now)
+}
+
+// begun counts a request that goes to the coordinator.
+func (c *Core) begun(now time.Time, k *coordinator, p *peer, r *Route) *Coordinated {
+	call := &Coordinated{Key: k.key, KeyType: k.keyType, Held: r.Wait > 0}
+	k.placed++
+	k.used = now
+	if call.Held {
+		if k.held++; k.held == 1 {
+			k.askAt = now.Add(heldLook)
+			c.coordAt(k.askAt)
+		}
+	}
+	if p.suspect {
+		c.doubt(now, k)
+	}
+	return call
+}
+
+// coordinated counts the end of a request that went to a coordinator.
+func (c *Core) coordinated(now time.Time, m *Coordinated) {
+	if m == nil {
+		return
+	}
+	if k := c.coordinator(m.Key, m.KeyType); k != nil {
+		k.placed--
+		k.used = now
+		if m.Held {
+			k.held--
+		}
+	}
 }
 
 func (c *Core) forget(key string, keyType int8) {
@@ -47,24 +94,63 @@ func (c *Core) forget(key string, keyType int8) {
 	}
 }
 
+// doubt asks whether somebody else coordinates now, because the coordinator does not answer (rule R1).
+func (c *Core) doubt(now time.Time, k *coordinator) {
+	if k.failures == 0 {
+		k.askAt = now
+	}
+	c.coordAt(k.askAt)
+}
+
+// reason tells whether there is one to ask for a coordinator, and how soon again.
+func (c *Core) reason(k *coordinator) (again time.Duration, ok bool) {
+	p := c.peer(k.node)
+	switch {
+	case len(k.parked) > 0:
+		return 0, true
+	case k.placed > 0 && k.node >= 0 && (p == nil || p.suspect):
+		return c.cfg.BackoffMax / 4, true
+	case k.held > 0 && k.node >= 0:
+		return heldLook, true
+	}
+	return 0, false
+}
+
 func (c *Core) driveCoordinators(now time.Time, out *Effects) {
-	for i := range c.coord {
-		k := &c.coord[i]
+	if c.coordDue.IsZero() || now.Before(c.coordDue) {
+		return
+	}
+	c.coordDue = time.Time{}
+	for _, k := range c.coords {
 		if k.asked && k.over(now) {
 			k.asked = false
 		}
-		if !k.wanted || k.asked || now.Before(k.retryAt) {
+		if k.asked {
+			if !k.until.IsZero() {
+				c.coordAt(k.until)
+			}
 			continue
 		}
-		p := c.otherPeer(now, &k.patience, k.peer, nobody)
+		if _, ok := c.reason(k); !ok {
+			continue
+		}
+		if now.Before(k.askAt) {
+			c.coordAt(k.askAt)
+			continue
+		}
+		p := c.otherPeer(now, &k.patience, k.peer, k.was)
 		if p == nil {
-			k.retryAt = now.Add(c.cfg.BackoffFirst)
+			k.askAt = now.Add(c.cfg.BackoffFirst)
+			c.coordAt(k.askAt)
 			continue
 		}
 		k.asked, k.peer = true, p.ID
 		k.ask++
-		p.placed++
+		c.question(p)
 		c.wait(now, &k.patience)
+		if !k.until.IsZero() {
+			c.coordAt(k.until)
+		}
 		out.Ask = append(out.Ask, AskCoordinator{k.ask, p.Node, k.key, k.keyType})
 	}
 }
@@ -76,6 +162,7 @@ func (c *Core) found(now time.Time, m *Coordinator, out *Effects) {
 		return
 	}
 	k.asked, k.patience = false, patience{}
+	c.coordAt(now)
 	err := m.Err
 	var node cluster.Node
 	if err == nil {
@@ -93,30 +180,59 @@ func (c *Core) found(now time.Time, m *Coordinator, out *Effects) {
 		}
 		err = protocol.Code(code).Err()
 	}
+	if err == nil && node.ID < 0 {
+		err = protocol.CoordinatorNotAvailable
+	}
 	if err != nil {
 		k.failures++
 		k.err = err
-		k.retryAt = now.Add(min(c.cfg.BackoffFirst<<min(k.failures-1, 10), c.cfg.BackoffMax))
+		k.askAt = now.Add(min(c.cfg.BackoffFirst<<min(k.failures-1, 10), c.cfg.BackoffMax))
 		if code, ok := err.(protocol.Code); ok && !code.Retriable() {
 			c.refuseKey(k, err, out)
 		}
 		return
 	}
-	k.failures, k.err, k.wanted, k.node = 0, nil, false, node.ID
+	k.failures, k.err = 0, nil
+	if p := c.peer(node.ID); p != nil && p.suspect && k.node >= 0 && k.node != node.ID { // who says so has not heard of it yet
+		k.askAt = now.Add(c.cfg.BackoffMax / 4)
+		return
+	}
 	if c.peer(node.ID) == nil {
 		c.peers = append(c.peers, &peer{Node: node})
 	}
-	c.unpark(now, out)
+	k.node = node.ID
+	if k.was != node.ID {
+		if k.was >= 0 {
+			out.Moved = append(out.Moved, k.was)
+		}
+		k.was = node.ID
+		out.Found = append(out.Found, Found{k.key, k.keyType, node.ID})
+	}
+	parked := k.parked
+	k.parked = nil
+	for _, r := range parked {
+		c.route(now, r, out)
+	}
+	again, _ := c.reason(k)
+	k.askAt = now.Add(again)
 }
 
 // refuseKey ends the requests that wait for a coordinator there will not be.
 func (c *Core) refuseKey(k *coordinator, err error, out *Effects) {
-	k.wanted = false
-	c.parked = slices.DeleteFunc(c.parked, func(r *Route) bool {
-		if r.Target.Kind != ToCoordinator || r.Target.Key != k.key || r.Target.KeyType != k.keyType {
+	for _, r := range k.parked {
+		out.Refuse = append(out.Refuse, Refusal{r.Owner, err})
+	}
+	k.parked = nil
+}
+
+// forgetCoordinators ends the interest in coordinators that nobody has asked anything for long.
+func (c *Core) forgetCoordinators(now time.Time, out *Effects) {
+	c.coords = slices.DeleteFunc(c.coords, func(k *coordinator) bool {
+		if len(k.parked) > 0 || k.placed > 0 || now.Sub(k.used) < c.cfg.MaxAge {
 			return false
 		}
-		out.Refuse = append(out.Refuse, Refusal{r.Owner, err})
+		delete(c.coord, k.coordKey)
+		out.Found = append(out.Found, Found{k.key, k.keyType, cluster.NoNode})
 		return true
 	})
 }

@@ -2,16 +2,14 @@ package meta
 
 import (
 	"slices"
+	"time"
 
-	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/cluster"
 	"github.com/kactor-go/kactor/protocol/msg"
-	"github.com/kactor-go/kactor/protocol/wire"
 )
 
-// merge makes the next snapshot of an answer and of what was known. A leader never goes back to an older epoch, and a topic that is unknown for a
-// moment keeps its partitions: a broker that has just come up may not know it yet.
-func (c *Core) merge(m *msg.MetadataResponse, version int16, out *Effects) {
+// merge makes the next snapshot of an answer and of what was known. Topics that the answer does not speak of stay as they are; if nothing is different, so does the snapshot.
+func (c *Core) merge(now time.Time, m *msg.MetadataResponse, version int16, out *Effects) {
 	s := cluster.Snapshot{Controller: cluster.NoNode}
 	if version >= 1 {
 		s.Controller = m.ControllerID
@@ -27,71 +25,47 @@ func (c *Core) merge(m *msg.MetadataResponse, version int16, out *Effects) {
 		}
 		s.Nodes = append(s.Nodes, n)
 	}
-	seen := map[string]bool{}
-	for i := range m.Topics {
-		t := c.topic(&m.Topics[i], version)
-		if t != nil && !seen[t.Name] {
-			seen[t.Name] = true
-			s.Topics = append(s.Topics, t)
-		}
+	slices.SortFunc(s.Nodes, func(a, b cluster.Node) int { return int(a.ID) - int(b.ID) })
+	if len(s.Nodes) >= c.most || now.Sub(c.mostAt) >= c.cfg.MaxAge {
+		c.most, c.mostAt = len(s.Nodes), now
 	}
-	for _, t := range c.snap.Topics { // topics of interest that the answer left out
-		if !seen[t.Name] && slices.ContainsFunc(c.topics, func(i interest) bool { return i.name == t.Name }) {
-			s.Topics = append(s.Topics, t)
-		}
-	}
-	c.publish(s, out)
-}
-
-func (c *Core) topic(m *msg.MetadataResponseMetadataResponseTopic, version int16) *cluster.Topic {
-	if m.Name == nil {
-		return nil
-	}
-	t := &cluster.Topic{Name: *m.Name, ID: wire.UUID(m.TopicID), Internal: m.IsInternal, Err: protocol.Code(m.ErrorCode)}
-	old := c.snap.Topic(t.Name)
-	if len(m.Partitions) == 0 {
-		if old != nil && t.Err != protocol.None {
-			kept := *old
-			kept.Err = t.Err
-			return &kept
-		}
-		return t
-	}
-	n := int32(-1)
-	for i := range m.Partitions {
-		n = max(n, m.Partitions[i].PartitionIndex)
-	}
-	if n < 0 || int(n) >= 4*len(m.Partitions)+16 { // indexes come from the wire
-		t.Err = protocol.UnknownServerError
-		return t
-	}
-	t.Partitions = make([]cluster.Partition, n+1)
-	for i := range t.Partitions {
-		t.Partitions[i] = cluster.Partition{Index: int32(i), Leader: cluster.NoNode, LeaderEpoch: -1, Err: protocol.LeaderNotAvailable}
-	}
-	for i := range m.Partitions {
-		p := &m.Partitions[i]
-		if p.PartitionIndex < 0 {
+	var changed []*cluster.Topic
+	told := make(map[string]struct{}, len(m.Topics))
+	for k := range m.Topics {
+		in := &m.Topics[k]
+		if in.Name == nil {
 			continue
 		}
-		q := cluster.Partition{Index: p.PartitionIndex, Leader: p.LeaderID, LeaderEpoch: -1, Replicas: p.ReplicaNodes, ISR: p.IsrNodes,
-			Offline: p.OfflineReplicas, Err: protocol.Code(p.ErrorCode)}
-		if version >= 7 {
-			q.LeaderEpoch = p.LeaderEpoch
+		i := c.topics[*in.Name]
+		if _, twice := told[*in.Name]; i == nil || twice {
+			continue
 		}
-		if old != nil && old.ID == t.ID && int(q.Index) < len(old.Partitions) && q.LeaderEpoch >= 0 && old.Partitions[q.Index].LeaderEpoch > q.LeaderEpoch {
-			q = old.Partitions[q.Index] // the answer is older than what is known
+		told[i.name] = struct{}{}
+		t, doubt := c.judge(now, i, in, version)
+		if t != nil && t != c.snap.Topic(i.name) {
+			changed = append(changed, t)
 		}
-		t.Partitions[q.Index] = q
+		if !doubt {
+			i.doubts = 0
+		} else {
+			c.refresh.askFor(now.Add(min(c.cfg.BackoffFirst<<min(i.doubts, 10), c.cfg.BackoffMax)), i.name)
+			i.doubts++
+		}
 	}
-	return t
+	if len(changed) == 0 && s.Controller == c.snap.Controller && s.ClusterID == c.snap.ClusterID && slices.Equal(s.Nodes, c.snap.Nodes) {
+		c.reconcile(out)
+		return
+	}
+	next := c.snap.With(changed, nil)
+	next.Controller, next.ClusterID, next.Nodes = s.Controller, s.ClusterID, s.Nodes
+	c.publish(next, out)
 }
 
-// publish makes s the present picture.
-func (c *Core) publish(s cluster.Snapshot, out *Effects) {
+// publish makes s, which nobody has seen yet, the present picture.
+func (c *Core) publish(s *cluster.Snapshot, out *Effects) {
 	s.Version = c.snap.Version + 1
-	c.snap = cluster.New(s)
-	out.Publish = c.snap
+	c.snap = s
+	out.Publish = s
 	c.reconcile(out)
 	for _, p := range c.peers {
 		if p.suspect {
@@ -100,26 +74,30 @@ func (c *Core) publish(s cluster.Snapshot, out *Effects) {
 	}
 }
 
-// reconcile makes the peers those of the snapshot. Bootstrap addresses are no longer needed once nodes are known.
-func (c *Core) reconcile(out *Effects) {
-	var peers []*peer
-	for _, n := range c.snap.Nodes {
-		p := c.peer(n.ID)
-		switch {
-		case p == nil:
-			p = &peer{Node: n}
-		case p.Host != n.Host || p.Port != n.Port: // it has moved: connections to the old address are of no use
-			out.Gone = append(out.Gone, p.ID)
-			p = &peer{Node: n}
-		default:
-			p.Rack = n.Rack
-		}
-		peers = append(peers, p)
+// hint takes over a leader learnt from an answer (KIP-951), if it is newer than what is known, and of the topic's present life.
+func (c *Core) hint(m *Hint, out *Effects) {
+	t := c.snap.Topic(m.Topic)
+	if t == nil || m.Partition < 0 || int(m.Partition) >= len(t.Partitions) || m.Epoch <= t.Partitions[m.Partition].LeaderEpoch || m.Leader < 0 {
+		return
 	}
-	for _, p := range c.peers {
-		if _, still := c.snap.Node(p.ID); !still {
-			out.Gone = append(out.Gone, p.ID)
-		}
+	if m.TopicID != (cluster.Topic{}).ID && t.ID != (cluster.Topic{}).ID && m.TopicID != t.ID {
+		return
 	}
-	c.peers = peers
+	nodes := c.snap.Nodes
+	known := func(id int32) bool {
+		return slices.ContainsFunc(nodes, func(n cluster.Node) bool { return n.ID == id })
+	}
+	if m.Node != nil && !known(m.Node.ID) {
+		nodes = append(slices.Clone(nodes), *m.Node)
+		slices.SortFunc(nodes, func(a, b cluster.Node) int { return int(a.ID) - int(b.ID) })
+	}
+	if !known(m.Leader) {
+		return
+	}
+	changed := *t
+	changed.Partitions = slices.Clone(t.Partitions)
+	changed.Partitions[m.Partition].Leader, changed.Partitions[m.Partition].LeaderEpoch = m.Leader, m.Epoch
+	next := c.snap.With([]*cluster.Topic{&changed}, nil)
+	next.Nodes = nodes
+	c.publish(next, out)
 }

@@ -5,20 +5,18 @@
 //
 // It owns: the snapshot, the topics of interest, the refreshing of metadata, coordinators, and what is known of each broker's health. It does
 // not open connections and never sees a request's content.
-// Files: meta.go the core; refresh.go metadata; merge.go snapshots; coordinator.go coordinators.
+// Files: meta.go the core; route.go requests; peers.go brokers; refresh.go metadata; topics.go what is kept of a topic; merge.go snapshots; coordinator.go coordinators.
 package meta
 
 import (
 	"errors"
-	"fmt"
-	"math"
 	"math/rand/v2"
 	"slices"
 	"time"
 
-	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/cluster"
 	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/wire"
 )
 
 // Reasons why a request is refused.
@@ -37,7 +35,8 @@ type Config struct {
 	BackoffMax   time.Duration  // retry.backoff.max.ms
 	Timeout      time.Duration  // of one metadata request
 	LateAfter    time.Duration  // what was not answered for so long is asked elsewhere, too; zero: never
-	Rebootstrap  time.Duration  // metadata.recovery.rebootstrap.trigger.ms; zero: never
+	Recover      bool           // metadata.recovery.strategy is rebootstrap
+	Rebootstrap  time.Duration  // metadata.recovery.rebootstrap.trigger.ms; zero: at any attempt that has failed
 	AutoCreate   bool           // allow.auto.create.topics
 	Rand         *rand.Rand
 }
@@ -70,6 +69,7 @@ type (
 		Target   Target
 		Deadline time.Time
 		Owner    any
+		Wait     time.Duration // how long the broker may hold the answer back
 	}
 	// Refresh asks for new metadata.
 	Refresh struct {
@@ -77,6 +77,8 @@ type (
 		Except int32 // who is not to be asked
 		Owner  any   // nil: nobody waits
 	}
+	// Unwish ends a wait for metadata.
+	Unwish struct{ Owner any }
 	// Metadata answers AskMetadata.
 	Metadata struct {
 		Ask     uint64 // of Effects
@@ -104,10 +106,14 @@ type (
 	// Late says that an answer of the peer is late.
 	Late struct{ Peer int32 }
 	// Ended says that a request placed on the peer has ended.
-	Ended struct{ Peer int32 }
+	Ended struct {
+		Peer int32
+		Call *Coordinated // nil: it did not go to a coordinator
+	}
 	// Hint is a leader learnt from an answer.
 	Hint struct {
 		cluster.TopicPartition
+		TopicID       wire.UUID // that it was asked about; zero: not known
 		Leader, Epoch int32
 		Node          *cluster.Node
 	}
@@ -124,6 +130,7 @@ type (
 
 func (*Route) meta()       {}
 func (*Refresh) meta()     {}
+func (*Unwish) meta()      {}
 func (*Metadata) meta()    {}
 func (*Coordinator) meta() {}
 func (*Up) meta()          {}
@@ -139,6 +146,21 @@ func (*Close) meta()       {}
 type Place struct {
 	Owner any
 	Peer  cluster.Node
+	Call  *Coordinated // to a coordinator; to be given back with Ended
+}
+
+// Coordinated is a request to a coordinator.
+type Coordinated struct {
+	Key     string
+	KeyType int8
+	Held    bool // the coordinator may hold it back
+}
+
+// Found is who coordinates a key from now on; cluster.NoNode: nobody asks any more.
+type Found struct {
+	Key     string
+	KeyType int8
+	Node    int32
 }
 
 // Refusal ends a request, or a wait for metadata.
@@ -158,15 +180,16 @@ type AskCoordinator struct {
 // Effects of a step, to be performed in this order.
 type Effects struct {
 	Publish  *cluster.Snapshot // before the requests that follow from it
-	Moved    []int32           // suspect peers whose calls may have moved
+	Found    []Found
+	Moved    []int32 // suspect peers whose calls may have moved
 	Metadata *msg.MetadataRequest
 	Peer     cluster.Node // who is asked for metadata
 	MetaAsk  uint64       // which question it is: an answer to an older one does not count
 	Ask      []AskCoordinator
 	Place    []Place
 	Refuse   []Refusal
-	Fresh    []any   // waits for metadata that are over
-	Gone     []int32 // peers that are no longer in the cluster
+	Fresh    []any          // waits for metadata that are over
+	Gone     []cluster.Node // peers that are no longer in the cluster, or not at that address
 }
 
 // Reset empties the effects.
@@ -174,72 +197,38 @@ func (e *Effects) Reset() {
 	clear(e.Place)
 	clear(e.Refuse)
 	clear(e.Fresh)
-	*e = Effects{Moved: e.Moved[:0], Ask: e.Ask[:0], Place: e.Place[:0], Refuse: e.Refuse[:0], Fresh: e.Fresh[:0], Gone: e.Gone[:0]}
-}
-
-// peer is what is known of a broker, or of a bootstrap address (negative ids).
-type peer struct {
-	cluster.Node
-	up       bool
-	suspect  bool
-	failing  time.Time // since when it cannot be reached, if failures is not zero
-	failures int
-	retryAt  time.Time
-	placed   int // requests it has not answered
-	err      error
-	fatal    bool // no retry can help
+	*e = Effects{Found: e.Found[:0], Moved: e.Moved[:0], Ask: e.Ask[:0], Place: e.Place[:0], Refuse: e.Refuse[:0], Fresh: e.Fresh[:0], Gone: e.Gone[:0]}
 }
 
 // Core is the state of the cluster actor.
 type Core struct {
 	cfg    Config
 	snap   *cluster.Snapshot
-	peers  []*peer // nodes by id; bootstrap addresses first, while they are needed
-	parked []*Route
-	topics []interest // by name
+	peers  []*peer // nodes by id; bootstrap addresses behind them, while they are needed
+	topics map[string]*interest
 
-	refresh refresh
-	coord   []coordinator
-	closed  bool
+	parked    []*Route
+	parkedDue time.Time // the earliest of their deadlines, or before it
+
+	questions uint64    // how many were asked
+	most      int       // brokers that there were at a time lately
+	mostAt    time.Time // when that began to be counted
+	refresh   refresh
+	coord     map[coordKey]*coordinator
+	coords    []*coordinator // the same, in the order in which they were asked for
+	coordDue  time.Time      // when one of them is due, or before it; zero: none is
+	closed    bool
 }
 
 // New makes the core of a cluster of which only addresses are known.
 func New(cfg Config) *Core {
-	c := &Core{cfg: cfg, snap: cluster.New(cluster.Snapshot{Controller: cluster.NoNode})}
-	c.refresh.except = nobody
-	c.bootstrap()
+	c := &Core{cfg: cfg, snap: cluster.New(cluster.Snapshot{Controller: cluster.NoNode}), topics: map[string]*interest{}, coord: map[coordKey]*coordinator{}}
+	c.addBootstrap()
 	return c
 }
 
 // Snapshot gives the present picture.
 func (c *Core) Snapshot() *cluster.Snapshot { return c.snap }
-
-// Suspects is how many brokers are suspect.
-func (c *Core) Suspects() (n int) {
-	for _, p := range c.peers {
-		if p.suspect {
-			n++
-		}
-	}
-	return n
-}
-
-func (c *Core) bootstrap() {
-	c.peers = nil
-	for _, n := range c.cfg.Bootstrap {
-		c.peers = append(c.peers, &peer{Node: n})
-	}
-	c.cfg.Rand.Shuffle(len(c.peers), func(i, j int) { c.peers[i], c.peers[j] = c.peers[j], c.peers[i] })
-}
-
-func (c *Core) peer(id int32) *peer {
-	for _, p := range c.peers {
-		if p.ID == id {
-			return p
-		}
-	}
-	return nil
-}
 
 // Step takes one message.
 func (c *Core) Step(now time.Time, m Message, out *Effects) {
@@ -248,6 +237,8 @@ func (c *Core) Step(now time.Time, m Message, out *Effects) {
 		c.route(now, m, out)
 	case *Refresh:
 		c.wish(now, m, out)
+	case *Unwish:
+		c.unwish(m.Owner)
 	case *Metadata:
 		c.metadata(now, m, out)
 	case *Coordinator:
@@ -265,12 +256,13 @@ func (c *Core) Step(now time.Time, m Message, out *Effects) {
 		if p := c.peer(m.Peer); p != nil && p.placed > 0 {
 			p.placed--
 		}
+		c.coordinated(now, m.Call)
 	case *Hint:
 		c.hint(m, out)
 	case *Forget:
 		c.forget(m.Key, m.KeyType)
 	case *Drop:
-		c.topics = slices.DeleteFunc(c.topics, func(t interest) bool { return slices.Contains(m.Topics, t.name) })
+		c.drop(m.Topics, out)
 	case *Close:
 		c.closed = true
 		c.refuseAll(ErrClosed, out)
@@ -280,13 +272,7 @@ func (c *Core) Step(now time.Time, m Message, out *Effects) {
 
 // Tick looks at the deadlines.
 func (c *Core) Tick(now time.Time, out *Effects) {
-	c.parked = slices.DeleteFunc(c.parked, func(r *Route) bool {
-		if now.Before(r.Deadline) {
-			return false
-		}
-		out.Refuse = append(out.Refuse, Refusal{r.Owner, c.why(r.Target)})
-		return true
-	})
+	c.expire(now, out)
 	c.drive(now, out)
 }
 
@@ -299,194 +285,19 @@ func (c *Core) drive(now time.Time, out *Effects) {
 	c.driveCoordinators(now, out)
 }
 
-// late makes a broker suspect. What it was asked for is asked for elsewhere: a broker that stands still must not hold up the news of who leads in its place.
-func (c *Core) late(now time.Time, id int32) {
-	p := c.peer(id)
-	if p == nil || p.suspect {
-		return
-	}
-	p.suspect = true
-	if r := &c.refresh; r.inFlight && r.peer == id {
-		c.unanswered(now)
-	}
-	for i := range c.coord {
-		if c.coord[i].peer == id {
-			c.coord[i].asked = false
-		}
-	}
-	c.refresh.want(now)
-}
-
-func (c *Core) down(now time.Time, m *Down) {
-	p := c.peer(m.Peer)
-	if p == nil {
-		return
-	}
-	p.up, p.err, p.fatal = false, m.Err, m.Fatal
-	if p.failures++; p.failures == 1 {
-		p.failing = now
-	}
-	d := c.cfg.BackoffFirst << min(p.failures-1, 10)
-	p.retryAt = now.Add(min(d, c.cfg.BackoffMax))
-	for i := range c.coord {
-		if c.coord[i].node == m.Peer {
-			c.coord[i].node = cluster.NoNode
-		}
-	}
-	if m.Peer >= 0 {
-		c.refresh.want(now)
-	}
-}
-
-// giveUpIf refuses what waits when every broker that is known has failed so that no retry can help: to wait for the deadline would only hide why.
-func (c *Core) giveUpIf(fatal bool, out *Effects) {
-	if fatal && !slices.ContainsFunc(c.peers, func(p *peer) bool { return !p.fatal }) {
-		c.refuseAll(c.why(Target{}), out)
-	}
-}
-
-// route finds the broker of a request, or parks it.
-func (c *Core) route(now time.Time, r *Route, out *Effects) {
-	if c.closed {
-		out.Refuse = append(out.Refuse, Refusal{r.Owner, ErrClosed})
-		return
-	}
-	p := c.find(now, r.Target)
-	if p == nil && r.Target.Kind == ToNode { // its owner chose the node, and has to choose again
-		c.refresh.want(now)
-		out.Refuse = append(out.Refuse, Refusal{r.Owner, c.why(r.Target)})
-		return
-	}
-	if p == nil {
-		c.parked = append(c.parked, r)
-		c.miss(now, r.Target)
-		return
-	}
-	p.placed++
-	out.Place = append(out.Place, Place{r.Owner, p.Node})
-}
-
-// find gives the peer for a target, or nil if it is not known now.
-func (c *Core) find(now time.Time, t Target) *peer {
-	switch t.Kind {
-	case ToController:
-		if c.snap.Controller >= 0 {
-			return c.peer(c.snap.Controller)
-		}
-		return nil
-	case ToNode:
-		return c.peer(t.Node)
-	case ToLeader:
-		if node, _ := c.snap.Leader(t.Topic, t.Partition); node >= 0 {
-			return c.peer(node)
-		}
-		return nil
-	case ToCoordinator:
-		if k := c.coordinator(t.Key, t.KeyType); k != nil && k.node >= 0 {
-			return c.peer(k.node)
-		}
-		return nil
-	}
-	return c.anyPeer(now, nobody)
-}
-
-// miss asks for what a parked request needs.
-func (c *Core) miss(now time.Time, t Target) {
-	switch t.Kind {
-	case ToLeader:
-		c.want(now, t.Topic)
-		c.refresh.want(now)
-	case ToCoordinator:
-		c.lookUp(t.Key, t.KeyType)
-	default:
-		c.refresh.want(now)
-	}
-}
-
-// nobody is no broker's id; those of bootstrap addresses are negative.
-const nobody = math.MinInt32
-
-// anyPeer gives the least busy broker that answers; failing that, one that may be tried. Not is the last to be taken of those that may be.
-func (c *Core) anyPeer(now time.Time, not int32) *peer {
-	var best *peer
-	score := func(p *peer) int {
-		s := p.placed
-		if !p.up {
-			s += 1000
-		}
-		if p.suspect {
-			s += 100000
-		}
-		if p.ID == not {
-			s += 1000000
-		}
-		if p.ID == c.refresh.peer { // each in turn: one may be cut off from the others, and not know what has changed
-			s++
-		}
-		if now.Before(p.retryAt) {
-			s += 10000000
-		}
-		return s
-	}
-	for _, p := range c.peers {
-		if best == nil || score(p) < score(best) {
-			best = p
-		}
-	}
-	if best != nil && now.Before(best.retryAt) {
-		return nil
-	}
-	return best
-}
-
-// unpark tries the parked requests again.
-func (c *Core) unpark(now time.Time, out *Effects) {
-	parked := c.parked
-	c.parked = nil
-	for _, r := range parked {
-		c.route(now, r, out)
-	}
-}
-
-// why says why a request could not be placed.
-func (c *Core) why(t Target) error {
-	var reach error
-	for _, p := range c.peers {
-		if p.err != nil {
-			reach = errors.Join(reach, fmt.Errorf("%s: %w", p.Addr(), p.err))
-		}
-	}
-	switch t.Kind {
-	case ToLeader:
-		if topic := c.snap.Topic(t.Topic); topic != nil {
-			if topic.Err != protocol.None {
-				return fmt.Errorf("%w: %s/%d: %w", ErrNoLeader, t.Topic, t.Partition, topic.Err)
-			}
-			return fmt.Errorf("%w: %s/%d of %d partitions", ErrNoLeader, t.Topic, t.Partition, len(topic.Partitions))
-		}
-		return errors.Join(fmt.Errorf("%w: %s is not known", ErrNoLeader, t.Topic), reach)
-	case ToNode:
-		return fmt.Errorf("%w: node %d is not in the cluster", ErrNoBroker, t.Node)
-	case ToCoordinator:
-		if k := c.coordinator(t.Key, t.KeyType); k != nil && k.err != nil {
-			return fmt.Errorf("no coordinator for %q: %w", t.Key, k.err)
-		}
-	}
-	if reach == nil {
-		return ErrNoBroker
-	}
-	return fmt.Errorf("%w: %w", ErrNoBroker, reach)
-}
-
 func (c *Core) refuseAll(err error, out *Effects) {
 	for _, r := range c.parked {
 		out.Refuse = append(out.Refuse, Refusal{r.Owner, err})
 	}
 	c.parked = nil
-	for _, o := range append(c.refresh.waiters, c.refresh.nextWaiters...) {
+	for _, k := range c.coords {
+		c.refuseKey(k, err, out)
+	}
+	r := &c.refresh
+	for _, o := range slices.Concat(r.waiters, r.someWait, r.allWait) {
 		out.Refuse = append(out.Refuse, Refusal{o, err})
 	}
-	c.refresh.waiters, c.refresh.nextWaiters = nil, nil
+	r.waiters, r.someWait, r.allWait = nil, nil, nil
 }
 
 // Next is the earliest deadline.
@@ -500,21 +311,15 @@ func (c *Core) Next() time.Time {
 			t = d
 		}
 	}
-	add(c.refresh.next)
-	if c.refresh.inFlight {
-		add(c.refresh.until)
+	if r := &c.refresh; r.inFlight {
+		add(r.until)
+	} else {
+		add(r.all)
+		add(r.some)
 	}
-	for _, r := range c.parked {
-		add(r.Deadline)
-	}
-	for i := range c.coord {
-		switch k := &c.coord[i]; {
-		case k.asked:
-			add(k.until)
-		case k.wanted:
-			add(k.retryAt)
-		}
-	}
+	add(c.refresh.lackingDue)
+	add(c.parkedDue)
+	add(c.coordDue)
 	return t
 }
 

@@ -3,6 +3,7 @@ package meta
 import (
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -21,7 +22,7 @@ type bench struct {
 
 func newBench(t *testing.T, change func(*Config)) *bench {
 	cfg := Config{MaxAge: 5 * time.Minute, TopicIdle: 5 * time.Minute, BackoffFirst: 100 * time.Millisecond, BackoffMax: time.Second, Timeout: 30 * time.Second,
-		Rebootstrap: 5 * time.Minute, AutoCreate: true, Rand: rand.New(rand.NewPCG(1, 1)),
+		Recover: true, Rebootstrap: 5 * time.Minute, AutoCreate: true, Rand: rand.New(rand.NewPCG(1, 1)),
 		Bootstrap: []cluster.Node{{ID: -1, Host: "seed-1", Port: 9092}, {ID: -2, Host: "seed-2", Port: 9092}}}
 	if change != nil {
 		change(&cfg)
@@ -36,7 +37,7 @@ func (b *bench) step(m Message) *Effects {
 			m.Ask = b.c.refresh.ask
 		}
 	case *Coordinator:
-		m.Ask = b.c.coord[0].ask
+		m.Ask = b.c.coordinator(m.Key, m.KeyType).ask
 	}
 	b.out = Effects{}
 	b.c.Step(b.now, m, &b.out)
@@ -175,8 +176,7 @@ func TestWishesAreOneRequest(t *testing.T) {
 	if len(out.Fresh) != 1 || out.Fresh[0] != "first" {
 		t.Fatalf("told %v", out.Fresh)
 	}
-	out = b.later(100 * time.Millisecond)
-	if out.Metadata == nil || len(out.Metadata.Topics) != 3 {
+	if out.Metadata == nil || len(out.Metadata.Topics) != 1 || *out.Metadata.Topics[0].Name != "c" { // at once, and only what is new
 		t.Fatalf("%+v", out.Metadata)
 	}
 	if out := b.step(&Metadata{Resp: metadata([]int32{1}, []int32{5}), Version: 12}); len(out.Fresh) != 1 || out.Fresh[0] != "second" {
@@ -318,34 +318,88 @@ func TestFailuresBackOffAndFindAnotherBroker(t *testing.T) {
 	b := newBench(t, nil)
 	out := b.step(&Refresh{Except: cluster.NoNode, Owner: "w"})
 	first := out.Peer.ID
-	b.step(&Down{Peer: first, Err: errors.New("refused")})
-	b.step(&Metadata{Err: errors.New("refused")})
-	out = b.later(150 * time.Millisecond)
+	out = b.step(&Down{Peer: first, Err: errors.New("refused")})
 	if out.Metadata == nil || out.Peer.ID == first {
 		t.Fatalf("asked %d again", out.Peer.ID)
 	}
 }
 
-func TestNobodyAnswersAndTheClientBeginsAnew(t *testing.T) {
-	b := newBench(t, func(c *Config) { c.Rebootstrap = time.Minute }).known()
-	again := false
-	look := func(out *Effects) {
-		if out.Metadata != nil {
-			again = again || out.Peer.ID < 0
-			b.step(&Metadata{Err: errors.New("refused")})
-		}
-	}
-	for i := 0; i < 120 && !again; i++ {
+// TestNobodyCanBeReachedAndTheBootstrapAddressesAreAskedAgain has KIP-899: the only broker was replaced, and has another address. A client stood still for five minutes.
+func TestNobodyCanBeReachedAndTheBootstrapAddressesAreAskedAgain(t *testing.T) {
+	for _, none := range []bool{false, true} {
+		b := newBench(t, func(c *Config) { c.Recover = !none }).known()
+		b.later(time.Second)
+		asked := int32(0)
 		for id := range int32(3) {
-			look(b.step(&Down{Peer: id + 1, Err: errors.New("refused")}))
+			if asked < 0 {
+				t.Fatal("asked although brokers are left")
+			}
+			if out := b.step(&Down{Peer: id + 1, Err: errors.New("refused")}); out.Metadata != nil {
+				asked = out.Peer.ID
+			}
 		}
-		look(b.later(time.Second))
-		if again && i < 60 {
-			t.Fatalf("already after %d s", i)
+		if asked < 0 == none {
+			t.Fatalf("with metadata.recovery.strategy=none %v: asked is %d", none, asked)
+		}
+		if none {
+			continue
+		}
+		m := metadata([]int32{1, 2}, []int32{5, 5})
+		for i := range m.Brokers {
+			m.Brokers[i].Host = "elsewhere"
+		}
+		out := b.step(&Metadata{Resp: m, Version: 12})
+		if len(out.Gone) != 5 { // all that was known, the bootstrap addresses too
+			t.Fatalf("gone are %v", out.Gone)
+		}
+		b.step(&Route{Target: Target{Kind: ToNode, Node: 1}})
+		if got := b.out.Place[0].Peer.Host; got != "elsewhere" {
+			t.Fatalf("placed at %s", got)
 		}
 	}
-	if !again {
-		t.Fatal("the bootstrap addresses are not tried again")
+}
+
+// TestNobodyAnswersAndTheClientBeginsAnew has KIP-1102: brokers that can be reached give no metadata for long, or say so themselves. A trigger of 0 is any attempt that has failed.
+func TestNobodyAnswersAndTheClientBeginsAnew(t *testing.T) {
+	for _, after := range []time.Duration{0, time.Minute} {
+		b := newBench(t, func(c *Config) { c.Rebootstrap = after }).known()
+		b.later(time.Second)
+		start := b.now
+		out := b.step(&Refresh{Topics: []string{"new"}, Except: cluster.NoNode})
+		for out.Metadata == nil || out.Peer.ID >= 0 {
+			if b.now.Sub(start) > 2*time.Minute {
+				t.Fatal("the bootstrap addresses are not tried again")
+			}
+			if out.Metadata != nil {
+				out = b.step(&Metadata{Err: errors.New("no answer")})
+			} else {
+				out = b.later(100 * time.Millisecond)
+			}
+		}
+		if took := b.now.Sub(start); took < after || took > after+2*time.Second {
+			t.Fatalf("after %s, with a trigger of %s", took, after)
+		}
+		if out := b.step(leader(0)); len(out.Place) != 1 {
+			t.Fatal("what is known is not used any more")
+		}
+	}
+	b := newBench(t, nil).known()
+	b.later(time.Second)
+	b.step(&Refresh{Except: cluster.NoNode, Owner: "w"})
+	b.step(&Metadata{Resp: &msg.MetadataResponse{ErrorCode: int16(protocol.RebootstrapRequired)}, Version: 13})
+	for range 5 {
+		out := b.later(2 * time.Second)
+		if out.Metadata == nil || out.Peer.ID >= 0 {
+			t.Fatalf("asked is %+v", out.Peer)
+		}
+		b.step(&Metadata{Err: errors.New("refused")})
+	}
+	b.later(2 * time.Second)
+	m := metadata([]int32{1, 2}, []int32{5, 5})
+	m.Brokers[0].Host = "elsewhere"
+	out := b.step(&Metadata{Resp: m, Version: 13})
+	if !slices.ContainsFunc(out.Gone, func(n cluster.Node) bool { return n.ID == 1 && n.Host == "broker" }) || len(out.Fresh) != 1 {
+		t.Fatalf("gone are %v", out.Gone)
 	}
 }
 
@@ -430,7 +484,7 @@ func TestABrokerInDoubtIsNotAsked(t *testing.T) {
 		}
 		peer := out.Peer.ID
 		b.step(&Ended{Peer: peer})
-		b.step(&Metadata{Resp: metadata([]int32{1, 2, 3}, []int32{0, 0, 0}), Version: 12})
+		b.step(&Metadata{Resp: metadata([]int32{1, 2, 3}, []int32{5, 5, 5}), Version: 12})
 		return peer
 	}
 	for id := range int32(3) {
@@ -451,7 +505,7 @@ func TestABrokerInDoubtIsNotAsked(t *testing.T) {
 			b.step(&Down{Peer: id, Err: errors.New("refused")})
 		}
 	}
-	b.step(&Metadata{Resp: metadata([]int32{1, 1, 1}, []int32{0, 0, 0}), Version: 12}) // of what they have led to
+	b.step(&Metadata{Resp: metadata([]int32{1, 1, 1}, []int32{6, 6, 6}), Version: 12}) // of what they have led to
 	b.now = b.now.Add(300 * time.Millisecond)
 	if out := b.step(&Refresh{Except: 1}); out.Metadata != nil && out.Peer.ID != 1 {
 		t.Errorf("broker %d is asked in its back-off", out.Peer.ID)

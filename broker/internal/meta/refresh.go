@@ -1,59 +1,60 @@
 package meta
 
 import (
+	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/kactor-go/kactor/protocol"
-	"github.com/kactor-go/kactor/protocol/cluster"
 	"github.com/kactor-go/kactor/protocol/msg"
-	"github.com/kactor-go/kactor/protocol/wire"
 )
 
-// interest is a topic that is kept up to date.
-type interest struct {
-	name string
-	used time.Time
-}
-
-// refresh is the state of asking for metadata: at most one request is in flight, wishes that come meanwhile are one more.
+// refresh is the state of asking for metadata: at most one request is in flight, wishes that come meanwhile are one more. A wish that names topics asks for these; only what is old, or a broker that is in
+// trouble, is a reason to ask for all.
 type refresh struct {
-	next     time.Time // when to ask next
+	all    time.Time           // when to ask for all topics; zero: not before something happens
+	some   time.Time           // when to ask for names; zero: there are none, and no wish to know the nodes
+	names  map[string]struct{} // to be asked for next
+	except []int32             // who is not to be asked next, as long as there are others
+
 	inFlight bool
-	peer     int32  // who was asked last
-	except   int32  // who is not to be asked next; nobody
-	ask      uint64 // how often was asked
+	whole    bool     // it asks for all
+	asked    []string // it asks for
+	peer     int32    // who was asked last
+	ask      uint64   // how often was asked
 	patience
-	again       bool // somebody wished for it while one was in flight
-	failures    int
-	missing     int // answers in a row that lacked a topic
-	failedSince time.Time
-	last        time.Time // when an answer came last
-	waiters     []any     // of the request in flight, or of the next if there is none
-	nextWaiters []any     // of the one after
+	failures int
+	begun    time.Time // when the first of the attempts was made since an answer came
+	last     time.Time // when an answer came last
+
+	waiters    []any // of the request in flight
+	someWait   []any // of the next request
+	allWait    []any // of the next request for all
+	lacking    []*interest
+	lackingDue time.Time // the earliest time at which one of them is asked for again
 }
 
-// want asks for metadata as soon as it is allowed.
-func (r *refresh) want(now time.Time) {
-	if r.inFlight {
-		r.again = true
-		return
+// want asks for everything as soon as it is allowed.
+func (r *refresh) want(now time.Time) { r.all = earlier(r.all, now) }
+
+// ask asks for a topic at that time.
+func (r *refresh) askFor(at time.Time, topic string) {
+	if r.names == nil {
+		r.names = map[string]struct{}{}
 	}
-	if r.next.IsZero() || now.Before(r.next) {
-		r.next = now
-	}
+	r.names[topic] = struct{}{}
+	r.some = earlier(r.some, at)
 }
 
-// want notes the interest in a topic.
-func (c *Core) want(now time.Time, topic string) {
-	i, found := slices.BinarySearchFunc(c.topics, topic, func(t interest, name string) int { return strings.Compare(t.name, name) })
-	if !found {
-		c.topics = slices.Insert(c.topics, i, interest{name: topic})
+// soon is when a question may be repeated.
+func (c *Core) soon(now time.Time) time.Time {
+	if t := c.refresh.last.Add(c.cfg.BackoffFirst / 2); !c.refresh.last.IsZero() && now.Before(t) {
+		return t
 	}
-	c.topics[i].used = now
+	return now
 }
 
+// wish takes a wish. A topic that is new is asked for at once; what an answer has told a moment ago, soon.
 func (c *Core) wish(now time.Time, m *Refresh, out *Effects) {
 	if c.closed {
 		if m.Owner != nil {
@@ -61,20 +62,35 @@ func (c *Core) wish(now time.Time, m *Refresh, out *Effects) {
 		}
 		return
 	}
+	r := &c.refresh
 	for _, t := range m.Topics {
-		c.want(now, t)
-	}
-	if m.Except >= 0 {
-		c.refresh.except = m.Except
-	}
-	if m.Owner != nil {
-		if c.refresh.inFlight {
-			c.refresh.nextWaiters = append(c.refresh.nextWaiters, m.Owner)
+		if c.want(now, t) {
+			r.askFor(now, t)
 		} else {
-			c.refresh.waiters = append(c.refresh.waiters, m.Owner)
+			r.askFor(c.soon(now), t)
 		}
 	}
-	c.refresh.want(now)
+	if m.Except >= 0 {
+		r.except = append(r.except, m.Except)
+	}
+	if len(m.Topics) == 0 {
+		r.want(now)
+	}
+	switch {
+	case m.Owner == nil:
+	case len(m.Topics) == 0:
+		r.allWait = append(r.allWait, m.Owner)
+	default:
+		r.someWait = append(r.someWait, m.Owner)
+	}
+}
+
+// unwish ends the wait of somebody who does not wait any more.
+func (c *Core) unwish(owner any) {
+	r := &c.refresh
+	for _, list := range []*[]any{&r.waiters, &r.someWait, &r.allWait} {
+		*list = slices.DeleteFunc(*list, func(o any) bool { return o == owner })
+	}
 }
 
 // driveRefresh asks when it is time: not more often than the back-off allows.
@@ -83,39 +99,90 @@ func (c *Core) driveRefresh(now time.Time, out *Effects) {
 	if r.inFlight && r.over(now) {
 		c.unanswered(now)
 	}
-	if r.inFlight || r.next.IsZero() || now.Before(r.next) {
+	if !r.lackingDue.IsZero() && !now.Before(r.lackingDue) {
+		c.askLacking(now)
+	}
+	if r.inFlight {
 		return
 	}
-	if earliest := r.last.Add(c.cfg.BackoffFirst / 2); !r.last.IsZero() && now.Before(earliest) {
-		r.next = earliest
+	whole := !r.all.IsZero() && !now.Before(r.all)
+	if whole && c.soon(now).After(now) {
+		whole, r.all = false, c.soon(now)
+	}
+	if !whole && (r.some.IsZero() || now.Before(r.some)) {
 		return
 	}
-	p := c.otherPeer(now, &r.patience, r.peer, r.except)
+	if r.begun.IsZero() {
+		r.begun = now
+	}
+	p := c.otherPeer(now, &r.patience, r.peer, r.except...)
 	if p == nil {
-		r.next = now.Add(c.cfg.BackoffFirst)
-		c.giveUpOnNodes(now)
+		c.fail(now)
+		at := now.Add(c.cfg.BackoffFirst)
+		r.all, r.some = later(r.all, at), later(r.some, at)
 		return
 	}
-	c.topics = slices.DeleteFunc(c.topics, func(t interest) bool { return c.cfg.TopicIdle > 0 && now.Sub(t.used) > c.cfg.TopicIdle })
-	m := &msg.MetadataRequest{AllowAutoTopicCreation: c.cfg.AutoCreate, Topics: []msg.MetadataRequestMetadataRequestTopic{}}
-	for _, t := range c.topics {
-		m.Topics = append(m.Topics, msg.MetadataRequestMetadataRequestTopic{Name: wire.Ptr(t.name)})
+	if whole {
+		c.forgetIdle(now, out)
+		c.forgetCoordinators(now, out)
+		r.asked = slices.Sorted(maps.Keys(c.topics))
+		r.all = time.Time{}
+		r.waiters = append(append(r.waiters, r.allWait...), r.someWait...)
+		r.allWait = nil
+	} else {
+		r.asked = slices.Sorted(maps.Keys(r.names))
+		r.waiters = append(r.waiters, r.someWait...)
+	}
+	r.some, r.names, r.someWait = time.Time{}, nil, nil
+	m := &msg.MetadataRequest{AllowAutoTopicCreation: c.cfg.AutoCreate, Topics: make([]msg.MetadataRequestMetadataRequestTopic, 0, len(r.asked))}
+	for i := range r.asked {
+		m.Topics = append(m.Topics, msg.MetadataRequestMetadataRequestTopic{Name: &r.asked[i]})
 	}
 	r.ask++
-	r.peer, r.except = p.ID, nobody
+	r.inFlight, r.whole, r.peer, r.except = true, whole, p.ID, nil
 	out.Metadata, out.Peer, out.MetaAsk = m, p.Node, r.ask
-	p.placed++
-	r.inFlight, r.again, r.next = true, false, time.Time{}
+	c.question(p)
 	c.wait(now, &r.patience)
+}
+
+// askLacking asks again for topics that were not there.
+func (c *Core) askLacking(now time.Time) {
+	r := &c.refresh
+	r.lackingDue = time.Time{}
+	due := now.Add(c.cfg.BackoffFirst / 2) // what would follow in a moment goes along
+	r.lacking = slices.DeleteFunc(r.lacking, func(i *interest) bool {
+		if i.missing == 0 || c.topics[i.name] != i {
+			return true
+		}
+		if i.askAt.After(due) {
+			r.lackingDue = earlier(r.lackingDue, i.askAt)
+			return false
+		}
+		r.askFor(now, i.name)
+		return true
+	})
 }
 
 // unanswered gives up on the request in flight: it is made anew, elsewhere.
 func (c *Core) unanswered(now time.Time) {
+	c.putBack(now)
+}
+
+// putBack makes what the request in flight asks for be asked for at that time.
+func (c *Core) putBack(at time.Time) {
 	r := &c.refresh
 	r.inFlight = false
-	r.waiters = append(r.waiters, r.nextWaiters...)
-	r.nextWaiters = nil
-	r.want(now)
+	if r.whole {
+		r.all = earlier(r.all, at)
+		r.allWait = append(r.waiters, r.allWait...)
+	} else {
+		r.some = earlier(r.some, at)
+		r.someWait = append(r.waiters, r.someWait...)
+		for _, name := range r.asked {
+			r.askFor(at, name)
+		}
+	}
+	r.asked, r.waiters = nil, nil
 }
 
 // patience is how long a question waits for its answer before it is asked elsewhere, too: a broker handles the requests of a connection one after the other, and may hold one back for long (rule R1).
@@ -136,80 +203,71 @@ func (c *Core) wait(now time.Time, p *patience) {
 }
 
 // otherPeer gives a broker to ask: not the last one, if that has not answered in time, and otherwise not except.
-func (c *Core) otherPeer(now time.Time, p *patience, last, except int32) *peer {
+func (c *Core) otherPeer(now time.Time, p *patience, last int32, except ...int32) *peer {
 	if !p.over(now) {
-		return c.anyPeer(now, except)
+		return c.questioned(now, except...)
 	}
 	p.moves++
-	return c.anyPeer(now, last)
+	return c.questioned(now, last)
 }
 
-// giveUpOnNodes goes back to the bootstrap addresses when no known broker has answered for long (KIP-899, KIP-1102).
-func (c *Core) giveUpOnNodes(now time.Time) {
-	r := &c.refresh
-	if r.failedSince.IsZero() {
-		r.failedSince = now
-	}
-	if c.cfg.Rebootstrap > 0 && now.Sub(r.failedSince) >= c.cfg.Rebootstrap && len(c.cfg.Bootstrap) > 0 {
-		c.bootstrap()
-		r.failedSince = time.Time{}
-	}
-}
-
+// metadata takes an answer.
 func (c *Core) metadata(now time.Time, m *Metadata, out *Effects) {
 	r := &c.refresh
 	if c.closed || m.Ask != r.ask || !r.inFlight {
 		return
 	}
-	r.inFlight, r.patience = false, patience{}
-	if m.Err == nil && protocol.Code(m.Resp.ErrorCode) == protocol.RebootstrapRequired {
-		c.bootstrap()
+	r.patience = patience{}
+	if m.Err == nil && protocol.Code(m.Resp.ErrorCode) == protocol.RebootstrapRequired && c.cfg.Recover { // KIP-1102
+		c.rebootstrap()
 		m.Err = protocol.RebootstrapRequired
 	}
 	if m.Err == nil && len(m.Resp.Brokers) == 0 { // a broker that has only just started knows nobody
 		m.Err = protocol.BrokerNotAvailable
 	}
 	if m.Err != nil {
-		r.failures++
-		d := min(c.cfg.BackoffFirst<<min(r.failures-1, 10), c.cfg.BackoffMax)
-		r.next = now.Add(d + time.Duration(float64(d)*0.2*(2*c.cfg.Rand.Float64()-1)))
-		c.giveUpOnNodes(now)
+		c.failed(now)
 		return
 	}
-	r.failures, r.failedSince, r.last = 0, time.Time{}, now
-	again := r.again
-	c.merge(m.Resp, m.Version, out)
+	r.inFlight, r.failures, r.begun, r.last = false, 0, time.Time{}, now
+	c.merge(now, m.Resp, m.Version, out)
 	out.Fresh = append(out.Fresh, r.waiters...)
-	r.waiters, r.nextWaiters = r.nextWaiters, nil
-	r.next = now.Add(c.cfg.MaxAge)
-	if again {
-		r.next = now.Add(c.cfg.BackoffFirst / 2)
-	}
-	if r.missing++; !lacks(m.Resp) {
-		r.missing = 0
-	} else {
-		r.next = earlier(r.next, now.Add(min(c.cfg.BackoffFirst<<min(r.missing-1, 10), 10*c.cfg.BackoffMax)))
+	r.waiters, r.asked = nil, nil
+	if r.all.IsZero() {
+		r.all = now.Add(c.cfg.MaxAge)
 	}
 	c.unpark(now, out)
 	for _, p := range c.peers { // its partitions may soon be led elsewhere
 		if p.suspect && p.placed > 0 || p.failures > 0 && now.Sub(p.failing) < electionsLast && c.leads(p.ID) {
-			r.next = earlier(r.next, now.Add(c.cfg.BackoffMax/4))
-		}
-	}
-	for _, p := range c.parked { // what they wait for is still not known
-		if p.Target.Kind != ToCoordinator {
-			r.next = earlier(r.next, now.Add(c.cfg.BackoffFirst))
-			break
+			r.all = earlier(r.all, now.Add(c.cfg.BackoffMax/4))
 		}
 	}
 }
 
+// failed puts off what was asked for.
+func (c *Core) failed(now time.Time) {
+	r := &c.refresh
+	r.failures++
+	d := min(c.cfg.BackoffFirst<<min(r.failures-1, 10), c.cfg.BackoffMax)
+	at := now.Add(d + time.Duration(float64(d)*0.2*(2*c.cfg.Rand.Float64()-1)))
+	c.putBack(at)
+	r.all, r.some = later(r.all, at), later(r.some, at)
+	c.fail(now)
+}
+
+// fail notes that an attempt has failed.
+func (c *Core) fail(now time.Time) {
+	r := &c.refresh
+	if c.cfg.Recover && now.Sub(r.begun) >= c.cfg.Rebootstrap { // KIP-1102
+		c.rebootstrap()
+		r.begun = now
+	}
+	c.recover(now)
+}
+
 // lacks tells whether a topic is not there. It may be new, and this broker may not have heard of it yet, or somebody is about to create it: it is asked for again soon, then less and less often.
-func lacks(m *msg.MetadataResponse) bool {
-	return slices.ContainsFunc(m.Topics, func(t msg.MetadataResponseMetadataResponseTopic) bool {
-		code := protocol.Code(t.ErrorCode)
-		return code == protocol.UnknownTopicOrPartition || code == protocol.UnknownTopicID || code == protocol.LeaderNotAvailable
-	})
+func lacks(code protocol.Code) bool {
+	return code == protocol.UnknownTopicOrPartition || code == protocol.UnknownTopicID || code == protocol.LeaderNotAvailable
 }
 
 // electionsLast is how long a cluster may need to let others lead in place of a broker that is away: its session time-out, 9 s unless configured, and some more.
@@ -217,9 +275,11 @@ const electionsLast = 15 * time.Second
 
 // leads tells whether a broker leads a partition.
 func (c *Core) leads(node int32) bool {
-	for _, t := range c.snap.Topics {
-		if slices.ContainsFunc(t.Partitions, func(p cluster.Partition) bool { return p.Leader == node }) {
-			return true
+	for t := range c.snap.All() {
+		for i := range t.Partitions {
+			if t.Partitions[i].Leader == node {
+				return true
+			}
 		}
 	}
 	return false
@@ -232,29 +292,10 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// hint takes over a leader learnt from an answer (KIP-951), if it is newer than what is known.
-func (c *Core) hint(m *Hint, out *Effects) {
-	old := c.snap.Partition(m.Topic, m.Partition)
-	if old == nil || m.Epoch <= old.LeaderEpoch || m.Leader < 0 {
-		return
+// later puts a time off, unless it is never.
+func later(t, at time.Time) time.Time {
+	if t.IsZero() || t.After(at) {
+		return t
 	}
-	s := *c.snap
-	if m.Node != nil {
-		if _, known := s.Node(m.Node.ID); !known {
-			s.Nodes = append(slices.Clone(s.Nodes), *m.Node)
-		}
-	}
-	if _, known := cluster.New(s).Node(m.Leader); !known {
-		return
-	}
-	s.Topics = slices.Clone(s.Topics)
-	for i, t := range s.Topics {
-		if t.Name == m.Topic {
-			changed := *t
-			changed.Partitions = slices.Clone(t.Partitions)
-			changed.Partitions[m.Partition].Leader, changed.Partitions[m.Partition].LeaderEpoch = m.Leader, m.Epoch
-			s.Topics[i] = &changed
-		}
-	}
-	c.publish(s, out)
+	return at
 }

@@ -68,7 +68,7 @@ func (h *history) play(t *testing.T) (bad string) {
 		h.tell("subscribe", &Subscribe{Topics: []string{"work"}})
 	}
 	h.calm = true
-	h.tell("the metadata is right", &Changed{Snapshot: cluster.New(cluster.Snapshot{Version: 1000, Topics: []*cluster.Topic{{Name: "work", ID: work, Partitions: make([]cluster.Partition, 4)}}})})
+	h.tell("the metadata is right", &Changed{Snapshot: cluster.New(cluster.Snapshot{Version: 1000}, &cluster.Topic{Name: "work", ID: work, Partitions: make([]cluster.Partition, 4)})})
 	for range 300 {
 		if h.well() {
 			return ""
@@ -205,7 +205,7 @@ func (h *history) rare() {
 		if h.r.IntN(3) > 0 {
 			topics = append(topics, &cluster.Topic{Name: "work", ID: work, Err: []protocol.Code{0, 0, protocol.UnknownTopicOrPartition}[h.r.IntN(3)], Partitions: make([]cluster.Partition, 4+h.r.IntN(2))})
 		}
-		h.tell("changed", &Changed{Snapshot: cluster.New(cluster.Snapshot{Version: int64(h.r.IntN(100)), Topics: topics})})
+		h.tell("changed", &Changed{Snapshot: cluster.New(cluster.Snapshot{Version: int64(h.r.IntN(100))}, topics...)})
 	}
 }
 

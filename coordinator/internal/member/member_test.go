@@ -30,7 +30,7 @@ func newBench(t *testing.T, change func(*Config)) *bench {
 	if change != nil {
 		change(&cfg)
 	}
-	snap := cluster.New(cluster.Snapshot{Topics: []*cluster.Topic{{Name: "work", ID: work, Partitions: make([]cluster.Partition, 4)}}})
+	snap := cluster.New(cluster.Snapshot{}, &cluster.Topic{Name: "work", ID: work, Partitions: make([]cluster.Partition, 4)})
 	return &bench{t: t, c: New(cfg, snap), now: time.Unix(1_800_000_000, 0)}
 }
 
@@ -143,7 +143,7 @@ func TestALeaderDividesWhenItKnowsTheTopics(t *testing.T) {
 	if !slices.Contains(out.Refresh, "late") {
 		t.Errorf("metadata is asked for %v", out.Refresh)
 	}
-	out = b.step(&Changed{cluster.New(cluster.Snapshot{Topics: []*cluster.Topic{{Name: "late", Partitions: make([]cluster.Partition, 2)}, {Name: "work", ID: work, Partitions: make([]cluster.Partition, 4)}}})})
+	out = b.step(&Changed{cluster.New(cluster.Snapshot{}, &cluster.Topic{Name: "late", Partitions: make([]cluster.Partition, 2)}, &cluster.Topic{Name: "work", ID: work, Partitions: make([]cluster.Partition, 4)})})
 	req := b.call(out, SyncCall).Req.(*msg.SyncGroupRequest)
 	total := 0
 	for _, a := range req.Assignments {

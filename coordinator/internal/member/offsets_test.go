@@ -27,7 +27,7 @@ func offsetsAnswer(group protocol.Code, codes ...protocol.Code) *msg.OffsetFetch
 // topicAs is a picture of the cluster in which the topic has another id, or an error.
 func topicAs(id wire.UUID, code protocol.Code) *Changed {
 	t := &cluster.Topic{Name: "work", ID: id, Err: code, Partitions: make([]cluster.Partition, 4)}
-	return &Changed{Snapshot: cluster.New(cluster.Snapshot{Version: 2, Topics: []*cluster.Topic{t}})}
+	return &Changed{Snapshot: cluster.New(cluster.Snapshot{Version: 2}, t)}
 }
 
 // tells runs for a while, answers every question for offsets, and tells what began and when the application was told of errors.

@@ -3,7 +3,6 @@ package plan
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"testing"
 	"time"
 
@@ -29,7 +28,7 @@ func snapshot(epoch int32, leaders ...int32) *cluster.Snapshot {
 	for i, l := range leaders {
 		t.Partitions = append(t.Partitions, cluster.Partition{Index: int32(i), Leader: l, LeaderEpoch: epoch})
 	}
-	return cluster.New(cluster.Snapshot{Nodes: []cluster.Node{{ID: 1}, {ID: 2}, {ID: 3}}, Topics: []*cluster.Topic{t}})
+	return cluster.New(cluster.Snapshot{Nodes: []cluster.Node{{ID: 1}, {ID: 2}, {ID: 3}}}, t)
 }
 
 func newBench(t *testing.T, change func(*Config)) *bench {
@@ -233,12 +232,9 @@ func TestTopicsThatAreCreatedAgain(t *testing.T) {
 		b.assign(0, 40)
 		b.records(b.fetch(), 0, 40, 3)
 		flying = b.fetch()
-		s := *b.c.snap
-		s.Topics = slices.Clone(s.Topics)
-		topic := *s.Topics[0]
+		topic := *b.c.snap.Topics()[0]
 		topic.ID = wire.UUID{2}
-		s.Topics[0] = &topic
-		return b.step(&Changed{Snapshot: cluster.New(s)}), flying
+		return b.step(&Changed{Snapshot: b.c.snap.With([]*cluster.Topic{&topic}, nil)}), flying
 	}
 	b := newBench(t, nil)
 	out, flying := again(b)
@@ -705,7 +701,7 @@ func BenchmarkPoll(b *testing.B) {
 				topic.Partitions = append(topic.Partitions, cluster.Partition{Index: i, Leader: 1})
 				m.Starts = append(m.Starts, Start{TopicPartition: tp(i), Gen: 1, Epoch: -1})
 			}
-			c := New(Config{MaxBytes: 50 << 20, PartitionBytes: 1 << 20, Budget: 64 << 20}, cluster.New(cluster.Snapshot{Nodes: []cluster.Node{{ID: 1}}, Topics: []*cluster.Topic{topic}}))
+			c := New(Config{MaxBytes: 50 << 20, PartitionBytes: 1 << 20, Budget: 64 << 20}, cluster.New(cluster.Snapshot{Nodes: []cluster.Node{{ID: 1}}}, topic))
 			var out Effects
 			now := time.Unix(1000, 0)
 			c.Step(now, m, &out)

@@ -271,8 +271,9 @@ func TestPausedPartitionsMakeRoom(t *testing.T) {
 
 func again(b *bench, id wire.UUID, epoch int32) *cluster.Snapshot {
 	s := snapshot(epoch, 1, 2, 1)
-	s.Topics[0].ID = id
-	return cluster.New(cluster.Snapshot{Nodes: s.Nodes, Topics: s.Topics, Version: b.c.snap.Version + 1})
+	t := s.Topics()[0]
+	t.ID = id
+	return cluster.New(cluster.Snapshot{Nodes: s.Nodes, Version: b.c.snap.Version + 1}, t)
 }
 
 func TestAPositionDoesNotOutliveItsTopic(t *testing.T) {

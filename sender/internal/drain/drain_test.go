@@ -29,7 +29,7 @@ func snapshot(epoch int32, leaders ...int32) *cluster.Snapshot {
 	for i, l := range leaders {
 		t.Partitions = append(t.Partitions, cluster.Partition{Index: int32(i), Leader: l, LeaderEpoch: epoch})
 	}
-	return cluster.New(cluster.Snapshot{Nodes: []cluster.Node{{ID: 1}, {ID: 2}, {ID: 3}}, Topics: []*cluster.Topic{t}})
+	return cluster.New(cluster.Snapshot{Nodes: []cluster.Node{{ID: 1}, {ID: 2}, {ID: 3}}}, t)
 }
 
 func newBench(t *testing.T, change func(*Config)) *bench {
@@ -200,7 +200,7 @@ func TestARequestNamesATopicOnce(t *testing.T) {
 		return o
 	}
 	s := snapshot(0, 1, 1)
-	s = cluster.New(cluster.Snapshot{Nodes: s.Nodes, Topics: []*cluster.Topic{s.Topics[0], {Name: "b", Partitions: s.Topics[0].Partitions}}})
+	s = s.With([]*cluster.Topic{{Name: "b", Partitions: s.Topic("a").Partitions}}, nil)
 	b.step(&Changed{s})
 	for _, o := range []*batch.Batch{other("b", 0), other("a", 0), other("b", 1), other("a", 1)} {
 		b.step(&Wake{Ready: []Ready{{To: o.To, Closed: []*batch.Batch{o}}}})
@@ -539,7 +539,7 @@ func TestATopicCreatedAgainBeginsAtZero(t *testing.T) {
 	s := snapshot(0, 1, 2)
 	again := *s.Topic("a")
 	again.ID = wire.UUID{2}
-	b.step(&Changed{cluster.New(cluster.Snapshot{Nodes: s.Nodes, Topics: []*cluster.Topic{&again}})})
+	b.step(&Changed{cluster.New(cluster.Snapshot{Nodes: s.Nodes}, &again)})
 	if o := b.add(0, 1); o.Sequence != 0 || o.Epoch != 1 {
 		t.Fatalf("epoch %d, sequence %d", o.Epoch, o.Sequence)
 	}

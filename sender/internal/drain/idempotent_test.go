@@ -36,9 +36,9 @@ func (b *bench) errOf(o *batch.Batch) error {
 
 // lead gives the cluster another picture: partition 0 is led by a node in an epoch, and its topic has this id.
 func (b *bench) lead(version int64, node, epoch int32, topic byte) {
-	t := *snapshot(epoch, node, 2).Topics[0]
+	t := *snapshot(epoch, node, 2).Topics()[0]
 	t.ID = wire.UUID{topic}
-	b.step(&Changed{cluster.New(cluster.Snapshot{Version: version, Nodes: []cluster.Node{{ID: 1}, {ID: 2}, {ID: 3}}, Topics: []*cluster.Topic{&t}})})
+	b.step(&Changed{cluster.New(cluster.Snapshot{Version: version, Nodes: []cluster.Node{{ID: 1}, {ID: 2}, {ID: 3}}}, &t)})
 }
 
 // Kafka takes any first sequence of a producer that it has forgotten: the second would be taken although the first is not.

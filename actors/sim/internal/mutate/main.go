@@ -110,7 +110,7 @@ var mutations = []mutation{
 		"if says == refused && len(a.RecordErrors) > 0 && c.spoilt(", "if false && c.spoilt("},
 	{"duplicate sequence number told as an error", "sender/internal/drain/codes.go",
 		"protocol.DuplicateSequenceNumber - firstCode: written", "protocol.DuplicateSequenceNumber - firstCode: refused"},
-	{"older metadata believed", "broker/internal/meta/merge.go",
+	{"older metadata believed", "broker/internal/meta/topics.go",
 		"old.Partitions[q.Index].LeaderEpoch > q.LeaderEpoch {", "false {"},
 	{"fetch session kept after an error", "fetcher/internal/plan/fetch.go",
 		"if m.Err != nil {\n\t\tl.session.Reset()", "if m.Err != nil {"},

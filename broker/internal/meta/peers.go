@@ -1,0 +1,215 @@
+package meta
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"github.com/kactor-go/kactor/protocol/cluster"
+)
+
+// peer is what is known of a broker, or of a bootstrap address (negative ids).
+type peer struct {
+	cluster.Node
+	up       bool
+	suspect  bool
+	shunned  bool      // not to be asked for metadata: the client has begun anew with the bootstrap addresses
+	failing  time.Time // since when it cannot be reached, if failures is not zero
+	failures int
+	retryAt  time.Time
+	placed   int    // requests it has not answered
+	asked    uint64 // when it was asked a question last, in the order of questions
+	err      error
+	fatal    bool // no retry can help
+}
+
+// unreachable tells whether there is no way to it at present.
+func (p *peer) unreachable() bool { return p.failures > 0 || p.suspect && !p.up }
+
+// Suspects is how many brokers are suspect.
+func (c *Core) Suspects() (n int) {
+	for _, p := range c.peers {
+		if p.suspect {
+			n++
+		}
+	}
+	return n
+}
+
+func (c *Core) peer(id int32) *peer {
+	for _, p := range c.peers {
+		if p.ID == id {
+			return p
+		}
+	}
+	return nil
+}
+
+// late makes a broker suspect. What it was asked for is asked for elsewhere: a broker that stands still must not hold up the news of who leads, or coordinates, in its place.
+func (c *Core) late(now time.Time, id int32) {
+	p := c.peer(id)
+	if p == nil || p.suspect {
+		return
+	}
+	p.suspect = true
+	c.elsewhere(now, id)
+	c.refresh.want(now)
+	for _, k := range c.coords {
+		if k.node == id && k.placed > 0 {
+			c.doubt(now, k)
+		}
+	}
+	c.recover(now)
+}
+
+// elsewhere makes what a broker was asked for be asked for at another.
+func (c *Core) elsewhere(now time.Time, id int32) {
+	if r := &c.refresh; r.inFlight && r.peer == id {
+		c.unanswered(now)
+	}
+	for _, k := range c.coords {
+		if k.asked && k.peer == id {
+			k.asked = false
+			c.coordAt(now)
+		}
+	}
+}
+
+func (c *Core) down(now time.Time, m *Down) {
+	p := c.peer(m.Peer)
+	if p == nil {
+		return
+	}
+	p.up, p.err, p.fatal = false, m.Err, m.Fatal
+	if p.failures++; p.failures == 1 {
+		p.failing = now
+	}
+	d := c.cfg.BackoffFirst << min(p.failures-1, 10)
+	p.retryAt = now.Add(min(d, c.cfg.BackoffMax))
+	c.elsewhere(now, m.Peer)
+	for _, k := range c.coords {
+		if k.node == m.Peer {
+			k.node = cluster.NoNode
+		}
+	}
+	if m.Peer >= 0 {
+		c.refresh.want(now)
+	}
+	c.recover(now)
+}
+
+// giveUpIf refuses what waits when every broker that is known has failed so that no retry can help: to wait for the deadline would only hide why.
+func (c *Core) giveUpIf(fatal bool, out *Effects) {
+	if fatal && !slices.ContainsFunc(c.peers, func(p *peer) bool { return !p.fatal }) {
+		c.refuseAll(c.why(Target{}), out)
+	}
+}
+
+// recover asks the bootstrap addresses again, beside the known brokers, when none of those can be reached (KIP-899).
+func (c *Core) recover(now time.Time) {
+	if !c.cfg.Recover {
+		return
+	}
+	for _, p := range c.peers {
+		if p.ID < 0 || !p.unreachable() {
+			return
+		}
+	}
+	c.addBootstrap()
+	c.refresh.want(now)
+}
+
+// rebootstrap begins anew with the bootstrap addresses (KIP-1102): nobody else is asked for metadata until there is an answer. Requests to the known brokers go on.
+func (c *Core) rebootstrap() {
+	for _, p := range c.peers {
+		p.shunned = p.ID >= 0
+	}
+	c.addBootstrap()
+}
+
+// addBootstrap adds the bootstrap addresses to the brokers, in any order.
+func (c *Core) addBootstrap() {
+	from := len(c.peers)
+	for _, n := range c.cfg.Bootstrap {
+		if c.peer(n.ID) == nil {
+			c.peers = append(c.peers, &peer{Node: n})
+		}
+	}
+	added := c.peers[from:]
+	c.cfg.Rand.Shuffle(len(added), func(i, j int) { added[i], added[j] = added[j], added[i] })
+}
+
+// reconcile makes the peers those of the snapshot. Bootstrap addresses are not needed any more then, unless there is no way to any of those.
+func (c *Core) reconcile(out *Effects) {
+	peers := make([]*peer, 0, len(c.snap.Nodes))
+	reachable := false
+	for _, n := range c.snap.Nodes {
+		p := c.peer(n.ID)
+		switch {
+		case p == nil:
+			p = &peer{Node: n}
+		case p.Host != n.Host || p.Port != n.Port: // it has moved: connections to the old address are of no use
+			out.Gone = append(out.Gone, p.Node)
+			p = &peer{Node: n}
+		default:
+			p.Rack, p.shunned = n.Rack, false
+		}
+		peers = append(peers, p)
+		reachable = reachable || !p.unreachable()
+	}
+	for _, p := range c.peers {
+		if _, still := c.snap.Node(p.ID); still {
+			continue
+		}
+		if p.ID < 0 && !reachable {
+			peers = append(peers, p)
+			continue
+		}
+		out.Gone = append(out.Gone, p.Node)
+	}
+	c.peers = peers
+}
+
+// nobody is no broker's id; those of bootstrap addresses are negative.
+const nobody = math.MinInt32
+
+// anyPeer gives the least busy broker that answers; failing that, one that may be tried.
+func (c *Core) anyPeer(now time.Time) *peer {
+	return c.best(now, nil, func(a, b *peer) bool { return a.placed < b.placed })
+}
+
+// questioned gives the broker that a question goes to: each in turn, because one may be cut off from the others, and not know what has changed. Those of not are the last to be taken of those that may be.
+func (c *Core) questioned(now time.Time, not ...int32) *peer {
+	return c.best(now, not, func(a, b *peer) bool { return a.asked < b.asked })
+}
+
+func (c *Core) best(now time.Time, not []int32, less func(a, b *peer) bool) *peer {
+	rank := func(p *peer) (n int) {
+		for i, bad := range []bool{!p.up, p.suspect, slices.Contains(not, p.ID), now.Before(p.retryAt)} {
+			if bad {
+				n += 1 << i
+			}
+		}
+		return n
+	}
+	var best *peer
+	for _, p := range c.peers {
+		if p.shunned {
+			continue
+		}
+		if best == nil || rank(p) < rank(best) || rank(p) == rank(best) && less(p, best) {
+			best = p
+		}
+	}
+	if best != nil && now.Before(best.retryAt) {
+		return nil
+	}
+	return best
+}
+
+// question notes that one goes to a broker.
+func (c *Core) question(p *peer) {
+	c.questions++
+	p.asked = c.questions
+	p.placed++
+}

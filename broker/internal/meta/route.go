@@ -1,0 +1,144 @@
+package meta
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/kactor-go/kactor/protocol"
+)
+
+// route finds the broker of a request, or parks it.
+func (c *Core) route(now time.Time, r *Route, out *Effects) {
+	if c.closed {
+		out.Refuse = append(out.Refuse, Refusal{r.Owner, ErrClosed})
+		return
+	}
+	if !c.place(now, r, out) {
+		c.park(now, r, c.soon(now))
+	}
+}
+
+// place sends a request on if it is known where to.
+func (c *Core) place(now time.Time, r *Route, out *Effects) bool {
+	p := c.find(now, r.Target)
+	switch {
+	case p == nil && r.Target.Kind == ToNode: // its owner chose the node, and has to choose again
+		c.refresh.some = earlier(c.refresh.some, c.soon(now))
+		out.Refuse = append(out.Refuse, Refusal{r.Owner, c.why(r.Target)})
+		return true
+	case p == nil:
+		return false
+	}
+	p.placed++
+	place := Place{Owner: r.Owner, Peer: p.Node}
+	if r.Target.Kind == ToCoordinator {
+		place.Call = c.begun(now, c.coordinator(r.Target.Key, r.Target.KeyType), p, r)
+	}
+	out.Place = append(out.Place, place)
+	return true
+}
+
+// find gives the peer for a target, or nil if it is not known now.
+func (c *Core) find(now time.Time, t Target) *peer {
+	switch t.Kind {
+	case ToController:
+		if c.snap.Controller >= 0 {
+			return c.peer(c.snap.Controller)
+		}
+		return nil
+	case ToNode:
+		return c.peer(t.Node)
+	case ToLeader:
+		if node, _ := c.snap.Leader(t.Topic, t.Partition); node >= 0 {
+			return c.peer(node)
+		}
+		return nil
+	case ToCoordinator:
+		if k := c.coordinator(t.Key, t.KeyType); k != nil && k.node >= 0 {
+			return c.peer(k.node)
+		}
+		return nil
+	}
+	return c.anyPeer(now)
+}
+
+// park lets a request wait, and asks then for what it needs; for a topic that nobody has asked for, and a coordinator, at once.
+func (c *Core) park(now time.Time, r *Route, at time.Time) {
+	c.parkedDue = earlier(c.parkedDue, r.Deadline)
+	switch r.Target.Kind {
+	case ToCoordinator:
+		c.parkKey(now, r)
+		return
+	case ToLeader:
+		if c.want(now, r.Target.Topic) {
+			at = now
+		}
+		c.refresh.askFor(at, r.Target.Topic)
+	default:
+		c.refresh.some = earlier(c.refresh.some, at)
+	}
+	c.parked = append(c.parked, r)
+}
+
+// unpark tries the parked requests again.
+func (c *Core) unpark(now time.Time, out *Effects) {
+	parked := c.parked
+	c.parked = nil
+	for _, r := range parked {
+		if !c.place(now, r, out) {
+			c.park(now, r, now.Add(c.cfg.BackoffFirst))
+		}
+	}
+}
+
+// expire refuses the parked requests whose time is over.
+func (c *Core) expire(now time.Time, out *Effects) {
+	if c.parkedDue.IsZero() || now.Before(c.parkedDue) {
+		return
+	}
+	c.parkedDue = time.Time{}
+	over := func(r *Route) bool {
+		if now.Before(r.Deadline) {
+			c.parkedDue = earlier(c.parkedDue, r.Deadline)
+			return false
+		}
+		out.Refuse = append(out.Refuse, Refusal{r.Owner, c.why(r.Target)})
+		return true
+	}
+	c.parked = slices.DeleteFunc(c.parked, over)
+	for _, k := range c.coords {
+		k.parked = slices.DeleteFunc(k.parked, over)
+	}
+}
+
+// why says why a request could not be placed.
+func (c *Core) why(t Target) error {
+	var reach error
+	for _, p := range c.peers {
+		if p.err != nil {
+			reach = errors.Join(reach, fmt.Errorf("%s: %w", p.Addr(), p.err))
+		}
+	}
+	switch t.Kind {
+	case ToLeader:
+		if topic := c.snap.Topic(t.Topic); topic != nil {
+			if topic.Err != protocol.None {
+				return fmt.Errorf("%w: %s/%d: %w", ErrNoLeader, t.Topic, t.Partition, topic.Err)
+			}
+			return fmt.Errorf("%w: %s/%d of %d partitions", ErrNoLeader, t.Topic, t.Partition, len(topic.Partitions))
+		}
+		return errors.Join(fmt.Errorf("%w: %s is not known", ErrNoLeader, t.Topic), reach)
+	case ToNode:
+		return fmt.Errorf("%w: node %d is not in the cluster", ErrNoBroker, t.Node)
+	case ToCoordinator:
+		if k := c.coordinator(t.Key, t.KeyType); k != nil && k.err != nil {
+			return fmt.Errorf("no coordinator for %q: %w", t.Key, k.err)
+		}
+	}
+	if reach == nil {
+		return ErrNoBroker
+	}
+	return fmt.Errorf("%w: %w", ErrNoBroker, reach)
+}

@@ -1,0 +1,244 @@
+package meta
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/cluster"
+	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/wire"
+)
+
+// answerAll answers a request for metadata: every topic has a partition that node 1 leads.
+func answerAll(m *msg.MetadataRequest) *msg.MetadataResponse {
+	r := metadata(nil, nil)
+	r.Topics = nil
+	for i, in := range m.Topics {
+		r.Topics = append(r.Topics, msg.MetadataResponseMetadataResponseTopic{Name: in.Name, TopicID: wire.UUID{9, byte(i), byte(i >> 8), byte(len(m.Topics))},
+			Partitions: []msg.MetadataResponseMetadataResponsePartition{{LeaderID: 1}}})
+	}
+	return r
+}
+
+// TestNewTopicsAreAskedForOnce: each new topic made all topics be asked for, a back-off later. 500 topics took 27 s, and with 3,000 there were 4.5 million names.
+func TestNewTopicsAreAskedForOnce(t *testing.T) {
+	for _, together := range []bool{true, false} { // do all come while one is asked for, or one after the other
+		b := newBench(t, nil).known()
+		begun, names, requests := b.now, 0, 0
+		var asked *msg.MetadataRequest
+		answer := func() {
+			names += len(asked.Topics)
+			requests++
+			b.now = b.now.Add(time.Millisecond)
+			asked = b.step(&Metadata{Resp: answerAll(asked), Version: 12}).Metadata
+		}
+		for i := range 3000 {
+			if out := b.step(&Refresh{Topics: []string{fmt.Sprint("n", i)}, Except: cluster.NoNode}); out.Metadata != nil {
+				asked = out.Metadata
+			}
+			if asked == nil {
+				t.Fatal("a new topic is not asked for at once")
+			}
+			if !together {
+				answer()
+			}
+		}
+		for asked != nil {
+			answer()
+		}
+		if names != 3000 || together && requests > 2 {
+			t.Errorf("%d names were asked for, in %d requests", names, requests)
+		}
+		if took := b.now.Sub(begun); took != time.Duration(requests)*time.Millisecond {
+			t.Errorf("there was a wait: %s, %d answers", took, requests)
+		}
+		if n := len(b.c.snap.Topics()); n != 3001 {
+			t.Errorf("%d topics are known", n)
+		}
+	}
+}
+
+// TestAnAnswerWithoutNewsIsNone: nobody is told of metadata in which nothing is different.
+func TestAnAnswerWithoutNewsIsNone(t *testing.T) {
+	b := newBench(t, nil).known()
+	before := b.c.snap
+	b.later(5 * time.Minute)
+	out := b.step(&Metadata{Resp: metadata([]int32{1, 2}, []int32{5, 5}), Version: 12})
+	if out.Publish != nil || b.c.snap != before {
+		t.Error("the same metadata makes another snapshot")
+	}
+	b.c.snap.Topic("a").Touch()
+	b.later(5 * time.Minute)
+	out = b.step(&Metadata{Resp: metadata([]int32{1, 3}, []int32{5, 6}), Version: 12})
+	if out.Publish == nil {
+		t.Error("a new leader is not told")
+	}
+}
+
+// TestATopicInUseIsNotForgotten: with metadata.max.idle.ms as long as metadata.max.age.ms, as by default, a topic that was being produced to was forgotten at the first refresh. One that nobody uses is.
+func TestATopicInUseIsNotForgotten(t *testing.T) {
+	for _, used := range []bool{true, false} {
+		b := newBench(t, nil).known()
+		for range 10 {
+			if used {
+				b.c.snap.Topic("a").Touch()
+			}
+			if out := b.later(b.c.Next().Sub(b.now)); out.Metadata != nil {
+				b.step(&Metadata{Resp: answerAll(out.Metadata), Version: 12})
+			}
+		}
+		if known := b.c.snap.Topic("a") != nil; known != used {
+			t.Errorf("used %v: after %s the topic is known: %v", used, b.now.Sub(time.Unix(1000, 0)), known)
+		}
+	}
+}
+
+// ask lets metadata of topic "a" be asked for once more, and answers.
+func (b *bench) answers(m *msg.MetadataResponse, version int16) {
+	b.t.Helper()
+	if !b.c.refresh.inFlight {
+		b.later(time.Second)
+	}
+	if !b.c.refresh.inFlight {
+		b.step(&Refresh{Topics: []string{"a"}, Except: cluster.NoNode})
+	}
+	peer := b.c.refresh.peer
+	b.step(&Metadata{Resp: m, Version: version})
+	b.step(&Ended{Peer: peer})
+}
+
+func withID(m *msg.MetadataResponse, id byte) *msg.MetadataResponse {
+	for i := range m.Topics {
+		m.Topics[i].TopicID = wire.UUID{id}
+	}
+	return m
+}
+
+func unknown() *msg.MetadataResponse {
+	m := metadata(nil, nil)
+	m.Topics[0].ErrorCode = int16(protocol.UnknownTopicOrPartition)
+	return m
+}
+
+// TestADeletedTopicLeaves: who depends on it is told first, and it was there for ever. Created again it is a new one, whatever its epochs.
+func TestADeletedTopicLeaves(t *testing.T) {
+	for _, version := range []int16{9, 12} { // without and with topic ids
+		b := newBench(t, nil)
+		b.answers(withID(metadata([]int32{1, 2}, []int32{7, 7}), 1), version)
+		b.answers(unknown(), version)
+		if topic := b.c.snap.Topic("a"); topic.Err != protocol.UnknownTopicOrPartition || len(topic.Partitions) != 2 {
+			t.Fatalf("it is gone at once, or nobody is told: %+v", topic)
+		}
+		for range 4 {
+			b.answers(unknown(), version)
+		}
+		if topic := b.c.snap.Topic("a"); topic.Err != protocol.UnknownTopicOrPartition || len(topic.Partitions) != 0 || b.c.snap.TopicByID(wire.UUID{1}) != nil {
+			t.Fatalf("it is still there: %+v", topic)
+		}
+		m := metadata([]int32{3}, []int32{0})
+		if version >= 10 {
+			withID(m, 2)
+		}
+		b.answers(m, version)
+		if node, epoch := b.c.snap.Leader("a", 0); node != 3 || epoch != 0 || len(b.c.snap.Topic("a").Partitions) != 1 {
+			t.Fatalf("created again it is led by node %d in epoch %d", node, epoch)
+		}
+	}
+}
+
+// TestALowerEpochIsBelievedAfterAWhile has the ways out of "leaders never go back": a topic created again on brokers without topic ids, or an epoch that was never true. A part of the brokers, which may be cut off from
+// the others, is not believed.
+func TestALowerEpochIsBelievedAfterAWhile(t *testing.T) {
+	old := metadata([]int32{3, 2}, []int32{0, 5})
+	b := newBench(t, nil)
+	b.answers(metadata([]int32{1, 2}, []int32{1 << 30, 5}), 9)
+	for n := 1; ; n++ {
+		b.answers(old, 9)
+		if node, _ := b.c.snap.Leader("a", 0); node == 3 {
+			if n != 3 {
+				t.Errorf("believed after %d answers", n)
+			}
+			break
+		}
+		if n == 3 {
+			t.Fatal("still not believed")
+		}
+	}
+
+	b = newBench(t, nil)
+	b.answers(metadata([]int32{1, 2}, []int32{7, 5}), 9)
+	for range 100 {
+		b.step(&Down{Peer: 3})
+		if b.c.refresh.inFlight && b.c.refresh.peer != 3 {
+			b.step(&Metadata{Resp: old, Version: 9})
+		}
+		if node, _ := b.c.snap.Leader("a", 0); node == 3 {
+			t.Fatal("two of three brokers are believed")
+		}
+		b.later(500 * time.Millisecond)
+	}
+}
+
+// TestAnAnswerInBetweenRefutes: a broker that is behind is not believed however often it is asked, as long as others know better.
+func TestAnAnswerInBetweenRefutes(t *testing.T) {
+	b := newBench(t, nil)
+	fresh, old := metadata([]int32{1, 2}, []int32{7, 5}), metadata([]int32{3, 2}, []int32{6, 5})
+	b.answers(fresh, 9)
+	for i := range 20 {
+		b.answers(old, 9)
+		if i%2 == 1 {
+			b.answers(fresh, 9)
+		}
+		if node, _ := b.c.snap.Leader("a", 0); node != 1 {
+			t.Fatalf("believed after %d answers", i)
+		}
+	}
+}
+
+// TestAHintOfALifeBeforeIsNotTaken has KIP-951: a request sent to a topic before it was created again is answered with a leader of that life. Where the hint does not say which topic it means it is believed until
+// the brokers have said something else often enough.
+func TestAHintOfALifeBeforeIsNotTaken(t *testing.T) {
+	for _, id := range []wire.UUID{{1}, {}} {
+		b := newBench(t, nil)
+		b.answers(withID(metadata([]int32{1, 2}, []int32{7, 7}), 1), 12)
+		now := withID(metadata([]int32{2, 2}, []int32{0, 0}), 2)
+		b.answers(now, 12)
+		b.step(&Hint{TopicPartition: cluster.TopicPartition{Topic: "a", Partition: 0}, TopicID: id, Leader: 3, Epoch: 8})
+		if node, _ := b.c.snap.Leader("a", 0); node == 3 && id != (wire.UUID{}) {
+			t.Error("a hint about another topic is believed")
+		}
+		for range 3 {
+			b.answers(now, 12)
+		}
+		if node, epoch := b.c.snap.Leader("a", 0); node != 2 {
+			t.Errorf("led by node %d in epoch %d; all brokers say node 2", node, epoch)
+		}
+	}
+}
+
+// TestATopicDoesNotFlapBetweenItsLives: some brokers have not heard yet that it was created again, or have been left out of it.
+func TestATopicDoesNotFlapBetweenItsLives(t *testing.T) {
+	b := newBench(t, nil)
+	old, again := withID(metadata([]int32{1, 2}, []int32{7, 7}), 1), withID(metadata([]int32{2, 2}, []int32{0, 0}), 2)
+	b.answers(old, 12)
+	flaps := 0
+	for range 20 {
+		for _, m := range []*msg.MetadataResponse{again, old, old, metadata([]int32{2, 2}, []int32{0, 0})} {
+			before := b.c.snap.Topic("a").ID
+			if b.answers(m, 12); b.c.snap.Topic("a").ID != before {
+				flaps++
+			}
+		}
+	}
+	if id := b.c.snap.Topic("a").ID; flaps != 1 || id != (wire.UUID{2}) {
+		t.Errorf("%d changes, the last to %v", flaps, id)
+	}
+	for range 4 { // it is the brokers who are right in the end
+		b.answers(old, 12)
+	}
+	if id := b.c.snap.Topic("a").ID; id != (wire.UUID{1}) {
+		t.Errorf("id %v, all brokers say another one", id)
+	}
+}
