@@ -138,6 +138,7 @@ func (c *Cluster) Clean(topic string, index int32) error {
 	}
 	stable := p.lastStable()
 	kept := p.aborted[:0:0]
+	p.log = slices.Clone(p.log) // a broker that is cut off has its own: see picture
 	for _, a := range p.aborted {
 		records, marker := false, false
 		p.log = slices.DeleteFunc(p.log, func(e entry) bool {
