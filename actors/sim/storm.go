@@ -94,7 +94,11 @@ var faults = []fault{
 	{"elect preferred leaders", func(s *Storm) func() { s.n.Do((*fake.Cluster).ElectLeaders); return nil }},
 	{"stale metadata", func(s *Storm) func() {
 		id := s.node()
-		s.n.Do(func(c *fake.Cluster) { c.FreezeMetadata(id) })
+		s.n.Do(func(c *fake.Cluster) {
+			if c.Informed() > 1 { // what all brokers say is believed in the end
+				c.FreezeMetadata(id)
+			}
+		})
 		return func() { s.n.Do(func(c *fake.Cluster) { c.Thaw(id) }) }
 	}},
 	{"move coordinators", func(s *Storm) func() {
@@ -138,7 +142,11 @@ var faults = []fault{
 	}},
 	{"cut a broker off from the others", func(s *Storm) func() {
 		id := s.node()
-		s.n.Do(func(c *fake.Cluster) { c.Isolate(s.w.Now(), id) })
+		s.n.Do(func(c *fake.Cluster) {
+			if c.Informed() > 1 {
+				c.Isolate(s.w.Now(), id)
+			}
+		})
 		return func() { s.n.Do(func(c *fake.Cluster) { c.Join(s.w.Now(), id) }) }
 	}},
 	{"turned bits in records", func(s *Storm) func() { s.n.Spoil(1 + s.rng.IntN(15)); return nil }},

@@ -302,6 +302,16 @@ func (c *Cluster) Join(now time.Time, id int32) {
 	}
 }
 
+// Informed is how many brokers tell the leaders of the moment: those whose metadata is not frozen, and that are not cut off from the others.
+func (c *Cluster) Informed() (n int) {
+	for _, o := range c.nodes {
+		if o.stale == nil && o.alone == nil {
+			n++
+		}
+	}
+	return n
+}
+
 // Thaw ends FreezeMetadata.
 func (c *Cluster) Thaw(id int32) {
 	if n := c.node(id); n != nil {
