@@ -27,7 +27,7 @@ import (
 
 // Client is a connection to a cluster. It is safe for concurrent use.
 type Client struct {
-	settings *settings
+	settings *settings // as they were set: see finished
 	system   *actors.System
 	members  members
 }
@@ -42,10 +42,11 @@ func Dial(ctx context.Context, opts ...Option) (*Client, error) {
 	if err := s.apply(opts); err != nil {
 		return nil, err
 	}
-	if err := s.finish(); err != nil {
+	set, err := s.finished()
+	if err != nil {
 		return nil, err
 	}
-	system, err := actors.Start(s.system, s.config())
+	system, err := actors.Start(set.system, set.config())
 	if err != nil {
 		return nil, err
 	}
@@ -105,5 +106,5 @@ func (c *Client) with(opts []Option) (*settings, error) {
 	if err := s.apply(opts); err != nil {
 		return nil, err
 	}
-	return s, s.finish()
+	return s.finished()
 }

@@ -50,6 +50,8 @@ type settings struct {
 	patience  time.Duration // consumer.timeout.ms
 	network   broker.NetworkConfig
 	poll      int
+	class     string // partitioner.class
+	keyless   bool   // partitioner.ignore.keys
 	lazy      bool
 	world     role.World
 	system    *role.ActorSystem
@@ -61,7 +63,7 @@ type settings struct {
 }
 
 func defaults() *settings {
-	return &settings{broker: broker.Default(), sender: sender.DefaultConfig(), fetcher: fetcher.DefaultConfig(), group: coordinator.DefaultConfig(), poll: 500, set: map[string]string{}}
+	return &settings{broker: broker.Default(), sender: sender.DefaultConfig(), fetcher: fetcher.DefaultConfig(), group: coordinator.DefaultConfig(), poll: 500, class: "default", set: map[string]string{}}
 }
 
 func (s *settings) clone() *settings {

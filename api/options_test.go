@@ -8,6 +8,7 @@ import (
 	"go/parser"
 	"go/printer"
 	"go/token"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -36,6 +37,49 @@ func TestEveryOptionCanBeSet(t *testing.T) {
 	for name := range setters {
 		if !names[name] {
 			t.Errorf("%s is not in the table", name)
+		}
+	}
+}
+
+// What follows from several options follows from all that were given, to Dial and to what is made of the client: acks=1 there and acks=all here gave a producer that is not idempotent, and other defaults stayed behind as well.
+func TestDefaultsFollowFromAllOptions(t *testing.T) {
+	for _, c := range []struct {
+		name       string
+		dial, here []string
+		got        func(s *settings) any
+		alone      []string // gives the same
+		differs    []string // does not: or nothing would be shown
+	}{
+		{"idempotence", []string{"acks", "1"}, []string{"acks", "all"}, func(s *settings) any { return s.sender.Idempotent }, nil, []string{"acks", "1"}},
+		{"idempotence without retries", []string{"retries", "0"}, []string{"retries", "5"}, func(s *settings) any { return s.sender.Idempotent }, nil, []string{"retries", "0"}},
+		{"delivery time-out", []string{"request.timeout.ms", "300000"}, []string{"request.timeout.ms", "1000"}, func(s *settings) any { return s.sender.DeliveryTimeout }, nil, []string{"request.timeout.ms", "300000"}},
+		{"level", []string{"compression.type", "gzip", "compression.gzip.level", "3"}, []string{"compression.type", "zstd"}, func(s *settings) any { return s.sender.Level }, []string{"compression.type", "zstd"},
+			[]string{"compression.type", "gzip", "compression.gzip.level", "3"}},
+		{"partitioner", []string{"partitioner.class", "roundrobin"}, []string{"partitioner.class", "default"}, func(s *settings) any { return s.sender.Partitioner == nil }, nil, []string{"partitioner.class", "roundrobin"}},
+		{"partitioner that ignores keys", []string{"partitioner.class", "roundrobin"}, []string{"partitioner.ignore.keys", "false"}, func(s *settings) any { return fmt.Sprintf("%T", s.sender.Partitioner(rand.New(rand.NewPCG(1, 2)))) },
+			[]string{"partitioner.class", "roundrobin"}, []string{"partitioner.ignore.keys", "true"}},
+	} {
+		set := func(base *settings, values []string) *settings {
+			next := base.clone()
+			for i := 0; i < len(values); i += 2 {
+				if err := next.property(values[i], values[i+1]); err != nil {
+					t.Fatal(err)
+				}
+			}
+			return next
+		}
+		finished := func(s *settings) any {
+			f, err := s.finished()
+			if err != nil {
+				t.Fatalf("%s: %v", c.name, err)
+			}
+			return c.got(f)
+		}
+		base := set(defaults(), append([]string{"bootstrap.servers", "a:1"}, c.dial...))
+		finished(base)
+		got, want, other := finished(set(base, c.here)), finished(set(defaults(), append([]string{"bootstrap.servers", "a:1"}, c.alone...))), finished(set(defaults(), append([]string{"bootstrap.servers", "a:1"}, c.differs...)))
+		if got != want || got == other {
+			t.Errorf("%s: %v with what is given to Dial, %v without it, %v with that alone", c.name, got, want, other)
 		}
 	}
 }

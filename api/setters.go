@@ -52,9 +52,6 @@ var setters = map[string]func(*settings, value) error{
 	"security.protocol":                        func(s *settings, v value) error { s.wantsTLS = v.text == "SSL"; return nil },
 	"acks": func(s *settings, v value) error {
 		s.sender.Acks = map[string]int16{"all": -1, "-1": -1, "1": 1, "0": 0}[v.text]
-		if s.sender.Acks != -1 && s.set["enable.idempotence"] == "" { // as in Java: asked for less, one gets less
-			s.sender.Idempotent = false
-		}
 		return nil
 	},
 	"enable.idempotence": func(s *settings, v value) error { s.sender.Idempotent = v.on; return nil },
@@ -76,8 +73,8 @@ var setters = map[string]func(*settings, value) error{
 	"compression.gzip.level":  func(s *settings, v value) error { return s.level(compress.Gzip, v) },
 	"compression.lz4.level":   func(s *settings, v value) error { return s.level(compress.LZ4, v) },
 	"compression.zstd.level":  func(s *settings, v value) error { return s.level(compress.Zstd, v) },
-	"partitioner.ignore.keys": func(s *settings, v value) error { return s.partitioner(v.on, "uniform") },
-	"partitioner.class":       func(s *settings, v value) error { return s.partitioner(v.text != "default", v.text) },
+	"partitioner.ignore.keys": func(s *settings, v value) error { s.keyless = v.on; return nil },
+	"partitioner.class":       func(s *settings, v value) error { s.class, s.sender.Partitioner = v.text, nil; return nil },
 	"fetch.min.bytes":         func(s *settings, v value) error { s.fetcher.MinBytes = int(v.n); return nil },
 	"fetch.max.bytes":         func(s *settings, v value) error { s.fetcher.MaxBytes = int(v.n); return nil },
 	"fetch.max.wait.ms":       func(s *settings, v value) error { s.fetcher.MaxWait = v.d; return nil },
@@ -137,16 +134,6 @@ func (s *settings) level(c compress.Codec, v value) error {
 	return nil
 }
 
-func (s *settings) partitioner(other bool, kind string) error {
-	s.sender.Partitioner = nil
-	if other {
-		s.set["partitioner"] = kind
-	} else {
-		delete(s.set, "partitioner")
-	}
-	return nil
-}
-
 func (s *settings) reset(text string) error {
 	switch {
 	case text == "latest":
@@ -196,26 +183,34 @@ func isoDuration(s string) (time.Duration, error) {
 	return total, nil
 }
 
-// finish resolves what depends on several options, and checks the whole.
-func (s *settings) finish() error {
+// finished gives the settings with what follows from several of them, checked. The receiver stays as it was set: options that are given later are merged with what was set, not with what followed from it.
+func (s *settings) finished() (*settings, error) {
+	s = s.clone()
 	if text := s.set["level "+s.sender.Codec.String()]; text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		s.sender.Level = n
 	}
-	if s.sender.Partitioner == nil {
-		switch s.set["partitioner"] {
-		case "uniform":
-			s.sender.Partitioner = sender.Uniform(s.sender.BatchSize)
-		case "roundrobin":
-			s.sender.Partitioner = sender.RoundRobin()
-		}
+	if s.set["enable.idempotence"] == "" && (s.sender.Acks != -1 || s.sender.Retries == 0) { // as in Java: asked for less, one gets less
+		s.sender.Idempotent = false
+	}
+	switch {
+	case s.sender.Partitioner != nil:
+	case s.class == "roundrobin":
+		s.sender.Partitioner = sender.RoundRobin()
+	case s.class == "uniform" || s.keyless:
+		s.sender.Partitioner = sender.Uniform(s.sender.BatchSize)
 	}
 	if s.sender.DeliveryTimeout < s.sender.Linger+s.sender.RequestTimeout && s.set["delivery.timeout.ms"] == "" {
 		s.sender.DeliveryTimeout = s.sender.Linger + s.sender.RequestTimeout
 	}
+	return s, s.check()
+}
+
+// check tells everything that is wrong.
+func (s *settings) check() error {
 	if s.wantsTLS && !s.secured {
 		return errors.New("security.protocol: SSL needs a *tls.Config, given with api.TLS")
 	}
