@@ -18,7 +18,7 @@ const (
 	HeaderOriginTopic     = "kactor.origin.topic"
 	HeaderOriginPartition = "kactor.origin.partition"
 	HeaderOriginOffset    = "kactor.origin.offset"
-	HeaderOriginTimestamp = "kactor.origin.timestamp" // milliseconds since 1970
+	HeaderOriginTimestamp = "kactor.origin.timestamp" // milliseconds since 1970; -1: it has none
 	HeaderPassed          = "kactor.passed"           // how often it was passed on
 	HeaderError           = "kactor.error"            // of the last attempt
 )
@@ -32,26 +32,29 @@ const mostError = 1024
 type Provenance struct {
 	TopicPartition
 	Offset    int64
-	Timestamp time.Time
-	Passed    int    // how often it was passed on
-	Error     string // of the last attempt
+	Timestamp time.Time // zero: it had none
+	Passed    int       // how often it was passed on
+	Error     string    // of the last attempt
 }
 
 // Origin tells where a record of a retry or dead-letter topic comes from; ok is false if its headers do not say so, or not in a way that can be true.
 func Origin(r *Record) (p Provenance, ok bool) {
-	number := func(key string, most int64) int64 {
+	number := func(key string, least, most int64) int64 {
 		n, err := strconv.ParseInt(header(r, key), 10, 64)
-		if err != nil || n < 0 || n > most {
-			return -1
+		if err != nil || n < least || n > most {
+			return least - 1
 		}
 		return n
 	}
 	p.Topic = header(r, HeaderOriginTopic)
-	partition, offset, at, passed := number(HeaderOriginPartition, 1<<31-1), number(HeaderOriginOffset, 1<<63-1), number(HeaderOriginTimestamp, 253402300799999), number(HeaderPassed, 1<<31-1)
-	if p.Topic == "" || len(p.Topic) > 249 || partition < 0 || offset < 0 || at < 0 || passed < 1 {
+	partition, offset, at, passed := number(HeaderOriginPartition, 0, 1<<31-1), number(HeaderOriginOffset, 0, 1<<63-1), number(HeaderOriginTimestamp, -1, 253402300799999), number(HeaderPassed, 1, 1<<31-1)
+	if p.Topic == "" || len(p.Topic) > 249 || partition < 0 || offset < 0 || at < -1 || passed < 1 {
 		return Provenance{}, false
 	}
-	p.Partition, p.Offset, p.Timestamp, p.Passed, p.Error = int32(partition), offset, time.UnixMilli(at), int(passed), clip(header(r, HeaderError))
+	p.Partition, p.Offset, p.Passed, p.Error = int32(partition), offset, int(passed), clip(header(r, HeaderError))
+	if at >= 0 {
+		p.Timestamp = time.UnixMilli(at)
+	}
 	return p, true
 }
 
@@ -142,9 +145,9 @@ func passed(r *Record, topic string, err error) *Record {
 			out.Headers = append(out.Headers, h)
 		}
 	}
-	at := int64(0)
+	at := int64(-1)
 	if !from.Timestamp.IsZero() {
-		at = max(from.Timestamp.UnixMilli(), 0)
+		at = max(from.Timestamp.UnixMilli(), -1)
 	}
 	for i, text := range []string{from.Topic, strconv.Itoa(int(from.Partition)), strconv.FormatInt(from.Offset, 10), strconv.FormatInt(at, 10), strconv.Itoa(min(from.Passed+1, 1<<31-1)), clip(err.Error())} {
 		out.Headers = append(out.Headers, Header{Key: passedHeaders[i], Value: []byte(text)})

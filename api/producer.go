@@ -39,26 +39,42 @@ func out(r *Record) sender.Record {
 		s.Partition = r.Partition
 	}
 	if !r.Timestamp.IsZero() {
-		s.Timestamp = r.Timestamp.UnixMilli()
+		s.Timestamp, s.Timed = r.Timestamp.UnixMilli(), true
 	}
 	return s
 }
 
-// append hands a record over, past the interceptors. waits says that the caller waits for the outcome next.
-func (p *Producer) append(ctx context.Context, r *Record, c sender.Completion, waits bool) error {
+// manner is how a record is handed over.
+type manner uint8
+
+const (
+	waits   manner = iota // for room
+	tries                 // for nothing
+	follows               // for room and metadata; who calls waits for the outcome next
+)
+
+// append hands a record over, past the interceptors.
+func (p *Producer) append(ctx context.Context, r *Record, c sender.Completion, how manner) error {
 	if len(p.set.onProduce) == 0 {
 		s := out(r)
-		if waits {
-			return p.sender.AppendToWait(ctx, &s, c)
-		}
-		return p.sender.Append(ctx, &s, c)
+		return p.hand(ctx, &s, c, how)
 	}
 	s := out(p.set.sending(*r))
-	err := p.sender.Append(ctx, &s, watched{p.set, c})
+	err := p.hand(ctx, &s, watched{p.set, c}, how)
 	if err != nil {
 		p.set.acknowledged(Placed{Topic: s.Topic, Partition: s.Partition, Offset: -1}, err)
 	}
 	return err
+}
+
+func (p *Producer) hand(ctx context.Context, s *sender.Record, c sender.Completion, how manner) error {
+	switch how {
+	case tries:
+		return p.sender.TryAppend(s, c)
+	case follows:
+		return p.sender.AppendToWait(ctx, s, c)
+	}
+	return p.sender.Append(ctx, s, c)
 }
 
 // promised completes a promise.
@@ -69,14 +85,14 @@ func (c promised) Done(p Placed, err error) { c.p.Complete(p, public(err)) }
 func (c promised) DoneQuietly(p Placed, err error) bool { return c.p.SettleQuietly(p, public(err)) }
 
 // Start hands a record over and returns the promise of its place. Key and value may be used again at once. Handing over waits for room
-// and for metadata as long as ctx lasts, at most max.block.ms; what goes wrong then is in the promise.
+// as long as ctx lasts, at most max.block.ms, and not for metadata: see Send. What goes wrong is in the promise.
 func (p *Producer) Start(ctx context.Context, r *Record) *role.Promise[Placed] {
-	return p.start(ctx, r, false)
+	return p.start(ctx, r, waits)
 }
 
-func (p *Producer) start(ctx context.Context, r *Record, waits bool) *role.Promise[Placed] {
+func (p *Producer) start(ctx context.Context, r *Record, how manner) *role.Promise[Placed] {
 	promise := role.NewPromise[Placed](p.world)
-	if err := p.append(ctx, r, promised{promise}, waits); err != nil {
+	if err := p.append(ctx, r, promised{promise}, how); err != nil {
 		promise.Complete(nowhere(r), public(err))
 	}
 	return promise
@@ -88,7 +104,7 @@ func (p *Producer) Produce(ctx context.Context, r *Record) (Placed, error) {
 	if err := p.sender.Waitable(); err != nil {
 		return nowhere(r), public(fmt.Errorf("produce %s: %w", r.Topic, err))
 	}
-	placed, err := p.start(ctx, r, true).Get(ctx)
+	placed, err := p.start(ctx, r, follows).Get(ctx)
 	if err != nil && err == ctx.Err() {
 		return nowhere(r), &mapped{err, ErrUncertain}
 	}
@@ -108,6 +124,9 @@ func (f callback) Done(p Placed, err error) { f(p, public(err)) }
 // Send hands a record over; done is called exactly once with its place, on a goroutine of the producer's, in order within a partition. done may be nil. After an
 // error done is not called.
 //
+// Send waits for room in buffer.memory as long as ctx lasts, at most max.block.ms; the error is ErrBufferFull then. With a context that has ended it hands nothing over and returns the context's error. It does not wait for
+// metadata: a record whose topic or partition is not known yet is held until it is, at most max.block.ms, and takes 1 KiB of buffer.memory at least; then done is told ErrUnknownTopic. Records of a topic keep their order.
+//
 // done may call Send and Start. It must not wait for other outcomes of this producer, because they come behind it: Produce, ProduceAll, Flush and Close return ErrIllegalState within it, at once. One that blocks
 // holds up the callbacks behind it and nothing else; one that panics is reported to the logger and passed over.
 func (p *Producer) Send(ctx context.Context, r *Record, done func(Placed, error)) error {
@@ -115,7 +134,16 @@ func (p *Producer) Send(ctx context.Context, r *Record, done func(Placed, error)
 	if done != nil {
 		c = callback(done)
 	}
-	return public(p.append(ctx, r, c, false))
+	return public(p.append(ctx, r, c, waits))
+}
+
+// TrySend is Send without waiting: where there is no room it returns ErrBufferFull at once.
+func (p *Producer) TrySend(r *Record, done func(Placed, error)) error {
+	var c sender.Completion
+	if done != nil {
+		c = callback(done)
+	}
+	return public(p.append(context.Background(), r, c, tries))
 }
 
 // all gathers the outcomes of many records.
@@ -153,7 +181,11 @@ func (p *Producer) ProduceAll(ctx context.Context, records ...*Record) error {
 	a := &all{left: len(records), ended: role.NewPromise[struct{}](p.world)}
 	a.out.Placed, a.out.Errors = make([]Placed, len(records)), make([]error, len(records))
 	for i, r := range records {
-		if err := p.append(ctx, r, oneOf{a, i}, i == len(records)-1); err != nil {
+		how := waits
+		if i == len(records)-1 {
+			how = follows
+		}
+		if err := p.append(ctx, r, oneOf{a, i}, how); err != nil {
 			oneOf{a, i}.Done(nowhere(r), err)
 		}
 	}

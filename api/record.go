@@ -27,7 +27,7 @@ type Record struct {
 	Key       []byte // nil: null
 	Value     []byte // nil: null, a tombstone in compacted topics
 	Headers   []Header
-	Timestamp time.Time // zero: now
+	Timestamp time.Time // kept in milliseconds; the zero Time: now, or of a consumed record: it has none. Before 1970 it is refused (protocol.InvalidTimestamp)
 	Partition int32     // where it is, or with Fixed where it shall go
 	Fixed     bool      // Partition is meant
 	// LogAppendTime tells of a consumed record that the broker has set its Timestamp (message.timestamp.type).

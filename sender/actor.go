@@ -73,34 +73,46 @@ func Start(under role.Spawner, client *broker.Client, cfg Config, failed func(er
 	s := &Sender{cfg: cfg, world: w, client: client, done: newCompleter(w)}
 	s.buf = &buffer{cfg: &s.cfg, world: w, client: client, credits: role.NewCredits(w, cfg.BufferMemory)}
 	s.buf.pool.whole, s.buf.pool.poison = cfg.BatchSize, cfg.Poison
-	s.buf.topics.Store(&map[string]*topicBuffer{})
+	s.buf.holds.wait = role.NewWaiter()
+	s.buf.refused = func(h *held, err error) {
+		b := &batch.Batch{To: cluster.TopicPartition{Topic: h.Topic, Partition: h.Partition}, Entries: []batch.Entry{{Done: h.done, Time: h.Timestamp}}}
+		s.done.add(drain.Settled{Batch: b, Base: -1, AppendTime: -1, Err: &whole{err}})
+	}
 	s.core = drain.New(drain.Config{Acks: cfg.Acks, Idempotent: cfg.Idempotent, Window: cfg.Window, MaxRequest: cfg.MaxRequest, RequestTimeout: cfg.RequestTimeout,
 		Linger: cfg.Linger, Adaptive: cfg.Adaptive, Retries: cfg.Retries, BackoffFirst: cfg.RetryFirst, BackoffMax: cfg.RetryMax,
 		Compress: cfg.Codec != compress.None}, s.buf, client.Snapshot())
 	s.self, s.stop = role.Spawn[Message, drain.Effects](under, &core{s.core, s.buf}, s.perform, (*drain.Effects).Reset, role.Options{Name: "sender", Failed: failed})
 	s.buf.wake, s.buf.bring = func() { s.self.Tell(&drain.Wake{}) }, func() { s.self.Assist(&drain.Wake{}) }
-	s.caller = client.Caller(func(snap *cluster.Snapshot) { s.self.Tell(&drain.Changed{Snapshot: snap}) })
+	s.caller = client.Caller(func(snap *cluster.Snapshot) {
+		s.self.Tell(&drain.Changed{Snapshot: snap})
+		s.buf.holds.changed(w)
+	})
 	return s, nil
 }
 
-// Append hands a record over. It waits for room and for metadata at most max.block.ms and as long as ctx lasts; with a context that has ended it does not wait. After
-// an error the completion is not called.
+// Append hands a record over. It waits for room at most max.block.ms and as long as ctx lasts; with a context that has ended it hands nothing over. A record whose topic is not known yet is held until it is, at most
+// max.block.ms; if it does not become known the completion is told ErrUnknownTopic. After an error the completion is not called.
 func (s *Sender) Append(ctx context.Context, r *Record, done Completion) error {
-	return s.append(ctx, r, done, false)
+	return s.append(ctx, r, done, waits)
 }
 
-// AppendToWait is Append for a caller that waits for the outcome next: it brings the record on its way itself, if nobody else is at work.
+// TryAppend is Append without waiting: where there is no room it returns ErrBufferFull at once.
+func (s *Sender) TryAppend(r *Record, done Completion) error {
+	return s.append(context.Background(), r, done, tries)
+}
+
+// AppendToWait is Append for a caller that waits for the outcome next: it waits for metadata, too, and brings the record on its way itself, if nobody else is at work.
 func (s *Sender) AppendToWait(ctx context.Context, r *Record, done Completion) error {
-	return s.append(ctx, r, done, true)
+	return s.append(ctx, r, done, follows)
 }
 
-func (s *Sender) append(ctx context.Context, r *Record, done Completion, waits bool) error {
+func (s *Sender) append(ctx context.Context, r *Record, done Completion, how manner) error {
 	if s.buf.closed.Load() {
 		return fmt.Errorf("produce %s: %w", r.Topic, ErrClosed)
 	}
-	news, err := s.buf.append(ctx, r, done)
+	news, err := s.buf.append(ctx, r, done, how)
 	if news {
-		s.buf.rouse(waits)
+		s.buf.rouse(how == follows)
 	}
 	return err
 }
@@ -121,6 +133,12 @@ func (s *Sender) Flush(ctx context.Context) error {
 	if s.buf.closed.Load() {
 		return fmt.Errorf("flush: %w", ErrClosed)
 	}
+	if held := s.buf.holds.flushed(s.world); held != nil {
+		s.hurry()
+		if _, err := held.Get(ctx); err != nil {
+			return err
+		}
+	}
 	p := role.NewPromise[struct{}](s.world)
 	done, err := s.waits.Add(func(err error) { p.Settle(struct{}{}, err) })
 	if err != nil {
@@ -131,6 +149,12 @@ func (s *Sender) Flush(ctx context.Context) error {
 	s.self.Tell(&drain.Flush{Owner: p})
 	_, err = p.Get(ctx)
 	return err
+}
+
+// hurry lets nothing linger of what is there, while something else is waited for.
+func (s *Sender) hurry() {
+	s.self.Tell(&drain.Wake{})
+	s.self.Tell(&drain.Flush{Owner: role.NewPromise[struct{}](s.world)})
 }
 
 // Partitions asks for the partitions of a topic.
@@ -162,6 +186,7 @@ func (s *Sender) Close(ctx context.Context) error {
 		return s.completed(ctx)
 	}
 	s.buf.credits.Close(ErrClosed)
+	s.hurry()
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		deadline = s.world.Now().Add(s.cfg.DeliveryTimeout)
@@ -173,6 +198,7 @@ func (s *Sender) Close(ctx context.Context) error {
 	if done, err := s.waits.Add(func(error) { p.Settle(struct{}{}, nil) }); err == nil { // the client may be closed beside, by who does not wait as long
 		defer done()
 	}
+	s.buf.endHolds(ctx, deadline)
 	s.buf.end()
 	s.self.Tell(&drain.Wake{})
 	s.self.Tell(&drain.Close{Deadline: deadline, Owner: p})

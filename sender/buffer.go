@@ -7,7 +7,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 	"unsafe"
 
 	"github.com/kactor-go/kactor/actors/role"
@@ -28,8 +27,7 @@ type buffer struct {
 	wake    func() // tells the actor that something is ready
 	bring   func() // the same, from a goroutine that goes to sleep next
 
-	mu     sync.Mutex
-	topics atomic.Pointer[map[string]*topicBuffer]
+	topics sync.Map                    // of *topicBuffer by name
 	latest atomic.Pointer[topicBuffer] // that a record went to: the next one mostly goes there, too
 	closed atomic.Bool
 
@@ -39,15 +37,21 @@ type buffer struct {
 	waiting atomic.Bool        // a Wake is outstanding: at most one
 
 	pool chunks
+
+	holds   holds
+	refused func(h *held, err error) // tells the completion of a record that was held
 }
 
 type topicBuffer struct {
 	name      string
-	mu        sync.Mutex // of view's renewal, and of a partitioner that one goroutine at a time may call
+	mu        sync.Mutex // of view's renewal, of what is held, and of a partitioner that one goroutine at a time may call
 	partition Partitioner
 	lanes     lanes        // the same, if any number of goroutines may
 	crowded   atomic.Int32 // how many lanes are used: one, until goroutines have met
 	view      atomic.Pointer[topicView]
+	held      []*held     // in the order in which they were handed over
+	lowest    int32       // how many partitions must be there for one of them to be placed, less one
+	asking    atomic.Bool // its metadata is asked for
 }
 
 // topicView is a topic as a snapshot has it. It does not change.
@@ -71,35 +75,20 @@ func (b *buffer) topic(name string) *topicBuffer {
 	if t := b.latest.Load(); t != nil && t.name == name {
 		return t
 	}
-	t := (*b.topics.Load())[name]
-	if t == nil {
-		t = b.newTopic(name)
-	}
-	b.latest.Store(t)
-	return t
-}
-
-func (b *buffer) newTopic(name string) *topicBuffer {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	old := *b.topics.Load()
-	if t := old[name]; t != nil {
-		return t
-	}
-	next := make(map[string]*topicBuffer, len(old)+1)
-	for k, v := range old {
-		next[k] = v
+	if t, ok := b.topics.Load(name); ok {
+		b.latest.Store(t.(*topicBuffer))
+		return t.(*topicBuffer)
 	}
 	t := &topicBuffer{name: name, partition: b.cfg.Partitioner(b.world.Rand())}
 	t.lanes, _ = t.partition.(lanes)
 	t.crowded.Store(1)
 	t.view.Store(&topicView{})
-	next[name] = t
-	b.topics.Store(&next)
-	return t
+	first, _ := b.topics.LoadOrStore(name, t)
+	b.latest.Store(first.(*topicBuffer))
+	return first.(*topicBuffer)
 }
 
-// renew makes the view of a new snapshot. Partitions keep their buffers.
+// renew makes the view of a new snapshot. While records are held that could be placed, the topic stays unknown.
 func (b *buffer) renew(t *topicBuffer) *topicView {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -107,18 +96,33 @@ func (b *buffer) renew(t *topicBuffer) *topicView {
 	if old.snapshot == s {
 		return old
 	}
-	v := &topicView{snapshot: s, meta: s.Topic(t.name), partitions: old.partitions}
-	if v.meta != nil && len(v.meta.Partitions) > len(v.partitions) {
-		v.partitions = slices.Clone(v.partitions)
-		for i := len(v.partitions); i < len(v.meta.Partitions); i++ {
-			v.partitions = append(v.partitions, &partitionBuffer{to: cluster.TopicPartition{Topic: t.name, Partition: int32(i)}})
-		}
+	v := &topicView{snapshot: s, meta: s.Topic(t.name)}
+	if t.blocked(v.meta) {
+		return &topicView{}
+	}
+	v.partitions = old.partitions
+	if v.meta != nil {
+		v.partitions = t.grown(len(v.meta.Partitions))
 	}
 	t.view.Store(v)
 	return v
 }
 
-// choose gives the partition buffer for a record of about size bytes on a lane, or nil if metadata is missing; err if the record cannot go anywhere.
+// grown gives the buffers of at least n partitions. Partitions keep theirs; the actor finds new ones from now on. The lock is held.
+func (t *topicBuffer) grown(n int) []*partitionBuffer {
+	list := t.view.Load().partitions
+	if len(list) >= n {
+		return list
+	}
+	list = slices.Clone(list)
+	for i := len(list); i < n; i++ {
+		list = append(list, &partitionBuffer{to: cluster.TopicPartition{Topic: t.name, Partition: int32(i)}})
+	}
+	t.view.Store(&topicView{partitions: list})
+	return list
+}
+
+// choose gives the partition buffer for a record of about size bytes on a lane, or nil if its topic or partition is not known; err if the record cannot go anywhere.
 func (b *buffer) choose(t *topicBuffer, r *Record, lane, size int) (*partitionBuffer, error) {
 	v := t.view.Load()
 	if v.snapshot != b.client.Snapshot() {
@@ -135,11 +139,11 @@ func (b *buffer) choose(t *topicBuffer, r *Record, lane, size int) (*partitionBu
 	default:
 		n = t.place(v.meta, r.Key, size)
 	}
-	if n < 0 {
-		return nil, fmt.Errorf("%w: %s/%d", ErrUnknownTopic, r.Topic, n)
-	}
-	if int(n) >= len(v.meta.Partitions) {
+	if int(n) >= len(v.meta.Partitions) && r.Partition != AnyPartition {
 		return nil, nil // it may have been added meanwhile
+	}
+	if n < 0 || int(n) >= len(v.meta.Partitions) {
+		return nil, fmt.Errorf("produce %s/%d: %w", r.Topic, n, ErrUnknownTopic)
 	}
 	return v.partitions[n], nil
 }
@@ -151,8 +155,23 @@ func (t *topicBuffer) place(meta *cluster.Topic, key []byte, size int) int32 {
 	return t.partition.Partition(meta, key, size)
 }
 
+// manner is how a record is handed over.
+type manner uint8
+
+const (
+	waits   manner = iota // for room
+	tries                 // for nothing
+	follows               // for room and metadata, and then for the outcome
+)
+
 // append puts a record into the open batch of its partition. news tells that the actor may have something to learn.
-func (b *buffer) append(ctx context.Context, r *Record, done Completion) (news bool, err error) {
+func (b *buffer) append(ctx context.Context, r *Record, done Completion, how manner) (news bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return false, fmt.Errorf("produce %s: %w", r.Topic, err)
+	}
+	if r.Timed && r.Timestamp < 0 {
+		return false, fmt.Errorf("produce %s: %w: %d", r.Topic, ErrTimestamp, r.Timestamp)
+	}
 	size := record.Bound(r.Key, r.Value, r.Headers)
 	if size+record.Overhead > b.cfg.MaxRequest {
 		size = record.Size(1<<20, 1<<40, r.Key, r.Value, r.Headers)
@@ -166,16 +185,17 @@ func (b *buffer) append(ctx context.Context, r *Record, done Completion) (news b
 		lane = int(goroutine() % uintptr(n))
 	}
 	p, err := b.choose(t, r, lane, size)
-	if p == nil {
-		if err == nil {
-			p, err = b.await(ctx, t, r, size)
-		}
-		if err != nil {
+	for p == nil && err == nil {
+		if held, err := b.hold(ctx, t, r, size, done, how); held || err != nil {
 			return false, err
 		}
+		p, err = b.choose(t, r, lane, size)
+	}
+	if err != nil {
+		return false, err
 	}
 	timestamp := r.Timestamp
-	if timestamp == 0 {
+	if !r.Timed {
 		timestamp = b.world.NowMs()
 	}
 	if !p.mu.TryLock() {
@@ -188,7 +208,7 @@ func (b *buffer) append(ctx context.Context, r *Record, done Completion) (news b
 		p.mu.Unlock()
 		return false, nil
 	}
-	if err := b.makeRoom(ctx, p, size); err != nil {
+	if err := b.makeRoom(ctx, p, size, how); err != nil {
 		p.mu.Unlock()
 		return false, fmt.Errorf("produce %s: %w", p.to, err)
 	}
@@ -225,7 +245,7 @@ func goroutine() uintptr {
 }
 
 // makeRoom sees to it that the open batch of p takes a record of size bytes. p's lock is held, but not while it waits.
-func (b *buffer) makeRoom(ctx context.Context, p *partitionBuffer, size int) error {
+func (b *buffer) makeRoom(ctx context.Context, p *partitionBuffer, size int, how manner) error {
 	for p.open == nil || !b.fits(p.open, size) {
 		if p.open != nil { // full: the actor takes it
 			p.closed = append(p.closed, p.close())
@@ -233,7 +253,7 @@ func (b *buffer) makeRoom(ctx context.Context, p *partitionBuffer, size int) err
 		}
 		n := b.pool.room(max(size+record.Overhead, min(p.usual, b.cfg.BatchSize)))
 		p.mu.Unlock()
-		chunk, credits, err := b.room(ctx, n)
+		chunk, credits, err := b.room(ctx, n, how)
 		p.mu.Lock()
 		switch {
 		case err != nil:
@@ -246,12 +266,17 @@ func (b *buffer) makeRoom(ctx context.Context, p *partitionBuffer, size int) err
 			b.credits.Give(credits)
 			return ErrClosed
 		default:
-			now := b.world.Now()
-			p.open = newBatch(p.to, chunk, now)
-			p.open.Credits, p.open.Codec, p.open.Deadline = credits, b.cfg.Codec, now.Add(b.cfg.DeliveryTimeout)
+			b.open(p, chunk, credits)
 		}
 	}
 	return nil
+}
+
+// open opens a batch of p, whose lock is held.
+func (b *buffer) open(p *partitionBuffer, chunk []byte, credits int64) {
+	now := b.world.Now()
+	p.open = newBatch(p.to, chunk, now)
+	p.open.Credits, p.open.Codec, p.open.Deadline = credits, b.cfg.Codec, now.Add(b.cfg.DeliveryTimeout)
 }
 
 // fits tells whether a record of size bytes goes into an open batch. The batch gets more memory if it may have it; to wait for some is not worth it.
@@ -344,11 +369,11 @@ func (b *buffer) collect() []drain.Ready {
 
 // Cut closes the open batch of a partition and appends all that are closed; it is the core's way to the buffer.
 func (b *buffer) Cut(to cluster.TopicPartition, closed []*batch.Batch) []*batch.Batch {
-	t := (*b.topics.Load())[to.Topic]
-	if t == nil {
+	t, ok := b.topics.Load(to.Topic)
+	if !ok {
 		return closed
 	}
-	p := t.view.Load().partitions[to.Partition]
+	p := t.(*topicBuffer).view.Load().partitions[to.Partition]
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	closed = append(closed, p.closed...)
@@ -359,65 +384,34 @@ func (b *buffer) Cut(to cluster.TopicPartition, closed []*batch.Batch) []*batch.
 	return closed
 }
 
-// room takes credits and a chunk of n bytes. A context that has ended already asks not to wait.
-func (b *buffer) room(ctx context.Context, n int) (chunk []byte, credits int64, err error) {
-	credits = int64(n)
-	if !b.credits.TryTake(credits) {
-		b.rouse(false) // of what is full: room comes only when it is sent
-		if ctx.Err() != nil {
-			return nil, 0, fmt.Errorf("%w: %d bytes of buffer.memory are in use", ErrBufferFull, b.credits.Used())
-		}
-		wait, cancel := b.world.WithTimeout(ctx, b.cfg.MaxBlock)
-		defer cancel()
-		if err := b.credits.Take(wait, credits); err != nil {
-			if errors.Is(err, ErrClosed) {
-				return nil, 0, err
-			}
-			if ctx.Err() != nil {
-				return nil, 0, fmt.Errorf("%w: %w", ErrBufferFull, ctx.Err())
-			}
-			return nil, 0, fmt.Errorf("%w for max.block.ms, %s", ErrBufferFull, b.cfg.MaxBlock)
-		}
+// room takes credits and a chunk of n bytes.
+func (b *buffer) room(ctx context.Context, n int, how manner) (chunk []byte, credits int64, err error) {
+	if err := b.take(ctx, int64(n), how); err != nil {
+		return nil, 0, err
 	}
-	return b.pool.get(n), credits, nil
+	return b.pool.get(n), int64(n), nil
 }
 
-// await asks for metadata until the record's partition is known.
-func (b *buffer) await(ctx context.Context, t *topicBuffer, r *Record, size int) (*partitionBuffer, error) {
+// take takes credits, and waits for them unless it may not.
+func (b *buffer) take(ctx context.Context, n int64, how manner) error {
+	if b.credits.TryTake(n) {
+		return nil
+	}
+	b.rouse(false) // of what is full: room comes only when it is sent
+	if how == tries {
+		if b.closed.Load() {
+			return ErrClosed
+		}
+		return fmt.Errorf("%w: %d bytes of buffer.memory are in use", ErrBufferFull, b.credits.Used())
+	}
 	wait, cancel := b.world.WithTimeout(ctx, b.cfg.MaxBlock)
 	defer cancel()
-	begun := b.world.Now()
-	why := func(err error) error {
-		what := r.Topic
-		if r.Partition >= 0 {
-			what = fmt.Sprintf("%s/%d", r.Topic, r.Partition)
-		}
-		if m := b.client.Snapshot().Topic(r.Topic); m != nil && m.Err != 0 {
-			err = errors.Join(m.Err, err)
-		}
-		return fmt.Errorf("produce %s: %w after %s: %w", what, ErrUnknownTopic, b.world.Now().Sub(begun).Round(time.Millisecond), b.client.Because(err))
+	err := b.credits.Take(wait, n)
+	switch {
+	case err == nil || errors.Is(err, ErrClosed):
+		return err
+	case ctx.Err() != nil:
+		return fmt.Errorf("%w: %w", ErrBufferFull, ctx.Err())
 	}
-	pause := role.Backoff{Initial: b.cfg.RetryFirst, Max: b.cfg.RetryMax}
-	for attempt := 1; ; attempt++ {
-		if b.closed.Load() {
-			return nil, fmt.Errorf("produce %s: %w", r.Topic, ErrClosed)
-		}
-		_, err := broker.Metadata(wait, b.client, r.Topic)
-		if err != nil {
-			return nil, why(err)
-		}
-		p, err := b.choose(t, r, 0, size)
-		if p != nil || err != nil {
-			return p, err
-		}
-		if m := t.view.Load().meta; m != nil && m.Err != 0 && !m.Err.Retriable() {
-			return nil, why(m.Err)
-		}
-		w := role.NewWaiter()
-		timer := b.world.NewTimer(func() { b.world.Wake(w) })
-		timer.Set(b.world.Now().Add(pause.After(attempt, nil)))
-		if err := b.world.Park(wait, w); err != nil {
-			return nil, why(err)
-		}
-	}
+	return fmt.Errorf("%w for max.block.ms, %s", ErrBufferFull, b.cfg.MaxBlock)
 }

@@ -20,7 +20,7 @@ func TestNoBatchIsOpenedWhenTheLastIsTaken(t *testing.T) {
 		p := &partitionBuffer{to: cluster.TopicPartition{Topic: "t", Partition: partition}}
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		return b.makeRoom(context.Background(), p, 100)
+		return b.makeRoom(context.Background(), p, 100, waits)
 	}
 	if err := open(0); err != nil {
 		t.Fatal(err)

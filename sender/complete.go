@@ -162,9 +162,15 @@ func placed(s *drain.Settled, i int) Placed {
 	return p
 }
 
+// whole is an error that names what it is about already.
+type whole struct{ error }
+
 func outcome(s *drain.Settled) error {
 	if s.Err == nil {
 		return nil
+	}
+	if w, ok := s.Err.(*whole); ok {
+		return w.error
 	}
 	return fmt.Errorf("produce %s: %w", s.Batch.To, s.Err)
 }

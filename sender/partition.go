@@ -31,7 +31,8 @@ type lanes interface {
 const laneCount = 4
 
 // Default is the partitioner of the Java client: records with a key go by its murmur2 hash, so that a key always meets the same partition; records without stay with one
-// partition until a batch's worth of bytes has gone there, then go to another (KIP-480, KIP-794).
+// partition until a batch's worth of bytes has gone there, then go to another (KIP-480, KIP-794). When a partition has lost its leader they go to another at once; what is in its batches already stays there, because records
+// of a partition are written in the order in which they were handed over.
 func Default(batchSize int) NewPartitioner {
 	return func(r *rand.Rand) Partitioner { return &sticky{r: r, batch: uint64(batchSize), hash: true} }
 }
@@ -67,7 +68,7 @@ func (s *sticky) lane(i int, topic *cluster.Topic, key []byte, size int) int32 {
 	for {
 		state := s.on[i].state.Load()
 		at := int32(state>>stickyBits) - 1
-		if at < 0 || int(at) >= n || state&(1<<stickyBits-1) >= s.batch {
+		if at < 0 || int(at) >= n || state&(1<<stickyBits-1) >= s.batch || topic.Partitions[at].Leader < 0 && led(topic) {
 			s.mu.Lock()
 			if s.on[i].state.Load() == state {
 				s.on[i].state.Store(uint64(s.pick(topic, at)+1) << stickyBits)
@@ -79,19 +80,32 @@ func (s *sticky) lane(i int, topic *cluster.Topic, key []byte, size int) int32 {
 	}
 }
 
-// pick draws one of the partitions that have a leader, and another one than before if there is one.
-func (s *sticky) pick(topic *cluster.Topic, before int32) int32 {
-	n := len(topic.Partitions)
-	led := 0
+// led tells whether a partition has a leader.
+func led(topic *cluster.Topic) bool {
 	for i := range topic.Partitions {
-		if topic.Partitions[i].Leader >= 0 && int32(i) != before {
-			led++
+		if topic.Partitions[i].Leader >= 0 {
+			return true
 		}
 	}
-	if led == 0 {
+	return false
+}
+
+// pick draws one of the partitions that have a leader, and another one than before if there is one. Where none has a leader, one is as good as the other.
+func (s *sticky) pick(topic *cluster.Topic, before int32) int32 {
+	n := len(topic.Partitions)
+	others := 0
+	for i := range topic.Partitions {
+		if topic.Partitions[i].Leader >= 0 && int32(i) != before {
+			others++
+		}
+	}
+	if others == 0 {
+		if before >= 0 && int(before) < n && topic.Partitions[before].Leader >= 0 {
+			return before
+		}
 		return int32(s.r.IntN(n))
 	}
-	k := s.r.IntN(led)
+	k := s.r.IntN(others)
 	for i := range topic.Partitions {
 		if topic.Partitions[i].Leader >= 0 && int32(i) != before {
 			if k--; k < 0 {
@@ -105,7 +119,7 @@ func (s *sticky) pick(topic *cluster.Topic, before int32) int32 {
 // HashPartition is the partition of a key among n, as Java's clients compute it.
 func HashPartition(key []byte, n int) int32 { return (record.Murmur2(key) & 0x7fffffff) % int32(n) }
 
-// RoundRobin gives the partitions in turn, whatever the key.
+// RoundRobin gives the partitions that have a leader in turn, whatever the key.
 func RoundRobin() NewPartitioner {
 	return func(r *rand.Rand) Partitioner { return &roundRobin{next: r.Uint32()} }
 }
@@ -113,8 +127,15 @@ func RoundRobin() NewPartitioner {
 type roundRobin struct{ next uint32 }
 
 func (p *roundRobin) Partition(topic *cluster.Topic, _ []byte, _ int) int32 {
+	n := uint32(len(topic.Partitions))
+	for range n {
+		p.next++
+		if i := p.next % n; topic.Partitions[i].Leader >= 0 {
+			return int32(i)
+		}
+	}
 	p.next++
-	return int32(p.next % uint32(len(topic.Partitions)))
+	return int32(p.next % n)
 }
 
 // ByHash spreads keys with a hash of the user's own; records without a key go as with Default.

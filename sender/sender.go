@@ -5,6 +5,7 @@
 //
 //	sender.go     Config, Record, Sender: append, flush, close
 //	buffer.go     the buffer that callers fill, under small locks and byte credits; batches.go and chunks.go their batches and memory
+//	hold.go       records whose topic is not known yet
 //	actor.go      the actor: performs the core's effects
 //	complete.go   the goroutine on which completions run
 //	partition.go  partitioners
@@ -18,6 +19,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/compress"
 	"github.com/kactor-go/kactor/protocol/record"
 	"github.com/kactor-go/kactor/sender/internal/batch"
@@ -38,6 +40,8 @@ var (
 	ErrBufferFull = errors.New("the producer's buffer is full")
 	// ErrTooLarge: the record is larger than max.request.size.
 	ErrTooLarge = errors.New("the record is too large")
+	// ErrTimestamp: the record is from before 1970. Java's client refuses it, too, and so do brokers.
+	ErrTimestamp = fmt.Errorf("%w: it is negative", protocol.InvalidTimestamp)
 	// ErrUnknownTopic: the cluster does not tell of the topic or partition.
 	ErrUnknownTopic = errors.New("unknown topic or partition")
 )
@@ -52,7 +56,8 @@ type Record struct {
 	Key       []byte
 	Value     []byte
 	Headers   []Header
-	Timestamp int64 // milliseconds since 1970; 0: now
+	Timestamp int64 // milliseconds since 1970, not negative
+	Timed     bool  // Timestamp is meant; else it is now
 }
 
 // Placed is where a record went.
@@ -70,7 +75,7 @@ type Config struct {
 	BatchSize       int            // bytes of a batch (batch.size, 16,384)
 	MaxRequest      int            // bytes of a request, and of a record (max.request.size, 1,048,576)
 	BufferMemory    int64          // bytes of records that wait or are under way (buffer.memory, 33,554,432)
-	MaxBlock        time.Duration  // Append waits at most so long for room or metadata (max.block.ms, 1 min)
+	MaxBlock        time.Duration  // Append waits at most so long for room, and records for metadata (max.block.ms, 1 min)
 	Window          int            // requests in flight for each broker (max.in.flight.requests.per.connection, 5)
 	Retries         int            // of a batch (retries, no limit)
 	RequestTimeout  time.Duration  // of one request (request.timeout.ms, 30 s)

@@ -74,7 +74,7 @@ func swarm(s script, tracing bool) *result {
 	if tracing {
 		w.Trace(&r.log)
 	}
-	p := &play{w: w, script: s, h: sim.NewHistory(), topics: map[string]int{"one": 1, "five": 5}}
+	p := &play{w: w, script: s, h: sim.NewHistory(), topics: map[string]int{"one": 1, "five": 5}, untold: map[string]int{}}
 	r.err = w.Run(p.run)
 	if p.storm != nil {
 		r.faults = p.storm.Count
@@ -96,7 +96,8 @@ type play struct {
 	h       *sim.History
 	storm   *sim.Storm
 	topics  map[string]int
-	sending int // producers that are not done
+	sending int            // producers that are not done
+	untold  map[string]int // records of a producer whose outcome was not told
 	failed  []error
 	over    bool     // the clients are closed
 	behind  []string // consumers that are not at the end, as of their last look
@@ -317,17 +318,25 @@ func (p *play) produce(ctx context.Context, client *api.Client, name string, spa
 		p.send(ctx, producer, name, rng)
 		switch rng.IntN(8) {
 		case 0:
-			_ = producer.Flush(ctx)
+			p.flush(ctx, producer, name)
 		case 1, 2, 3:
 			_ = p.w.Sleep(ctx, time.Duration(rng.Int64N(int64(4*span)/int64(count)+1)))
 		}
 	}
+	p.flush(ctx, producer, name)
+}
+
+// flush waits for the outcomes of what a producer has sent.
+func (p *play) flush(ctx context.Context, producer *api.Producer, name string) {
 	if err := producer.Flush(ctx); err != nil {
 		p.fail("%s: flush: %w", name, err)
 	}
+	if n := p.untold[name]; n > 0 {
+		p.fail("%s: a flush has come back, and the outcome of %d records has not been told", name, n)
+	}
 }
 
-// send sends a record, and notes what becomes of it.
+// send sends a record, and notes what becomes of it. Now and then its context has ended: then nothing may be written.
 func (p *play) send(ctx context.Context, producer *api.Producer, name string, rng *rand.Rand) {
 	topic := "five"
 	if rng.IntN(4) == 0 {
@@ -339,6 +348,7 @@ func (p *play) send(ctx context.Context, producer *api.Producer, name string, rn
 		record.Key = fmt.Appendf(nil, "key-%d", rng.IntN(10))
 	}
 	done := func(placed api.Placed, err error) {
+		p.untold[name]--
 		switch {
 		case err == nil:
 			p.h.Done(send, sim.Acked, placed.Partition, placed.Offset)
@@ -349,7 +359,18 @@ func (p *play) send(ctx context.Context, producer *api.Producer, name string, rn
 			p.deserved(record, err)
 		}
 	}
+	if rng.IntN(30) == 0 {
+		over, cancel := context.WithCancel(ctx)
+		cancel()
+		if err := producer.Send(over, record, nil); !errors.Is(err, context.Canceled) {
+			p.fail("%s: a record was taken although its context had ended: %v", name, err)
+		}
+		p.h.Done(send, sim.Rejected, -1, -1)
+		return
+	}
+	p.untold[name]++
 	if err := producer.Send(ctx, record, done); err != nil {
+		p.untold[name]--
 		p.h.Done(send, sim.Rejected, -1, -1)
 	}
 }

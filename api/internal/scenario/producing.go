@@ -100,6 +100,21 @@ var producing = []Scenario{
 		equal(t, "timestamp told", placed.Timestamp, at.UnixMilli())
 		equal(t, "timestamp read", t.read(t.reader(c, parts(topic, 1)), 1)[0].Timestamp.UnixMilli(), at.UnixMilli())
 	}},
+	{"a timestamp of 1970 is kept, and one before it is refused", func(t *T) {
+		c := t.dial()
+		topic := t.topic(c, 1)
+		p := t.producer(c)
+		equal(t, "timestamp told", t.produce(p, &api.Record{Topic: topic, Timestamp: time.UnixMilli(0)}).Timestamp, 0)
+		_, err := p.Produce(t.ctx, &api.Record{Topic: topic, Timestamp: time.UnixMilli(-1)})
+		t.is(err, protocol.InvalidTimestamp)
+		now := t.produce(p, &api.Record{Topic: topic}).Timestamp
+		got := t.read(t.reader(c, parts(topic, 1)), 2)
+		equal(t, "timestamp read", got[0].Timestamp, time.UnixMilli(0))
+		equal(t, "timestamp of a record that has none of its own", got[1].Timestamp, time.UnixMilli(now))
+		if got[1].Timestamp.Year() < 2000 {
+			t.Failf("it is %s", got[1].Timestamp)
+		}
+	}},
 	{"a topic with log append time gives the broker's time", func(t *T) {
 		c := t.dial()
 		topic := t.topic(c, 1, "message.timestamp.type", "LogAppendTime")
@@ -253,7 +268,7 @@ var producing = []Scenario{
 		p := t.producer(c)
 		large := make([]byte, 15_000)
 		t.send(p, &api.Record{Topic: topic, Partition: 0, Fixed: true, Value: large})
-		t.is(p.Send(t.over(), &api.Record{Topic: topic, Partition: 1, Fixed: true, Value: large}, nil), api.ErrBufferFull)
+		t.is(p.TrySend(&api.Record{Topic: topic, Partition: 1, Fixed: true, Value: large}, nil), api.ErrBufferFull)
 		t.flush(p)
 		t.send(p, &api.Record{Topic: topic, Partition: 1, Fixed: true, Value: large})
 	}},
@@ -264,7 +279,7 @@ var producing = []Scenario{
 		large := make([]byte, 15_000)
 		first := p.Start(t.ctx, &api.Record{Topic: topic, Value: large})
 		t.sleep(time.Second) // the sender knows of an open batch
-		t.is(p.Send(t.over(), &api.Record{Topic: topic, Value: large}, nil), api.ErrBufferFull)
+		t.is(p.TrySend(&api.Record{Topic: topic, Value: large}, nil), api.ErrBufferFull)
 		_, err := first.Get(t.ctx)
 		t.ok(err)
 	}},
@@ -352,6 +367,95 @@ var producing = []Scenario{
 		t.is(err, context.DeadlineExceeded)
 		t.flush(p)
 		t.inOrder(t.read(t.reader(c, parts(topic, 1)), 1))
+	}},
+	{"a context that has ended hands nothing over", func(t *T) {
+		c := t.dial()
+		topic := t.topic(c, 1)
+		p := t.producer(c)
+		typed := api.Topic[string, string]{Name: topic, Key: api.String, Value: api.String}
+		refused := func() {
+			for name, call := range map[string]func() error{
+				"Produce":       func() error { _, err := p.Produce(t.over(), &api.Record{Topic: topic}); return err },
+				"Send":          func() error { return p.Send(t.over(), &api.Record{Topic: topic}, nil) },
+				"Start":         func() error { _, err := p.Start(t.over(), &api.Record{Topic: topic}).Get(t.ctx); return err },
+				"ProduceAll":    func() error { return p.ProduceAll(t.over(), &api.Record{Topic: topic}, &api.Record{Topic: topic}) },
+				"Topic.Produce": func() error { _, err := typed.Produce(t.over(), p, "k", "v"); return err },
+				"Topic.Send":    func() error { return typed.Send(t.over(), p, "k", "v", nil) },
+			} {
+				if err := call(); !errors.Is(err, context.Canceled) || errors.Is(err, api.ErrUncertain) {
+					t.Failf("%s: %v", name, err)
+				}
+			}
+		}
+		refused() // whether the topic is known or not
+		equal(t, "offset", t.produce(p, &api.Record{Topic: topic}).Offset, 0)
+		refused()
+		equal(t, "offset", t.produce(p, &api.Record{Topic: topic}).Offset, 1)
+	}},
+	{"records are handed over before their topics are known, and keep their order", func(t *T) {
+		c := t.dial()
+		var topics []string
+		for range 20 {
+			topics = append(topics, t.topic(c, 3))
+		}
+		p := t.producer(t.dial())
+		for i := range 10 {
+			for _, topic := range topics {
+				t.send(p, &api.Record{Topic: topic, Partition: int32(i % 3), Fixed: i%2 == 0, Key: fmt.Append(nil, i%2), Value: fmt.Append(nil, i)})
+			}
+		}
+		t.flush(p)
+		for _, topic := range topics {
+			last := map[string]string{}
+			for _, r := range t.read(t.reader(c, parts(topic, 3)), 10) {
+				in := fmt.Sprint(r.Partition, string(r.Key))
+				if before := last[in]; before > string(r.Value) {
+					t.Failf("%s: record %s comes behind record %s", topic, r.Value, before)
+				}
+				last[in] = string(r.Value)
+			}
+		}
+	}},
+	{"a record that waits for its topic is taken back when who writes it stops waiting", func(t *T) {
+		c := t.dial(props("allow.auto.create.topics", "false"))
+		p := t.producer(c)
+		topic := t.name()
+		ctx, cancel := t.within(200 * time.Millisecond)
+		defer cancel()
+		_, err := p.Produce(ctx, &api.Record{Topic: topic, Value: []byte("not written")})
+		t.is(err, api.ErrUnknownTopic)
+		t.is(err, context.DeadlineExceeded)
+		if errors.Is(err, api.ErrUncertain) {
+			t.Failf("%v", err)
+		}
+		t.flush(p)
+	}},
+	{"a topic that does not come to be is told to the callback, and Flush waits for that", func(t *T) {
+		c := t.dial(props("max.block.ms", "1000", "allow.auto.create.topics", "false"))
+		p := t.producer(c)
+		topic := t.name()
+		var told []error
+		for range 3 {
+			t.ok(p.Send(t.ctx, &api.Record{Topic: topic}, func(_ api.Placed, err error) { told = append(told, err) }))
+		}
+		t.flush(p)
+		equal(t, "callbacks", len(told), 3)
+		t.is(told[2], api.ErrUnknownTopic)
+		t.is(told[2], protocol.UnknownTopicOrPartition)
+	}},
+	{"closing a producer ends records whose topic is not known", func(t *T) {
+		c := t.dial(props("allow.auto.create.topics", "false"))
+		p := t.producer(c)
+		var told []error
+		t.ok(p.Send(t.ctx, &api.Record{Topic: t.name()}, func(_ api.Placed, err error) { told = append(told, err) }))
+		ctx, cancel := t.within(200 * time.Millisecond)
+		defer cancel()
+		_ = p.Close(ctx)
+		equal(t, "callbacks", len(told), 1)
+		t.is(told[0], api.ErrClosed)
+		if errors.Is(told[0], api.ErrUncertain) {
+			t.Failf("%v", told[0])
+		}
 	}},
 	{"a partition that was added is written to", func(t *T) {
 		c := t.dial()

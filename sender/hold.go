@@ -1,0 +1,418 @@
+package sender
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/kactor-go/kactor/actors/role"
+	"github.com/kactor-go/kactor/broker"
+	"github.com/kactor-go/kactor/protocol/cluster"
+	"github.com/kactor-go/kactor/protocol/record"
+)
+
+// held is a record whose topic or partition is not known yet.
+type held struct {
+	Record // with memory of its own
+	size   int
+	// credits are for a batch that it opens when it is placed: who waits for metadata must not have to wait for room then, which others of them may have.
+	credits int64
+	done    Completion
+	begun   time.Time
+	serial  uint64
+	placed  *role.Promise[struct{}] // of who waits for it to be placed; nil: nobody, the completion is told what goes wrong
+}
+
+// lowest is how many partitions a topic must have, less one, for the record to be placed.
+func (h *held) lowest() int32 { return max(h.Partition, 0) }
+
+// holds are the records that are held, of all topics. A goroutine places them while there are any: not the callers, who do not wait, and no actor, because partitioners are the application's. Records of a topic keep their
+// order: while some are held that could be placed, those that come are held behind them.
+type holds struct {
+	mu      sync.Mutex
+	topics  []*topicBuffer // that have some
+	running bool           // the goroutine that places
+	closing bool           // none are taken any more
+	refused error          // none can be placed any more
+	serial  uint64
+	count   int
+	flushes []holdFlush
+	some    atomic.Bool
+	wait    *role.Waiter
+}
+
+type holdFlush struct {
+	upTo uint64
+	left int
+	p    *role.Promise[struct{}]
+}
+
+// changed says that the cluster has a new snapshot. It only wakes.
+func (o *holds) changed(w role.World) {
+	if o.some.Load() {
+		w.Wake(o.wait)
+	}
+}
+
+// refuse ends all that are held, and all that come, with err.
+func (o *holds) refuse(w role.World, err error) {
+	o.mu.Lock()
+	o.refused = err
+	o.mu.Unlock()
+	w.Wake(o.wait)
+}
+
+// flushed gives a promise that all that are held now are placed or have failed; nil: none are held.
+func (o *holds) flushed(w role.World) *role.Promise[struct{}] {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.count == 0 {
+		return nil
+	}
+	f := holdFlush{o.serial, o.count, role.NewPromise[struct{}](w)}
+	o.flushes = append(o.flushes, f)
+	return f.p
+}
+
+// leave says that a record is held no more: placed, or its completion told.
+func (o *holds) leave(h *held) {
+	o.mu.Lock()
+	var over []holdFlush
+	o.count--
+	o.flushes = slices.DeleteFunc(o.flushes, func(f holdFlush) bool { return f.left == 0 })
+	for i := range o.flushes {
+		if f := &o.flushes[i]; h.serial <= f.upTo {
+			if f.left--; f.left == 0 {
+				over = append(over, *f)
+			}
+		}
+	}
+	o.mu.Unlock()
+	for _, f := range over {
+		f.p.Settle(struct{}{}, nil)
+	}
+}
+
+// end takes no more, and waits for those that are held until deadline, or until ctx ends; then they are refused with ErrClosed.
+func (b *buffer) endHolds(ctx context.Context, deadline time.Time) {
+	o := &b.holds
+	o.mu.Lock()
+	o.closing = true
+	o.mu.Unlock()
+	p := o.flushed(b.world)
+	if p == nil {
+		return
+	}
+	wait, cancel := b.world.WithTimeout(ctx, deadline.Sub(b.world.Now()))
+	defer cancel()
+	if _, err := p.Get(wait); err != nil {
+		o.refuse(b.world, ErrClosed)
+		_, _ = p.Get(context.WithoutCancel(ctx))
+	}
+}
+
+// hold keeps a record until its partition is known; false: it is known now.
+func (b *buffer) hold(ctx context.Context, t *topicBuffer, r *Record, size int, done Completion, how manner) (bool, error) {
+	now := b.world.Now()
+	if b.cfg.MaxBlock <= 0 { // the next one may find it
+		b.ask([]*topicBuffer{t})
+		return false, b.unknown(r, now, context.DeadlineExceeded)
+	}
+	n := int64(b.pool.room(size + record.Overhead))
+	if err := b.take(ctx, n, how); err != nil {
+		return false, fmt.Errorf("produce %s: %w", r.Topic, err)
+	}
+	h := &held{Record: own(r), size: size, credits: n, done: done, begun: now}
+	if !h.Timed {
+		h.Timestamp, h.Timed = b.world.NowMs(), true
+	}
+	if how == follows {
+		h.placed = role.NewPromise[struct{}](b.world)
+	}
+	t.mu.Lock()
+	if m := b.client.Snapshot().Topic(t.name); m != nil && int(h.lowest()) < len(m.Partitions) && !t.blocked(m) {
+		t.mu.Unlock()
+		b.credits.Give(n)
+		return false, nil
+	}
+	start, err := b.holds.add(h, t)
+	if err != nil {
+		t.mu.Unlock()
+		b.credits.Give(n)
+		return false, fmt.Errorf("produce %s: %w", r.Topic, err)
+	}
+	first := len(t.held) == 0
+	if first || h.lowest() < t.lowest {
+		t.lowest = h.lowest()
+	}
+	t.held = append(t.held, h)
+	t.mu.Unlock()
+	if first {
+		b.ask([]*topicBuffer{t})
+	}
+	if start {
+		b.world.Go("placement", b.place)
+	}
+	if h.placed == nil {
+		return true, nil
+	}
+	if _, err := h.placed.Get(ctx); err == nil || err != ctx.Err() || !b.withdraw(t, h) { // it cannot be taken back: it is on its way
+		_, err, _ = h.placed.TryGet()
+		return true, err
+	}
+	return false, b.unknown(r, now, ctx.Err())
+}
+
+// own copies a record, because its memory is the caller's.
+func own(r *Record) Record {
+	c := *r
+	c.Key, c.Value, c.Headers = bytes.Clone(r.Key), bytes.Clone(r.Value), slices.Clone(r.Headers)
+	for i := range c.Headers {
+		c.Headers[i].Value = bytes.Clone(c.Headers[i].Value)
+	}
+	return c
+}
+
+// add counts a record in. start: nobody places yet. t's lock is held.
+func (o *holds) add(h *held, t *topicBuffer) (start bool, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.closing {
+		return false, ErrClosed
+	}
+	if o.refused != nil {
+		return false, o.refused
+	}
+	o.serial++
+	h.serial = o.serial
+	o.count++
+	if len(t.held) == 0 {
+		o.topics = append(o.topics, t)
+	}
+	start = !o.running
+	o.running = true
+	o.some.Store(true)
+	return start, nil
+}
+
+// withdraw takes a record back; false: it is not held any more.
+func (b *buffer) withdraw(t *topicBuffer, h *held) bool {
+	t.mu.Lock()
+	i := slices.Index(t.held, h)
+	if i >= 0 {
+		t.keep(slices.Delete(t.held, i, i+1))
+	}
+	t.mu.Unlock()
+	if i < 0 {
+		return false
+	}
+	b.credits.Give(h.credits)
+	b.holds.leave(h)
+	b.world.Wake(b.holds.wait)
+	return true
+}
+
+// blocked tells whether a record is held that could be placed, with the partitions of m: what comes has to stay behind it. The lock is held.
+func (t *topicBuffer) blocked(m *cluster.Topic) bool {
+	return len(t.held) > 0 && m != nil && int(t.lowest) < len(m.Partitions)
+}
+
+// keep keeps these records. The lock is held.
+func (t *topicBuffer) keep(list []*held) {
+	t.held, t.lowest = list, 0
+	for i, h := range list {
+		if i == 0 || h.lowest() < t.lowest {
+			t.lowest = h.lowest()
+		}
+	}
+}
+
+// ask asks for the metadata of topics. Wishes coalesce in the cluster actor; who wishes again waits until the wish before is fulfilled.
+func (b *buffer) ask(topics []*topicBuffer) {
+	names := make([]string, len(topics))
+	for i, t := range topics {
+		t.asking.Store(true)
+		names[i] = t.name
+	}
+	b.client.Ref().Tell(&broker.Refresh{Topics: names, Except: cluster.NoNode, Why: "records wait for a topic", Reply: func(_ *cluster.Snapshot, err error) {
+		for _, t := range topics {
+			t.asking.Store(false)
+		}
+		if err != nil { // the client is closed, or its cluster actor has failed
+			b.holds.refuse(b.world, err)
+			return
+		}
+		b.holds.changed(b.world)
+	}})
+}
+
+// place places what is held when its topic becomes known, until nothing is held.
+func (b *buffer) place() {
+	o := &b.holds
+	timer := b.world.NewTimer(func() { b.world.Wake(o.wait) })
+	defer timer.Stop()
+	pause := role.Backoff{Initial: b.cfg.RetryFirst, Max: b.cfg.RetryMax}
+	attempt, again := 1, b.world.Now().Add(pause.After(1, nil))
+	for {
+		o.mu.Lock()
+		o.topics = slices.DeleteFunc(o.topics, (*topicBuffer).empty)
+		if len(o.topics) == 0 {
+			o.running = false
+			o.some.Store(false)
+			o.mu.Unlock()
+			return
+		}
+		topics, refused := slices.Clone(o.topics), o.refused
+		o.mu.Unlock()
+		now := b.world.Now()
+		var next time.Time
+		var silent []*topicBuffer // nothing is asked of them
+		for _, t := range topics {
+			due := b.settle(t, now, refused)
+			if next.IsZero() || !due.IsZero() && due.Before(next) {
+				next = due
+			}
+			if !due.IsZero() && !t.asking.Load() {
+				silent = append(silent, t)
+			}
+		}
+		b.rouse(false)
+		if len(silent) > 0 {
+			if !now.Before(again) {
+				b.ask(silent)
+				attempt++
+				again = now.Add(pause.After(attempt, nil))
+			}
+			if again.Before(next) {
+				next = again
+			}
+		}
+		if next.IsZero() {
+			continue
+		}
+		timer.Set(next)
+		_ = b.world.Park(context.Background(), o.wait)
+	}
+}
+
+// empty tells whether no records of a topic are held.
+func (t *topicBuffer) empty() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.held) == 0
+}
+
+// settle places the records of a topic that can be placed, and ends those that cannot be any more. It gives the time when the next ends; zero: none are left.
+func (b *buffer) settle(t *topicBuffer, now time.Time, refused error) (due time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	m := b.client.Snapshot().Topic(t.name)
+	if m != nil && m.Err != 0 && !m.Err.Retriable() && len(m.Partitions) == 0 {
+		refused = m.Err
+	}
+	var partitions []*partitionBuffer
+	if m != nil {
+		partitions = t.grown(len(m.Partitions))
+	}
+	var kept []*held
+	for _, h := range t.held {
+		switch {
+		case m != nil && int(h.lowest()) < len(m.Partitions):
+			b.put(t, m, partitions, h)
+		case refused != nil:
+			b.fail(h, b.unknown(&h.Record, h.begun, refused))
+		case now.Sub(h.begun) >= b.cfg.MaxBlock:
+			b.fail(h, b.unknown(&h.Record, h.begun, context.DeadlineExceeded))
+		default:
+			kept = append(kept, h)
+			if end := h.begun.Add(b.cfg.MaxBlock); due.IsZero() || end.Before(due) {
+				due = end
+			}
+		}
+	}
+	t.keep(kept)
+	return due
+}
+
+// put puts a record that was held into the batch of its partition. The topic's lock is held.
+func (b *buffer) put(t *topicBuffer, m *cluster.Topic, partitions []*partitionBuffer, h *held) {
+	n, err := t.partitionOf(m, h)
+	if err != nil {
+		b.fail(h, fmt.Errorf("produce %s: %w", h.Topic, err))
+		return
+	}
+	p := partitions[n]
+	p.mu.Lock()
+	if p.open != nil && !b.fits(p.open, h.size) {
+		p.closed = append(p.closed, p.close())
+		_ = b.list(p)
+	}
+	switch {
+	case p.open != nil:
+		b.credits.Give(h.credits)
+	case b.list(p):
+		b.open(p, b.pool.get(int(h.credits)), h.credits)
+	default:
+		p.mu.Unlock()
+		b.fail(h, fmt.Errorf("produce %s: %w", p.to, ErrClosed))
+		return
+	}
+	p.open.Append(h.Timestamp, h.Key, h.Value, h.Headers, h.done)
+	p.mu.Unlock()
+	if h.placed != nil {
+		h.placed.Settle(struct{}{}, nil)
+	}
+	b.holds.leave(h)
+}
+
+// partitionOf asks the partitioner, which may panic. The topic's lock is held.
+func (t *topicBuffer) partitionOf(m *cluster.Topic, h *held) (n int32, err error) {
+	if h.Partition != AnyPartition {
+		return h.Partition, nil
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("the partitioner panicked: %v", r)
+		}
+	}()
+	if t.lanes != nil {
+		n = t.lanes.lane(0, m, h.Key, h.size)
+	} else {
+		n = t.partition.Partition(m, h.Key, h.size)
+	}
+	if n < 0 || int(n) >= len(m.Partitions) {
+		err = fmt.Errorf("%w: partition %d", ErrUnknownTopic, n)
+	}
+	return n, err
+}
+
+// fail tells who handed a record over that it cannot be placed.
+func (b *buffer) fail(h *held, err error) {
+	b.credits.Give(h.credits)
+	if h.placed != nil {
+		h.placed.Settle(struct{}{}, err)
+	} else {
+		b.refused(h, err)
+	}
+	b.holds.leave(h)
+}
+
+// unknown is the error of a record whose topic or partition has not become known since begun.
+func (b *buffer) unknown(r *Record, begun time.Time, err error) error {
+	if errors.Is(err, ErrClosed) {
+		return fmt.Errorf("produce %s: %w", r.Topic, ErrClosed)
+	}
+	what := r.Topic
+	if r.Partition >= 0 {
+		what = fmt.Sprintf("%s/%d", r.Topic, r.Partition)
+	}
+	if m := b.client.Snapshot().Topic(r.Topic); m != nil && m.Err != 0 && !errors.Is(err, m.Err) {
+		err = errors.Join(m.Err, err)
+	}
+	return fmt.Errorf("produce %s: %w after %s: %w", what, ErrUnknownTopic, b.world.Now().Sub(begun).Round(time.Millisecond), b.client.Because(err))
+}
