@@ -257,6 +257,59 @@ func TestWhatIsDroppedUnreadIsFreedAtOnce(t *testing.T) {
 	b.freed(3)
 }
 
+// TestWhatIsPausedMakesRoom has three answers of a partition that is paused while its reader is in the middle of the first: the two behind are given back, and when the reader has gone on also what it has left.
+func TestWhatIsPausedMakesRoom(t *testing.T) {
+	b := newBench(t)
+	var told []plan.Taking
+	b.buf.give = func(t []plan.Taking) { told = append(told, t...) }
+	evict := func() { b.buf.put(&plan.Effects{Evict: []plan.Eviction{{TopicPartition: tp, Gen: b.gen}}}) }
+	for range 3 {
+		b.answer(compress.None, 1)
+	}
+	evict()
+	if len(told) != 0 {
+		t.Fatalf("it is not paused: %+v", told)
+	}
+	k := b.take()
+	b.read(k)
+	b.buf.byTP[tp].pause(true)
+	evict()
+	b.freed(2)
+	if len(told) != 2 || told[0].Back || !told[0].Dropped || !told[1].Back || told[1].At != 2 {
+		t.Fatalf("%+v", told)
+	}
+	if b.take() != nil {
+		t.Fatal("it is paused")
+	}
+	evict()
+	b.freed(3)
+	if len(told) != 3 || !told[2].Back || told[2].At != 1 {
+		t.Fatalf("%+v", told)
+	}
+	b.buf.byTP[tp].pause(false)
+	b.answer(compress.None, 1) // it was under way, and is of what comes later
+	b.freed(4)
+	b.next = 0
+	raw := b.encode(compress.None, 1)
+	b.put(1, raw)
+	if v := b.read(b.take()); v.Offset != 1 {
+		t.Fatalf("read %d", v.Offset)
+	}
+}
+
+// TestAResetMovesWhoReadsNoMore has a position that is reset while its reader is in the middle of what was fetched before.
+func TestAResetMovesWhoReadsNoMore(t *testing.T) {
+	b := newBench(t)
+	b.answer(compress.None, 2)
+	k := b.take()
+	b.read(k)
+	b.buf.put(&plan.Effects{Places: []plan.Place{{TopicPartition: tp, Gen: b.gen, Position: 50, HighWater: -1, Reset: true, From: 1}}})
+	b.end(k)
+	if at := b.buf.byTP[tp].life.position.Load(); at != 50 {
+		t.Fatalf("position %d", at)
+	}
+}
+
 func TestAPausedChunkGoesOnWhereItWas(t *testing.T) {
 	for _, codec := range codecs {
 		b := newBench(t)

@@ -149,6 +149,11 @@ var faults = []fault{
 		})
 		return func() { s.n.Do(func(c *fake.Cluster) { c.Join(s.w.Now(), id) }) }
 	}},
+	{"a follower falls behind", func(s *Storm) func() {
+		id := s.node()
+		s.n.Do(func(c *fake.Cluster) { c.FallBehind(id) })
+		return func() { s.n.Do(func(c *fake.Cluster) { c.CatchUp(id) }) }
+	}},
 	{"turned bits in records", func(s *Storm) func() { s.n.Spoil(1 + s.rng.IntN(15)); return nil }},
 	{"the clients stand still", func(s *Storm) func() {
 		d := time.Duration(s.rng.Int64N(int64(20 * time.Second)))
@@ -192,8 +197,9 @@ type failing struct {
 
 var errorsOf = []failing{
 	{msg.ProduceAPI, []protocol.Code{protocol.NotLeaderOrFollower, protocol.NotEnoughReplicas, protocol.RequestTimedOut, protocol.LeaderNotAvailable, protocol.UnknownTopicOrPartition, protocol.KafkaStorageError, protocol.UnknownServerError}},
-	{msg.FetchAPI, []protocol.Code{protocol.NotLeaderOrFollower, protocol.UnknownTopicOrPartition, protocol.UnknownServerError, protocol.KafkaStorageError, protocol.OffsetNotAvailable}},
-	{msg.ListOffsetsAPI, []protocol.Code{protocol.NotLeaderOrFollower, protocol.LeaderNotAvailable, protocol.OffsetNotAvailable}},
+	{msg.FetchAPI, []protocol.Code{protocol.NotLeaderOrFollower, protocol.UnknownTopicOrPartition, protocol.UnknownServerError, protocol.KafkaStorageError, protocol.OffsetNotAvailable, protocol.TopicAuthorizationFailed, protocol.CorruptMessage, protocol.UnknownTopicID}},
+	{msg.ListOffsetsAPI, []protocol.Code{protocol.NotLeaderOrFollower, protocol.LeaderNotAvailable, protocol.OffsetNotAvailable, protocol.TopicAuthorizationFailed, protocol.UnknownServerError, protocol.CorruptMessage}},
+	{msg.OffsetForLeaderEpochAPI, []protocol.Code{protocol.NotLeaderOrFollower, protocol.TopicAuthorizationFailed, protocol.UnknownServerError, protocol.FencedLeaderEpoch}},
 	{msg.MetadataAPI, []protocol.Code{protocol.LeaderNotAvailable, protocol.UnknownTopicOrPartition}},
 	{msg.InitProducerIdAPI, []protocol.Code{protocol.CoordinatorLoadInProgress, protocol.NotEnoughReplicas}},
 }

@@ -119,6 +119,10 @@ func (p *play) run(w *sim.World) error {
 	topics := []fake.Topic{{Name: "one", Partitions: p.topics["one"], Compacted: w.Seed()%4 == 1, LogAppendTime: idle}, {Name: "five", Partitions: p.topics["five"], LogAppendTime: idle}, {Name: "unanswered"}}
 	releases := []string{"4.3", "4.3", "4.0", "3.9", "2.8", "2.1", "1.1", "0.11"}
 	cfg := fake.Config{Nodes: 3, Topics: topics, Seed: w.Seed(), Release: releases[rng.IntN(len(releases))], SessionTimeout: time.Duration(rng.IntN(9000)) * time.Millisecond, ProducerExpiry: expiry}
+	rack := ""
+	if rng.IntN(3) == 0 {
+		cfg.Racks, rack = []string{"a", "b", "c"}, "b"
+	}
 	var err error
 	if p.c, err = fake.NewCluster(cfg); err != nil {
 		return err
@@ -146,7 +150,7 @@ func (p *play) run(w *sim.World) error {
 		request := 2000 + rng.IntN(4000)
 		c, err := api.Dial(ctx, api.World(w), api.Lazy(), api.Hooks(broker.Hooks{Changed: p.forward()}), api.Brokers("broker-1:9092", "broker-2:9092", "broker-3:9092"), api.Properties(map[string]string{
 			"request.timeout.ms": fmt.Sprint(request), "delivery.timeout.ms": fmt.Sprint([]int{request + 100, 8000, 120000}[rng.IntN(3)]), "fetch.max.wait.ms": fmt.Sprint(500 + rng.IntN(1400)),
-			"socket.connection.setup.timeout.ms": "2000", "auto.offset.reset": "earliest", "compression.type": []string{"none", "none", "lz4", "gzip"}[rng.IntN(4)],
+			"socket.connection.setup.timeout.ms": "2000", "client.rack": rack, "auto.offset.reset": "earliest", "compression.type": []string{"none", "none", "lz4", "gzip"}[rng.IntN(4)],
 			"batch.size": []string{"200", "1000", "16384"}[rng.IntN(3)], "max.partition.fetch.bytes": []string{"500", "100000"}[rng.IntN(2)],
 			"buffer.memory": []string{"20000", "1000000"}[rng.IntN(2)]}))
 		clients = append(clients, c)

@@ -204,9 +204,9 @@ func (c *Cluster) readPartition(q *call, req *msg.FetchRequest, f *fetching, bud
 		p, code = c.led(q, t, f.req.Partition)
 	}
 	if code == protocol.NotLeaderOrFollower && q.Version >= 11 && slices.Contains(p.isr, q.Node) {
-		code = protocol.None // followers serve consumers (KIP-392)
+		p, code = c.followed(q.conn.node, t, p), protocol.None // followers serve consumers (KIP-392)
 	} else if code == protocol.None && q.Version >= 11 && req.RackID != "" {
-		if n := c.nearest(p, req.RackID); n != q.Node {
+		if n := c.nearest(t, p, req.RackID, f.req.FetchOffset); n != q.Node {
 			d.PreferredReadReplica = n
 			d.HighWatermark, d.LastStableOffset, d.LogStartOffset = p.end, p.lastStable(), p.start
 			return d
@@ -266,13 +266,37 @@ func (c *Cluster) readPartition(q *call, req *msg.FetchRequest, f *fetching, bud
 	return d
 }
 
-// nearest gives the replica in sync that shares the client's rack, or the leader.
-func (c *Cluster) nearest(p *partition, rack string) int32 {
+// followed gives a partition as a follower has it. It knows who leads, and if it has led itself meanwhile it has everything.
+func (c *Cluster) followed(n *node, t *topic, p *partition) *partition {
+	for _, o := range n.behind {
+		if o.id != t.id || int(p.index) >= len(o.partitions) {
+			continue
+		}
+		q := *o.partitions[p.index]
+		if slices.Contains(p.leaders[max(len(q.leaders)-1, 0):], n.id) {
+			return p
+		}
+		q.leader, q.epoch = p.leader, p.epoch
+		return &q
+	}
+	return p
+}
+
+// Sessions is how many fetch sessions a broker has (KIP-227).
+func (c *Cluster) Sessions(id int32) int {
+	if n := c.node(id); n != nil {
+		return len(n.sessions)
+	}
+	return 0
+}
+
+// nearest gives the replica in sync that shares the client's rack and has the offset (Kafka's Partition.findPreferredReadReplica), or the leader.
+func (c *Cluster) nearest(t *topic, p *partition, rack string, offset int64) int32 {
 	if n := c.node(p.leader); n != nil && n.rack == rack {
 		return p.leader
 	}
 	for _, id := range p.isr {
-		if n := c.node(id); n.rack == rack && !n.down && !n.fenced {
+		if n := c.node(id); n.rack == rack && !n.down && !n.fenced && c.followed(n, t, p).end >= offset {
 			return id
 		}
 	}

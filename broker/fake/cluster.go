@@ -63,6 +63,7 @@ type node struct {
 	delay    time.Duration
 	throttle time.Duration
 	stale    []*topic // what it tells as metadata, frozen; nil: the truth
+	behind   []*topic // what it has as a follower when it does not get on; nil: all
 	alone    []*topic // what it has when it is cut off from the other brokers; nil: it is not
 	sessions []*session
 }

@@ -75,7 +75,7 @@ func (c *Cluster) Stop(now time.Time, id int32) {
 	if n == nil || n.down {
 		return
 	}
-	n.down, n.paused, n.sessions, n.stale, n.alone = true, false, nil, nil, nil
+	n.down, n.paused, n.sessions, n.stale, n.behind, n.alone = true, false, nil, nil, nil, nil
 	for _, k := range c.connsOf(n) {
 		c.hangUp(k)
 	}
@@ -310,6 +310,32 @@ func (c *Cluster) Informed() (n int) {
 		}
 	}
 	return n
+}
+
+// FallBehind lets a broker lose half of each log that it follows, as with a disk, and get nothing of its leaders any more until CatchUp: consumers that still read from it (KIP-392) are told that there is no such offset, or
+// that their log is another.
+func (c *Cluster) FallBehind(id int32) {
+	n := c.node(id)
+	if n == nil || n.down {
+		return
+	}
+	n.behind = c.picture()
+	for _, t := range n.behind {
+		for _, q := range t.partitions {
+			q.log, q.producers = slices.Clone(q.log), map[int64]*producer{}
+			if len(q.log) > 0 {
+				q.truncate(q.log[len(q.log)/2].base, &c.rules)
+			}
+		}
+	}
+}
+
+// CatchUp ends FallBehind.
+func (c *Cluster) CatchUp(id int32) {
+	if n := c.node(id); n != nil {
+		n.behind = nil
+		c.wakeFetches()
+	}
 }
 
 // Thaw ends FreezeMetadata.

@@ -25,7 +25,8 @@ type partition struct {
 	index     int32
 	replicas  []int32
 	isr       []int32
-	leader    int32 // -1: none
+	leader    int32   // -1: none
+	leaders   []int32 // so far
 	epoch     int32
 	start     int64 // log start offset
 	end       int64 // log end offset, which is also the high watermark
@@ -77,6 +78,7 @@ func (c *Cluster) grow(t *topic, partitions, replicas int) {
 		p.leader = -1
 		if len(p.isr) > 0 {
 			p.leader = p.isr[0]
+			p.leaders = []int32{p.leader}
 		}
 		p.epochs = []epochStart{{0, 0}}
 		t.partitions = append(t.partitions, p)
@@ -88,6 +90,7 @@ func (p *partition) lead(node int32) {
 	p.leader = node
 	p.epoch++
 	if node >= 0 {
+		p.leaders = append(p.leaders, node)
 		p.epochs = append(p.epochs, epochStart{p.epoch, p.end})
 	}
 }

@@ -141,7 +141,7 @@ func (c *Cluster) Clean(topic string, index int32) error {
 	p.log = slices.Clone(p.log) // a broker that is cut off has its own: see picture
 	for _, a := range p.aborted {
 		records, marker := false, false
-		p.log = slices.DeleteFunc(p.log, func(e entry) bool {
+		p.log = slices.DeleteFunc(slices.Clone(p.log), func(e entry) bool { // a broker that is cut off, or behind, has the log as it was
 			b, _, _, _ := record.Next(e.bytes)
 			if b.ProducerID != a.Producer || e.base < a.First || e.last > a.Last || e.last >= stable || e.last == p.end-1 || !b.Transactional {
 				return false

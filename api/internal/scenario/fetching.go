@@ -125,6 +125,34 @@ var fetching = []Scenario{
 		t.ok(k.SeekToTime(api.TopicPartition{Topic: topic}, base.Add(150*time.Second)))
 		equal(t, "records", t.polled(k, 2), "3 4")
 	}},
+	{"paused partitions leave room for the others, and are read on when they are resumed", func(t *T) {
+		const n = 12
+		c := t.dial()
+		topic := t.topic(c, n)
+		p := t.producer(c)
+		for i := range int32(n - 1) {
+			for range 2 {
+				t.produce(p, &api.Record{Topic: topic, Fixed: true, Partition: i, Value: make([]byte, 150_000)})
+			}
+		}
+		k := t.reader(c, parts(topic, n), props("receive.budget.bytes", "1048576", "max.poll.records", "1"))
+		seen := map[int32]int64{}
+		for len(seen) < n-1 { // the application has enough after one record of each
+			for _, r := range t.poll(k) {
+				seen[r.Partition]++
+				t.ok(k.Pause(r.TopicPartition()))
+			}
+		}
+		t.produce(p, &api.Record{Topic: topic, Fixed: true, Partition: n - 1, Value: []byte("v")})
+		equal(t, "the record of the partition that is not paused", t.polled(k, 1), "v")
+		t.ok(k.Resume(k.Paused()...))
+		for range n - 1 {
+			r := t.read(k, 1)[0]
+			equal(t, fmt.Sprintf("offset in partition %d", r.Partition), r.Offset, seen[r.Partition])
+			seen[r.Partition]++
+		}
+		t.none(k)
+	}},
 	{"seeking what is not assigned is an error", func(t *T) {
 		c, topic, _ := t.filled(1)
 		k := t.reader(c, parts(topic, 1))

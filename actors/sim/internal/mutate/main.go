@@ -72,6 +72,10 @@ var ofFailing = []mutation{
 }
 
 var mutations = []mutation{
+	{"follower believed that there is no such offset", "fetcher/internal/plan/fetch.go",
+		"case p.near: // the leader may have it", "case p.replica == m.Request.Node: // the leader may have it"},
+	{"partition ended by a refusal", "fetcher/internal/plan/troubles.go",
+		"\tif p.trouble.Met(now, kind, err,", "\tif kind == trouble.Lasting {\n\t\tc.fail(now, p, err, out)\n\t\treturn\n\t}\n\tif p.trouble.Met(now, kind, err,"},
 	{"aborted transaction begun behind its marker", "fetcher/chunk.go",
 		"for len(c.aborted) > 0 && c.aborted[0].first", "for !b.Control && len(c.aborted) > 0 && c.aborted[0].first"},
 	{"aborted transaction that outlives its marker", "fetcher/chunk.go",
