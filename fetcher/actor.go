@@ -422,6 +422,9 @@ func (f *Fetcher) fetch(now time.Time, r *plan.Request) {
 	}
 	route := &broker.Route{Req: req, To: broker.Target{Kind: broker.ToNode, Node: r.Node}, Purpose: broker.Fetch, Lane: f.caller.Lane(), Wait: r.Wait,
 		Deadline: now.Add(f.cfg.RequestTimeout + r.Wait), Partitions: led}
+	if r.Aside {
+		route.Purpose, route.Lane = 0, 0
+	}
 	if r.ByName {
 		route.MaxVersion = 12
 	}

@@ -96,14 +96,22 @@ func (c *Core) driveFetches(now time.Time, out *Effects) {
 	slices.SortStableFunc(nodes, func(a, b int32) int { return cmp.Compare(c.line(a).turn, c.line(b).turn) })
 	for _, node := range nodes {
 		l := c.line(node)
-		if l.flight {
-			continue
-		}
 		if now.Before(l.retryAt) {
 			c.at(l.retryAt)
 			continue
 		}
-		c.fetch(now, l, wants[node], brokers, out)
+		if !l.flight {
+			c.fetch(now, l, wants[node], brokers, out)
+			continue
+		}
+		parts := slices.DeleteFunc(wants[node], func(p *part) bool { return p.dry == l.turn })
+		if late, at := l.late(now); len(parts) == 0 || at.IsZero() {
+			continue
+		} else if !late {
+			c.at(at)
+			continue
+		}
+		c.aside(now, l, parts, brokers, out)
 	}
 }
 
@@ -126,17 +134,25 @@ func (c *Core) current(p *part, epoch int32) bool {
 // renewal is how long a request is repeated before it is made anew: replicas to read from have their time, too.
 const renewal = 10 * time.Second
 
-func (c *Core) fetch(now time.Time, l *line, parts []*part, brokers int, out *Effects) {
+// late tells whether a broker holds back a fetch that others should not wait for: it had nothing to give at once. A broker handles the requests of a connection one after the other, so what is to be read meanwhile - after a
+// seek, or of a partition that was paused or new - would come only when the wait is over. at is when it will be late.
+func (l *line) late(now time.Time) (late bool, at time.Time) {
+	if l.wait <= brief || l.beside {
+		return false, time.Time{}
+	}
+	at = l.sent.Add(brief)
+	return !now.Before(at), at
+}
+
+// request makes a request for partitions, and reserves its answer's size; nil: there is no room.
+func (c *Core) request(now time.Time, l *line, parts []*part, brokers int, out *Effects) *Request {
 	free := c.cfg.Budget - c.used
 	if free < least {
 		c.evict(now, out)
-		return // Taken makes room
+		return nil // Taken makes room
 	}
 	cost := min(int64(c.cfg.MaxBytes), max(c.cfg.Budget/int64(max(brokers, shares)), least), free)
 	r := &Request{Node: l.node, MaxByte: int32(cost), Cost: cost, Wait: c.cfg.MaxWait, parts: parts, flight: new(flight), stamp: c.stamp, until: now.Add(renewal)}
-	if l.full {
-		r.Wait = min(brief, c.cfg.MaxWait)
-	}
 	for _, p := range parts {
 		w := session.Want{TopicPartition: p.TopicPartition, Offset: p.offset, LogStart: -1, LeaderEpoch: p.epoch, LastEpoch: p.lastEpoch, MaxBytes: p.maxBytes}
 		if t := c.snap.Topic(p.Topic); t != nil {
@@ -149,8 +165,30 @@ func (c *Core) fetch(now time.Time, l *line, parts []*part, brokers int, out *Ef
 		p.flight, p.wanted = r.flight, p.offset
 	}
 	c.used += cost
+	return r
+}
+
+// aside asks on another connection for what is not in the request that a broker holds back, without a session and without waiting.
+func (c *Core) aside(now time.Time, l *line, parts []*part, brokers int, out *Effects) {
+	r := c.request(now, l, parts, brokers, out)
+	if r == nil {
+		return
+	}
+	r.Aside, r.Wait, r.Ask = true, 0, session.Ask{Epoch: -1, Send: r.Wants}
+	l.beside = true
+	out.Fetch = append(out.Fetch, r)
+}
+
+func (c *Core) fetch(now time.Time, l *line, parts []*part, brokers int, out *Effects) {
+	r := c.request(now, l, parts, brokers, out)
+	if r == nil {
+		return
+	}
+	if l.full {
+		r.Wait = min(brief, c.cfg.MaxWait)
+	}
 	r.Ask = l.session.Next(r.Wants)
-	l.flight = true
+	l.flight, l.sent, l.wait = true, now, r.Wait
 	l.silence.begin(now)
 	c.turn++
 	l.turn = c.turn
@@ -160,10 +198,17 @@ func (c *Core) fetch(now time.Time, l *line, parts []*part, brokers int, out *Ef
 // fetched takes an answer apart.
 func (c *Core) fetched(now time.Time, m *Fetched, out *Effects) {
 	l := c.line(m.Request.Node)
-	l.flight = false
+	if m.Request.Aside {
+		l.beside = false
+		for _, p := range m.Request.parts {
+			p.dry = l.turn
+		}
+	} else {
+		l.flight = false
+	}
 	c.used -= m.Request.Cost
 	if c.closed { // a session that was being opened is closed, too
-		if _, open := l.session.Open(); m.Err == nil && !open && m.Request.Ask.Epoch == 0 {
+		if m.Err == nil && m.Request.Ask.Epoch == 0 {
 			l.session.Answered(m.Resp.SessionID)
 			c.end(l, out)
 		}
@@ -177,7 +222,9 @@ func (c *Core) fetched(now time.Time, m *Fetched, out *Effects) {
 		}
 	}()
 	if m.Err != nil {
-		l.session.Reset()
+		if !m.Request.Aside {
+			l.session.Reset()
+		}
 		c.noReplica(m.Request)
 		if !m.Moved {
 			l.fails++
@@ -190,13 +237,15 @@ func (c *Core) fetched(now time.Time, m *Fetched, out *Effects) {
 	}
 	l.fails = 0
 	if code := protocol.Code(m.Resp.ErrorCode); code != protocol.None {
-		switch code {
-		case protocol.FetchSessionIDNotFound:
+		switch {
+		case code == protocol.FetchSessionIDNotFound:
 			l.session.Lost()
-		case protocol.InvalidFetchSessionEpoch, protocol.FetchSessionTopicIDError:
+		case code == protocol.InvalidFetchSessionEpoch, code == protocol.FetchSessionTopicIDError:
 			l.session.Reset()
 		default: // from version 13 on an error is told once for all
-			l.session.Reset()
+			if !m.Request.Aside {
+				l.session.Reset()
+			}
 			l.fails++
 			l.retryAt = now.Add(min(c.cfg.BackoffFirst<<min(l.fails-1, 10), c.cfg.BackoffMax))
 			for _, p := range m.Request.parts {
@@ -208,7 +257,9 @@ func (c *Core) fetched(now time.Time, m *Fetched, out *Effects) {
 		}
 		return
 	}
-	l.session.Answered(m.Resp.SessionID)
+	if !m.Request.Aside {
+		l.session.Answered(m.Resp.SessionID)
+	}
 	before := len(out.Chunks)
 	for i := range m.Resp.Responses {
 		t := &m.Resp.Responses[i]
@@ -259,7 +310,7 @@ func (c *Core) repeat(now time.Time, m *Fetched, out *Effects) bool {
 	}
 	next := *r
 	next.Ask, next.Wait = ask, min(2*r.Wait, c.cfg.MaxWait)
-	l.fails = 0
+	l.fails, l.sent, l.wait = 0, now, next.Wait
 	c.turn++
 	l.turn = c.turn
 	out.Fetch = append(out.Fetch, &next)
@@ -344,6 +395,7 @@ func (c *Core) partition(now time.Time, m *Fetched, t *msg.FetchResponseFetchabl
 			p.lastEpoch = p.sane(epoch)
 		}
 	}
+	p.dry = 0
 	p.buffered++
 	p.bytes += k.Bytes
 	c.used += k.Bytes

@@ -102,6 +102,7 @@ type Request struct {
 	MaxByte int32
 	Cost    int64         // reserved of the budget
 	Wait    time.Duration // how long the broker may hold it back
+	Aside   bool          // on another connection than the others: it is not to wait behind one that is held back
 	ByName  bool          // a topic id is not known: no version with ids
 	Led     any           // what the owner has made of Wants; it stays when the request is repeated
 

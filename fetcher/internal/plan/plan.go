@@ -98,8 +98,9 @@ type part struct {
 	under     int32     // epoch of the leader it was fetched from; -1
 	logStart  int64
 	maxBytes  int32
-	near      bool  // the request under way is to a follower
-	replica   int32 // preferred; cluster.NoNode: none
+	dry       uint64 // the turn of its broker's fetch beside which it was asked for, and nothing came
+	near      bool   // the request under way is to a follower
+	replica   int32  // preferred; cluster.NoNode: none
 	replicaBy time.Time
 	doubt     bool // see doubtful
 	stale     int  // see staleLimit
@@ -117,9 +118,12 @@ func (p *part) become(s State) {
 type line struct {
 	node    int32
 	flight  bool
-	full    bool   // a partition was left out of its fetch because it is full
-	used    bool   // it is the home of a partition
-	turn    uint64 // of its last fetch
+	sent    time.Time     // when that was sent
+	wait    time.Duration // how long the broker may hold it back
+	beside  bool          // something is asked of it beside that
+	full    bool          // a partition was left out of its fetch because it is full
+	used    bool          // it is the home of a partition
+	turn    uint64        // of its last fetch
 	session session.Session
 	retryAt time.Time
 	fails   int
@@ -291,7 +295,11 @@ func (c *Core) taken(now time.Time, t *Taking, out *Effects) (quiet bool) {
 	if t.Grow {
 		p.maxBytes = int32(min(int64(p.maxBytes)*2, 1<<30))
 	}
-	return p.home != nil && p.home.flight && !p.doubt && c.cfg.Budget-c.used > least+t.Bytes
+	if p.home == nil || !p.home.flight {
+		return false
+	}
+	late, _ := p.home.late(now)
+	return !late && !p.doubt && c.cfg.Budget-c.used > least+t.Bytes
 }
 
 func (c *Core) changed(now time.Time, s *cluster.Snapshot, out *Effects) {
@@ -314,7 +322,7 @@ func (c *Core) changed(now time.Time, s *cluster.Snapshot, out *Effects) {
 	}
 	c.lines = slices.DeleteFunc(c.lines, func(l *line) bool { // the broker has left, and its sessions with it
 		_, there := s.Node(l.node)
-		return !there && !l.flight
+		return !there && !l.flight && !l.beside
 	})
 }
 

@@ -11,6 +11,9 @@ import (
 // errLeftOut says that a broker has not answered for a partition that it was asked for.
 var errLeftOut = errors.New("the broker's answer says nothing of it")
 
+// rarely is how many times retry.backoff.max.ms lie between two questions for a topic that is not there, at most.
+const rarely = 5
+
 // kindOf sorts what a broker says of a partition. Refusals last until somebody changes what is allowed or what a topic is; a damage may have been repaired by a replica. All else is the cluster's own affair.
 func kindOf(err error) trouble.Kind {
 	var code protocol.Code
@@ -33,7 +36,11 @@ func (c *Core) hindered(now time.Time, p *part, err error, out *Effects) {
 }
 
 func (c *Core) troubled(now time.Time, p *part, kind trouble.Kind, err error, out *Effects) {
-	if p.trouble.Met(now, kind, err, trouble.Backoff{First: c.cfg.BackoffFirst, Max: c.cfg.BackoffMax}) {
+	b := trouble.Backoff{First: c.cfg.BackoffFirst, Max: c.cfg.BackoffMax}
+	if errors.Is(err, protocol.UnknownTopicOrPartition) || errors.Is(err, protocol.UnknownTopicID) { // it may be gone for ever; if it comes back metadata tells
+		b.Max *= rarely
+	}
+	if p.trouble.Met(now, kind, err, b) {
 		out.Fail = append(out.Fail, Failure{p.TopicPartition, p.gen, p.offset, err, true, kind == trouble.Passing})
 	}
 }

@@ -89,10 +89,10 @@ func TestATroubleIsToldAndTriedAgain(t *testing.T) {
 			b := newBench(t, nil)
 			begin(b)
 			asked, told := b.answerAll(c.code, 35*time.Second)
-			if asked < 20 || asked > 100 {
+			if asked < 8 || asked > 100 {
 				t.Errorf("%s, %v: asked %d times in 35 s", name, c.code, asked)
 			}
-			if len(told) < 3 || len(told) > 4 || told[0] < c.first || told[0] > c.first+1 {
+			if len(told) < 2 || len(told) > 4 || told[0] < c.first || told[0] > c.first+rarely {
 				t.Errorf("%s, %v: told at %v", name, c.code, told)
 			}
 		}
@@ -109,8 +109,7 @@ func TestAPartitionsTroubleDoesNotHoldUpItsNeighbour(t *testing.T) {
 		t.Fatalf("%+v", r.Wants)
 	}
 	b.later(100 * time.Millisecond)
-	b.records(r, 2, 10, 1)
-	if r = b.fetch(); len(r.Wants) != 2 {
+	if r = b.fetch(); len(r.Wants) != 1 || r.Wants[0].Partition != 0 || !r.Aside { // and it does not wait for its neighbour, either
 		t.Fatalf("%+v", r.Wants)
 	}
 	b.records(r, 0, 10, 1)
