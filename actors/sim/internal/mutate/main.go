@@ -117,7 +117,7 @@ var mutations = []mutation{
 	{"older metadata believed", "broker/internal/meta/topics.go",
 		"old.Partitions[q.Index].LeaderEpoch > q.LeaderEpoch {", "false {"},
 	{"fetch session kept after an error", "fetcher/internal/plan/fetch.go",
-		"if m.Err != nil {\n\t\tl.session.Reset()", "if m.Err != nil {"},
+		"\tif m.Err != nil {\n\t\tif !m.Request.Aside {", "\tif m.Err != nil {\n\t\tif false {"},
 	{"second batch before the first is confirmed", "sender/internal/drain/idempotent.go",
 		"(renew || !s.sure || p.led != s.under)", "renew"},
 	{"records left in the memory of the answer", "fetcher/chunk.go",
