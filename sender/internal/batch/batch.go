@@ -71,6 +71,7 @@ type Batch struct {
 	Gone       bool // the core knows it no more
 	OnWire     int  // requests whose bytes somebody may still read
 	Attempts   int
+	Spared     int // attempts that failed because of another batch: they are no retries of this one
 	LastErr    error
 	Split      bool // a part of a larger one: do not count its buffer twice
 }
@@ -173,7 +174,7 @@ func (b *Batch) Only(i int32) *Batch {
 // part opens a batch for some of b's records.
 func (b *Batch) part() *Batch {
 	p := New(b.To, make([]byte, 0, record.Overhead), b.Created)
-	p.Codec, p.Deadline, p.Attempts, p.LastErr, p.Maybe, p.Split = b.Codec, b.Deadline, b.Attempts, b.LastErr, b.Maybe, true
+	p.Codec, p.Deadline, p.Attempts, p.Spared, p.LastErr, p.Maybe, p.Split = b.Codec, b.Deadline, b.Attempts, b.Spared, b.LastErr, b.Maybe, true
 	p.ProducerID, p.Epoch, p.Sequence, p.Numbered = b.ProducerID, b.Epoch, b.Sequence, b.Numbered
 	p.Serial, p.Gap = b.Serial, b.Gap
 	return p

@@ -145,7 +145,7 @@ func (c *Core) outcome(now time.Time, node int32, b *batch.Batch, a partitionAns
 	case tooLarge:
 		c.tooLarge(b, code, out)
 	case again, unsure:
-		if b.Attempts > c.cfg.Retries {
+		if b.Attempts-b.Spared > c.cfg.Retries {
 			c.reject(b, code, a, out)
 			return
 		}
@@ -170,7 +170,7 @@ func (c *Core) unanswered(now time.Time, b *batch.Batch, m *Answer, out *Effects
 	b.LastErr = m.Err
 	b.Maybe = b.Maybe || m.Sent
 	switch {
-	case m.Refused || b.Attempts > c.cfg.Retries || c.cfg.Acks == 0:
+	case m.Refused || b.Attempts-b.Spared > c.cfg.Retries || c.cfg.Acks == 0:
 		c.refuse(b, m.Err, out)
 	case m.Moved:
 		c.again(now, b, atOnce, out)

@@ -98,6 +98,9 @@ func (n *idempotent) renew(p *part, otherTopic bool, out *Effects) {
 
 // passed is why a batch is given up that is not in the log while one behind it is.
 func passed(err error) error {
+	if err == nil {
+		err = protocol.OutOfOrderSequenceNumber
+	}
 	return fmt.Errorf("what comes behind it is in the log: %w", err)
 }
 
@@ -139,7 +142,7 @@ func (n *idempotent) refused(now time.Time, b *batch.Batch, code protocol.Code, 
 	b.LastErr = code
 	before := func(o *batch.Batch) bool { return o != b && o.Serial < b.Serial }
 	if slices.ContainsFunc(p.flight, before) || slices.ContainsFunc(p.queue, before) {
-		b.Attempts-- // the failure is that of the other
+		b.Spared++ // the failure is that of the other
 		n.c.again(now, b, asItIs, out)
 		return
 	}

@@ -93,7 +93,7 @@ func TestBadRecordsAndWhatIsAroundThem(t *testing.T) {
 		b.spoil(protocol.InvalidRecord, 0)
 		b.answer(protocol.None, 1)
 		b.outcome(y, nil)
-		if len(b.sent) != 0 || b.c.alive != 0 || errors.Is(b.told[len(b.told)-1].Err, ErrUncertain) {
+		if len(b.sent) != 0 || b.c.alive != 0 || !errors.Is(b.told[len(b.told)-1].Err, protocol.OutOfOrderSequenceNumber) || errors.Is(b.told[len(b.told)-1].Err, ErrUncertain) {
 			t.Fatalf("%d in flight, told %v", len(b.sent), b.told[len(b.told)-1].Err)
 		}
 	})
