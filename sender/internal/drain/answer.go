@@ -110,6 +110,13 @@ func (c *Core) land(b *batch.Batch) *part {
 	return p
 }
 
+// back takes a batch out of flight that is not in the log, or not surely: what was sent behind it comes back before anything else goes.
+func (c *Core) back(b *batch.Batch) *part {
+	p := c.land(b)
+	p.settling = true
+	return p
+}
+
 func (c *Core) hint(b *batch.Batch, a partitionAnswer, m *Answer, out *Effects) {
 	if a.CurrentLeader.LeaderID < 0 || m.Version < 10 || a.ErrorCode == 0 {
 		return
@@ -186,7 +193,7 @@ func (c *Core) reject(b *batch.Batch, code protocol.Code, a partitionAnswer, out
 
 // refuse ends a batch. This attempt of it was refused; if an earlier one may not have been, its outcome is uncertain.
 func (c *Core) refuse(b *batch.Batch, err error, out *Effects) {
-	c.land(b)
+	c.back(b)
 	if b.Maybe {
 		err = fmt.Errorf("%w: %w", ErrUncertain, err)
 	}

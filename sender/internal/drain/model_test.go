@@ -27,24 +27,25 @@ func (recordID) Done(batch.Placed, error) {}
 
 // leaderState is what a leader has: its log, and what it knows of the producer.
 type leaderState struct {
-	r      *rand.Rand
-	rules  rules
-	calm   bool // nothing goes wrong any more
-	known  bool
-	id     int64
-	epoch  int16
-	last   int32
-	cache  [][2]int32 // first and last sequence of the latest five batches
-	log    []int
-	most   int // records that fit into a batch
-	latest time.Time
+	r     *rand.Rand
+	rules rules
+	calm  bool // nothing goes wrong any more
+	known bool
+	id    int64
+	epoch int16
+	last  int32
+	cache [][2]int32 // first and last sequence of the latest five batches
+	log   []*sentBatch
+	lost  map[int]bool // records that were in the log
+	most  int          // records that fit into a batch
 }
 
 // rules are what may happen in a history.
 type rules struct {
 	retries   int
-	forgets   time.Duration // after so much silence the leader forgets the producer
+	forgets   time.Duration // after so much silence, longer than anything is tried, the leader forgets the producer
 	anyTime   bool          // it forgets whenever it likes: then records may be there twice, and out of order, but what is told is true
+	elects    bool          // a replica becomes the leader that lacks some of what was in the log
 	flaps     bool          // metadata tells the id of another topic now and then
 	badRecord bool          // every seventh record is not valid
 	lastIDs   bool          // ids have only three epochs left
@@ -65,15 +66,15 @@ type sentBatch struct {
 }
 
 // handle appends a batch, or refuses it.
-func (l *leaderState) handle(now time.Time, w *sentBatch) {
+func (l *leaderState) handle(w *sentBatch) {
 	w.handled = true
-	w.code = l.answer(now, w)
+	w.code = l.answer(w)
 }
 
-func (l *leaderState) answer(now time.Time, w *sentBatch) protocol.Code {
+func (l *leaderState) answer(w *sentBatch) protocol.Code {
 	often := func(n int) bool { return !l.calm && l.r.IntN(n) == 0 }
-	if l.known && !l.calm && (l.rules.forgets > 0 && now.Sub(l.latest) >= l.rules.forgets || l.rules.anyTime && l.r.IntN(20) == 0) {
-		l.known, l.cache = false, nil
+	if l.rules.anyTime && often(20) {
+		l.forget()
 	}
 	if w.topic != (wire.UUID{1}) {
 		return protocol.UnknownTopicID
@@ -107,18 +108,41 @@ func (l *leaderState) answer(now time.Time, w *sentBatch) protocol.Code {
 	case known && w.epoch > l.epoch && w.sequence != 0, known && w.epoch == l.epoch && w.sequence != record.AddSequence(l.last, 1):
 		return protocol.OutOfOrderSequenceNumber
 	}
-	if !known || w.epoch != l.epoch {
-		l.cache = nil
-	}
-	l.known, l.id, l.epoch, l.last, l.latest = true, w.id, w.epoch, last, now
-	if l.cache = append(l.cache, [2]int32{w.sequence, last}); len(l.cache) > 5 {
-		l.cache = l.cache[1:]
-	}
-	l.log = append(l.log, w.records...)
+	l.remember(w)
+	l.log = append(l.log, w)
 	if often(12) {
 		return []protocol.Code{protocol.NotEnoughReplicasAfterAppend, protocol.RequestTimedOut, protocol.NotLeaderOrFollower, protocol.KafkaStorageError, protocol.UnknownServerError}[l.r.IntN(5)]
 	}
 	return protocol.None
+}
+
+// remember notes a batch that is in the log.
+func (l *leaderState) remember(w *sentBatch) {
+	last := record.AddSequence(w.sequence, int32(len(w.records)-1))
+	if !l.known || w.id != l.id || w.epoch != l.epoch {
+		l.cache = nil
+	}
+	l.known, l.id, l.epoch, l.last = true, w.id, w.epoch, last
+	if l.cache = append(l.cache, [2]int32{w.sequence, last}); len(l.cache) > 5 {
+		l.cache = l.cache[1:]
+	}
+}
+
+func (l *leaderState) forget() { l.known, l.cache = false, nil }
+
+// lose drops the latest batches of the log, and what is known of the producer is what the others say.
+func (l *leaderState) lose(batches int) {
+	keep := max(0, len(l.log)-batches)
+	for _, w := range l.log[keep:] {
+		for _, n := range w.records {
+			l.lost[n] = true
+		}
+	}
+	l.log = l.log[:keep]
+	l.forget()
+	for _, w := range l.log {
+		l.remember(w)
+	}
 }
 
 // history is one that is being played.
@@ -178,7 +202,7 @@ func (h *history) reply(w *sentBatch) {
 
 func (h *history) handleNext() {
 	if i := slices.IndexFunc(h.line, func(w *sentBatch) bool { return !w.handled }); i >= 0 {
-		h.l.handle(h.now, h.line[i])
+		h.l.handle(h.line[i])
 	}
 }
 
@@ -198,7 +222,7 @@ func (h *history) breaks() {
 		if w := line[n-1]; !w.handled {
 			for _, o := range line[:n] {
 				if !o.handled {
-					h.l.handle(h.now, o)
+					h.l.handle(o)
 				}
 			}
 		}
@@ -234,8 +258,8 @@ func playHistory(t *testing.T, seed uint64, rules rules, trace *[]string) (wrong
 	if rules.lastIDs {
 		b.c.Step(b.now, &Identity{ID: 76, Epoch: math.MaxInt16 - 3}, &b.out)
 	}
-	h := &history{bench: b, r: r, trace: trace, told: map[int][]error{}, l: &leaderState{r: r, rules: rules, most: 2 + r.IntN(4)}}
-	version := int64(1)
+	h := &history{bench: b, r: r, trace: trace, told: map[int][]error{}, l: &leaderState{r: r, rules: rules, lost: map[int]bool{}, most: 2 + r.IntN(4)}}
+	version, epoch := int64(1), int32(0)
 	for range 120 {
 		switch k := r.IntN(22); {
 		case k < 6:
@@ -246,12 +270,20 @@ func playHistory(t *testing.T, seed uint64, rules rules, trace *[]string) (wrong
 			h.replyNext()
 		case k == 16:
 			h.breaks()
-		case k == 17 && rules.flaps:
+		case k == 17 && rules.flaps && (!rules.elects || r.IntN(2) == 0):
 			version++
-			h.lead(version, 1, 0, byte(1+r.IntN(4)/3))
+			h.lead(version, 1, epoch, byte(1+r.IntN(4)/3))
+			h.take()
+		case k == 17 && rules.elects:
+			h.breaks()
+			h.l.lose(r.IntN(10))
+			version++
+			epoch++
+			h.lead(version, 1+epoch%3, epoch, 1)
 			h.take()
 		case k == 18 && len(h.line) == 0 && rules.forgets > 0:
 			h.wait(rules.forgets)
+			h.l.forget()
 		case k > 18:
 			d := time.Duration(r.IntN(1500)) * time.Millisecond
 			if n := b.c.Next(); !n.IsZero() && r.IntN(2) == 0 {
@@ -261,7 +293,7 @@ func playHistory(t *testing.T, seed uint64, rules rules, trace *[]string) (wrong
 		}
 	}
 	h.l.calm = true
-	h.lead(version+1, 1, 0, 1)
+	h.lead(version+1, 1, epoch, 1)
 	h.take()
 	for range 400 {
 		switch {
@@ -279,19 +311,21 @@ func playHistory(t *testing.T, seed uint64, rules rules, trace *[]string) (wrong
 func (h *history) verify(rules rules) string {
 	times := map[int]int{}
 	latest := -1
-	for _, n := range h.l.log {
-		if n < latest && !rules.anyTime {
-			return fmt.Sprintf("#%d comes behind #%d", n, latest)
+	for _, w := range h.l.log {
+		for _, n := range w.records {
+			if n < latest && !rules.anyTime {
+				return fmt.Sprintf("#%d comes behind #%d", n, latest)
+			}
+			latest = n
+			times[n]++
 		}
-		latest = n
-		times[n]++
 	}
 	for n := range h.next {
 		told := h.told[n]
 		switch {
 		case len(told) != 1:
 			return fmt.Sprintf("#%d has %d outcomes", n, len(told))
-		case told[0] == nil && times[n] == 0:
+		case told[0] == nil && times[n] == 0 && !h.l.lost[n]:
 			return fmt.Sprintf("#%d is told as written and is not in the log", n)
 		case told[0] != nil && !errors.Is(told[0], ErrUncertain) && times[n] > 0:
 			return fmt.Sprintf("#%d is told as not written (%v) and is in the log", n, told[0])
@@ -316,9 +350,10 @@ func TestHistoriesOfOnePartition(t *testing.T) {
 		{"a leader that forgets at any time", rules{retries: many, anyTime: true}},
 		{"bad records", rules{retries: many, badRecord: true}},
 		{"bad records and a leader that forgets at any time", rules{retries: many, badRecord: true, anyTime: true}},
+		{"a leader that lacks what was in the log", rules{retries: many, elects: true}},
 		{"a topic id that flaps", rules{retries: many, flaps: true}},
 		{"ids that are used up", rules{retries: many, lastIDs: true, badRecord: true}},
-		{"all of it", rules{retries: 20, forgets: time.Minute, badRecord: true, flaps: true, lastIDs: true}},
+		{"all of it", rules{retries: 20, forgets: time.Minute, badRecord: true, flaps: true, elects: true, lastIDs: true}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for seed := range uint64(500) {

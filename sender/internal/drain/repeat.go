@@ -21,25 +21,22 @@ const (
 
 // again puts a batch back into the queue, at its old place.
 func (c *Core) again(now time.Time, b *batch.Batch, d delay, out *Effects) {
-	p := c.land(b)
-	if b.Settled { // its time was over while it was in flight
-		c.free(b, out)
-		return
-	}
-	c.insert(p, b)
-	switch d {
-	case atOnce:
+	p := c.back(b)
+	switch {
+	case d == atOnce:
 		p.retryAt = now
-	case backOff:
-		if p.counted { // by the failure that has come just before, of what was in flight with it
-			return
-		}
+	case d == backOff && !p.counted: // otherwise by the failure that has come just before, of what was in flight with it
 		p.counted = true
 		p.failures++
 		if at := now.Add(c.pause(p.failures)); at.After(p.retryAt) {
 			p.retryAt = at
 		}
 	}
+	if b.Settled { // its time was over while it was in flight
+		c.free(b, out)
+		return
+	}
+	c.insert(p, b)
 }
 
 // pause is how long to wait after so many failures.
@@ -47,7 +44,7 @@ func (c *Core) pause(failures int) time.Duration {
 	return min(c.cfg.BackoffFirst<<min(failures-1, 10), c.cfg.BackoffMax)
 }
 
-// insert puts batches into the queue, where their serials belong. What is in flight comes back first.
+// insert puts batches into the queue, where their serials belong.
 func (c *Core) insert(p *part, batches ...*batch.Batch) {
 	i, _ := slices.BinarySearchFunc(p.queue, batches[0].Serial, func(q *batch.Batch, s uint64) int {
 		if q.Serial < s {
@@ -56,12 +53,11 @@ func (c *Core) insert(p *part, batches ...*batch.Batch) {
 		return 1
 	})
 	p.queue = slices.Insert(p.queue, i, batches...)
-	p.settling = true
 }
 
 // tooLarge splits a batch that the broker does not take; a single record is refused.
 func (c *Core) tooLarge(b *batch.Batch, code protocol.Code, out *Effects) {
-	p := c.land(b)
+	p := c.back(b)
 	if b.Settled {
 		c.free(b, out)
 		return
@@ -105,14 +101,14 @@ func (c *Core) spoilt(b *batch.Batch, code protocol.Code, a partitionAnswer, out
 		}
 	}
 	if len(bad) == int(b.Count) {
-		c.replace(c.land(b), b, out)
+		c.replace(c.back(b), b, out)
 	} else {
 		rest, err := b.Without(func(i int32) bool { return bad[i] != nil })
 		if err != nil {
 			return false
 		}
 		c.ids.shrunk(rest)
-		c.replace(c.land(b), b, out, rest)
+		c.replace(c.back(b), b, out, rest)
 	}
 	c.lives(b, len(parts))
 	for i, k := 0, int32(0); k < b.Count; k++ {

@@ -87,7 +87,7 @@ var mutations = []mutation{
 	{"buffer freed early", "sender/internal/drain/drain.go",
 		"if b.Settled && b.OnWire == 0 && !b.Packing && !b.Freed {", "if b.Settled && !b.Packing && !b.Freed {"},
 	{"retry out of order", "sender/internal/drain/repeat.go",
-		"p.queue = slices.Insert(p.queue, i, batches...)\n\tp.settling = true\n", "_ = i\n\tp.queue = append(p.queue, batches...)\n\tp.settling, c.ids = true, plain{c}\n\tfor _, b := range batches {\n\t\tb.Numbered, b.Sealed, b.ProducerID = false, false, -1\n\t}\n"},
+		"p.queue = slices.Insert(p.queue, i, batches...)\n", "_ = i\n\tp.queue = append(p.queue, batches...)\n\tc.ids = plain{c}\n\tfor _, b := range batches {\n\t\tb.Numbered, b.Sealed, b.ProducerID = false, false, -1\n\t}\n"},
 	{"position past undelivered records", "fetcher/chunk.go",
 		"if b.LastOffset() < c.from {", "if b.LastOffset() <= c.from {"},
 	{"promise completed twice", "sender/internal/drain/drain.go",
