@@ -154,8 +154,6 @@ var mutations = []mutation{
 		"\tif !m.OneWay { // a one-way call ends when it is written\n", "\tif m.OneWay {\n\t\tm.ghost = true\n\t\tc.end(now, m, End{Version: version, Sent: true}, out)\n\t} else {\n"},
 	{"record taken although its context has ended", "sender/buffer.go",
 		"if err := ctx.Err(); err != nil {\n\t\treturn false, fmt", "if err := ctx.Err(); err != nil && false {\n\t\treturn false, fmt"},
-	{"record goes past those that wait for its topic", "sender/buffer.go",
-		"if t.blocked(v.meta) {", "if false {"},
 	{"flush does not wait for records that wait for their topic", "sender/actor.go",
 		"held := s.buf.holds.flushed(s.world); held != nil {\n\t\ts.hurry()", "held := s.buf.holds.flushed(s.world); held != nil && ctx == nil {\n\t\ts.hurry()"},
 	{"record whose topic does not become known forgotten", "sender/hold.go",
