@@ -14,25 +14,22 @@ import (
 // System is the real world: an actor system of protoactor, goroutines, the wall clock and a network.
 type System struct {
 	actors  *actor.ActorSystem
-	own     bool
 	network Network
 	log     *slog.Logger
-	mail    *pool
-	work    *pool
-	clock   coarse
+	engine  *engine
+	closed  atomic.Bool
 	bugs    atomic.Int64
 }
 
-// NewSystem makes the real world on the embedder's actor system, or on one of its own when actors is nil. log gets reports of bugs;
+// NewSystem makes the real world on the embedder's actor system, or, when actors is nil, on one that all those in the process share. log gets reports of bugs;
 // nil discards them. End it with Close.
 func NewSystem(actors *actor.ActorSystem, network Network, log *slog.Logger) *System {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	s := &System{actors: actors, network: network, log: log, mail: newPool(smallCrowd), work: newPool(0)}
+	s := &System{actors: actors, network: network, log: log, engine: hireEngine(actors == nil)}
 	if actors == nil {
-		s.own = true
-		s.actors = NewActorSystem(log)
+		s.actors = s.engine.actors
 	}
 	return s
 }
@@ -44,12 +41,10 @@ func NewActorSystem(log *slog.Logger) *ActorSystem {
 		actor.WithDeadLetterRequestLogging(false))
 }
 
-// Close ends the workers, and the actor system if it is our own. Actors must be stopped by then.
+// Close leaves the workers and the actor system that are shared; with the last they end. Actors must be stopped by then.
 func (s *System) Close() {
-	s.mail.close()
-	s.work.close()
-	if s.own && !s.actors.IsStopped() {
-		s.actors.Shutdown()
+	if !s.closed.Swap(true) {
+		s.engine.leave()
 	}
 }
 
@@ -57,7 +52,7 @@ func (s *System) Close() {
 func (s *System) Now() time.Time { return time.Now() }
 
 // NowMs is the Unix time in milliseconds, as of the last millisecond or so.
-func (s *System) NowMs() int64 { return s.clock.nowMs() }
+func (s *System) NowMs() int64 { return s.engine.clock.nowMs() }
 
 // Rand makes a source seeded by the runtime.
 func (s *System) Rand() *rand.Rand { return rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())) }
@@ -83,13 +78,13 @@ func (s *System) WithTimeout(ctx context.Context, d time.Duration) (context.Cont
 func (s *System) Go(_ string, f func()) { go f() }
 
 // Offload runs f on one of a few workers.
-func (s *System) Offload(f func()) { s.work.Schedule(f) }
+func (s *System) Offload(f func()) { s.engine.work.Schedule(f) }
 
 // Workers is one less than the processors.
 func (s *System) Workers() int { return runtime.GOMAXPROCS(0) - 1 }
 
 // Assist runs f, and the mailboxes that f fills, unless somebody is at them.
-func (s *System) Assist(f func()) { s.mail.assist(f) }
+func (s *System) Assist(f func()) { s.engine.mail.assist(f) }
 
 // Park waits on the waiter's channel.
 func (s *System) Park(ctx context.Context, w *Waiter) error {
@@ -133,6 +128,6 @@ func (s *System) Post(a *Address, m any) { a.Deliver(m) }
 func (s *System) ActorSystem() *actor.ActorSystem { return s.actors }
 
 // Dispatcher gives the pool on which mailboxes run.
-func (s *System) Dispatcher() Dispatcher { return s.mail }
+func (s *System) Dispatcher() Dispatcher { return s.engine.mail }
 
 var _ World = (*System)(nil)

@@ -179,15 +179,20 @@ func memoryChild(ctx context.Context, where string, span time.Duration) error {
 
 // peakMemory is the most memory that this process has had.
 func peakMemory() (int64, error) {
-	b, err := os.ReadFile("/proc/self/status")
+	return memoryOf("/proc/self/status", "VmHWM")
+}
+
+// memoryOf reads a size of a process.
+func memoryOf(status, which string) (int64, error) {
+	b, err := os.ReadFile(status)
 	if err != nil {
 		return 0, err
 	}
 	for line := range strings.Lines(string(b)) {
 		var kb int64
-		if n, _ := fmt.Sscanf(line, "VmHWM: %d kB", &kb); n == 1 {
+		if n, _ := fmt.Sscanf(line, which+": %d kB", &kb); n == 1 {
 			return kb << 10, nil
 		}
 	}
-	return 0, fmt.Errorf("/proc/self/status tells no VmHWM")
+	return 0, fmt.Errorf("%s tells no %s", status, which)
 }

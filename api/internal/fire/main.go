@@ -1,7 +1,7 @@
 // The command fire breaks a real Kafka while records flow, and tells how long clients stood still and whether a record was lost, written twice, moved or put into a wrong topic. It holds what it saw against
 // the logs with the checker of the simulator.
 //
-//	go run ./api/internal/fire [-version 4.3.0] [-long] [-repeats N] [-rate N] [-broker KEY=VALUE] [-v] kill pause roll elect again net siege soak part idle mem
+//	go run ./api/internal/fire [-version 4.3.0] [-long] [-repeats N] [-rate N] [-broker KEY=VALUE] [-v] kill pause roll elect again net siege soak part idle mem clients
 //
 //	kafka.go    three brokers            load.go   producers, a group that reads, their history and the gaps between their records
 //	killing.go  kill, pause, roll        report.go what is printed, and what it is held against
@@ -11,6 +11,7 @@
 //	siege.go    all at once              again.go  a topic that is deleted and created again
 //	soak.go     a day in twenty minutes
 //	flow.go     when records come             beside.go  other clients, to compare with
+//	clients.go  many clients in one process
 //
 // The short form of a programme is a few minutes at most, and tells what took too long; -long is what a release needs, and fails on it.
 package main
@@ -57,6 +58,7 @@ var programmes = []programme{
 	{name: "part", about: "cut a broker off from the others, from the clients, and from both", linked: true, run: partition},
 	{name: "idle", about: "the processor time of clients that nothing comes for", run: idle},
 	{name: "mem", about: "the memory of a consumer that sleeps", run: memory},
+	{name: "clients", about: "memory and processor time of 200 clients in one process that nobody uses", run: clients},
 }
 
 func main() {
@@ -79,7 +81,7 @@ func main() {
 		}
 		flag.PrintDefaults()
 	}
-	flag.Var(&s.besides, "beside", "NAME=COMMAND: another client to measure beside kactor in kill, pause and roll (see peers); may be repeated")
+	flag.Var(&s.besides, "beside", "NAME=COMMAND: another client to measure beside kactor in kill, pause, roll and clients (see peers); may be repeated")
 	verbose := flag.Bool("v", false, "print what the clients log")
 	role := flag.String("child", "", "be what a programme measures")
 	span := flag.Duration("span", 0, "so long, as a child")
@@ -93,6 +95,8 @@ func main() {
 		err = idleChild(context.Background(), flag.Arg(0), *span)
 	case "mem":
 		err = memoryChild(context.Background(), flag.Arg(0), *span)
+	case "clients":
+		err = clientsChild(context.Background(), flag.Arg(0))
 	case "soak":
 		err = soakChild(context.Background(), flag.Arg(0), s.rate)
 	default:

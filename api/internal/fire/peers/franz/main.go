@@ -19,8 +19,28 @@ func (p producer) Send(partition int32, value []byte, done func(offset int64, er
 
 func (p producer) Flush() { _ = p.client.Flush(context.Background()) }
 
+// rest starts a client that has written once, and reads the end of a partition if it is to.
+func rest(l *peer.Load, partition int32) error {
+	opts := []kgo.Opt{kgo.SeedBrokers(l.Brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner())}
+	if l.Consumers {
+		opts = append(opts, kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{l.Topic: {partition: kgo.NewOffset().AtEnd()}}))
+	}
+	c, err := kgo.NewClient(opts...)
+	if err != nil {
+		return err
+	}
+	if l.Consumers {
+		go c.PollFetches(context.Background())
+	}
+	return c.ProduceSync(context.Background(), &kgo.Record{Topic: l.Topic, Partition: partition, Value: []byte("the only one")}).FirstErr()
+}
+
 func main() {
 	l := peer.Parse()
+	if l.Clients > 0 {
+		l.Rest(func(i int) error { return rest(l, int32(i%6)) })
+		return
+	}
 	var producers []peer.Producer
 	var consumers []peer.Consumer
 	for range 2 {

@@ -17,7 +17,9 @@ type Load struct {
 	Brokers    []string
 	Topic      string
 	Partitions int
-	Rate       int // records a second, of both producers together
+	Rate       int  // records a second, of both producers together
+	Clients    int  // if positive: so many that do nothing
+	Consumers  bool // of these each reads, too
 
 	mu  sync.Mutex
 	out *bufio.Writer
@@ -39,6 +41,8 @@ func Parse() *Load {
 	flag.StringVar(&l.Topic, "topic", "", "to write to and read")
 	flag.IntVar(&l.Partitions, "partitions", 1, "of the topic")
 	flag.IntVar(&l.Rate, "rate", 1000, "records a second")
+	flag.IntVar(&l.Clients, "clients", 0, "so many that do nothing, instead of a load")
+	flag.BoolVar(&l.Consumers, "consumers", false, "of these each reads a partition, too")
 	flag.Parse()
 	l.Brokers = strings.Split(*brokers, ",")
 	return l
@@ -55,6 +59,17 @@ func (l *Load) say(format string, args ...any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	fmt.Fprintf(l.out, format+"\n", args...)
+}
+
+// Rest starts clients that do nothing, and keeps them until standard input ends.
+func (l *Load) Rest(start func(i int) error) {
+	for i := range l.Clients {
+		if err := start(i); err != nil {
+			Fail(err)
+		}
+	}
+	fmt.Println("ready")
+	_, _ = io.Copy(io.Discard, os.Stdin)
 }
 
 // Run writes and reads until standard input ends; then it flushes, and reads on until it is ended.
