@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"bufio"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -276,7 +275,7 @@ func (l *link) write(conn net.Conn) {
 
 // read hands over frame after frame until the connection ends.
 func (l *link) read(conn net.Conn) error {
-	r := bufio.NewReaderSize(conn, 64<<10)
+	r := newReader(conn)
 	for {
 		var prefix [protocol.SizeLen]byte
 		if _, err := io.ReadFull(r, prefix[:]); err != nil {

@@ -4,5 +4,7 @@ package broker
 
 import "net"
 
-// writesAtOnce is for systems whose sockets wait by themselves.
+// writesAtOnce and readsAtOnce are for systems whose sockets wait by themselves.
 func writesAtOnce(net.Conn) func([]byte) int { return nil }
+
+func readsAtOnce(net.Conn) func(space func() []byte, none func()) (int, error) { return nil }

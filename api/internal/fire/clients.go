@@ -151,7 +151,13 @@ func clientsChild(ctx context.Context, where string) error {
 		if err := c.AssignAt(api.AtEnd, api.TopicPartition{Topic: f[1], Partition: int32(i % 6)}); err != nil {
 			return err
 		}
-		go func() { _, _ = c.Poll(ctx) }()
+		go func() {
+			for {
+				if _, err := c.Poll(ctx); err != nil {
+					return
+				}
+			}
+		}()
 	}
 	fmt.Println("ready")
 	_, _ = io.Copy(io.Discard, os.Stdin)

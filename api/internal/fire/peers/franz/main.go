@@ -30,7 +30,11 @@ func rest(l *peer.Load, partition int32) error {
 		return err
 	}
 	if l.Consumers {
-		go c.PollFetches(context.Background())
+		go func() {
+			for {
+				c.PollFetches(context.Background())
+			}
+		}()
 	}
 	return c.ProduceSync(context.Background(), &kgo.Record{Topic: l.Topic, Partition: partition, Value: []byte("the only one")}).FirstErr()
 }
