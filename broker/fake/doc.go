@@ -3,8 +3,9 @@
 //
 //	Cluster    the cluster itself: frames in, frames out, with the time as an argument; no goroutine, no clock (cluster.go)
 //	Server     the same on TCP, or on pipes for testing/synctest (server.go)
-//	faults.go  what a test can do to it: fail requests, seize them, stop and pause brokers, move leaders, truncate logs
-//	log.go     partitions: batches, epochs, producers
+//	faults.go  what a test can do to it: fail requests, seize them, stop and pause brokers, move leaders, truncate logs, forget producers
+//	log.go     partitions: batches, epochs
+//	producers.go  what partitions know of idempotent producers, and when they forget it
 //	NN_*.go    one file for each API, by its key
 //
 // A Config.Release makes it speak the versions of that release, 0.10 to 4.3. It shares the protocol packages with the client, and nothing else.
