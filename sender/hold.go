@@ -34,7 +34,7 @@ func (h *held) lowest() int32 { return max(h.Partition, 0) }
 // holds are the records that are held, of all topics. A goroutine places them while there are any: not the callers, who do not wait, and no actor, because partitioners are the application's. Records of a topic keep their
 // order: while some are held that could be placed, those that come are held behind them.
 type holds struct {
-	mu      sync.Mutex
+	mu      sync.Mutex     // taken behind a topic's, never before it
 	topics  []*topicBuffer // that have some
 	running bool           // the goroutine that places
 	closing bool           // none are taken any more
@@ -205,7 +205,7 @@ func (b *buffer) withdraw(t *topicBuffer, h *held) bool {
 	t.mu.Lock()
 	i := slices.Index(t.held, h)
 	if i >= 0 {
-		t.keep(slices.Delete(t.held, i, i+1))
+		b.keep(t, slices.Delete(t.held, i, i+1))
 	}
 	t.mu.Unlock()
 	if i < 0 {
@@ -222,13 +222,25 @@ func (t *topicBuffer) blocked(m *cluster.Topic) bool {
 	return len(t.held) > 0 && m != nil && int(t.lowest) < len(m.Partitions)
 }
 
-// keep keeps these records. The lock is held.
-func (t *topicBuffer) keep(list []*held) {
+// keep keeps these records of a topic, whose lock is held.
+func (b *buffer) keep(t *topicBuffer, list []*held) {
 	t.held, t.lowest = list, 0
 	for i, h := range list {
 		if i == 0 || h.lowest() < t.lowest {
 			t.lowest = h.lowest()
 		}
+	}
+	if len(list) == 0 {
+		b.holds.remove(t)
+	}
+}
+
+// remove takes out a topic of which nothing is held any more. t's lock is held.
+func (o *holds) remove(t *topicBuffer) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if i := slices.Index(o.topics, t); i >= 0 {
+		o.topics = slices.Delete(o.topics, i, i+1)
 	}
 }
 
@@ -260,7 +272,6 @@ func (b *buffer) place() {
 	attempt, again := 1, b.world.Now().Add(pause.After(1, nil))
 	for {
 		o.mu.Lock()
-		o.topics = slices.DeleteFunc(o.topics, (*topicBuffer).empty)
 		if len(o.topics) == 0 {
 			o.running = false
 			o.some.Store(false)
@@ -300,13 +311,6 @@ func (b *buffer) place() {
 	}
 }
 
-// empty tells whether no records of a topic are held.
-func (t *topicBuffer) empty() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return len(t.held) == 0
-}
-
 // settle places the records of a topic that can be placed, and ends those that cannot be any more. It gives the time when the next ends; zero: none are left.
 func (b *buffer) settle(t *topicBuffer, now time.Time, refused error) (due time.Time) {
 	t.mu.Lock()
@@ -335,7 +339,7 @@ func (b *buffer) settle(t *topicBuffer, now time.Time, refused error) (due time.
 			}
 		}
 	}
-	t.keep(kept)
+	b.keep(t, kept)
 	return due
 }
 

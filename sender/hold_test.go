@@ -1,0 +1,64 @@
+package sender
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/kactor-go/kactor/actors/role"
+	"github.com/kactor-go/kactor/broker"
+)
+
+// The goroutine that places records took the locks of all and of a topic in the other order than those who hand records over: now and then both waited for ever. Only real threads can show it.
+func TestRecordsAreHandedOverWhileOthersArePlaced(t *testing.T) {
+	w := role.NewSystem(nil, broker.NewNetwork(broker.NetworkConfig{}), nil)
+	defer w.Close()
+	tree := role.NewTree(w, "client")
+	of := broker.Default()
+	of.Bootstrap = []string{"127.0.0.1:1"}
+	client, err := broker.Start(tree, of, broker.Hooks{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := DefaultConfig()
+	cfg.MaxBlock = time.Nanosecond // nobody knows the topic: each is refused as soon as it is looked at
+	s, err := Start(tree, client, cfg, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const callers, each = 4, 2000
+	var wrong, told atomic.Int64
+	done := completed(func(_ Placed, err error) {
+		told.Add(1)
+		if !errors.Is(err, ErrUnknownTopic) {
+			wrong.Add(1)
+		}
+	})
+	var all sync.WaitGroup
+	for range callers {
+		all.Go(func() {
+			for range each {
+				if err := s.Append(context.Background(), &Record{Topic: "t", Partition: AnyPartition}, done); err != nil {
+					wrong.Add(1)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if err := s.Close(context.Background()); err != nil {
+		t.Error(err)
+	}
+	if err := client.Stop(context.Background()); err != nil {
+		t.Error(err)
+	}
+	if told.Load() != callers*each || wrong.Load() != 0 {
+		t.Errorf("%d of %d records have an outcome, %d a wrong one", told.Load(), callers*each, wrong.Load())
+	}
+}
+
+type completed func(Placed, error)
+
+func (f completed) Done(at Placed, err error) { f(at, err) }
