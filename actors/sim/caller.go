@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"strings"
+	"sync/atomic"
 
 	"github.com/kactor-go/kactor/actors/role"
 )
@@ -18,6 +19,8 @@ type Caller struct {
 	yield  func(struct{}) bool
 	ctx    context.Context // of the park it is in
 	queued bool            // it is among what can happen now
+
+	goroutine atomic.Uint64 // its number
 }
 
 // callerIDs keeps callers apart from actors as senders.
@@ -32,6 +35,7 @@ func (w *World) Go(name string, f func()) {
 	c := &Caller{id: callerIDs + w.nextCaller, name: name}
 	c.next, c.stop = iter.Pull(func(yield func(struct{}) bool) {
 		c.yield = yield
+		c.goroutine.Store(goroutine())
 		defer func() {
 			if r := recover(); r != nil {
 				if _, over := r.(endOfWorld); !over {
@@ -56,8 +60,10 @@ func (w *World) queue(c *Caller) {
 func (w *World) resume(c *Caller) {
 	c.queued = false
 	w.running, w.current = c, c.id
+	w.acting.Store(c)
 	_, alive := c.next()
 	w.running = nil
+	w.acting.Store(nil)
 	if alive {
 		return
 	}

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/kactor-go/kactor/actors/role"
@@ -46,6 +47,13 @@ type World struct {
 	failIn     int // so often an actor acts until it fails
 	checks     []func() error
 	ended      bool
+
+	patience time.Duration // see Patience
+	trapped  func(string)  // is told instead of a panic
+	watch    *watch
+	turn     atomic.Uint64          // steps, for the watch
+	acting   atomic.Pointer[Caller] // running, for the watch
+	runner   atomic.Uint64          // the goroutine that runs the world
 }
 
 // The one actor system of all simulated worlds: it costs milliseconds to make, and has no state that a world could see.
@@ -197,6 +205,7 @@ func Run(seed uint64, main func(w *World) error) error { return New(seed).Run(ma
 // Run runs main as a caller of the world.
 func (w *World) Run(main func(w *World) error) error {
 	defer w.end()
+	defer w.watched()()
 	var result error
 	finished := false
 	w.Go("main", func() {
@@ -213,6 +222,7 @@ func (w *World) Run(main func(w *World) error) error {
 
 // step lets one thing happen.
 func (w *World) step() error {
+	w.turn.Add(1)
 	if w.steps++; w.steps > StepLimit {
 		return fmt.Errorf("sim: seed %d: no end after %d steps, at %s", w.seed, StepLimit, w.now.Sub(Epoch))
 	}
