@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -63,6 +64,7 @@ type groupPlay struct {
 	low         map[int32]int64          // everything below was handled
 	had         map[string]time.Time     // when a member had a partition, by both
 	owners      map[int32][]*groupMember // who thinks that it owns a partition
+	last        map[int32]*groupMember   // who was assigned it last
 	handled     int
 	assignments int
 	err         error
@@ -76,11 +78,14 @@ type groupMember struct {
 	dead    bool          // it cannot go on
 	closing bool          // it does not matter any more what it owns
 	id      func() string // in the group
-	ids     []string      // that it has had
+	rests   func() []api.TopicPartition
+	ids     []string // that it has had
 	own     map[int32]bool
 	next    map[int32]int64           // the offset expected next; -1: any
 	floor   map[int32]int64           // what was committed when it was assigned
 	era     map[int32]int             // how often it was assigned
+	polled  time.Time                 // when Poll has returned
+	paused  map[int32]bool            // what it has paused, and must let go on
 	active  map[*api.Record]time.Time // since when records are being handled
 }
 
@@ -90,7 +95,7 @@ func (p *groupPlay) summary() string {
 
 func groupSeed(s script, tracing bool) *groupPlay {
 	w := sim.New(s.seed)
-	p := &groupPlay{w: w, script: s, seen: map[int32]map[int64]bool{}, low: map[int32]int64{}, had: map[string]time.Time{}, owners: map[int32][]*groupMember{}}
+	p := &groupPlay{w: w, script: s, seen: map[int32]map[int64]bool{}, low: map[int32]int64{}, had: map[string]time.Time{}, owners: map[int32][]*groupMember{}, last: map[int32]*groupMember{}}
 	if tracing {
 		w.Trace(&p.log)
 	}
@@ -225,14 +230,14 @@ func (p *groupPlay) observed(r fake.Request) {
 	}
 }
 
-func (p *groupPlay) client(ctx context.Context) (*api.Client, error) {
-	return api.Dial(ctx, api.World(p.w), api.Lazy(), api.Brokers("broker-1:9092", "broker-2:9092", "broker-3:9092"), api.Properties(map[string]string{"request.timeout.ms": "4000",
+func (p *groupPlay) client(ctx context.Context, name string) (*api.Client, error) {
+	return api.Dial(ctx, api.World(p.w), api.Logger(p.notes(name)), api.Lazy(), api.Brokers("broker-1:9092", "broker-2:9092", "broker-3:9092"), api.Properties(map[string]string{"request.timeout.ms": "4000",
 		"socket.connection.setup.timeout.ms": "2000", "fetch.max.wait.ms": "500", "auto.offset.reset": "earliest"}))
 }
 
 func (p *groupPlay) produce(ctx context.Context, span time.Duration) {
 	defer func() { p.sending-- }()
-	client, err := p.client(ctx)
+	client, err := p.client(ctx, "producer")
 	if err != nil {
 		p.fail("producer: %w", err)
 		return
@@ -274,15 +279,15 @@ func (p *groupPlay) slot(ctx context.Context, name string) {
 
 // member lives and ends.
 func (p *groupPlay) member(ctx context.Context, name string) {
-	m := &groupMember{name: name, own: map[int32]bool{}, next: map[int32]int64{}, floor: map[int32]int64{}, era: map[int32]int{}, active: map[*api.Record]time.Time{}}
-	client, err := p.client(ctx)
+	m := &groupMember{name: name, own: map[int32]bool{}, next: map[int32]int64{}, floor: map[int32]int64{}, era: map[int32]int{}, paused: map[int32]bool{}, active: map[*api.Record]time.Time{}}
+	client, err := p.client(ctx, name)
 	if err != nil {
 		p.fail("%s: %w", name, err)
 		return
 	}
 	auto := p.rng.IntN(2) == 0
 	dawdles := p.rng.IntN(3) == 0
-	props := map[string]string{"enable.auto.commit": fmt.Sprint(auto), "auto.commit.interval.ms": "700", "max.poll.interval.ms": "6000", "max.poll.records": fmt.Sprint(1 + p.rng.IntN(10))}
+	props := map[string]string{"enable.auto.commit": fmt.Sprint(auto), "auto.commit.interval.ms": "700", "max.poll.interval.ms": fmt.Sprint(maxPoll.Milliseconds()), "max.poll.records": fmt.Sprint(1 + p.rng.IntN(10))}
 	maps.Copy(props, p.props)
 	if p.mixed && p.rng.IntN(2) == 0 {
 		delete(props, "partition.assignment.strategy")
@@ -303,6 +308,7 @@ func (p *groupPlay) member(ctx context.Context, name string) {
 		return
 	}
 	m.id = func() string { return consumer.GroupMetadata().Member }
+	m.rests = consumer.Paused
 	life := time.Duration(2+p.rng.IntN(25)) * time.Second
 	ends := p.w.Now().Add(life)
 	alive := func() bool { return !m.dead && !p.done && (p.over || p.w.Now().Before(ends)) }
@@ -367,6 +373,12 @@ func (p *groupPlay) assigned(m *groupMember, parts []api.TopicPartition) {
 				p.fail("%s was assigned partition %d, and %s owns it, which the group has not expelled", m.name, i, o.name)
 			}
 		}
+		if slices.Contains(m.rests(), tp) {
+			if m.paused[i] = true; p.last[i] != m {
+				p.fail("%s is assigned partition %d, which another member has had, and it is paused", m.name, i)
+			}
+		}
+		p.last[i] = m
 		p.had[had(m.id(), i)] = p.w.Awake()
 		m.ids = append(m.ids, m.id())
 		m.era[i]++
@@ -391,6 +403,7 @@ func (p *groupPlay) gone(m *groupMember, parts []api.TopicPartition, lost bool) 
 			}
 		}
 		delete(m.own, i)
+		delete(m.paused, i)
 		for _, id := range m.ids {
 			p.had[had(id, i)] = p.w.Awake()
 		}
@@ -509,8 +522,58 @@ func (p *groupPlay) handle(ctx context.Context, m *groupMember, consumer *api.Co
 	}
 }
 
+// maxPoll is max.poll.interval.ms.
+const maxPoll = 6 * time.Second
+
+// notes reads what a member writes into its log: nobody but a member that does not say what it owns, after an answer was lost, is fenced for its epoch. The groups of several protocols, and the instances of static
+// members, are fenced when they change hands; and the storm has fences of its own.
+func (p *groupPlay) notes(name string) *slog.Logger {
+	return slog.New(noteHandler{func(text string) {
+		if !p.mixed && !p.static && !p.storm.Has("errors") && strings.Contains(text, protocol.FencedMemberEpoch.Name()) {
+			p.fail("%s: %s", name, text)
+		}
+	}})
+}
+
+// noteHandler hands on the text of each record.
+type noteHandler struct{ note func(string) }
+
+func (noteHandler) Enabled(context.Context, slog.Level) bool { return true }
+func (h noteHandler) WithAttrs([]slog.Attr) slog.Handler     { return h }
+func (h noteHandler) WithGroup(string) slog.Handler          { return h }
+func (h noteHandler) Handle(_ context.Context, r slog.Record) error {
+	text := r.Message
+	r.Attrs(func(a slog.Attr) bool { text += " " + a.String(); return true })
+	h.note(text)
+	return nil
+}
+
+// pause pauses a partition from time to time, and lets what was paused go on.
+func (p *groupPlay) pause(m *groupMember, consumer *api.Consumer) {
+	for i := range p.partitions {
+		tp := api.TopicPartition{Topic: groupWork, Partition: i}
+		switch {
+		case m.paused[i] && (p.over || p.rng.IntN(4) == 0):
+			delete(m.paused, i)
+			_ = consumer.Resume(tp)
+		case m.own[i] && !p.over && p.rng.IntN(30) == 0:
+			if err := consumer.Pause(tp); err == nil {
+				m.paused[i] = true
+			}
+		}
+	}
+}
+
 func (p *groupPlay) readPolls(ctx, some context.Context, m *groupMember, consumer *api.Consumer, auto, dawdles bool) {
+	p.pause(m, consumer)
+	late, era := !m.polled.IsZero() && p.w.Now().Sub(m.polled) >= maxPoll, maps.Clone(m.era)
 	records, err := consumer.Poll(some)
+	m.polled = p.w.Now()
+	for _, r := range records {
+		if late && m.era[r.Partition] == era[r.Partition] {
+			p.fail("%s was given %d of partition %d, after max.poll.interval.ms, and was not told that it is lost", m.name, r.Offset, r.Partition)
+		}
+	}
 	if err != nil && some.Err() == nil {
 		p.w.Tracef("%s: %v", m.name, err)
 		p.fatal(m, err)
@@ -526,7 +589,15 @@ func (p *groupPlay) readPolls(ctx, some context.Context, m *groupMember, consume
 		maps.DeleteFunc(handled, func(i int32, _ int64) bool { return !m.own[i] })
 		commit, cancel := p.w.WithTimeout(ctx, 3*time.Second)
 		defer cancel()
-		if err := consumer.Commit(commit); err != nil {
+		var counted []api.Offset // an application may count itself, and knows of no leader epochs: then nothing protects it from a leader that has been cut off and has not noticed
+		if p.rng.IntN(2) == 0 && !p.storm.Has("cut a broker off from the others") && !p.storm.Has("pause a broker") {
+			for i := range p.partitions {
+				if next, ok := handled[i]; ok {
+					counted = append(counted, api.Offset{Partition: api.TopicPartition{Topic: groupWork, Partition: i}, Offset: next})
+				}
+			}
+		}
+		if err := consumer.Commit(commit, counted...); err != nil {
 			p.w.Tracef("%s: commit: %v", m.name, err)
 			return
 		}

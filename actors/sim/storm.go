@@ -234,6 +234,11 @@ func NewStorm(w *World, n *Network, groups ...string) *Storm {
 	return s
 }
 
+// Has tells whether a kind of fault is among those of the storm.
+func (s *Storm) Has(name string) bool {
+	return slices.ContainsFunc(s.kinds, func(f fault) bool { return f.name == name })
+}
+
 func (s *Storm) node() int32 { return int32(s.rng.IntN(s.n.cluster.Nodes())) + 1 }
 
 func (s *Storm) nodes() (all []int32) {

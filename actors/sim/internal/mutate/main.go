@@ -61,6 +61,18 @@ var ofGroups = []mutation{
 		"!ended {\n\t\t\treturn err", "!ended {\n\t\t\tc.giving.Store(nil)\n\t\t\treturn err"},
 	{"leader epoch of a position that nothing was read from lost", "fetcher/buffer.go",
 		"next.epoch.Store(epoch)", "next.epoch.Store(-1)"},
+	{"commit without a leader epoch taken for one of epoch 0", "coordinator/internal/member/commits.go",
+		"k.LeaderEpoch.Int(), wire.Ptr(k.Metadata)", "max(k.LeaderEpoch.Int(), 0), wire.Ptr(k.Metadata)"},
+	{"records given out after max.poll.interval.ms", "coordinator/internal/member/leaving.go",
+		"c.state != Losing && c.state != Expired && c.state != Failed", "c.state != Losing && c.state != Failed"},
+	{"heartbeat after a lost one does not say what is owned", "coordinator/internal/member/consumer.go",
+		"c.remote.told.owned, c.remote.unsure = false, false, true\n\t\treturn\n\t}\n\twhy", "c.remote.told.owned, c.remote.unsure = false, true, false\n\t\treturn\n\t}\n\twhy"},
+	{"pause kept of what another member has had", "api/group.go",
+		"if !r.Back && (r.Given || r.Lost) {", "if false {"},
+	{"partition whose offset was refused once not read any more", "coordinator/internal/member/fetches.go",
+		"b.trouble.Met(now, kindOf(code, passes), code, c.backoff())", "b.trouble.Met(now, kindOf(code, passes), code, trouble.Backoff{First: time.Hour, Max: time.Hour})"},
+	{"group whose offsets were refused once not read any more", "coordinator/internal/member/fetches.go",
+		"if o.trouble.Met(now, kindOf(err, passing), err, c.backoff()) {", "if o.begins = nil; o.trouble.Met(now, kindOf(err, passing), err, c.backoff()) {"},
 }
 
 // ofFailing are bugs that TestAnActorThatFails must catch.
