@@ -183,7 +183,7 @@ func (c *Coordinator) lastSeen(now time.Time) time.Time {
 // call sends a request to the group's coordinator.
 func (c *Coordinator) call(now time.Time, k *member.Call) {
 	route := &broker.Route{Req: k.Req, To: broker.Target{Kind: broker.ToCoordinator, Key: c.cfg.Group, KeyType: broker.KeyGroup}, MinVersion: max(k.Min, least(k.Kind)), Purpose: broker.Group, Lane: c.caller.Lane(),
-		Wait: k.Wait, Deadline: now.Add(k.Timeout), Fit: fit}
+		Wait: k.Wait, Deadline: now.Add(k.Timeout), Fit: fit, Replayable: true} // a coordinator that is none any more writes nothing, and who joins or commits twice does it once
 	if k.Capped {
 		route.MaxVersion = k.Max
 	}
