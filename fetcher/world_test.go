@@ -205,6 +205,35 @@ func TestATopicCreatedAgainIsReadFromItsBeginning(t *testing.T) {
 	}
 }
 
+// TestATopicWhoseEpochsBeginAnewIsReadFromItsBeginning has brokers without topic ids, and a topic that is created again with lower leader epochs, elsewhere.
+func TestATopicWhoseEpochsBeginAnewIsReadFromItsBeginning(t *testing.T) {
+	play(t, fake.Config{Release: "2.7", Nodes: 3}, map[string]string{"metadata.max.age.ms": "5000"}, func(s *stage) error {
+		var err error
+		s.n.Do(func(f *fake.Cluster) {
+			for _, node := range []int32{2, 3, 2, 3, 2} {
+				err = errors.Join(err, f.MoveLeader("t", 0, node))
+			}
+		})
+		if err = errors.Join(err, s.write(3), s.k.Assign(tp)); err != nil {
+			return err
+		}
+		if _, _, err := s.read(6, 10*time.Second); err != nil {
+			return err
+		}
+		s.n.Do(func(f *fake.Cluster) {
+			err = errors.Join(f.DeleteTopic("t"), f.CreateTopic(fake.Topic{Name: "t", Replicas: 1}))
+		})
+		if err = errors.Join(err, s.write(8)); err != nil {
+			return err
+		}
+		last, _, err := s.read(8, time.Minute)
+		if last != 7 {
+			t.Errorf("the last record is at %d", last)
+		}
+		return err
+	})
+}
+
 // TestADeletedTopicIsToldAndAskedForRarely has a topic that is deleted under its reader.
 func TestADeletedTopicIsToldAndAskedForRarely(t *testing.T) {
 	play(t, fake.Config{}, map[string]string{"allow.auto.create.topics": "false"}, func(s *stage) error {
