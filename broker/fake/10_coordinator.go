@@ -32,6 +32,14 @@ func (c *Cluster) coordinatorOf(key string) *node {
 	return nil
 }
 
+// named gives the broker that n says coordinates a key: the leader of a partition of the offsets topic, so what n has heard of last (KafkaApis.getCoordinator looks into its metadata cache).
+func (c *Cluster) named(n *node, key string) *node {
+	if id, ok := n.named[key]; ok {
+		return c.node(id)
+	}
+	return c.coordinatorOf(key)
+}
+
 func (c *Cluster) findCoordinator(q *call) {
 	req := q.Req.(*msg.FindCoordinatorRequest)
 	resp := &msg.FindCoordinatorResponse{}
@@ -42,7 +50,7 @@ func (c *Cluster) findCoordinator(q *call) {
 	}
 	for _, key := range keys {
 		r := msg.FindCoordinatorResponseCoordinator{Key: key, NodeID: -1, Port: -1, ErrorCode: int16(injected)}
-		if n := c.coordinatorOf(key); injected == protocol.None && n != nil {
+		if n := c.named(q.conn.node, key); injected == protocol.None && n != nil {
 			r.NodeID = n.id
 			r.Host, r.Port = c.cfg.Host(n.id)
 		} else if injected == protocol.None {

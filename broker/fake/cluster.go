@@ -62,9 +62,10 @@ type node struct {
 	fenceAt  time.Time
 	delay    time.Duration
 	throttle time.Duration
-	stale    []*topic // what it tells as metadata, frozen; nil: the truth
-	behind   []*topic // what it has as a follower when it does not get on; nil: all
-	alone    []*topic // what it has when it is cut off from the other brokers; nil: it is not
+	stale    []*topic         // what it tells as metadata, frozen; nil: the truth
+	behind   []*topic         // what it has as a follower when it does not get on; nil: all
+	alone    []*topic         // what it has when it is cut off from the other brokers; nil: it is not
+	named    map[string]int32 // coordinators as it tells them while it does not hear of the others, by key; nil: the truth
 	sessions []*session
 }
 

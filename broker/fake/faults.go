@@ -75,7 +75,7 @@ func (c *Cluster) Stop(now time.Time, id int32) {
 	if n == nil || n.down {
 		return
 	}
-	n.down, n.paused, n.sessions, n.stale, n.behind, n.alone = true, false, nil, nil, nil, nil
+	n.down, n.paused, n.sessions, n.stale, n.behind, n.alone, n.named = true, false, nil, nil, nil, nil, nil
 	for _, k := range c.connsOf(n) {
 		c.hangUp(k)
 	}
@@ -262,7 +262,7 @@ func (c *Cluster) FreezeMetadata(id int32) {
 	if n == nil {
 		return
 	}
-	n.stale = c.picture()
+	n.stale, n.named = c.picture(), maps.Clone(c.moved)
 }
 
 // picture is a copy of all topics as they are now.
@@ -286,7 +286,7 @@ func (c *Cluster) picture() []*topic {
 func (c *Cluster) Isolate(now time.Time, id int32) {
 	c.advance(now)
 	if n := c.node(id); n != nil && !n.down && n.alone == nil && c.atLeast("2.1") {
-		n.alone = c.picture()
+		n.alone, n.named = c.picture(), maps.Clone(c.moved)
 		c.expel(n)
 	}
 }
@@ -295,7 +295,7 @@ func (c *Cluster) Isolate(now time.Time, id int32) {
 func (c *Cluster) Join(now time.Time, id int32) {
 	c.advance(now)
 	if n := c.node(id); n != nil && n.alone != nil {
-		n.alone = nil
+		n.alone, n.named = nil, nil
 		if !n.paused {
 			c.admit(n)
 		}
@@ -342,6 +342,9 @@ func (c *Cluster) CatchUp(id int32) {
 func (c *Cluster) Thaw(id int32) {
 	if n := c.node(id); n != nil {
 		n.stale = nil
+		if n.alone == nil {
+			n.named = nil
+		}
 	}
 }
 
