@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/kactor-go/kactor/broker"
@@ -35,9 +36,29 @@ func (a *Admin) timeoutMs() int32 {
 	return int32(a.client.settings.broker.RequestTimeout.Milliseconds())
 }
 
-// controller sends a request to the controller. Since KRaft every broker passes it on.
-func (a *Admin) controller(ctx context.Context, req protocol.Request) (broker.Reply, error) {
-	return broker.Call(ctx, a.client.system.Cluster(), broker.Route{Req: req, To: broker.Target{Kind: broker.ToController}})
+// each sends a request about topics until all have an answer that is not an error that goes away by itself. attempt makes one about those that are left; answers gives what an answer says of each.
+func (a *Admin) each(ctx context.Context, what string, names []string, attempt func(left []string) broker.Route, answers func(protocol.Response, func(name string, code int16, message *string))) (map[string]error, error) {
+	out := map[string]error{}
+	left := names
+	var kind broker.TargetKind
+	_, err := broker.Insist(ctx, a.client.system.Cluster(), a.client.settings.group.Timeout, func() broker.Route {
+		route := attempt(left)
+		kind = route.To.Kind
+		return route
+	}, func(reply broker.Reply) (first protocol.Code) {
+		var again []string
+		answers(reply.Resp, func(name string, code int16, message *string) {
+			if out[name] = codeError(what+" "+name, code, message); broker.Passes(kind, protocol.Code(code)) {
+				again, first = append(again, name), protocol.Code(code)
+			}
+		})
+		left = again
+		return first
+	})
+	if err != nil && len(out) == 0 {
+		return nil, public(err)
+	}
+	return out, nil
 }
 
 func codeError(what string, code int16, message *string) error {
@@ -52,21 +73,29 @@ func codeError(what string, code int16, message *string) error {
 
 // CreateTopics creates topics. It returns when the controller has done so; brokers may need a moment more to learn of it.
 func (a *Admin) CreateTopics(ctx context.Context, topics ...NewTopic) (map[string]error, error) {
-	req := &msg.CreateTopicsRequest{TimeoutMs: a.timeoutMs()}
+	byName := map[string]msg.CreateTopicsRequestCreatableTopic{}
+	var names []string
 	for _, t := range topics {
 		in := msg.CreateTopicsRequestCreatableTopic{Name: t.Name, NumPartitions: t.Partitions, ReplicationFactor: t.Replicas}
 		for _, k := range sortedKeys(t.Configs) {
 			in.Configs = append(in.Configs, msg.CreateTopicsRequestCreatableTopicConfig{Name: k, Value: wire.Ptr(t.Configs[k])})
 		}
-		req.Topics = append(req.Topics, in)
+		byName[t.Name] = in
+		names = append(names, t.Name)
 	}
-	reply, err := a.controller(ctx, req)
+	out, err := a.each(ctx, "create topic", names, func(left []string) broker.Route {
+		req := &msg.CreateTopicsRequest{TimeoutMs: a.timeoutMs()}
+		for _, n := range left {
+			req.Topics = append(req.Topics, byName[n])
+		}
+		return broker.Route{Req: req, To: broker.Target{Kind: broker.ToController}}
+	}, func(resp protocol.Response, tell func(string, int16, *string)) {
+		for _, r := range resp.(*msg.CreateTopicsResponse).Topics {
+			tell(r.Name, r.ErrorCode, r.ErrorMessage)
+		}
+	})
 	if err != nil {
-		return nil, fmt.Errorf("create topics: %w", public(err))
-	}
-	out := map[string]error{}
-	for _, r := range reply.Resp.(*msg.CreateTopicsResponse).Topics {
-		out[r.Name] = codeError("create topic "+r.Name, r.ErrorCode, r.ErrorMessage)
+		return nil, fmt.Errorf("create topics: %w", err)
 	}
 	return out, nil
 }
@@ -82,50 +111,47 @@ func sortedKeys(m map[string]string) []string {
 
 // DeleteTopics deletes topics by name.
 func (a *Admin) DeleteTopics(ctx context.Context, names ...string) (map[string]error, error) {
-	req := &msg.DeleteTopicsRequest{TimeoutMs: a.timeoutMs()}
-	reply, err := broker.Call(ctx, a.client.system.Cluster(), broker.Route{Req: req, To: broker.Target{Kind: broker.ToController},
-		Fit: func(version int16, _ protocol.Request) error {
+	out, err := a.each(ctx, "delete topic", names, func(left []string) broker.Route {
+		req := &msg.DeleteTopicsRequest{TimeoutMs: a.timeoutMs()}
+		return broker.Route{Req: req, To: broker.Target{Kind: broker.ToController}, Fit: func(version int16, _ protocol.Request) error {
 			req.TopicNames, req.Topics = nil, nil
 			if version < 6 {
-				req.TopicNames = names
+				req.TopicNames = left
 				return nil
 			}
-			for _, n := range names {
+			for _, n := range left {
 				req.Topics = append(req.Topics, msg.DeleteTopicsRequestDeleteTopicState{Name: wire.Ptr(n)})
 			}
 			return nil
-		}})
-	if err != nil {
-		return nil, fmt.Errorf("delete topics: %w", public(err))
-	}
-	out := map[string]error{}
-	for _, r := range reply.Resp.(*msg.DeleteTopicsResponse).Responses {
-		if r.Name != nil {
-			out[*r.Name] = codeError("delete topic "+*r.Name, r.ErrorCode, r.ErrorMessage)
+		}}
+	}, func(resp protocol.Response, tell func(string, int16, *string)) {
+		for _, r := range resp.(*msg.DeleteTopicsResponse).Responses {
+			if r.Name != nil {
+				tell(*r.Name, r.ErrorCode, r.ErrorMessage)
+			}
 		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("delete topics: %w", err)
 	}
 	return out, nil
 }
 
 // CreatePartitions raises the numbers of partitions of topics to those given.
 func (a *Admin) CreatePartitions(ctx context.Context, counts map[string]int32) (map[string]error, error) {
-	req := &msg.CreatePartitionsRequest{TimeoutMs: a.timeoutMs()}
-	for name, n := range counts {
-		req.Topics = append(req.Topics, msg.CreatePartitionsRequestCreatePartitionsTopic{Name: name, Count: n})
-	}
-	slices.SortFunc(req.Topics, func(a, b msg.CreatePartitionsRequestCreatePartitionsTopic) int {
-		if a.Name < b.Name {
-			return -1
+	out, err := a.each(ctx, "create partitions of", slices.Sorted(maps.Keys(counts)), func(left []string) broker.Route {
+		req := &msg.CreatePartitionsRequest{TimeoutMs: a.timeoutMs()}
+		for _, n := range left {
+			req.Topics = append(req.Topics, msg.CreatePartitionsRequestCreatePartitionsTopic{Name: n, Count: counts[n]})
 		}
-		return 1
+		return broker.Route{Req: req, To: broker.Target{Kind: broker.ToController}}
+	}, func(resp protocol.Response, tell func(string, int16, *string)) {
+		for _, r := range resp.(*msg.CreatePartitionsResponse).Results {
+			tell(r.Name, r.ErrorCode, r.ErrorMessage)
+		}
 	})
-	reply, err := a.controller(ctx, req)
 	if err != nil {
-		return nil, fmt.Errorf("create partitions: %w", public(err))
-	}
-	out := map[string]error{}
-	for _, r := range reply.Resp.(*msg.CreatePartitionsResponse).Results {
-		out[r.Name] = codeError("create partitions of "+r.Name, r.ErrorCode, r.ErrorMessage)
+		return nil, fmt.Errorf("create partitions: %w", err)
 	}
 	return out, nil
 }
@@ -138,44 +164,53 @@ type Described struct {
 
 // DescribeTopics asks for topics by name; without names for all there are.
 func (a *Admin) DescribeTopics(ctx context.Context, names ...string) (map[string]Described, error) {
-	req := &msg.MetadataRequest{}
-	req.SetDefaults()
-	req.AllowAutoTopicCreation = false
-	for _, n := range names {
-		req.Topics = append(req.Topics, msg.MetadataRequestMetadataRequestTopic{Name: wire.Ptr(n)})
-	}
-	if len(names) == 0 {
-		req.Topics = nil // all
-	}
-	reply, err := broker.Call(ctx, a.client.system.Cluster(), broker.Route{Req: req, Fit: func(version int16, _ protocol.Request) error {
-		if version < 4 {
-			req.AllowAutoTopicCreation = true // it cannot be said
+	found := map[string]*cluster.Topic{}
+	errs, err := a.each(ctx, "topic", names, func(left []string) broker.Route {
+		req := &msg.MetadataRequest{}
+		req.SetDefaults()
+		req.AllowAutoTopicCreation = false
+		for _, n := range left {
+			req.Topics = append(req.Topics, msg.MetadataRequestMetadataRequestTopic{Name: wire.Ptr(n)})
 		}
-		if version == 0 && len(names) == 0 {
-			req.Topics = []msg.MetadataRequestMetadataRequestTopic{}
+		if len(left) == 0 {
+			req.Topics = nil // all
 		}
-		return nil
-	}})
+		return broker.Route{Req: req, Replayable: true, Fit: func(version int16, _ protocol.Request) error {
+			if version < 4 {
+				req.AllowAutoTopicCreation = true // it cannot be said
+			}
+			if version == 0 && len(left) == 0 { // all
+				req.Topics = []msg.MetadataRequestMetadataRequestTopic{}
+			}
+			return nil
+		}}
+	}, func(resp protocol.Response, tell func(string, int16, *string)) {
+		m := resp.(*msg.MetadataResponse)
+		for i := range m.Topics {
+			if t := &m.Topics[i]; t.Name != nil {
+				found[*t.Name] = described(t)
+				tell(*t.Name, t.ErrorCode, nil)
+			}
+		}
+	})
 	if err != nil {
-		return nil, fmt.Errorf("describe topics: %w", public(err))
+		return nil, fmt.Errorf("describe topics: %w", err)
 	}
 	out := map[string]Described{}
-	m := reply.Resp.(*msg.MetadataResponse)
-	for i := range m.Topics {
-		t := &m.Topics[i]
-		if t.Name == nil {
-			continue
+	for name, err := range errs {
+		if out[name] = (Described{Err: err}); err == nil {
+			out[name] = Described{Topic: found[name]}
 		}
-		d := Described{Err: codeError("topic "+*t.Name, t.ErrorCode, nil)}
-		if d.Err == nil {
-			d.Topic = &cluster.Topic{Name: *t.Name, ID: t.TopicID, Internal: t.IsInternal}
-			for _, p := range t.Partitions {
-				d.Topic.Partitions = append(d.Topic.Partitions, cluster.Partition{Index: p.PartitionIndex, Leader: p.LeaderID, LeaderEpoch: p.LeaderEpoch,
-					Replicas: p.ReplicaNodes, ISR: p.IsrNodes, Offline: p.OfflineReplicas, Err: protocol.Code(p.ErrorCode)})
-			}
-			slices.SortFunc(d.Topic.Partitions, func(a, b cluster.Partition) int { return int(a.Index) - int(b.Index) })
-		}
-		out[*t.Name] = d
 	}
 	return out, nil
+}
+
+func described(t *msg.MetadataResponseMetadataResponseTopic) *cluster.Topic {
+	d := &cluster.Topic{Name: *t.Name, ID: t.TopicID, Internal: t.IsInternal}
+	for _, p := range t.Partitions {
+		d.Partitions = append(d.Partitions, cluster.Partition{Index: p.PartitionIndex, Leader: p.LeaderID, LeaderEpoch: p.LeaderEpoch,
+			Replicas: p.ReplicaNodes, ISR: p.IsrNodes, Offline: p.OfflineReplicas, Err: protocol.Code(p.ErrorCode)})
+	}
+	slices.SortFunc(d.Partitions, func(a, b cluster.Partition) int { return int(a.Index) - int(b.Index) })
+	return d
 }

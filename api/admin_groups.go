@@ -108,30 +108,11 @@ func (a *Admin) DescribeGroups(ctx context.Context, groups ...string) (map[strin
 	return out, nil
 }
 
-// insist sends a request until it is answered without an error that goes away by itself, as long as ctx lasts and at most default.api.timeout.ms.
+// insist sends a question until it is answered without an error that goes away by itself, as long as ctx lasts and at most default.api.timeout.ms.
 func (a *Admin) insist(ctx context.Context, route broker.Route, code func(protocol.Response) protocol.Code) error {
-	system, set := a.client.system, a.client.settings
-	ctx, cancel := system.World().WithTimeout(ctx, set.group.Timeout)
-	defer cancel()
-	for wait := set.broker.RetryFirst; ; wait = min(2*wait, set.broker.RetryMax) {
-		reply, err := broker.Call(ctx, system.Cluster(), route)
-		if err == nil {
-			if err = code(reply.Resp).Err(); err == nil {
-				return nil
-			}
-			if k, ok := err.(protocol.Code); !ok || !k.Retriable() {
-				return err
-			}
-		} else if errors.Is(err, broker.ErrUnsupported) || errors.Is(err, broker.ErrClosed) {
-			return public(err)
-		}
-		if route.To.Kind == broker.ToCoordinator {
-			system.Cluster().Ref().Tell(&broker.Forget{Key: route.To.Key, KeyType: route.To.KeyType})
-		}
-		if a.client.sleep(ctx, wait) != nil {
-			return public(err)
-		}
-	}
+	route.Replayable = true
+	_, err := broker.Insist(ctx, a.client.system.Cluster(), a.client.settings.group.Timeout, func() broker.Route { return route }, func(r broker.Reply) protocol.Code { return code(r.Resp) })
+	return public(err)
 }
 
 func coordinatorOf(group string) broker.Target {

@@ -6,6 +6,7 @@
 //	broker.go   what the cluster actor takes       cluster.go  the cluster actor     internal/meta  its pure core
 //	config.go   settings, Kafka's defaults         conn.go     the connection actor  internal/conn  its pure core
 //	caller.go   a role as the cluster actor knows it
+//	router.go   requests that are sent until they are answered
 //	errors.go   CallError, and why calls end       socket.go   TCP and TLS: dialling, a reader and a writer for each connection
 //	failures.go what cannot be connected to now    climb.go    the way to a broker, step by step, and what to look at where it ends
 //
@@ -100,7 +101,7 @@ type Route struct {
 	// suspect and one of them has a leader of a higher epoch elsewhere, the call ends early with ErrMoved (reliability rule R1). Only for
 	// requests whose replay is harmless. Empty: the request stays until its deadline.
 	Partitions []Led
-	// Replayable says of a request ToCoordinator that it may be sent again, to another broker, although the first may have handled it: commits, heartbeats, joins, syncs, offset fetches. When the coordinator
+	// Replayable says that the request may be sent again, to another broker, although the first may have handled it: questions, and commits, heartbeats, joins, syncs and offset fetches. When a coordinator
 	// does not answer and another broker names another one, the call ends at once with ErrMoved (reliability rule R1), and its owner sends it again. False: the request stays until its deadline.
 	Replayable bool
 	// OneWay requests have no answer (produce with acks=0): Reply is called when the bytes are written.
@@ -163,8 +164,10 @@ type Reply struct {
 
 // Refresh asks for new metadata. Any role -> cluster; refreshes coalesce, at most one metadata request is in flight.
 type Refresh struct {
-	// Topics to add to those that are kept up to date; may be empty.
+	// Topics to add to those that are kept up to date, and to ask for; empty: all of those.
 	Topics []string
+	// Nodes: it is about nodes and the controller, no topic is asked for.
+	Nodes bool
 	// Why is told to Hooks.Refresh.
 	Why string
 	// Except is a node that is not to be asked, because it is what it says that is in doubt, unless it is the only one. cluster.NoNode: none. (The zero value is node 0: set it.)

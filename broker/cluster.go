@@ -156,7 +156,7 @@ func (c *Client) Step(now time.Time, m Message, out *meta.Effects) {
 		if c.hooks.Refresh != nil {
 			c.hook("Refresh", func() { c.hooks.Refresh(m.Topics, m.Why) })
 		}
-		r := &meta.Refresh{Topics: m.Topics, Except: m.Except}
+		r := &meta.Refresh{Topics: m.Topics, Nodes: m.Nodes, Except: m.Except}
 		if m.Reply != nil {
 			r.Owner = m
 		}

@@ -118,7 +118,7 @@ func offsetsOnce(ctx context.Context, client *broker.Client, snap *cluster.Snaps
 				continue
 			}
 			if code := protocol.Code(a.ErrorCode); code != protocol.None {
-				if !code.Retriable() && code != protocol.UnknownLeaderEpoch {
+				if !broker.Passes(broker.ToLeader, code) {
 					return nil, nil, fmt.Errorf("offsets of %s: %w", tp, code)
 				}
 				again, why = append(again, tp), code

@@ -74,6 +74,7 @@ type (
 	// Refresh asks for new metadata.
 	Refresh struct {
 		Topics []string
+		Nodes  bool  // no topic
 		Except int32 // who is not to be asked
 		Owner  any   // nil: nobody waits
 	}

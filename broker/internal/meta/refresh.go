@@ -73,12 +73,15 @@ func (c *Core) wish(now time.Time, m *Refresh, out *Effects) {
 	if m.Except >= 0 {
 		r.except = append(r.except, m.Except)
 	}
-	if len(m.Topics) == 0 {
+	whole := len(m.Topics) == 0 && !m.Nodes
+	if whole {
 		r.want(now)
+	} else if m.Nodes {
+		r.some = earlier(r.some, c.soon(now))
 	}
 	switch {
 	case m.Owner == nil:
-	case len(m.Topics) == 0:
+	case whole:
 		r.allWait = append(r.allWait, m.Owner)
 	default:
 		r.someWait = append(r.someWait, m.Owner)
