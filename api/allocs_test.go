@@ -4,6 +4,7 @@ import (
 	"context"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/kactor-go/kactor/api"
@@ -153,6 +154,46 @@ func TestGoroutinesShareAProducer(t *testing.T) {
 		last[key] = i
 		if seen++; seen == goroutines*each {
 			break
+		}
+	}
+}
+
+// Goroutines send the first records of a producer, to topics that become known meanwhile: all are written.
+func TestGoroutinesBeginTogether(t *testing.T) {
+	const rounds, goroutines, each = 30, 4, 500
+	ctx := t.Context()
+	server := listen(t)
+	for range rounds {
+		client, err := api.Dial(ctx, api.Brokers(server.Addrs()...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		producer, err := client.Producer()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var failed atomic.Int32
+		var all sync.WaitGroup
+		for range goroutines {
+			all.Go(func() {
+				for range each {
+					if err := producer.Send(ctx, &api.Record{Topic: "t", Value: []byte("v")}, func(_ api.Placed, err error) {
+						if err != nil {
+							failed.Add(1)
+						}
+					}); err != nil {
+						failed.Add(1)
+					}
+				}
+			})
+		}
+		within(t, "Send", all.Wait)
+		within(t, "Flush", func() { err = producer.Flush(ctx) })
+		if err != nil || failed.Load() > 0 {
+			t.Fatalf("%v, %d records failed", err, failed.Load())
+		}
+		if err := client.Close(ctx); err != nil {
+			t.Fatal(err)
 		}
 	}
 }
