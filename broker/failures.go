@@ -48,6 +48,9 @@ func (c *Client) unreached(peer cluster.Node, phase string, err error) {
 	e := &ConnectError{Node: peer.ID, Addr: peer.Addr(), Phase: phase, Attempts: 1, Err: err, Unmet: c.unmet(peer.ID, phase)}
 	if before := c.failures.of[e.Addr]; before != nil {
 		e.Attempts += before.Attempts
+		if e.Node < 0 && before.Node >= 0 { // asked again as a bootstrap address: that the cluster advertises it stays true
+			e.Node, e.Unmet = before.Node, before.Unmet
+		}
 	}
 	if c.failures.of == nil {
 		c.failures.of = map[string]*ConnectError{}
