@@ -98,7 +98,7 @@ func (c *Coordinator) perform(h *role.Handle, out *member.Effects) {
 				c.work.Rebalance, c.work.Commit = nil, false
 			}
 			if r := c.work.Rebalance; r != nil && r.Seq == out.Recall {
-				c.work.Rebalance, recalled = nil, r.Seq
+				c.work.Rebalance, recalled = out.Instead, r.Seq
 			}
 			if out.Rebalance != nil {
 				c.work.Rebalance = out.Rebalance

@@ -158,3 +158,29 @@ func TestWhatWasReadOfADeletedTopicIsNotCommittedForTheNext(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestCloseEndsWhenNobodyAnswers has all brokers fall silent under a member that has something to commit.
+func TestCloseEndsWhenNobodyAnswers(t *testing.T) {
+	for _, protocol := range []string{"classic", "consumer"} {
+		for limit, most := range map[time.Duration]time.Duration{time.Second: 1050 * time.Millisecond, time.Hour: 70 * time.Second} { // request.timeout.ms for the commit, and for the goodbye
+			opts := []api.Option{api.Topics("a", "b"), api.Property("group.protocol", protocol), api.Property("auto.commit.interval.ms", "3600000")}
+			if err := sim.Run(1, reading(opts, func(r *reader) error {
+				r.poll(10 * time.Second)
+				for id := range int32(3) {
+					r.n.Cut(id + 1)
+				}
+				defer r.n.Heal()
+				begun := r.w.Now()
+				some, cancel := r.w.WithTimeout(context.Background(), limit)
+				defer cancel()
+				err := r.k.Close(some)
+				if took := r.w.Now().Sub(begun); took > most || err == nil {
+					return fmt.Errorf("close took %s: %w", took, err)
+				}
+				return nil
+			})); err != nil {
+				t.Errorf("%s, within %s: %v", protocol, limit, err)
+			}
+		}
+	}
+}

@@ -15,21 +15,36 @@ func (c *Core) offer(r *Rebalance, out *Effects) {
 	out.Rebalance = &given
 }
 
-// recall takes back what the application has not begun with: it is out of date.
+// recall takes back what the application has not begun with: it is out of date. In its place there is at once what it has lost, so that it is given nothing else in between.
 func (c *Core) recall(out *Effects) {
-	if c.pending != nil && !c.pending.Lost {
-		out.Recall = c.pending.Seq
+	if c.pending == nil || c.pending.Lost {
+		return
+	}
+	out.Recall = c.pending.Seq
+	if len(c.owned) > 0 {
+		c.seq++
+		c.instead = &Rebalance{Seq: c.seq, Lost: true, Revoke: slices.Clone(c.owned)}
+		given := *c.instead
+		out.Instead = &given
 	}
 }
 
 func (c *Core) recalled(seq uint64) {
 	if c.pending != nil && c.pending.Seq == seq {
-		c.pending = nil
+		c.pending, c.instead = c.instead, nil
+	}
+}
+
+// exchanged notes that the application is at what it was given instead, if that is so: it may say so before it is told that the other was recalled.
+func (c *Core) exchanged(seq uint64) {
+	if c.instead != nil && c.instead.Seq == seq {
+		c.pending, c.instead = c.instead, nil
 	}
 }
 
 // heldBy notes that partitions have changed hands: what was revoked is given up, what is new is held until its offsets are known.
 func (c *Core) heldBy(seq uint64) {
+	c.exchanged(seq)
 	r := c.pending
 	if r == nil || r.Seq != seq {
 		return
@@ -46,11 +61,12 @@ func (c *Core) heldBy(seq uint64) {
 
 // done goes on when the application has done its part.
 func (c *Core) done(now time.Time, seq uint64, out *Effects) {
+	c.exchanged(seq)
 	r := c.pending
 	if r == nil || r.Seq != seq {
 		return
 	}
-	c.pending = nil
+	c.pending, c.instead = nil, nil
 	switch c.state {
 	case Giving:
 		c.become(Joining)

@@ -120,7 +120,7 @@ func (h *history) take() {
 	}
 	recalled := out.Recall != 0 && h.work != nil && h.work.Seq == out.Recall && !h.held
 	if recalled {
-		h.work = nil
+		h.work = out.Instead
 	}
 	if out.Rebalance != nil {
 		if h.work != nil {

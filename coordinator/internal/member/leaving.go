@@ -41,7 +41,7 @@ func (c *Core) leave(now time.Time, m *Leave, out *Effects) {
 		return
 	}
 	out.Drop = true
-	c.pending, c.owned, c.sub = nil, nil, subscription{}
+	c.pending, c.instead, c.owned, c.sub = nil, nil, nil, subscription{}
 	c.beat = nil
 	c.leaving = m
 	if c.call != nil && c.call.Kind == JoinCall || c.state == Failed || c.state == Expired {

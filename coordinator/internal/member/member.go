@@ -110,6 +110,7 @@ type Core struct {
 
 	seq     uint64
 	pending *Rebalance // the application is at it
+	instead *Rebalance // or at this one, if it had not begun with it when it was recalled
 	leaving *Leave
 
 	call     *Call // join, sync, leave, or the heartbeat of KIP-848

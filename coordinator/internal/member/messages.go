@@ -181,6 +181,7 @@ type Effects struct {
 	Calls     []*Call
 	Rebalance *Rebalance // for the application
 	Recall    uint64     // the number of a Rebalance that the application shall not begin with any more
+	Instead   *Rebalance // for the application, in the place of what it shall not begin with
 	Drop      bool       // whatever the application has not begun with
 	Begins    []Offset   // where to read new partitions from
 	Results   []Result
