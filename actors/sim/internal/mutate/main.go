@@ -75,6 +75,26 @@ var ofGroups = []mutation{
 		"if o.trouble.Met(now, kindOf(err, passing), err, c.backoff()) {", "if o.begins = nil; o.trouble.Met(now, kindOf(err, passing), err, c.backoff()) {"},
 }
 
+// ofRoutes are bugs that the tests of moving_test.go must catch.
+var ofRoutes = []mutation{
+	{"topic that is produced to forgotten", "sender/actor.go",
+		"\t\t\tsnap.Topic(b.To.Topic).Touch()\n", ""},
+	{"topic that is read forgotten", "broker/cluster.go",
+		"\t\ts.Topic(r.Partitions[i].Topic).Touch()\n", "\t\ts.Topic(r.Partitions[i].Topic)\n"},
+	{"call to a coordinator that stands still does not move", "broker/cluster.go",
+		"case r.Replayable && r.coordinated != nil:", "case false:"},
+	{"call that must not be handled twice moves", "broker/cluster.go",
+		"case r.Replayable && r.coordinated != nil:", "case r.coordinated != nil:"},
+	{"nobody else asked for a coordinator", "broker/internal/meta/peers.go",
+		"if k.node == id && k.placed > 0 {", "if false {"},
+	{"older epochs never believed", "broker/internal/meta/topics.go",
+		"if k.count >= contraryAnswers && (", "if false && ("},
+	{"commit behind produce requests", "broker/cluster.go",
+		"if purpose == Calls && r.coordinated != nil {", "if false {"},
+	{"controller that is none any more told to the caller", "broker/router.go",
+		"return code == protocol.NotController || code", "return code"},
+}
+
 // ofFailing are bugs that TestAnActorThatFails must catch.
 var ofFailing = []mutation{
 	{"message at which an actor failed answered by nobody", "actors/role/host.go",
@@ -126,6 +146,10 @@ var mutations = []mutation{
 		"if says == refused && len(a.RecordErrors) > 0 && c.spoilt(", "if false && c.spoilt("},
 	{"duplicate sequence number told as an error", "sender/internal/drain/codes.go",
 		"protocol.DuplicateSequenceNumber - firstCode: written", "protocol.DuplicateSequenceNumber - firstCode: refused"},
+	{"one broker that tells an older epoch believed", "broker/internal/meta/topics.go",
+		"len(k.by) >= min(contraryBrokers, c.most)", "len(k.by) >= 1"},
+	{"what was asked for of a broker that does not answer lost", "broker/internal/meta/refresh.go",
+		"for _, name := range r.asked {", "for _, name := range r.asked[:0] {"},
 	{"older metadata believed", "broker/internal/meta/topics.go",
 		"old.Partitions[q.Index].LeaderEpoch > q.LeaderEpoch {", "false {"},
 	{"fetch session kept after an error", "fetcher/internal/plan/fetch.go",
@@ -184,12 +208,14 @@ func main() {
 		os.Exit(1)
 	}
 	missed := 0
-	for i, m := range slices.Concat(mutations, ofGroups, ofFailing) {
+	for i, m := range slices.Concat(mutations, ofGroups, ofFailing, ofRoutes) {
 		if !match.MatchString(m.name) {
 			continue
 		}
 		test := "TestSwarm$|TestKeptSeeds$"
 		switch {
+		case i >= len(mutations)+len(ofGroups)+len(ofFailing):
+			test = "TestACall|TestChanges|TestATopic|TestACommit"
 		case i >= len(mutations)+len(ofGroups):
 			test = "TestAnActorThatFails$"
 		case i >= len(mutations):
@@ -212,7 +238,7 @@ func main() {
 	}
 }
 
-var failing = regexp.MustCompile(`(?m)^\s*(?:seeds|script|failing)_test\.go:\d+: ((?:seed|swarm|groups) [^\n]*(?:\n\s+\S[^\n]*)?)`)
+var failing = regexp.MustCompile(`(?m)^\s*(?:seeds|script|failing|moving)_test\.go:\d+: ((?:seed|swarm|groups) [^\n]*(?:\n\s+\S[^\n]*)?)`)
 
 // keeping is what the test says of a failing seed that was made smaller.
 var keeping = regexp.MustCompile(`keep it as a line of (testdata/seeds\.txt: [^\n]*)`)

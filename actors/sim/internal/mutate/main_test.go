@@ -8,7 +8,7 @@ import (
 
 // TestWhatIsToBeReplacedIsThere finds out that a bug cannot be planted any more, because the code has changed, before somebody tries.
 func TestWhatIsToBeReplacedIsThere(t *testing.T) {
-	for _, m := range slices.Concat(mutations, ofGroups, ofFailing) {
+	for _, m := range slices.Concat(mutations, ofGroups, ofFailing, ofRoutes) {
 		if _, err := m.patched(filepath.Join("..", "..", "..", "..")); err != nil {
 			t.Errorf("%s: %v", m.name, err)
 		}
