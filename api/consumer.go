@@ -362,13 +362,16 @@ func (c *Consumer) Partitions(ctx context.Context, topic string) ([]cluster.Part
 }
 
 // Close ends the consumer: as a member of a group it commits what is finished, if it commits automatically, calls the listener's Revoked, and leaves, as far as ctx lasts. Who waits in Poll,
-// Records or Batches is released. Any goroutine may call it. A listener may not: it is told ErrIllegalState; while one is being called by another goroutine, Close waits for it as long as ctx lasts, and may be
+// Records or Batches is released. Any goroutine may call it. A listener, the function of a commit, an interceptor's OnCommit, and what Handle calls where it reads (OnConsume, OnHandleError) may not: they are told ErrIllegalState; while one is being called by another goroutine, Close waits for it as long as ctx lasts, and may be
 // called again then.
 func (c *Consumer) Close(ctx context.Context, how ...Leaving) error {
 	if c.closed.Load() {
 		return nil
 	}
 	if w := c.work.Load(); w != nil && !c.turn.mine() {
+		if w.mine() {
+			return fmt.Errorf("close: %w: a function of the application's is being called by Handle, and must return first", ErrIllegalState)
+		}
 		w.halt(ctx, fetcher.ErrClosed)
 	}
 	if err := c.turn.take(ctx, "close"); err != nil {

@@ -98,7 +98,8 @@ func (c *Consumer) SubscribePattern(re *regexp.Regexp) error {
 }
 
 // SubscribeMatching reads the topics whose names match, also those that come into being later, within metadata.max.age.ms: for what a regular expression cannot say, such as all topics but some. Subscription
-// tells the name that is given here. match is called on an actor, and must only look at the name.
+// tells the name that is given here. match is called on a goroutine of its own, with one name after the other; a topic for which it panics is not read, and the panic is told where the application polls. While it blocks what is
+// read stays as it is.
 func (c *Consumer) SubscribeMatching(name string, match func(topic string) bool) error {
 	if name == "" || match == nil {
 		return errors.New("subscribe: matching needs a name and a function")

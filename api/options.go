@@ -105,9 +105,15 @@ func Brokers(addrs ...string) Option {
 // ClientID names the client (client.id).
 func ClientID(id string) Option { return Property("client.id", id) }
 
-// Logger gets warnings and bugs; without it nothing is logged.
+// Logger gets warnings and bugs; without it nothing is logged. It is called on a goroutine of its own, a moment later: when it blocks, nothing waits for it, and what is said while 1,024 lines wait is dropped.
 func Logger(l *slog.Logger) Option {
-	return func(s *settings) error { s.logger = l; return nil }
+	return func(s *settings) error {
+		s.logger = nil
+		if l != nil {
+			s.logger = role.LogAside(l)
+		}
+		return nil
+	}
 }
 
 // World makes the client live in a world of its own time: a simulated one.

@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/kactor-go/kactor/actors/role"
@@ -35,6 +36,8 @@ type work struct {
 	c   *Consumer
 	ctx context.Context // with the caller's values
 	h   Handler
+
+	calling atomic.Pointer[string] // the goroutine that reads, in a function of the application's
 
 	mu      sync.Mutex
 	core    *lanes.Core
@@ -126,7 +129,7 @@ func (w *work) tell(err error) error {
 	if w.onError == nil || ended(err) || errors.Is(err, fetcher.ErrClosed) || errors.Is(err, ErrClosed) {
 		return err
 	}
-	w.onError(public(err))
+	w.application(func() { w.onError(public(err)) })
 	return nil
 }
 
@@ -220,14 +223,14 @@ func (w *work) add(k *fetcher.Chunk) {
 		bytes -= len(v.Key) + len(v.Value)
 		r, err := own.record(k, &v)
 		if err != nil {
-			before = w.enter(w.c.consumed(got), before, nil)
+			before = w.enter(w.consumed(got), before, nil)
 			got = nil
 			before = w.enter([]*Record{r}, before, NotRetriable(&PartitionError{TopicPartition: k.TopicPartition, Offset: v.Offset, Err: err}))
 			continue
 		}
 		got = append(got, r)
 	}
-	w.enter(w.c.consumed(got), before, nil)
+	w.enter(w.consumed(got), before, nil)
 	w.at(nil)
 	w.mu.Lock()
 	if w.core.Waits(k.TopicPartition) {
@@ -236,6 +239,28 @@ func (w *work) add(k *fetcher.Chunk) {
 	w.wake(w.core.Ready())
 	w.arm()
 	w.mu.Unlock()
+}
+
+// application calls a function of the application's where records are read.
+func (w *work) application(f func()) {
+	me := role.Goroutine()
+	w.calling.Store(&me)
+	defer w.calling.Store(nil)
+	f()
+}
+
+// mine tells whether the goroutine that calls is the one that reads, in a function of the application's.
+func (w *work) mine() bool {
+	who := w.calling.Load()
+	return who != nil && *who == role.Goroutine()
+}
+
+// consumed passes records through the interceptors.
+func (w *work) consumed(records []*Record) []*Record {
+	if len(w.c.set.onConsume) > 0 {
+		w.application(func() { records = w.c.consumed(records) })
+	}
+	return records
 }
 
 // at notes what is being read: positions are not finished before it is in the core.
@@ -338,6 +363,9 @@ var errLeft = errors.New("the handler has ended its goroutine")
 func (w *work) handle(u *lanes.Unit, s scope) {
 	err := errLeft
 	defer func() {
+		if p := recover(); p != nil { // in passing the record on, where a partitioner or an interceptor is called
+			err = fmt.Errorf("a panic: %v\n%s", p, debug.Stack())
+		}
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.finished(u, s, err)

@@ -3,7 +3,7 @@ package broker
 import (
 	"context"
 	"errors"
-	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -15,7 +15,8 @@ import (
 	"github.com/kactor-go/kactor/protocol/msg"
 )
 
-// Hooks are told what happens, on actors: they must only note or tell. Any may be nil. One that panics is reported to the world, which logs it, and passed over.
+// Hooks are told what happens, one after the other, on a goroutine that is not an actor's: one that blocks holds up only those behind it, of which some are dropped when 1,024 wait. Any may be nil. One that panics is reported to the world,
+// which logs it, and passed over.
 type Hooks struct {
 	Changed   func(*cluster.Snapshot)
 	Refresh   func(topics []string, why string) // somebody asks for new metadata; requests for it coalesce
@@ -28,6 +29,7 @@ type Hooks struct {
 type Client struct {
 	cfg      Config
 	hooks    Hooks
+	aside    *role.Aside
 	world    role.World
 	self     role.Ref[Message]
 	stop     func(func())
@@ -58,7 +60,7 @@ func Start(under role.Spawner, cfg Config, hooks Hooks, failed func(error)) (*Cl
 		return nil, err
 	}
 	w := under.World()
-	c := &Client{cfg: cfg, hooks: hooks, world: w, failed: failed, coordinate: map[coordKey]*atomic.Int32{}}
+	c := &Client{cfg: cfg, hooks: hooks, aside: role.NewAside(w), world: w, failed: failed, coordinate: map[coordKey]*atomic.Int32{}}
 	c.core = meta.New(meta.Config{Bootstrap: nodes, MaxAge: cfg.MetadataMaxAge, TopicIdle: cfg.TopicIdle, BackoffFirst: cfg.RetryFirst, BackoffMax: cfg.RetryMax,
 		Timeout: cfg.RequestTimeout, LateAfter: cfg.LateAfter, Recover: !cfg.NoRebootstrap, Rebootstrap: cfg.RebootstrapAfter, AutoCreate: cfg.AutoCreateTopics, Rand: w.Rand()})
 	c.snapshot.Store(c.core.Snapshot())
@@ -73,15 +75,8 @@ func (c *Client) slow(step string, took time.Duration) {
 	}
 }
 
-// hook calls one of the user's functions: a panic in it must not take an actor along.
-func (c *Client) hook(name string, f func()) {
-	defer func() {
-		if r := recover(); r != nil {
-			c.world.Report(fmt.Errorf("hook %s panicked: %v", name, r))
-		}
-	}()
-	f()
-}
+// hook calls one of the user's functions, not on an actor.
+func (c *Client) hook(name string, f func()) { c.aside.Do("hook "+name, f) }
 
 // Ref is the address of the cluster actor.
 func (c *Client) Ref() Ref { return c.self }
@@ -154,7 +149,8 @@ func (c *Client) Step(now time.Time, m Message, out *meta.Effects) {
 		c.core.Step(now, &meta.Route{Target: t, Deadline: m.Deadline, Wait: m.Wait, Owner: m}, out)
 	case *Refresh:
 		if c.hooks.Refresh != nil {
-			c.hook("Refresh", func() { c.hooks.Refresh(m.Topics, m.Why) })
+			topics, why := slices.Clone(m.Topics), m.Why
+			c.hook("Refresh", func() { c.hooks.Refresh(topics, why) })
 		}
 		r := &meta.Refresh{Topics: m.Topics, Nodes: m.Nodes, Except: m.Except}
 		if m.Reply != nil {
@@ -187,7 +183,8 @@ func (c *Client) Step(now time.Time, m Message, out *meta.Effects) {
 			return
 		}
 		if c.hooks.Suspect != nil {
-			c.hook("Suspect", func() { c.hooks.Suspect(m.k.peer.ID) })
+			peer := m.k.peer.ID
+			c.hook("Suspect", func() { c.hooks.Suspect(peer) })
 		}
 		c.core.Step(now, &meta.Late{Peer: m.k.peer.ID}, out)
 	case *ended:
@@ -286,7 +283,8 @@ func (c *Client) perform(h *role.Handle, out *meta.Effects) {
 			w.Changed(out.Publish)
 		}
 		if c.hooks.Changed != nil {
-			c.hook("Changed", func() { c.hooks.Changed(out.Publish) })
+			snap := out.Publish
+			c.hook("Changed", func() { c.hooks.Changed(snap) })
 		}
 	}
 	for _, f := range out.Found {

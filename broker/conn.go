@@ -91,7 +91,8 @@ func (k *connection) perform(h *role.Handle, out *conn.Effects) {
 		k.client.self.Tell(&up{k})
 	}
 	if out.Throttle > 0 && k.client.hooks.Throttled != nil {
-		k.client.hook("Throttled", func() { k.client.hooks.Throttled(k.peer.ID, out.Throttle) })
+		peer, throttle := k.peer.ID, out.Throttle
+		k.client.hook("Throttled", func() { k.client.hooks.Throttled(peer, throttle) })
 	}
 	if out.Finished && !k.over {
 		k.over = true

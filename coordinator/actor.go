@@ -91,6 +91,9 @@ func (c *Coordinator) perform(h *role.Handle, out *member.Effects) {
 	if out.List {
 		c.list(now)
 	}
+	for _, a := range out.Asks {
+		c.world.Go(a.What(), func() { c.ask(a) })
+	}
 	recalled := uint64(0)
 	if out.Rebalance != nil || out.Recall != 0 || out.Drop || len(out.Errors) > 0 || out.CommitDue || out.Idle {
 		c.put(func() {
@@ -194,6 +197,18 @@ func (c *Coordinator) call(now time.Time, k *member.Call) {
 		c.self.Tell(&member.Answer{Call: k, Resp: r.Resp, Version: r.Version, Err: r.Err, Unsupported: errors.Is(r.Err, broker.ErrUnsupported), Closed: errors.Is(r.Err, broker.ErrClosed), Moved: errors.Is(r.Err, broker.ErrMoved)})
 	}
 	c.caller.Send(route)
+}
+
+// ask calls a function of the application's, which may end the goroutine it is called on.
+func (c *Coordinator) ask(a *member.Ask) {
+	var told *member.Told
+	defer func() {
+		if told == nil {
+			told = a.Left()
+		}
+		c.self.Tell(told)
+	}()
+	told = a.Run()
 }
 
 // list asks any broker for all topics.

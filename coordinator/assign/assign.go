@@ -46,8 +46,8 @@ type Racks []string
 // Assignment has the partitions of each member by its id, in order.
 type Assignment map[string][]Partition
 
-// Assignor divides partitions. Its methods are called on an actor: they must be quick and must not block. They must not keep state:
-// Subscription and Assign may be called for several consumers.
+// Assignor divides partitions. Name and Cooperative are called when the consumer is made, the others on goroutines of their own, perhaps for several consumers at once: they must not keep state. They may call the consumer, but
+// its group waits for them: UserData has session.timeout.ms, Assign max.poll.interval.ms. One that takes longer, fails or panics ends the membership, with a GroupError.
 type Assignor interface {
 	// Name is what the members of a group agree upon (partition.assignment.strategy).
 	Name() string

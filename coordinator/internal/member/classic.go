@@ -14,7 +14,7 @@ import (
 
 // classic is what the classic protocol knows besides the membership.
 type classic struct {
-	assignor assign.Assignor // what the group agreed upon
+	assignor kind // what the group agreed upon
 	leads    bool
 	skip     bool            // the leader has nothing to divide: a static one that is back (KIP-814)
 	members  []assign.Member // whom the leader divides among
@@ -28,12 +28,7 @@ const metadataWait = 5 * time.Second
 
 // cooperative tells whether members keep what they own during a rebalance: only when every assignor that they may agree upon allows it.
 func (c *Core) cooperative() bool {
-	for _, a := range c.cfg.Assignors {
-		if !a.Cooperative() {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(c.kinds, func(k kind) bool { return !k.cooperative })
 }
 
 func (c *Core) driveClassic(now time.Time, out *Effects) {
@@ -54,8 +49,8 @@ func (c *Core) driveClassic(now time.Time, out *Effects) {
 	if c.state == Assigning {
 		c.divide(now, out)
 	}
-	if c.state == Joining && c.call == nil && !now.Before(c.retryAt) {
-		c.join(out)
+	if c.state == Joining && c.call == nil && c.asked.ask == nil && !now.Before(c.retryAt) {
+		c.describe(now, out)
 	}
 	c.driveBeat(now, out)
 }
@@ -90,14 +85,28 @@ func pointer(s string) *string {
 	return &s
 }
 
-func (c *Core) join(out *Effects) {
+// describe asks the assignors what to send along, then joins. Meanwhile the group hears nothing of the member.
+func (c *Core) describe(now time.Time, out *Effects) {
+	c.rejoin = false
+	last, gen := slices.Clone(c.last), c.lastGen
+	own := !slices.ContainsFunc(c.kinds, func(k kind) bool { return !k.own })
+	c.consult(now, "UserData of an assignor", own, now.Add(c.cfg.Session), fmt.Sprintf("session.timeout.ms, %s", c.cfg.Session), func() any {
+		var all [][]byte
+		for _, k := range c.kinds {
+			all = append(all, k.UserData(last, gen))
+		}
+		return all
+	}, func(_ time.Time, data any, out *Effects) { c.join(data.([][]byte), out) }, out)
+}
+
+func (c *Core) join(data [][]byte, out *Effects) {
 	req := &msg.JoinGroupRequest{}
 	req.SetDefaults()
 	req.GroupID, req.MemberID, req.ProtocolType, req.GroupInstanceID = c.cfg.Group, c.id, "consumer", pointer(c.cfg.Instance)
 	req.SessionTimeoutMs, req.RebalanceTimeoutMs = int32(c.cfg.Session.Milliseconds()), int32(min(c.cfg.MaxPoll.Milliseconds(), 1<<31-1))
 	req.Reason = pointer(c.reason)
-	for _, a := range c.cfg.Assignors {
-		m := assign.Member{Topics: c.sub.topics, Owned: c.owned, Generation: c.generation, Rack: c.cfg.Rack, UserData: a.UserData(c.last, c.lastGen)}
+	for i, k := range c.kinds {
+		m := assign.Member{Topics: c.sub.topics, Owned: c.owned, Generation: c.generation, Rack: c.cfg.Rack, UserData: data[i]}
 		if m.Generation < 0 {
 			m.Generation = c.lastGen
 		}
@@ -106,9 +115,8 @@ func (c *Core) join(out *Effects) {
 			c.fail(err, out)
 			return
 		}
-		req.Protocols = append(req.Protocols, msg.JoinGroupRequestJoinGroupRequestProtocol{Name: a.Name(), Metadata: b})
+		req.Protocols = append(req.Protocols, msg.JoinGroupRequestJoinGroupRequestProtocol{Name: k.name, Metadata: b})
 	}
-	c.rejoin = false
 	c.send(&Call{Kind: JoinCall, Req: req, Timeout: c.cfg.MaxPoll + 5*time.Second, Wait: c.cfg.MaxPoll, generation: c.generation}, out)
 }
 
@@ -178,12 +186,12 @@ func (c *Core) joined(now time.Time, m *Answer, out *Effects) {
 	if resp.ProtocolName != nil {
 		name = *resp.ProtocolName
 	}
-	i := slices.IndexFunc(c.cfg.Assignors, func(a assign.Assignor) bool { return a.Name() == name })
+	i := slices.IndexFunc(c.kinds, func(k kind) bool { return k.name == name })
 	if i < 0 {
 		c.fail(fmt.Errorf("join: the group uses the assignor %q", name), out)
 		return
 	}
-	c.classic = classic{assignor: c.cfg.Assignors[i], leads: resp.Leader == resp.MemberID, skip: resp.SkipAssignment}
+	c.classic = classic{assignor: c.kinds[i], leads: resp.Leader == resp.MemberID, skip: resp.SkipAssignment}
 	c.classic.open = c.openUntil(now, back)
 	if !c.classic.leads {
 		c.sync(nil, out)
@@ -224,6 +232,9 @@ func (k *classic) topics() (topics []string) {
 
 // divide divides the partitions, as soon as metadata is there.
 func (c *Core) divide(now time.Time, out *Effects) {
+	if c.asked.ask != nil {
+		return
+	}
 	topics := c.classic.topics()
 	g := assign.Group{Members: c.classic.members, Topics: map[string][]assign.Racks{}, Generation: c.generation}
 	counted := map[string]int{}
@@ -254,11 +265,26 @@ func (c *Core) divide(now time.Time, out *Effects) {
 		c.sync(nil, out)
 		return
 	}
-	a, err := c.classic.assignor.Assign(g)
-	if err != nil {
-		c.fail(fmt.Errorf("assignor %s: %w", c.classic.assignor.Name(), err), out)
+	k := c.classic.assignor
+	c.consult(now, "assignor "+k.name, k.own, now.Add(c.cfg.MaxPoll), fmt.Sprintf("max.poll.interval.ms, %s", c.cfg.MaxPoll), func() any {
+		a, err := k.Assign(g)
+		return division{a, err}
+	}, func(now time.Time, d any, out *Effects) { c.divided(now, d.(division), out) }, out)
+}
+
+// division is what an assignor has decided.
+type division struct {
+	parts assign.Assignment
+	err   error
+}
+
+// divided tells the members what they get.
+func (c *Core) divided(now time.Time, d division, out *Effects) {
+	if d.err != nil {
+		c.fail(fmt.Errorf("assignor %s: %w", c.classic.assignor.name, d.err), out)
 		return
 	}
+	a, counted := d.parts, c.classic.counted
 	total, given := 0, 0
 	for _, n := range counted {
 		total += n
@@ -284,7 +310,7 @@ func (c *Core) divide(now time.Time, out *Effects) {
 // it is static, and was started anew in between, it does not know, and the group does not notice its return. A leader that is static and back itself does not know either; brokers before 3.2 do not tell it that it leads (KIP-814), so there any
 // static member that is back joins again.
 func (c *Core) openUntil(now time.Time, some bool) time.Time {
-	if some && c.classic.assignor.Cooperative() {
+	if some && c.classic.assignor.cooperative {
 		return now.Add(c.cfg.Session)
 	}
 	return time.Time{}
@@ -292,7 +318,7 @@ func (c *Core) openUntil(now time.Time, some bool) time.Time {
 
 func (c *Core) sync(assignments []msg.SyncGroupRequestSyncGroupRequestAssignment, out *Effects) {
 	req := &msg.SyncGroupRequest{GroupID: c.cfg.Group, GenerationID: c.generation, MemberID: c.id, GroupInstanceID: pointer(c.cfg.Instance), ProtocolType: wire.Ptr("consumer"),
-		ProtocolName: wire.Ptr(c.classic.assignor.Name()), Assignments: assignments}
+		ProtocolName: wire.Ptr(c.classic.assignor.name), Assignments: assignments}
 	if assignments == nil {
 		req.Assignments = []msg.SyncGroupRequestSyncGroupRequestAssignment{}
 	}

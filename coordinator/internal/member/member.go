@@ -10,7 +10,7 @@
 //
 // It owns: the subscription, the membership, what is owned, the offsets being committed and fetched. Where partitions are read is the fetcher's concern.
 // Files: member.go the core; messages.go what it takes and gives; leaving.go leaving and losing what it had; subscription.go what is subscribed to; application.go what the application does; classic.go, consumer.go the protocols;
-// commits.go offsets that are committed; fetches.go offsets that were; offset.go; errors.go
+// commits.go offsets that are committed; fetches.go offsets that were; offset.go; asking.go the application's functions; errors.go
 package member
 
 import (
@@ -122,6 +122,8 @@ type Core struct {
 	rejoin   bool
 	reason   string
 
+	kinds   []kind
+	asked   asking
 	classic classic
 	remote  remote
 	commits commits
@@ -137,7 +139,7 @@ type Core struct {
 
 // New makes the core of a member that has not joined.
 func New(cfg Config, snap *cluster.Snapshot) *Core {
-	c := &Core{cfg: cfg, snap: snap, proto: cfg.Protocol, generation: -1, lastGen: -1, gave: -1}
+	c := &Core{cfg: cfg, kinds: kinds(cfg.Assignors), snap: snap, proto: cfg.Protocol, generation: -1, lastGen: -1, gave: -1}
 	if c.proto == Auto {
 		c.proto = Consumer
 	}
@@ -194,7 +196,9 @@ func (c *Core) Step(now time.Time, m Message, out *Effects) {
 	case *Changed:
 		c.see(m.Snapshot)
 	case *Listed:
-		c.listed(now, m)
+		c.listed(now, m, out)
+	case *Told:
+		c.told(now, m, out)
 	case *Leave:
 		c.leave(now, m, out)
 	}
@@ -207,6 +211,7 @@ func (c *Core) Tick(now time.Time, out *Effects) { c.drive(now, out) }
 // drive does what can be done now.
 func (c *Core) drive(now time.Time, out *Effects) {
 	c.drivePoll(now, out)
+	c.driveAsked(now, out)
 	c.driveLosing(out)
 	c.driveTopics(now, out)
 	if c.leaving == nil {
@@ -285,11 +290,14 @@ func (c *Core) Next() time.Time {
 		add(c.leaving.Deadline)
 		return t
 	}
-	if c.state == Joining && c.call == nil {
+	if c.state == Joining && c.call == nil && c.asked.ask == nil {
 		add(c.retryAt)
 	}
-	if c.state == Assigning {
+	if c.state == Assigning && c.asked.ask == nil {
 		add(c.classic.until)
+	}
+	if c.asked.ask != nil {
+		add(c.asked.ends)
 	}
 	add(c.nextBeat())
 	add(c.sessionEnds())
@@ -297,6 +305,7 @@ func (c *Core) Next() time.Time {
 	if c.sub.any() {
 		add(c.touchAt)
 		add(c.sub.listAt)
+		add(c.sub.askedBy)
 	}
 	add(c.autoAt)
 	return t

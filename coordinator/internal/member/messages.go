@@ -73,6 +73,12 @@ type (
 		Topics []Listing
 		Err    error
 	}
+	// Told brings what came of an Ask.
+	Told struct {
+		ask   *Ask
+		value any
+		err   error
+	}
 	// Leave ends the membership. The application has given up its partitions.
 	Leave struct {
 		How      Leaving
@@ -97,6 +103,7 @@ func (*Forgo) coordinator()     {}
 func (*Answer) coordinator()    {}
 func (*Changed) coordinator()   {}
 func (*Listed) coordinator()    {}
+func (*Told) coordinator()      {}
 func (*Leave) coordinator()     {}
 
 // Leaving says whether the group is told (KIP-1092).
@@ -178,6 +185,7 @@ type Effects struct {
 	Forget    bool // who the coordinator is
 	Refresh   []string
 	List      bool // ask for all topics
+	Asks      []*Ask
 	Calls     []*Call
 	Rebalance *Rebalance // for the application
 	Recall    uint64     // the number of a Rebalance that the application shall not begin with any more
@@ -197,8 +205,9 @@ type Effects struct {
 // Reset empties the effects.
 func (e *Effects) Reset() {
 	clear(e.Calls)
+	clear(e.Asks)
 	clear(e.Results)
 	clear(e.Left)
 	clear(e.Settled)
-	*e = Effects{Refresh: e.Refresh[:0], Calls: e.Calls[:0], Begins: e.Begins[:0], Results: e.Results[:0], Errors: e.Errors[:0], Notes: e.Notes[:0], Left: e.Left[:0], Settled: e.Settled[:0]}
+	*e = Effects{Refresh: e.Refresh[:0], Calls: e.Calls[:0], Asks: e.Asks[:0], Begins: e.Begins[:0], Results: e.Results[:0], Errors: e.Errors[:0], Notes: e.Notes[:0], Left: e.Left[:0], Settled: e.Settled[:0]}
 }

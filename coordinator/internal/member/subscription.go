@@ -2,6 +2,7 @@ package member
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -15,6 +16,8 @@ type subscription struct {
 	regex   string // the coordinator matches it
 	listing bool
 	listAt  time.Time // all topics are asked for again
+	asked   *Ask      // pattern is being asked
+	askedBy time.Time // it is told that it does not return
 }
 
 func (s *subscription) any() bool { return len(s.topics) > 0 || s.pattern != nil || s.regex != "" }
@@ -75,6 +78,10 @@ func (c *Core) driveTopics(now time.Time, out *Effects) {
 			}
 		}
 	}
+	if by := c.sub.askedBy; !by.IsZero() && !now.Before(by) {
+		c.sub.askedBy = time.Time{}
+		out.Errors = append(out.Errors, fmt.Errorf("subscribe: %s has not returned within %s: what is read stays as it is", c.sub.asked.what, c.cfg.RequestTimeout))
+	}
 	if c.sub.pattern != nil && !c.sub.listing && !now.Before(c.sub.listAt) {
 		c.sub.listing, c.sub.listAt = true, time.Time{}
 		out.List = true
@@ -82,26 +89,40 @@ func (c *Core) driveTopics(now time.Time, out *Effects) {
 }
 
 // listed takes the names of all topics.
-func (c *Core) listed(now time.Time, m *Listed) {
+func (c *Core) listed(now time.Time, m *Listed, out *Effects) {
 	c.named(m)
-	if !c.sub.listing {
+	if !c.sub.listing || c.sub.asked != nil {
 		return
 	}
-	c.sub.listing = false
 	if m.Err != nil {
-		c.sub.listAt = now.Add(c.cfg.BackoffMax)
+		c.sub.listing, c.sub.listAt = false, now.Add(c.cfg.BackoffMax)
 		return
 	}
-	c.sub.listAt = now.Add(c.cfg.MaxAge)
-	var topics []string
+	var names []string
 	for _, t := range m.Topics {
-		if (c.cfg.Internal || !t.Internal) && c.sub.pattern(t.Name) {
-			topics = append(topics, t.Name)
+		if c.cfg.Internal || !t.Internal {
+			names = append(names, t.Name)
 		}
 	}
-	slices.Sort(topics)
-	if !slices.Equal(topics, c.sub.topics) {
-		c.sub.topics = topics
+	pattern := c.sub.pattern
+	c.sub.asked, c.sub.askedBy = &Ask{"the function that matches topics", func() any { return match(pattern, names) }}, now.Add(c.cfg.RequestTimeout)
+	out.Asks = append(out.Asks, c.sub.asked)
+}
+
+// matchAgain is when a pattern that has panicked is tried again.
+const matchAgain = 10 * time.Second
+
+// matched takes the names that the pattern matches.
+func (c *Core) matched(now time.Time, m *Told, out *Effects) {
+	c.sub.asked, c.sub.askedBy, c.sub.listing = nil, time.Time{}, false
+	c.sub.listAt = now.Add(c.cfg.MaxAge)
+	got, _ := m.value.(matching)
+	if err := errors.Join(m.err, got.err); err != nil {
+		c.sub.listAt = now.Add(min(matchAgain, c.cfg.MaxAge))
+		out.Errors = append(out.Errors, err)
+	}
+	if m.err == nil && !slices.Equal(got.topics, c.sub.topics) {
+		c.sub.topics = got.topics
 		c.touchAt = now
 		c.resubscribed()
 	}
