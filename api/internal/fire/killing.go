@@ -53,7 +53,7 @@ func with(ctx context.Context, s *settings, k *kafka, r *report, faults func(l *
 	if rate == 0 {
 		rate = 1000
 	}
-	l, err := begin(ctx, k, r.name, 6, rate, options...)
+	l, err := begin(ctx, k, r.name, 6, rate, s.keyed, options...)
 	if err != nil {
 		return err
 	}
@@ -202,31 +202,6 @@ func kill(ctx context.Context, s *settings, k *kafka, r *report) error {
 			}
 			if err := l.warms(ctx, s); err != nil {
 				return err
-			}
-		}
-		return nil
-	})
-}
-
-func pause(ctx context.Context, s *settings, k *kafka, r *report) error {
-	lengths := []time.Duration{2 * time.Second, 12 * time.Second}
-	if s.long {
-		lengths = append(lengths, 60*time.Second)
-	}
-	return with(ctx, s, k, r, func(l *load) error {
-		for i := range s.times(1, 10) {
-			for _, d := range lengths {
-				w := r.row(fmt.Sprintf("pause of %s", d), session+3*time.Second, session+4*time.Second)
-				node := l.leader(ctx, i)
-				over := make(chan error, 1)
-				strike := func() error {
-					time.AfterFunc(d, func() { over <- k.signal(node, "CONT") })
-					return k.signal(node, "STOP")
-				}
-				mend := func() error { return <-over }
-				if err := l.fault(ctx, r, w, node, strike, mend); err != nil {
-					return fmt.Errorf("pause %d of %s, of broker %d: %w", i+1, d, node, err)
-				}
 			}
 		}
 		return nil

@@ -10,8 +10,11 @@ import (
 
 	"github.com/kactor-go/kactor/actors/sim"
 	"github.com/kactor-go/kactor/api"
+	"github.com/kactor-go/kactor/broker"
 	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/msg"
 	"github.com/kactor-go/kactor/protocol/record"
+	"github.com/kactor-go/kactor/protocol/wire"
 )
 
 // load is what goes on while things break: producers that write to every partition at an even pace, and a group of two that reads.
@@ -19,7 +22,8 @@ type load struct {
 	client     *api.Client // for looking only: it never goes through the proxies
 	topic      string
 	partitions atomic.Int32
-	rate       int // records a second
+	rate       int      // records a second
+	keys       [][]byte // of records that are hashed to the partitions; nil: partitions are named
 	options    []api.Option
 	hosts      []string
 
@@ -34,10 +38,11 @@ type load struct {
 	writing sync.WaitGroup
 	reading sync.WaitGroup
 	halt    context.CancelFunc
+	reads   context.Context // ends with halt
 }
 
 // begin creates a topic and sets producers and consumers to work.
-func begin(ctx context.Context, k *kafka, name string, partitions int32, rate int, options ...api.Option) (*load, error) {
+func begin(ctx context.Context, k *kafka, name string, partitions int32, rate int, keyed bool, options ...api.Option) (*load, error) {
 	client, err := api.Dial(ctx, api.Brokers(k.hosts...), api.ClientID("looker"))
 	if err != nil {
 		return nil, err
@@ -51,11 +56,14 @@ func begin(ctx context.Context, k *kafka, name string, partitions int32, rate in
 	if err := l.whole(ctx, time.Minute); err != nil {
 		return nil, err
 	}
-	var writes, reads context.Context
+	if keyed {
+		l.keys = keys(partitions)
+	}
+	var writes context.Context
 	writes, l.stop = context.WithCancel(ctx)
-	reads, l.halt = context.WithCancel(ctx)
+	l.reads, l.halt = context.WithCancel(ctx)
 	for i := range 2 {
-		if err := l.consumer(reads, fmt.Sprintf("consumer-%d", i)); err != nil {
+		if err := l.consumer(l.reads, fmt.Sprintf("consumer-%d", i)); err != nil {
 			return nil, err
 		}
 		if err := l.producer(writes, fmt.Sprintf("producer-%d", i)); err != nil {
@@ -65,12 +73,22 @@ func begin(ctx context.Context, k *kafka, name string, partitions int32, rate in
 	return l, nil
 }
 
+// create creates a topic. The partitions of all topics have their replicas in the same order, so that a fault hits the same of each.
 func (l *load) create(ctx context.Context, topic string, partitions int32) error {
-	results, err := l.client.Admin().CreateTopics(ctx, api.NewTopic{Name: topic, Partitions: partitions, Replicas: 3, Configs: map[string]string{"min.insync.replicas": "2"}})
-	if err = errors.Join(err, results[topic]); errors.Is(err, protocol.TopicAlreadyExists) { // asked again, because an answer was lost
-		return nil
+	t := msg.CreateTopicsRequestCreatableTopic{Name: topic, NumPartitions: -1, ReplicationFactor: -1, Configs: []msg.CreateTopicsRequestCreatableTopicConfig{{Name: "min.insync.replicas", Value: wire.Ptr("2")}}}
+	for i := range partitions {
+		t.Assignments = append(t.Assignments, msg.CreateTopicsRequestCreatableReplicaAssignment{PartitionIndex: i, BrokerIDs: []int32{i%3 + 1, (i+1)%3 + 1, (i+2)%3 + 1}})
 	}
-	return err
+	reply, err := broker.Call(ctx, l.client.System().Cluster(), broker.Route{Req: &msg.CreateTopicsRequest{TimeoutMs: 30000, Topics: []msg.CreateTopicsRequestCreatableTopic{t}}, To: broker.Target{Kind: broker.ToController}})
+	if err != nil {
+		return err
+	}
+	for _, t := range reply.Resp.(*msg.CreateTopicsResponse).Topics {
+		if code := protocol.Code(t.ErrorCode); code != protocol.None && code != protocol.TopicAlreadyExists { // asked again, because an answer was lost
+			return fmt.Errorf("create %s: %w", topic, code)
+		}
+	}
+	return nil
 }
 
 func (l *load) dial(ctx context.Context) (*api.Client, error) {
@@ -144,7 +162,11 @@ func (l *load) send(p *api.Producer, name string, partition int32) {
 			l.failed = append(l.failed, fmt.Sprintf("a record was rejected: %v", err))
 		}
 	}
-	if err := p.Send(context.Background(), &api.Record{Topic: l.topic, Partition: partition, Fixed: true, Value: value}, done); err != nil {
+	r := &api.Record{Topic: l.topic, Partition: partition, Fixed: true, Value: value}
+	if l.keys != nil {
+		r = &api.Record{Topic: l.topic, Key: l.keys[partition], Value: value}
+	}
+	if err := p.Send(context.Background(), r, done); err != nil {
 		done(api.Placed{}, err)
 	}
 }
@@ -176,6 +198,9 @@ func (l *load) consumer(ctx context.Context, name string) error {
 			l.mu.Lock()
 			now := time.Now()
 			for _, r := range records {
+				if string(r.Value) == probed {
+					continue
+				}
 				l.history.Read(name, sim.Partition{Topic: r.Topic, Index: r.Partition}, r.Offset, r.Value)
 				l.read[r.Partition].event(now, r.Offset)
 			}
@@ -278,6 +303,9 @@ func (l *load) logs(ctx context.Context) (map[sim.Partition][]sim.Logged, error)
 				return nil, err
 			}
 			for _, r := range records {
+				if string(r.Value) == probed {
+					continue
+				}
 				p := sim.Partition{Topic: r.Topic, Index: r.Partition}
 				logs[p] = append(logs[p], sim.Logged{Offset: r.Offset, Value: string(r.Value)})
 			}

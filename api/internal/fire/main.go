@@ -4,7 +4,8 @@
 //	go run ./api/internal/fire [-version 4.3.0] [-long] [-repeats N] [-rate N] [-broker KEY=VALUE] [-v] kill pause roll elect again net siege soak part idle mem clients
 //
 //	kafka.go    three brokers            load.go   producers, a group that reads, their history and the gaps between their records
-//	killing.go  kill, pause, roll        report.go what is printed, and what it is held against
+//	killing.go  kill, roll               report.go what is printed, and what it is held against
+//	pausing.go  pause, and who works     probe.go  how long the cluster itself is silent
 //	elect.go    elections and partitions    idle.go   processor time and memory
 //	proxy.go    a proxy before each broker    net.go  what it does to what passes
 //	links.go    proxies between the brokers   part.go brokers that are cut off
@@ -36,6 +37,7 @@ type settings struct {
 	rate    int
 	broker  []string // properties of the brokers, key=value
 	besides besides
+	keyed   bool // records have keys, and go where those are hashed to
 	log     *slog.Logger
 }
 
@@ -48,7 +50,7 @@ type programme struct {
 
 var programmes = []programme{
 	{name: "kill", about: "kill -9 the leader, again and again", run: kill},
-	{name: "pause", about: "SIGSTOP the leader for 2, 12 and 60 seconds", run: pause},
+	{name: "pause", about: "SIGSTOP the leader, the coordinator and the controller for 2, 12 and 30 seconds: how far clients are behind the cluster itself", run: pause},
 	{name: "roll", about: "restart all brokers, one after the other", run: roll},
 	{name: "elect", about: "reassignments, elections and new partitions", run: elect},
 	{name: "again", about: "delete a topic and create it again", run: again},

@@ -14,6 +14,7 @@ type report struct {
 	log     *slog.Logger // of -v
 	strict  bool         // what takes too long is wrong; else it is only told, because it depends on the machine
 	rows    []*row
+	lags    []*lag
 	records int
 	faults  int
 	notes   []string
@@ -71,6 +72,45 @@ func (r *report) judge() {
 	}
 }
 
+// lag is how far a client was behind the cluster itself: the longest gap of a partition with each fault, less that of the probe.
+type lag struct {
+	fault, who, what string
+	samples, silent  []time.Duration
+}
+
+func (l *lag) add(gap, silent time.Duration) {
+	l.samples, l.silent = append(l.samples, gap-silent), append(l.silent, silent)
+}
+
+// behind gives the lag of what a client does.
+func (r *report) behind(fault, who, what string) *lag {
+	for _, l := range r.lags {
+		if l.fault == fault && l.who == who && l.what == what {
+			return l
+		}
+	}
+	r.lags = append(r.lags, &lag{fault: fault, who: who, what: what})
+	return r.lags[len(r.lags)-1]
+}
+
+// printLags prints them, and holds kactor's against the bounds.
+func (r *report) printLags(w io.Writer) {
+	s := func(d time.Duration) string { return fmt.Sprintf("%.2f", d.Seconds()) }
+	three := func(d []time.Duration) string {
+		return s(percentile(d, 50)) + "/" + s(percentile(d, 95)) + "/" + s(percentile(d, 100))
+	}
+	for _, l := range r.lags {
+		verdict := ""
+		if l.who == "kactor" {
+			verdict = ", within bounds"
+			if percentile(l.samples, 95) > behindP95 || percentile(l.samples, 100) > behindMost {
+				verdict = fmt.Sprintf(", not within bounds: %s at the 95th percentile, %s at most", behindP95, behindMost)
+			}
+		}
+		fmt.Fprintf(w, "%s: %s: %s, %s: behind the cluster itself in s, p50/p95/max: %s (%d samples; it was silent for %s)%s\n", r.name, l.fault, l.who, l.what, three(l.samples), len(l.samples), three(l.silent), verdict)
+	}
+}
+
 func (r *report) print(w io.Writer) {
 	r.judge()
 	for _, row := range r.rows {
@@ -78,6 +118,7 @@ func (r *report) print(w io.Writer) {
 		fmt.Fprintf(w, "%s: %s: gaps of a partition in s, p50/p95/max: produce %s/%s/%s, consume %s/%s/%s\n", r.name, row.fault, s(percentile(row.produce, 50)), s(percentile(row.produce, 95)), s(percentile(row.produce, 100)),
 			s(percentile(row.consume, 50)), s(percentile(row.consume, 95)), s(percentile(row.consume, 100)))
 	}
+	r.printLags(w)
 	for _, n := range r.notes {
 		fmt.Fprintf(w, "%s: %s\n", r.name, n)
 	}
