@@ -15,6 +15,7 @@ import (
 	"github.com/kactor-go/kactor/actors/sim"
 	"github.com/kactor-go/kactor/api"
 	"github.com/kactor-go/kactor/broker/fake"
+	"github.com/kactor-go/kactor/coordinator/assign"
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/msg"
 )
@@ -299,13 +300,26 @@ func (p *groupPlay) member(ctx context.Context, name string) {
 	if props["group.protocol"] != "consumer" {
 		props["session.timeout.ms"], props["heartbeat.interval.ms"] = fmt.Sprint(2500+p.rng.IntN(5500)), "600"
 	}
-	consumer, err := client.Consumer(groupName, api.Properties(props), api.Topics(groupWork), api.OnRebalance(api.RebalanceListener{
+	matching := p.rng.IntN(8) == 0
+	topics, assignor := api.Topics(groupWork), api.Properties(nil)
+	if matching {
+		topics = api.Topics()
+	}
+	if props["partition.assignment.strategy"] == "range" {
+		assignor = api.Assignors(slowRange{p: p})
+	}
+	consumer, err := client.Consumer(groupName, api.Properties(props), topics, assignor, api.OnRebalance(api.RebalanceListener{
 		Assigned: func(_ context.Context, parts []api.TopicPartition) { p.assigned(m, parts) },
 		Revoked:  func(_ context.Context, parts []api.TopicPartition) { p.gone(m, parts, false) },
 		Lost:     func(_ context.Context, parts []api.TopicPartition) { p.gone(m, parts, true) }}))
 	if err != nil {
 		p.fail("%s: %w", name, err)
 		return
+	}
+	if matching {
+		if err := consumer.SubscribeMatching("work", p.matches); err != nil {
+			p.fail("%s: %w", name, err)
+		}
 	}
 	m.id = func() string { return consumer.GroupMetadata().Member }
 	m.rests = consumer.Paused
@@ -354,6 +368,38 @@ func (p *groupPlay) member(ctx context.Context, name string) {
 		rest = append(rest, api.TopicPartition{Topic: groupWork, Partition: i})
 	}
 	p.gone(m, rest, true)
+}
+
+// slowRange is an assignor of the application's that takes its time.
+type slowRange struct {
+	assign.Range
+	p *groupPlay
+}
+
+func (s slowRange) UserData(parts []assign.Partition, generation int32) []byte {
+	s.p.dally()
+	return s.Range.UserData(parts, generation)
+}
+
+func (s slowRange) Assign(g assign.Group) (assign.Assignment, error) {
+	s.p.dally()
+	return s.Range.Assign(g)
+}
+
+// dally is a function of the application's that takes its time, while there is a storm.
+func (p *groupPlay) dally() {
+	if !p.calm && !p.over && p.rng.IntN(3) == 0 {
+		_ = p.w.Sleep(context.Background(), time.Duration(p.rng.IntN(2000))*time.Millisecond)
+	}
+}
+
+// matches is a pattern that takes its time, and panics now and then.
+func (p *groupPlay) matches(topic string) bool {
+	p.dally()
+	if !p.calm && !p.over && p.rng.IntN(4) == 0 {
+		panic("on purpose")
+	}
+	return topic == groupWork
 }
 
 func (p *groupPlay) assigned(m *groupMember, parts []api.TopicPartition) {

@@ -47,7 +47,7 @@ type Racks []string
 type Assignment map[string][]Partition
 
 // Assignor divides partitions. Name and Cooperative are called when the consumer is made, the others on goroutines of their own, perhaps for several consumers at once: they must not keep state. They may call the consumer, but
-// its group waits for them: UserData has session.timeout.ms, Assign max.poll.interval.ms. One that takes longer, fails or panics ends the membership, with a GroupError.
+// its group waits for them: UserData has session.timeout.ms, Assign max.poll.interval.ms. One that fails or panics ends the membership, with a GroupError, and so does one that takes longer twice in a row.
 type Assignor interface {
 	// Name is what the members of a group agree upon (partition.assignment.strategy).
 	Name() string

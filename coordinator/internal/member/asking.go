@@ -55,7 +55,8 @@ func (c *Core) consult(now time.Time, what string, own bool, ends time.Time, lim
 	out.Asks = append(out.Asks, c.asked.ask)
 }
 
-// driveAsked forgets what the member has gone on without, and ends the membership when an assignor does not return: others can lead the group then.
+// driveAsked forgets what the member has gone on without. When an assignor does not return in time the member joins anew - the whole process may have stood still - and when that happens again its membership ends: others can lead the
+// group then.
 func (c *Core) driveAsked(now time.Time, out *Effects) {
 	a := c.asked
 	switch {
@@ -64,7 +65,14 @@ func (c *Core) driveAsked(now time.Time, out *Effects) {
 		c.asked = asking{}
 	case !now.Before(a.ends):
 		c.asked = asking{}
-		c.fail(fmt.Errorf("%s has not returned within %s", a.ask.what, a.limit), out)
+		c.stuck++
+		err := fmt.Errorf("%s has not returned within %s", a.ask.what, a.limit)
+		if c.stuck > 1 {
+			c.fail(err, out)
+			return
+		}
+		out.Errors = append(out.Errors, err)
+		c.lose(out)
 	}
 }
 
@@ -79,7 +87,7 @@ func (c *Core) told(now time.Time, m *Told, out *Effects) {
 		c.asked = asking{}
 		c.fail(m.err, out)
 	default:
-		c.asked = asking{}
+		c.asked, c.stuck = asking{}, 0
 		a.then(now, m.value, out)
 	}
 }

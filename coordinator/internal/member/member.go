@@ -124,6 +124,7 @@ type Core struct {
 
 	kinds   []kind
 	asked   asking
+	stuck   int // how often in a row an assignor has not returned
 	classic classic
 	remote  remote
 	commits commits
