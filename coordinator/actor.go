@@ -3,6 +3,8 @@ package coordinator
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -199,12 +201,12 @@ func (c *Coordinator) call(now time.Time, k *member.Call) {
 	c.caller.Send(route)
 }
 
-// ask calls a function of the application's, which may end the goroutine it is called on.
+// ask calls a function of the application's, which may panic or end the goroutine it is called on.
 func (c *Coordinator) ask(a *member.Ask) {
-	var told *member.Told
+	told := a.Failed(errors.New("has ended its goroutine"))
 	defer func() {
-		if told == nil {
-			told = a.Left()
+		if p := recover(); p != nil {
+			told = a.Failed(fmt.Errorf("has panicked: %v\n%s", p, debug.Stack()))
 		}
 		c.self.Tell(told)
 	}()

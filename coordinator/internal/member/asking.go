@@ -2,7 +2,6 @@ package member
 
 import (
 	"fmt"
-	"runtime/debug"
 	"slices"
 	"time"
 
@@ -18,22 +17,11 @@ type Ask struct {
 // What names the function.
 func (a *Ask) What() string { return a.what }
 
-// Left is what the core is to be told when Run does not return.
-func (a *Ask) Left() *Told {
-	return &Told{ask: a, err: fmt.Errorf("%s has ended its goroutine", a.what)}
-}
-
 // Run calls the function, and gives what the core is to be told.
-func (a *Ask) Run() (told *Told) {
-	told = a.Left()
-	defer func() {
-		if p := recover(); p != nil {
-			told.err = fmt.Errorf("%s has panicked: %v\n%s", a.what, p, debug.Stack())
-		}
-	}()
-	told.value, told.err = a.run(), nil
-	return told
-}
+func (a *Ask) Run() *Told { return &Told{ask: a, value: a.run()} }
+
+// Failed is what the core is to be told when Run does not return.
+func (a *Ask) Failed(why error) *Told { return &Told{ask: a, err: fmt.Errorf("%s %w", a.what, why)} }
 
 // asking is what an assignor is asked: what it sends along with a join, or how to divide.
 type asking struct {
@@ -124,7 +112,7 @@ func match(pattern func(string) bool, names []string) (m matching) {
 	one := func(name string) (ok bool) {
 		defer func() {
 			if p := recover(); p != nil {
-				m.err = fmt.Errorf("subscribe: the function that matches topics has panicked for %q: %v\n%s", name, p, debug.Stack())
+				m.err = fmt.Errorf("subscribe: the function that matches topics has panicked for %q: %v", name, p)
 			}
 		}()
 		return pattern(name)
