@@ -385,11 +385,20 @@ func (p *play) transact(ctx context.Context, name string, span time.Duration) {
 	rng := p.w.Rand()
 	aborts := map[int64]bool{} // of the transactions under way
 	step := func(do func(c *fake.Cluster) error) {
-		p.n.Do(func(c *fake.Cluster) {
-			if err := do(c); err != nil {
+		for {
+			var err error
+			p.n.Do(func(c *fake.Cluster) { err = do(c) })
+			switch {
+			case err == nil:
+				return
+			case !errors.Is(err, protocol.NotEnoughReplicas):
 				p.fail("%s: %w", name, err)
+				return
 			}
-		})
+			if p.w.Sleep(ctx, 100*time.Millisecond) != nil { // as a producer would, it waits for a leader that can commit
+				return
+			}
+		}
 	}
 	end := func(producer int64) {
 		step(func(c *fake.Cluster) error {
@@ -420,10 +429,13 @@ func (p *play) transact(ctx context.Context, name string, span time.Duration) {
 			}
 			step(func(c *fake.Cluster) error {
 				base, err := c.Transact("txn", 0, producer, values...)
+				if err != nil {
+					return err
+				}
 				for i, s := range sends {
 					p.h.Done(s, sim.Acked, 0, base+int64(i))
 				}
-				return err
+				return nil
 			})
 		}
 		if rng.IntN(10) == 0 {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/record"
 )
 
@@ -85,9 +86,10 @@ func (p *partition) abortedIn(offset int64, n int) (out []Aborted) {
 	return out
 }
 
-// Transact appends a batch of a transactional producer, which begins a transaction or goes on with it. No client takes part: consumers are to be tried with such logs.
+// Transact appends a batch of a transactional producer, which begins a transaction or goes on with it. No client takes part: consumers are to be tried with such logs. As with acks=all nothing is appended while no leader can
+// commit it: then the error is [protocol.NotEnoughReplicas].
 func (c *Cluster) Transact(topic string, index int32, producer int64, values ...[]byte) (offset int64, err error) {
-	p, err := c.partition(topic, index)
+	p, err := c.committing(topic, index)
 	if err != nil {
 		return 0, err
 	}
@@ -103,9 +105,9 @@ func (c *Cluster) Transact(topic string, index int32, producer int64, values ...
 	return c.write(p, bytes, &info), nil
 }
 
-// EndTransaction appends the marker that commits or aborts the transaction of a producer.
+// EndTransaction appends the marker that commits or aborts the transaction of a producer, where Transact would append.
 func (c *Cluster) EndTransaction(topic string, index int32, producer int64, commit bool) (offset int64, err error) {
-	p, err := c.partition(topic, index)
+	p, err := c.committing(topic, index)
 	if err != nil {
 		return 0, err
 	}
@@ -116,6 +118,18 @@ func (c *Cluster) EndTransaction(topic string, index int32, producer int64, comm
 	info := record.Info{Magic: 2, Count: 1, ProducerID: producer, BaseSequence: record.NoSequence, Transactional: true, Control: true, BaseTimestamp: c.now.UnixMilli(), MaxTimestamp: c.now.UnixMilli()}
 	bytes := record.AppendRecord(make([]byte, record.Overhead), 0, 0, []byte{0, 0, 0, kind}, make([]byte, 6), nil)
 	return c.write(p, bytes, &info), nil
+}
+
+// committing finds a partition whose leader can commit what it appends. What another replica had beyond a leader that runs would be read from it and then be missing at the leader, in the same epoch: no Kafka does that.
+func (c *Cluster) committing(topic string, index int32) (*partition, error) {
+	p, err := c.partition(topic, index)
+	if err != nil {
+		return nil, err
+	}
+	if n := c.node(p.leader); n == nil || n.down || n.paused || n.alone != nil || len(p.isr) < c.cfg.MinISR {
+		return nil, fmt.Errorf("fake: %s/%d is led by %d: %w", topic, index, p.leader, protocol.NotEnoughReplicas)
+	}
+	return p, nil
 }
 
 func (c *Cluster) write(p *partition, bytes []byte, info *record.Info) int64 {

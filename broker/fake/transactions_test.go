@@ -1,9 +1,12 @@
 package fake
 
 import (
+	"errors"
 	"slices"
 	"testing"
+	"time"
 
+	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/msg"
 	"github.com/kactor-go/kactor/protocol/record"
 )
@@ -134,6 +137,32 @@ func TestEpochsThatTheLogDoesNotKnow(t *testing.T) {
 	}{{0, 0, 3}, {1, 1, 4}, {2, -1, -1}} {
 		if found, end := p.epochEnd(w.epoch); found != w.found || end != w.end {
 			t.Errorf("epoch %d ends as %d at %d, expected %d at %d", w.epoch, found, end, w.found, w.end)
+		}
+	}
+}
+
+func TestTransactionsAreWrittenOnlyWhereALeaderCanCommitThem(t *testing.T) {
+	now := time.Unix(1000, 0)
+	for name, away := range map[string]func(c *Cluster) (back func()){
+		"cut off": func(c *Cluster) func() { c.Isolate(now, 1); return func() { c.Join(now, 1) } },
+		"paused":  func(c *Cluster) func() { c.Pause(now, 1); return func() { c.Resume(now, 1) } },
+		"stopped": func(c *Cluster) func() { c.Stop(now, 1); return func() { c.Start(now, 1) } },
+	} {
+		for what, session := range map[string]time.Duration{"": time.Second, ", and another leads": 0} {
+			c, err := NewCluster(Config{Nodes: 2, SessionTimeout: session, Topics: []Topic{{Name: "t", Replicas: 2}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			must(t)(c.Transact("t", 0, 1, values(1)...))
+			back := away(c)
+			_, err = c.Transact("t", 0, 1, values(1)...)
+			_, ended := c.EndTransaction("t", 0, 1, true)
+			_, end := c.Offsets("t", 0)
+			if refused := session > 0; errors.Is(err, protocol.NotEnoughReplicas) != refused || errors.Is(ended, protocol.NotEnoughReplicas) != refused || (end == 1) != refused {
+				t.Errorf("%s%s: %v, %v, the log ends at %d", name, what, err, ended, end)
+			}
+			back()
+			must(t)(c.Transact("t", 0, 1, values(1)...))
 		}
 	}
 }
