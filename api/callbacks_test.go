@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -177,13 +178,19 @@ func (b broken) Partition(*metadata.Topic, []byte, int) int32 {
 	return 0
 }
 
+// A partitioner's panic is the error of the record that it was asked about: whether the topic is known, and the caller asks, or not yet, and the record is placed later.
 func TestPartitionerThatPanics(t *testing.T) {
-	p, err := dialed(t, api.Partitioner(func(*rand.Rand) sender.Partitioner { return broken{new(int)} })).Producer()
+	calls := new(int)
+	p, err := dialed(t, api.Partitioner(func(*rand.Rand) sender.Partitioner { return broken{calls} })).Producer()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if panics(func() { _ = p.Send(t.Context(), &api.Record{Topic: "t"}, nil) }) == nil {
-		t.Error("the panic does not come to who sends")
+	for _, known := range []string{"a topic that is not known yet", "one that is"} {
+		*calls = 0
+		within(t, "Produce", func() { _, err = p.Produce(context.Background(), &api.Record{Topic: "t"}) })
+		if err == nil || !strings.Contains(err.Error(), "on purpose") {
+			t.Errorf("%s: %v", known, err)
+		}
 	}
 	within(t, "Send", func() { err = p.Send(context.Background(), &api.Record{Topic: "t"}, nil) })
 	if err != nil {

@@ -137,7 +137,10 @@ func (b *buffer) choose(t *topicBuffer, r *Record, lane, size int) (*partitionBu
 	case t.lanes != nil:
 		n = t.lanes.lane(lane, v.meta, r.Key, size)
 	default:
-		n = t.place(v.meta, r.Key, size)
+		var err error
+		if n, err = t.place(v.meta, r.Key, size); err != nil {
+			return nil, fmt.Errorf("produce %s: %w", r.Topic, err)
+		}
 	}
 	if int(n) >= len(v.meta.Partitions) && r.Partition != AnyPartition {
 		return nil, nil // it may have been added meanwhile
@@ -148,11 +151,21 @@ func (b *buffer) choose(t *topicBuffer, r *Record, lane, size int) (*partitionBu
 	return v.partitions[n], nil
 }
 
-// place asks a partitioner that one goroutine at a time may call; it may panic.
-func (t *topicBuffer) place(meta *cluster.Topic, key []byte, size int) int32 {
+// place asks a partitioner that one goroutine at a time may call.
+func (t *topicBuffer) place(meta *cluster.Topic, key []byte, size int) (int32, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.partition.Partition(meta, key, size)
+	return t.ask(meta, key, size)
+}
+
+// ask asks the partitioner, which may panic: that is the error of the one record, in whosever goroutine it is placed. The topic's lock is held.
+func (t *topicBuffer) ask(meta *cluster.Topic, key []byte, size int) (n int32, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("the partitioner panicked: %v", r)
+		}
+	}()
+	return t.partition.Partition(meta, key, size), nil
 }
 
 // manner is how a record is handed over.

@@ -374,22 +374,17 @@ func (b *buffer) put(t *topicBuffer, m *cluster.Topic, partitions []*partitionBu
 	b.holds.leave(h)
 }
 
-// partitionOf asks the partitioner, which may panic. The topic's lock is held.
+// partitionOf chooses the partition of a record that was held. The topic's lock is held.
 func (t *topicBuffer) partitionOf(m *cluster.Topic, h *held) (n int32, err error) {
-	if h.Partition != AnyPartition {
+	switch {
+	case h.Partition != AnyPartition:
 		return h.Partition, nil
-	}
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("the partitioner panicked: %v", r)
-		}
-	}()
-	if t.lanes != nil {
+	case t.lanes != nil:
 		n = t.lanes.lane(0, m, h.Key, h.size)
-	} else {
-		n = t.partition.Partition(m, h.Key, h.size)
+	default:
+		n, err = t.ask(m, h.Key, h.size)
 	}
-	if n < 0 || int(n) >= len(m.Partitions) {
+	if err == nil && (n < 0 || int(n) >= len(m.Partitions)) {
 		err = fmt.Errorf("%w: partition %d", ErrUnknownTopic, n)
 	}
 	return n, err
