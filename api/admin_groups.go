@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/kactor-go/kactor/actors/role"
 	"github.com/kactor-go/kactor/broker"
@@ -187,12 +186,4 @@ func text(s *string) string {
 		return ""
 	}
 	return *s
-}
-
-// sleep waits in the client's world.
-func (c *Client) sleep(ctx context.Context, d time.Duration) error {
-	wait, cancel := c.system.World().WithTimeout(ctx, d)
-	defer cancel()
-	_ = c.system.World().Park(wait, role.NewWaiter())
-	return ctx.Err()
 }

@@ -40,9 +40,8 @@ func (d *deed) do() {
 // ofUser are assignor, interceptor, logger and serde of the application's.
 type ofUser struct {
 	assign.Range
-	d       *deed
-	where   string
-	handler slog.Handler
+	d     *deed
+	where string
 }
 
 func (u ofUser) Name() string { return "mine" }

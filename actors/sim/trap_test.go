@@ -61,7 +61,7 @@ func TestACallerThatWaitsOutsideOfTheWorldIsNamed(t *testing.T) {
 			mu.Lock()
 			go func() { <-found; mu.Unlock() }()
 			mu.Lock()
-			mu.Unlock() //nolint:staticcheck // that is the test
+			defer mu.Unlock()
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -132,15 +132,11 @@ func produceTo(ctx context.Context, addr, topic string, partition int32) (int64,
 	if err := ask(ctx, addr, req, &resp, 9); err != nil {
 		return -1, err
 	}
-	for _, t := range resp.Responses {
-		for _, r := range t.PartitionResponses {
-			if code := protocol.Code(r.ErrorCode); code != protocol.None {
-				return -1, code
-			}
-			return r.BaseOffset, nil
-		}
+	if len(resp.Responses) == 0 || len(resp.Responses[0].PartitionResponses) == 0 {
+		return -1, errors.New("no answer for the partition")
 	}
-	return -1, errors.New("no answer for the partition")
+	r := resp.Responses[0].PartitionResponses[0]
+	return r.BaseOffset, protocol.Code(r.ErrorCode).Err()
 }
 
 // commit commits an offset of the group.
@@ -169,13 +165,11 @@ func coordinatorOf(ctx context.Context, addr, group string) (node int32, at stri
 	if err := ask(ctx, addr, &msg.FindCoordinatorRequest{CoordinatorKeys: []string{group}}, &resp, 4); err != nil {
 		return -1, "", err
 	}
-	for _, c := range resp.Coordinators {
-		if code := protocol.Code(c.ErrorCode); code != protocol.None {
-			return -1, "", code
-		}
-		return c.NodeID, net.JoinHostPort(c.Host, fmt.Sprint(c.Port)), nil
+	if len(resp.Coordinators) == 0 {
+		return -1, "", errors.New("no coordinator is named")
 	}
-	return -1, "", errors.New("no coordinator is named")
+	c := resp.Coordinators[0]
+	return c.NodeID, net.JoinHostPort(c.Host, fmt.Sprint(c.Port)), protocol.Code(c.ErrorCode).Err()
 }
 
 // controllerOf asks a broker which node leads the quorum of controllers.
