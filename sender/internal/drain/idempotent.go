@@ -61,7 +61,7 @@ func (n *idempotent) may(p *part, out *Effects) verdict {
 		return drop
 	}
 	if renew {
-		if n.renew(p, again, out); len(p.queue) == 0 {
+		if n.renew(p, again, out); len(p.queue) == 0 || p.queue[0].Packing { // another may be the first now
 			return drop
 		}
 	}

@@ -172,3 +172,23 @@ func TestANewEpochThatIsRefusedBacksOff(t *testing.T) {
 	b.later(100 * time.Millisecond)
 	b.inFlight(o)
 }
+
+// When the batch in front ended uncertain because the partition began anew, the one behind it was sent while it was still being compressed.
+func TestWhatIsBeingCompressedIsNotSentWhenThePartitionBeginsAnew(t *testing.T) {
+	b := newBench(t, func(c *Config) { c.Compress = true })
+	b.step(&Packed{Batch: b.add(0, 1)})
+	b.answer(protocol.None, 0)
+	first := b.add(0, 1)
+	b.step(&Packed{Batch: first})
+	b.fail(errReset, true)
+	b.later(100 * time.Millisecond)
+	second := b.add(0, 1)
+	b.inFlight(first)
+	b.answer(protocol.OutOfOrderSequenceNumber, -1)
+	if err := b.errOf(first); !errors.Is(err, ErrUncertain) {
+		t.Fatalf("the first: %v", err)
+	}
+	b.inFlight()
+	b.step(&Packed{Batch: second})
+	b.inFlight(second)
+}
