@@ -155,7 +155,13 @@ type history struct {
 	seen  int          // of b.told
 	told  map[int][]error
 	trace *[]string // nil: nobody wants it
+
+	calmAt time.Time // when nothing went wrong any more
+	fresh  int       // the first record that was handed over then
 }
+
+// soon is how long it may take, once the leader is well, until there is an outcome for everything. Time-outs come too late for that.
+const soon = 5 * time.Second
 
 func (h *history) notef(format string, args ...any) {
 	if h.trace != nil {
@@ -235,9 +241,9 @@ func (h *history) breaks() {
 	}
 }
 
-func (h *history) produce() {
+func (h *history) produce(within time.Duration) {
 	o := batch.New(cluster.TopicPartition{Topic: "a"}, make([]byte, 0, 4096), h.now)
-	o.Deadline = h.now.Add(time.Duration(5+h.r.IntN(20)) * time.Second)
+	o.Deadline = h.now.Add(within)
 	for range 1 + h.r.IntN(5) {
 		o.Append(1000, nil, []byte("v"), nil, recordID(h.next))
 		h.next++
@@ -263,7 +269,7 @@ func playHistory(t *testing.T, seed uint64, rules rules, trace *[]string) (wrong
 	for range 120 {
 		switch k := r.IntN(22); {
 		case k < 6:
-			h.produce()
+			h.produce(time.Duration(5+h.r.IntN(20)) * time.Second)
 		case k < 11:
 			h.handleNext()
 		case k < 16:
@@ -295,6 +301,10 @@ func playHistory(t *testing.T, seed uint64, rules rules, trace *[]string) (wrong
 	h.l.calm = true
 	h.lead(version+1, 1, epoch, 1)
 	h.take()
+	h.fresh, h.calmAt = h.next, h.now
+	for range 3 {
+		h.produce(time.Hour)
+	}
 	for range 400 {
 		switch {
 		case len(h.line) > 0:
@@ -320,6 +330,9 @@ func (h *history) verify(rules rules) string {
 			times[n]++
 		}
 	}
+	if d := h.now.Sub(h.calmAt); d > soon {
+		return fmt.Sprintf("%s after the leader was well there was not everything told", d)
+	}
 	for n := range h.next {
 		told := h.told[n]
 		switch {
@@ -333,6 +346,8 @@ func (h *history) verify(rules rules) string {
 			return fmt.Sprintf("#%d is in the log %d times", n, times[n])
 		case errors.Is(told[0], protocol.InvalidRecord) && !errors.Is(told[0], ErrUncertain) && n%7 != 6:
 			return fmt.Sprintf("#%d is valid and was told %v", n, told[0])
+		case n >= h.fresh && told[0] != nil && !errors.Is(told[0], protocol.InvalidRecord):
+			return fmt.Sprintf("#%d was handed over when the leader was well, and told %v", n, told[0])
 		}
 	}
 	return ""
