@@ -38,6 +38,9 @@ type Sender struct {
 	waits  role.Waits
 }
 
+// growShare is the part of delivery.timeout.ms that a record may lose because its batch was open before it came.
+const growShare = 10
+
 // core adapts drain.Core: a wake-up is filled with what the buffer has.
 type core struct {
 	*drain.Core
@@ -79,7 +82,7 @@ func Start(under role.Spawner, client *broker.Client, cfg Config, failed func(er
 		s.done.add(drain.Settled{Batch: b, Base: -1, AppendTime: -1, Err: &whole{err}})
 	}
 	s.core = drain.New(drain.Config{Acks: cfg.Acks, Idempotent: cfg.Idempotent, Window: cfg.Window, MaxRequest: cfg.MaxRequest, RequestTimeout: cfg.RequestTimeout,
-		Linger: cfg.Linger, Adaptive: cfg.Adaptive, Retries: cfg.Retries, BackoffFirst: cfg.RetryFirst, BackoffMax: cfg.RetryMax,
+		Linger: cfg.Linger, Grow: cfg.DeliveryTimeout / growShare, Adaptive: cfg.Adaptive, Retries: cfg.Retries, BackoffFirst: cfg.RetryFirst, BackoffMax: cfg.RetryMax,
 		Compress: cfg.Codec != compress.None}, s.buf, client.Snapshot())
 	s.self, s.stop = role.Spawn[Message, drain.Effects](under, &core{s.core, s.buf}, s.perform, (*drain.Effects).Reset, role.Options{Name: "sender", Failed: failed})
 	s.buf.wake, s.buf.bring = func() { s.self.Tell(&drain.Wake{}) }, func() { s.self.Assist(&drain.Wake{}) }

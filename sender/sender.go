@@ -79,7 +79,7 @@ type Config struct {
 	Window          int            // requests in flight for each broker (max.in.flight.requests.per.connection, 5)
 	Retries         int            // of a batch (retries, no limit)
 	RequestTimeout  time.Duration  // of one request (request.timeout.ms, 30 s)
-	DeliveryTimeout time.Duration  // of a record, retries included (delivery.timeout.ms, 2 min)
+	DeliveryTimeout time.Duration  // of a record, retries included; up to a tenth less for one that joins a batch which waits (delivery.timeout.ms, 2 min)
 	RetryFirst      time.Duration  // delay before a batch goes again (retry.backoff.ms, 100 ms)
 	RetryMax        time.Duration  // and at most (retry.backoff.max.ms, 1 s)
 	Codec           compress.Codec // (compression.type, none)

@@ -40,7 +40,8 @@ type Config struct {
 	MaxRequest     int
 	RequestTimeout time.Duration
 	Linger         time.Duration
-	Adaptive       bool // nothing waits while the line is idle
+	Grow           time.Duration // an open batch that could not be sent stays open so long at most: the time of its records is over with that of its first
+	Adaptive       bool          // nothing waits while the line is idle
 	Retries        int
 	BackoffFirst   time.Duration
 	BackoffMax     time.Duration
@@ -114,6 +115,7 @@ type Core struct {
 	alive  int            // batches not settled
 	due    time.Time      // no batch is to expire before; zero: there is none
 	behind []*part        // scratch of send
+	more   bool           // result of sendAll
 	cuts   []*batch.Batch // scratch of cut
 	found  []found        // scratch of answer
 	flushs []flush

@@ -3,6 +3,7 @@ package drain
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -574,4 +575,43 @@ func TestAbortSettlesEverything(t *testing.T) {
 	b.c.Refuse(&Wake{Ready: []Ready{{To: y.To, Closed: []*batch.Batch{y}}}}, bug, &b.out)
 	b.note()
 	b.outcome(y, bug)
+}
+
+// callers hand a record of partition 0 over every 100 ms.
+func (b *bench) callers(d time.Duration) {
+	for end := b.now.Add(d); b.now.Before(end); b.later(100 * time.Millisecond) {
+		to := cluster.TopicPartition{Topic: "a"}
+		if o := b.open[to]; o != nil {
+			o.Append(1000, nil, nil, nil, nil)
+			continue
+		}
+		b.open[to] = b.batch(0, 1)
+		b.step(&Wake{Ready: []Ready{{To: to, Open: b.now}}})
+	}
+}
+
+// The delay of a pause must not stay for ever where each answer takes long: what comes meanwhile would have to wait behind hundreds of batches of one record.
+func TestADelayIsMadeUpForWhereAnswersTakeLong(t *testing.T) {
+	for name, leader := range map[string]int32{"no leader": cluster.NoNode, "a leader that does not answer": 1} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, func(c *Config) { c.Grow = 12 * time.Second })
+			b.step(&Changed{snapshot(1, leader, 2)})
+			b.callers(29 * time.Second)
+			for len(b.sent) > 0 {
+				b.fail(errReset, true)
+			}
+			b.step(&Changed{snapshot(2, 3, 2)})
+			for end := b.now.Add(10 * time.Second); b.now.Before(end); b.callers(100 * time.Millisecond) {
+				for len(b.sent) > 0 && b.sent[0].Deadline.Add(time.Second-30*time.Second).Before(b.now) {
+					b.answer(protocol.None, 0)
+				}
+			}
+			p := b.c.index[cluster.TopicPartition{Topic: "a"}]
+			for _, o := range slices.Concat(p.flight, p.queue) {
+				if age := b.now.Sub(o.Created); age > 3*time.Second {
+					t.Fatalf("a batch waits for %s, with %d in flight and %d behind them", age, len(p.flight), len(p.queue))
+				}
+			}
+		})
+	}
 }

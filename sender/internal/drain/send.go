@@ -16,8 +16,10 @@ func (c *Core) drive(now time.Time, out *Effects) {
 	c.nextAt = time.Time{}
 	if !c.over {
 		c.expire(now, out)
-		c.cutDue(now, out)
-		c.sendAll(now, out)
+		for more := true; more; {
+			c.cutDue(now, out)
+			more = c.sendAll(now, out)
+		}
 	}
 	c.finish(now, out)
 }
@@ -28,8 +30,9 @@ func (c *Core) at(t time.Time) {
 	}
 }
 
-// cutDue closes open batches that have lingered, or that need not, because nothing is under way to their broker. While the window of a broker is full they stay
-// open: they could not be sent, but they can grow.
+// cutDue closes open batches that have lingered, or that need not, because nothing is under way to their broker. While the window of a broker is full, or others of the partition go first, they stay
+// open: they could not be sent, but they can grow. Otherwise what comes while a leader is away waits in as many batches as callers came, and where answers take long each of them takes as long as one that is full: the
+// delay would stay when the leader is back, and add up.
 func (c *Core) cutDue(now time.Time, out *Effects) {
 	for _, l := range c.lines {
 		if len(l.opens) > 0 && l.flight < c.cfg.Window {
@@ -46,6 +49,9 @@ func (c *Core) cutLine(now time.Time, l *line, out *Effects) {
 		p, due := o.p, o.at.Add(c.cfg.Linger)
 		switch {
 		case p.home != l || p.open != o.at: // out of date
+		case !all && len(p.queue) > 0 && !now.Before(due) && now.Before(o.at.Add(c.cfg.Grow)):
+			c.at(o.at.Add(c.cfg.Grow))
+			kept = append(kept, o)
 		case all || !now.Before(due) || idle && len(p.queue) == 0 && len(p.flight) == 0:
 			c.cut(p, out)
 		case idle:
@@ -89,13 +95,15 @@ func (c *Core) sendable(now time.Time, p *part, out *Effects) verdict {
 	return c.ids.may(p, out)
 }
 
-// sendAll fills the windows of all brokers.
-func (c *Core) sendAll(now time.Time, out *Effects) {
+// sendAll fills the windows of all brokers. more: an open batch has waited for what was sent.
+func (c *Core) sendAll(now time.Time, out *Effects) (more bool) {
+	c.more = false
 	for _, l := range c.lines {
 		for len(l.active) > 0 && l.flight < c.cfg.Window && c.send(now, l, out) {
 		}
 	}
 	c.ids.ask(now, out)
+	return c.more
 }
 
 // leaderless waits for a leader.
@@ -152,6 +160,8 @@ func (c *Core) send(now time.Time, l *line, out *Effects) bool {
 		r.Batches = append(r.Batches, b)
 		if p.listed = len(p.queue) > 0; p.listed {
 			behind = append(behind, p)
+		} else if !p.open.IsZero() && !now.Before(p.open.Add(c.cfg.Linger)) {
+			c.more = true
 		}
 	}
 	l.active = append(kept, behind...)
