@@ -345,7 +345,7 @@ func (f *Fetcher) Stop(ctx context.Context) error {
 func (f *Fetcher) perform(h *role.Handle, out *plan.Effects) {
 	ref := f.client.Ref()
 	for _, e := range out.Hints {
-		ref.Tell(&broker.Hint{TopicPartition: e.TopicPartition, Leader: e.Leader, Epoch: e.Epoch, Node: e.Node})
+		ref.Tell(&broker.Hint{TopicPartition: e.TopicPartition, TopicID: e.Topic, Leader: e.Leader, Epoch: e.Epoch, Node: e.Node})
 	}
 	if len(out.Refresh) > 0 {
 		ref.Tell(&broker.Refresh{Topics: slices.Clone(out.Refresh), Except: cluster.NoNode, Why: out.Why})

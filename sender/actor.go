@@ -258,7 +258,7 @@ func (s *Sender) perform(h *role.Handle, out *drain.Effects) {
 		s.askIdentity(h)
 	}
 	for _, e := range out.Hints {
-		s.client.Ref().Tell(&broker.Hint{TopicPartition: e.To, Leader: e.Leader, Epoch: e.Epoch, Node: e.Node})
+		s.client.Ref().Tell(&broker.Hint{TopicPartition: e.To, TopicID: e.Topic, Leader: e.Leader, Epoch: e.Epoch, Node: e.Node})
 	}
 	for _, r := range out.Refresh {
 		s.client.Ref().Tell(&broker.Refresh{Topics: []string{r.Topic}, Except: r.Except, Why: r.Why})

@@ -415,6 +415,9 @@ func (c *Core) refused(now time.Time, p *part, m *Fetched, d *msg.FetchResponseP
 	p.replica = cluster.NoNode
 	if m.Version >= 12 && d.CurrentLeader.LeaderID >= 0 && d.CurrentLeader.LeaderEpoch > p.epoch {
 		h := Hint{TopicPartition: p.TopicPartition, Leader: d.CurrentLeader.LeaderID, Epoch: d.CurrentLeader.LeaderEpoch}
+		if m.Version >= 13 {
+			h.Topic = p.topic
+		}
 		for _, n := range m.Resp.NodeEndpoints {
 			if n.NodeID == h.Leader {
 				h.Node = &cluster.Node{ID: n.NodeID, Host: n.Host, Port: n.Port}

@@ -185,6 +185,7 @@ func (t *Truncation) Error() string { return "log truncation" }
 // Hint is a leader learnt from an answer.
 type Hint struct {
 	cluster.TopicPartition
+	Topic         wire.UUID // that was asked about; zero: it was asked by name
 	Leader, Epoch int32
 	Node          *cluster.Node
 }

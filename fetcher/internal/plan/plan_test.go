@@ -340,7 +340,7 @@ func TestAHintIsPassedOn(t *testing.T) {
 	d := data(0)
 	d.ErrorCode = int16(protocol.NotLeaderOrFollower)
 	d.CurrentLeader = msg.FetchResponseLeaderIDAndEpoch{LeaderID: 3, LeaderEpoch: 6}
-	if out := b.answer(b.fetch(), d); len(out.Hints) != 1 || out.Hints[0].Leader != 3 || out.Hints[0].Epoch != 6 {
+	if out := b.answer(b.fetch(), d); len(out.Hints) != 1 || out.Hints[0].Leader != 3 || out.Hints[0].Epoch != 6 || out.Hints[0].Topic != (wire.UUID{1}) {
 		t.Fatalf("%+v", out.Hints)
 	}
 }

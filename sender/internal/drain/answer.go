@@ -122,6 +122,9 @@ func (c *Core) hint(b *batch.Batch, a partitionAnswer, m *Answer, out *Effects) 
 		return
 	}
 	h := Hint{To: b.To, Leader: a.CurrentLeader.LeaderID, Epoch: a.CurrentLeader.LeaderEpoch}
+	if m.Version >= 13 {
+		h.Topic = b.TopicID
+	}
 	for _, n := range m.Resp.NodeEndpoints {
 		if n.NodeID == h.Leader {
 			h.Node = &cluster.Node{ID: n.NodeID, Host: n.Host, Port: n.Port}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/kactor-go/kactor/protocol/cluster"
 	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/wire"
 	"github.com/kactor-go/kactor/sender/internal/batch"
 )
 
@@ -89,6 +90,7 @@ type Refresh struct {
 // Hint is a leader learnt from an answer (KIP-951).
 type Hint struct {
 	To            cluster.TopicPartition
+	Topic         wire.UUID // that was asked about; zero: it was asked by name
 	Leader, Epoch int32
 	Node          *cluster.Node
 }
