@@ -54,9 +54,9 @@ type topicBuffer struct {
 	asking    atomic.Bool // its metadata is asked for
 }
 
-// topicView is a topic as a snapshot has it. It does not change.
+// topicView is a topic as snapshots have it. It stays as long as they have it so, and keeps none of them in memory: there may be thousands of topics, each with its view.
 type topicView struct {
-	snapshot   *cluster.Snapshot
+	version    atomic.Int64   // of the latest snapshot that has been looked at; -1: none
 	meta       *cluster.Topic // nil: not known
 	partitions []*partitionBuffer
 }
@@ -82,7 +82,7 @@ func (b *buffer) topic(name string) *topicBuffer {
 	t := &topicBuffer{name: name, partition: b.cfg.Partitioner(b.world.Rand())}
 	t.lanes, _ = t.partition.(lanes)
 	t.crowded.Store(1)
-	t.view.Store(&topicView{})
+	t.view.Store(newView(-1, nil, nil))
 	first, _ := b.topics.LoadOrStore(name, t)
 	b.latest.Store(first.(*topicBuffer))
 	return first.(*topicBuffer)
@@ -93,18 +93,29 @@ func (b *buffer) renew(t *topicBuffer) *topicView {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s, old := b.client.Snapshot(), t.view.Load()
-	if old.snapshot == s {
+	if old.version.Load() == s.Version {
 		return old
 	}
-	v := &topicView{snapshot: s, meta: s.Topic(t.name)}
-	if t.blocked(v.meta) {
-		return &topicView{}
+	meta := s.Topic(t.name)
+	if t.blocked(meta) {
+		return newView(-1, nil, nil)
 	}
-	v.partitions = old.partitions
-	if v.meta != nil {
-		v.partitions = t.grown(len(v.meta.Partitions))
+	if old.meta == meta {
+		old.version.Store(s.Version)
+		return old
 	}
+	partitions := old.partitions
+	if meta != nil {
+		partitions = t.grown(len(meta.Partitions))
+	}
+	v := newView(s.Version, meta, partitions)
 	t.view.Store(v)
+	return v
+}
+
+func newView(version int64, meta *cluster.Topic, partitions []*partitionBuffer) *topicView {
+	v := &topicView{meta: meta, partitions: partitions}
+	v.version.Store(version)
 	return v
 }
 
@@ -118,14 +129,14 @@ func (t *topicBuffer) grown(n int) []*partitionBuffer {
 	for i := len(list); i < n; i++ {
 		list = append(list, &partitionBuffer{to: cluster.TopicPartition{Topic: t.name, Partition: int32(i)}})
 	}
-	t.view.Store(&topicView{partitions: list})
+	t.view.Store(newView(-1, nil, list))
 	return list
 }
 
 // choose gives the partition buffer for a record of about size bytes on a lane, or nil if its topic or partition is not known; err if the record cannot go anywhere.
 func (b *buffer) choose(t *topicBuffer, r *Record, lane, size int) (*partitionBuffer, error) {
 	v := t.view.Load()
-	if v.snapshot != b.client.Snapshot() {
+	if v.version.Load() != b.client.Snapshot().Version {
 		v = b.renew(t)
 	}
 	if v.meta == nil || len(v.meta.Partitions) == 0 {
