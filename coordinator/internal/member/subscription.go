@@ -54,13 +54,22 @@ func (c *Core) resubscribed() {
 
 // see takes a new picture of the cluster.
 func (c *Core) see(s *cluster.Snapshot) {
-	for name := range c.fetches.byName {
-		if t := s.Topic(name); t != nil && c.snap.Topic(name) != nil && t.ID != c.snap.Topic(name).ID {
-			delete(c.fetches.byName, name)
+	renamed := false // a topic of the target
+	for was, is := range s.Changes(c.snap) {
+		if was != nil && is != nil && was.ID != is.ID {
+			delete(c.fetches.byName, is.Name)
+		}
+		for _, t := range []*cluster.Topic{was, is} {
+			if t != nil {
+				_, target := c.remote.target[t.ID]
+				renamed = renamed || target
+			}
 		}
 	}
 	c.snap = s
-	c.learnNames()
+	if renamed {
+		c.learnNames()
+	}
 	c.changed()
 }
 

@@ -13,7 +13,9 @@
 package plan
 
 import (
+	"cmp"
 	"errors"
+	"math"
 	"slices"
 	"time"
 
@@ -210,7 +212,7 @@ func (c *Core) Step(now time.Time, m Message, out *Effects) {
 			}
 		}
 	case *Changed:
-		c.changed(now, m.Snapshot, out)
+		quiet = c.changed(now, m.Snapshot, out)
 	case *Listed:
 		c.listed(now, m, out)
 	case *Checked:
@@ -302,28 +304,37 @@ func (c *Core) taken(now time.Time, t *Taking, out *Effects) (quiet bool) {
 	return !late && !p.doubt && c.cfg.Budget-c.used > least+t.Bytes
 }
 
-func (c *Core) changed(now time.Time, s *cluster.Snapshot, out *Effects) {
+// changed takes a new picture, and tells whether there is nothing to ask for because of it. It costs what is different: a client may know thousands of topics, each of which comes with a picture of its own.
+func (c *Core) changed(now time.Time, s *cluster.Snapshot, out *Effects) (quiet bool) {
 	if s.Version < c.snap.Version { // it comes by two ways
-		return
+		return true
 	}
 	old := c.snap
 	c.snap = s
-	for _, p := range c.parts {
-		a, _ := old.Leader(p.Topic, p.Partition)
-		b, _ := s.Leader(p.Topic, p.Partition)
-		if a != b && b >= 0 {
-			p.trouble.Hurry()
-			p.replica = cluster.NoNode
+	quiet = slices.Equal(old.Nodes, s.Nodes)
+	for was, is := range s.Changes(old) {
+		name := cmp.Or(was, is).Name
+		i, _ := c.find(cluster.TopicPartition{Topic: name, Partition: math.MinInt32})
+		for ; i < len(c.parts) && c.parts[i].Topic == name; i++ {
+			p := c.parts[i]
+			quiet = false
+			a, _ := old.Leader(name, p.Partition)
+			b, _ := s.Leader(name, p.Partition)
+			if a != b && b >= 0 {
+				p.trouble.Hurry()
+				p.replica = cluster.NoNode
+			}
+			if is != nil && is.ID != p.topic && is.ID != (wire.UUID{}) && p.topic != (wire.UUID{}) {
+				c.renewed(now, p, is.ID, out)
+			}
+			c.identify(p, out)
 		}
-		if t := s.Topic(p.Topic); t != nil && t.ID != p.topic && t.ID != (wire.UUID{}) && p.topic != (wire.UUID{}) {
-			c.renewed(now, p, t.ID, out)
-		}
-		c.identify(p, out)
 	}
 	c.lines = slices.DeleteFunc(c.lines, func(l *line) bool { // the broker has left, and its sessions with it
 		_, there := s.Node(l.node)
 		return !there && !l.flight && !l.beside
 	})
+	return quiet
 }
 
 // drive asks for what can be asked for, if something has changed or a time has come.

@@ -15,6 +15,7 @@
 package drain
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -88,6 +89,7 @@ type line struct {
 	flight int
 	active []*part   // that may have something to send; who comes first is sent first
 	opens  []opening // by time
+	moved  bool      // scratch of changed: a partition has left it, or come to it
 }
 
 // opening is an open batch. It is out of date when its partition has cut it, or has moved.
@@ -109,7 +111,8 @@ type Core struct {
 	snap   *cluster.Snapshot
 	parts  []*part // in the order they were met
 	index  map[cluster.TopicPartition]*part
-	lines  []*line // in the order they were met
+	topics map[string][]*part // the same, by topic
+	lines  []*line            // in the order they were met
 	ids    numbers
 	serial uint64
 	alive  int            // batches not settled
@@ -129,7 +132,7 @@ const gap = 1 << 32
 
 // New makes the core.
 func New(cfg Config, source Source, snap *cluster.Snapshot) *Core {
-	c := &Core{cfg: cfg, source: source, snap: snap, index: map[cluster.TopicPartition]*part{}}
+	c := &Core{cfg: cfg, source: source, snap: snap, index: map[cluster.TopicPartition]*part{}, topics: map[string][]*part{}}
 	c.ids = plain{c}
 	if cfg.Idempotent {
 		c.ids = &idempotent{c: c}
@@ -144,6 +147,7 @@ func (c *Core) part(to cluster.TopicPartition) *part {
 		p.home = c.line(c.look(p))
 		c.index[to] = p
 		c.parts = append(c.parts, p)
+		c.topics[to.Topic] = append(c.topics[to.Topic], p)
 	}
 	return p
 }
@@ -276,27 +280,38 @@ func (c *Core) changed(now time.Time, s *cluster.Snapshot) {
 	if s.Version < c.snap.Version { // it comes by two ways
 		return
 	}
+	old := c.snap
 	c.snap = s
-	moved := false
-	for _, p := range c.parts {
-		if node := c.look(p); node != p.home.node {
-			p.home, moved = c.line(node), true
+	var moved []*part
+	for was, is := range s.Changes(old) { // not all: there may be thousands, each of which comes with a picture of its own
+		for _, p := range c.topics[cmp.Or(was, is).Name] {
+			node := c.look(p)
+			if node == p.home.node {
+				continue
+			}
+			p.home.moved = true
+			p.home = c.line(node)
+			p.home.moved = true
+			moved = append(moved, p)
 			if node >= 0 && !p.retryAt.IsZero() { // a new leader need not wait for the back-off of the old one
 				p.retryAt = now
 			}
 		}
 	}
-	if moved {
-		c.relist()
+	if len(moved) > 0 {
+		c.relist(moved)
 	}
 }
 
-// relist puts every partition into the lists of its leader's line.
-func (c *Core) relist() {
+// relist puts partitions that have moved into the lists of their new leaders' lines.
+func (c *Core) relist(moved []*part) {
 	for _, l := range c.lines {
-		l.active, l.opens = nil, nil
+		if l.moved {
+			l.active = slices.DeleteFunc(l.active, func(p *part) bool { return p.home != l })
+			l.opens = slices.DeleteFunc(l.opens, func(o opening) bool { return o.p.home != l })
+		}
 	}
-	for _, p := range c.parts {
+	for _, p := range moved {
 		p.listed = false
 		c.activate(p)
 		if !p.open.IsZero() {
@@ -304,7 +319,10 @@ func (c *Core) relist() {
 		}
 	}
 	for _, l := range c.lines {
-		slices.SortStableFunc(l.opens, func(a, b opening) int { return a.at.Compare(b.at) })
+		if l.moved {
+			l.moved = false
+			slices.SortStableFunc(l.opens, func(a, b opening) int { return a.at.Compare(b.at) })
+		}
 	}
 }
 

@@ -115,7 +115,7 @@ var mutations = []mutation{
 	{"aborted transaction read", "fetcher/chunk.go",
 		"return b.Transactional && c.active[b.ProducerID]", "return false"},
 	{"sequence reset on metadata loss", "sender/internal/drain/drain.go",
-		"p.home, moved = c.line(node), true\n", "p.home, moved = c.line(node), true\n\t\t\tp.seq = sequence{}\n"},
+		"moved = append(moved, p)\n", "moved = append(moved, p)\n\t\t\tp.seq = sequence{}\n"},
 	{"buffer freed early", "sender/internal/drain/drain.go",
 		"if b.Settled && b.OnWire == 0 && !b.Packing && !b.Freed {", "if b.Settled && !b.Packing && !b.Freed {"},
 	{"retry out of order", "sender/internal/drain/repeat.go",
