@@ -289,7 +289,7 @@ func (b *buffer) evict(p *place) (dropped []plan.Taking) {
 	clear(behind)
 	p.chunks = p.chunks[:begun]
 	last := &dropped[len(dropped)-1]
-	last.Back, last.At, last.Epoch = true, first.from, first.before
+	last.Back, last.At, last.Epoch, last.Life = true, first.from, first.before, first.turn
 	if begun == 0 { // it may be half read
 		last.Epoch = p.life.epoch.Load()
 	}

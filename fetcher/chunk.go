@@ -27,6 +27,7 @@ type Chunk struct {
 	frame   *frame // nil: its memory is nobody's to give back
 	left    bool   // it is not in the buffer any more; under the buffer's lock
 	gen     uint64
+	turn    int // of the topic's lives, for the core
 	bytes   int64
 	rest    []byte
 	before  int32 // leader epoch of the record before the first; -1
@@ -52,7 +53,7 @@ type Chunk struct {
 type abortedTxn struct{ producer, first int64 }
 
 func newChunk(b *buffer, p *place, k *plan.Chunk) *Chunk {
-	c := &Chunk{TopicPartition: k.TopicPartition, LeaderEpoch: k.LeaderEpoch, HighWatermark: k.HighWatermark, TopicID: k.Topic, buf: b, life: p.life, gen: k.Gen, bytes: k.Bytes, rest: k.Records, before: k.Before, from: k.Offset, first: true}
+	c := &Chunk{TopicPartition: k.TopicPartition, LeaderEpoch: k.LeaderEpoch, HighWatermark: k.HighWatermark, TopicID: k.Topic, buf: b, life: p.life, gen: k.Gen, turn: k.Life, bytes: k.Bytes, rest: k.Records, before: k.Before, from: k.Offset, first: true}
 	for _, a := range k.Aborted {
 		c.aborted = append(c.aborted, abortedTxn{a.ProducerID, a.FirstOffset})
 	}
@@ -244,7 +245,7 @@ func (c *Chunk) finish() bool {
 	c.ended = true
 	t := plan.Taking{TopicPartition: c.TopicPartition, Gen: c.gen, Bytes: c.bytes}
 	if c.first && c.bytes > 0 { // not one whole batch: brokers before 0.10.1 cut them off
-		t.Grow, t.Back, t.At, t.Epoch = true, true, c.from, c.life.epoch.Load()
+		t.Grow, t.Back, t.At, t.Epoch, t.Life = true, true, c.from, c.life.epoch.Load(), c.turn
 	}
 	c.buf.done(c, t)
 	c.buf.charge(c, 0)
@@ -259,7 +260,7 @@ func (c *Chunk) fail(err error) bool {
 		err = fmt.Errorf("%w (decompress.max.bytes)", err)
 	}
 	c.err = &PartitionError{c.TopicPartition, c.from, err, true}
-	c.buf.done(c, plan.Taking{TopicPartition: c.TopicPartition, Gen: c.gen, Bytes: c.bytes, Back: true, Err: err, At: c.from, Epoch: c.life.epoch.Load()})
+	c.buf.done(c, plan.Taking{TopicPartition: c.TopicPartition, Gen: c.gen, Bytes: c.bytes, Back: true, Err: err, At: c.from, Epoch: c.life.epoch.Load(), Life: c.turn})
 	return false
 }
 

@@ -86,6 +86,7 @@ type Taking struct {
 	Back  bool
 	At    int64
 	Epoch int32
+	Life  int // the chunk's
 	// Err says that it was damaged.
 	Err error
 	// Dropped says that nobody has read it.
@@ -144,6 +145,7 @@ type Chunk struct {
 	Aborted       []msg.FetchResponseAbortedTransaction
 	Topic         wire.UUID // it is of; zero: not known
 	Before        int32     // leader epoch of the record before; -1
+	Life          int       // of the partition, see part
 	Bytes         int64
 	Frame         any // Records lie in it
 }

@@ -285,11 +285,12 @@ func (c *Core) taken(now time.Time, t *Taking, out *Effects) (quiet bool) {
 	}
 	p.buffered--
 	p.bytes -= t.Bytes
-	if t.Back && (p.state == Fetching || p.state == Validating) {
+	back := t.Back && t.Life == p.life // else the topic was created again meanwhile, and it is no place in the new one
+	if back && (p.state == Fetching || p.state == Validating) {
 		p.offset, p.lastEpoch, p.under = t.At, t.Epoch, -1
 	}
 	switch {
-	case t.Err != nil && p.state != Failed:
+	case t.Err != nil && back && p.state != Failed:
 		c.troubled(now, p, trouble.Twice, t.Err, out)
 	case !t.Back && !t.Dropped && p.trouble.Kind == trouble.Twice && p.trouble.Err != nil: // it is read past what was damaged
 		p.trouble.Over()

@@ -254,6 +254,28 @@ func TestTopicsThatAreCreatedAgain(t *testing.T) {
 	b.failed(protocol.OffsetOutOfRange)
 }
 
+// TestWhatWasOfTheOldTopicIsNotFetchedAgainOfTheNew has a chunk come back when the new topic's position is known already: damaged, or thrown away because its partition is paused.
+func TestWhatWasOfTheOldTopicIsNotFetchedAgainOfTheNew(t *testing.T) {
+	for _, damage := range []error{nil, record.ErrRecord} {
+		b := newBench(t, nil)
+		b.assign(0, 40)
+		b.records(b.fetch(), 0, 40, 3)
+		old, flying := b.out.Chunks[0], b.fetch()
+		topic := *b.c.snap.Topics()[0]
+		topic.ID = wire.UUID{2}
+		b.step(&Changed{Snapshot: b.c.snap.With([]*cluster.Topic{&topic}, nil)})
+		b.listed(protocol.None, 0)
+		b.answer(flying)
+		if r := b.fetch(); r.Wants[0].Offset != 0 {
+			t.Fatalf("%+v", r.Wants)
+		}
+		back := Taking{TopicPartition: old.TopicPartition, Gen: old.Gen, Bytes: old.Bytes, Back: true, At: 40, Epoch: 3, Life: old.Life, Err: damage}
+		if out := b.step(&Taken{Chunks: []Taking{back}}); len(out.Fail) != 0 || b.c.parts[0].offset != 0 || !b.c.parts[0].trouble.RetryAt.IsZero() {
+			t.Errorf("damage %v: offset %d of the new topic is read, tried again at %v", damage, b.c.parts[0].offset, b.c.parts[0].trouble.RetryAt)
+		}
+	}
+}
+
 // TestFollowers has KIP-392: a replica nearby is read from, and is no witness for what is out of range.
 func TestFollowers(t *testing.T) {
 	b := newBench(t, nil)
