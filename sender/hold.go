@@ -38,7 +38,7 @@ type holds struct {
 	topics  []*topicBuffer // that have some
 	running bool           // the goroutine that places
 	closing bool           // none are taken any more
-	refused error          // none can be placed any more
+	refused error          // none that is held can be placed any more
 	serial  uint64
 	count   int
 	flushes []holdFlush
@@ -59,10 +59,12 @@ func (o *holds) changed(w role.World) {
 	}
 }
 
-// refuse ends all that are held, and all that come, with err.
+// refuse ends all that are held, and all that come, with err. With broker.ErrFatal only those that are held: connecting goes on, and what comes asks anew.
 func (o *holds) refuse(w role.World, err error) {
 	o.mu.Lock()
-	o.refused = err
+	if o.running || !errors.Is(err, broker.ErrFatal) {
+		o.refused = err
+	}
 	o.mu.Unlock()
 	w.Wake(o.wait)
 }
@@ -272,13 +274,16 @@ func (b *buffer) place() {
 	attempt, again := 1, b.world.Now().Add(pause.After(1, nil))
 	for {
 		o.mu.Lock()
-		if len(o.topics) == 0 {
+		topics, refused := slices.Clone(o.topics), o.refused
+		if errors.Is(refused, broker.ErrFatal) {
+			o.refused = nil
+		}
+		if len(topics) == 0 {
 			o.running = false
 			o.some.Store(false)
 			o.mu.Unlock()
 			return
 		}
-		topics, refused := slices.Clone(o.topics), o.refused
 		o.mu.Unlock()
 		now := b.world.Now()
 		var next time.Time

@@ -3,6 +3,7 @@ package sender
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -56,6 +57,41 @@ func TestRecordsAreHandedOverWhileOthersArePlaced(t *testing.T) {
 	}
 	if told.Load() != callers*each || wrong.Load() != 0 {
 		t.Errorf("%d of %d records have an outcome, %d a wrong one", told.Load(), callers*each, wrong.Load())
+	}
+}
+
+// A certificate or a password that was wrong for a moment made the producer refuse every topic that it did not know yet, for ever and without asking.
+func TestATopicIsAskedForAgainAfterAFatalErrorThatPasses(t *testing.T) {
+	w := role.NewSystem(nil, broker.NewNetwork(broker.NetworkConfig{}), nil)
+	defer w.Close()
+	of := broker.Default()
+	of.Bootstrap = []string{"127.0.0.1:1"}
+	tree := role.NewTree(w, "client")
+	client, err := broker.Start(tree, of, broker.Hooks{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := Start(tree, client, DefaultConfig(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	outcomes := make(chan error, 1)
+	done := completed(func(_ Placed, err error) { outcomes <- err })
+	s.buf.holds.refuse(w, broker.ErrFatal) // nothing is held
+	for range 3 {
+		if err := s.Append(context.Background(), &Record{Topic: "t", Partition: AnyPartition}, done); err != nil {
+			t.Fatalf("a record is refused at once: %v", err)
+		}
+		s.buf.holds.refuse(w, fmt.Errorf("no broker: %w", broker.ErrFatal))
+		if err := <-outcomes; !errors.Is(err, broker.ErrFatal) {
+			t.Errorf("the outcome is %v", err)
+		}
+	}
+	over, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = s.Close(over)
+	if err := client.Stop(context.Background()); err != nil {
+		t.Error(err)
 	}
 }
 
