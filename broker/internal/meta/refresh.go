@@ -155,6 +155,7 @@ func (c *Core) askLacking(now time.Time) {
 	due := now.Add(c.cfg.BackoffFirst / 2) // what would follow in a moment goes along
 	r.lacking = slices.DeleteFunc(r.lacking, func(i *interest) bool {
 		if i.missing == 0 || c.topics[i.name] != i {
+			i.listed = false
 			return true
 		}
 		if i.askAt.After(due) {
@@ -162,6 +163,7 @@ func (c *Core) askLacking(now time.Time) {
 			return false
 		}
 		r.askFor(now, i.name)
+		i.listed = false
 		return true
 	})
 }

@@ -20,6 +20,7 @@ type interest struct {
 	unknown      int // answers in a row that said there is none
 	unknownSince time.Time
 	askAt        time.Time // when to ask for it again then
+	listed       bool      // it is among those that are lacking
 
 	doubts int                 // answers in a row that were not believed
 	lives  []wire.UUID         // ids that it had before
@@ -111,7 +112,10 @@ func (c *Core) judge(now time.Time, i *interest, m *msg.MetadataResponseMetadata
 	} else {
 		i.missing++
 		i.askAt = now.Add(min(c.cfg.BackoffFirst<<min(i.missing-1, 10), 10*c.cfg.BackoffMax))
-		c.refresh.lacking = append(c.refresh.lacking, i)
+		if !i.listed {
+			i.listed = true
+			c.refresh.lacking = append(c.refresh.lacking, i)
+		}
 		c.refresh.lackingDue = earlier(c.refresh.lackingDue, i.askAt)
 	}
 	if t.Err != protocol.UnknownTopicOrPartition {

@@ -242,3 +242,23 @@ func TestATopicDoesNotFlapBetweenItsLives(t *testing.T) {
 		t.Errorf("id %v, all brokers say another one", id)
 	}
 }
+
+// Who sends to a topic that is not there asks more often than is asked by itself: each answer was one more entry of a list, for ever.
+func TestATopicThatIsLackingIsListedOnce(t *testing.T) {
+	b := newBench(t, nil)
+	for range 50 {
+		b.answers(unknown(), 12)
+	}
+	if n := len(b.c.refresh.lacking); n != 1 {
+		t.Errorf("it is listed %d times", n)
+	}
+	b.answers(metadata([]int32{1}, []int32{0}), 12)
+	if b.later(time.Minute); len(b.c.refresh.lacking) != 0 {
+		t.Error("it is listed although it is there")
+	}
+	b.step(&Metadata{Resp: unknown(), Version: 12})
+	b.answers(unknown(), 12)
+	if len(b.c.refresh.lacking) != 1 {
+		t.Error("it is not listed when it is gone again")
+	}
+}
