@@ -200,6 +200,8 @@ func (s *Sender) Close(ctx context.Context) error {
 	p := role.NewPromise[struct{}](s.world)
 	if done, err := s.waits.Add(func(error) { p.Settle(struct{}{}, nil) }); err == nil { // the client may be closed beside, by who does not wait as long
 		defer done()
+	} else { // or has been
+		p.Settle(struct{}{}, nil)
 	}
 	s.buf.endHolds(ctx, deadline)
 	s.buf.end()
