@@ -198,6 +198,50 @@ func TestPartitionerThatPanics(t *testing.T) {
 	}
 }
 
+type leaving struct{ calls *atomic.Int32 }
+
+func (l leaving) Partition(*metadata.Topic, []byte, int) int32 {
+	if l.calls.Add(1) == 2 {
+		runtime.Goexit()
+	}
+	return 0
+}
+
+// A test that fails in a partitioner ends the goroutine it runs on. Where that was the producer's own, what was held for a topic was never placed, and Flush and Close waited for ever.
+func TestPartitionerThatEndsItsGoroutine(t *testing.T) {
+	calls := new(atomic.Int32)
+	client := dialed(t)
+	p, err := client.Producer(api.Partitioner(func(*rand.Rand) sender.Partitioner { return leaving{calls} }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told, failed atomic.Int32
+	for range 4 {
+		err := p.Send(context.Background(), &api.Record{Topic: "later"}, func(_ api.Placed, err error) {
+			if told.Add(1); err != nil {
+				failed.Add(1)
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if calls.Load() != 0 {
+		t.Fatal("the topic is there already")
+	}
+	if _, err := client.Admin().CreateTopics(context.Background(), api.NewTopic{Name: "later", Partitions: 1, Replicas: 1}); err != nil {
+		t.Fatal(err)
+	}
+	within(t, "Flush", func() { err = p.Flush(context.Background()) })
+	if err != nil || told.Load() != 4 || failed.Load() != 1 {
+		t.Errorf("flush: %v, %d outcomes, %d of them errors", err, told.Load(), failed.Load())
+	}
+	within(t, "Close", func() { err = p.Close(context.Background()) })
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 func TestHooksThatPanic(t *testing.T) {
 	p, err := dialed(t, api.Hooks(broker.Hooks{Changed: func(*metadata.Snapshot) { panic("on purpose") }})).Producer()
 	if err != nil {

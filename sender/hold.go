@@ -268,6 +268,12 @@ func (b *buffer) ask(topics []*topicBuffer) {
 // place places what is held when its topic becomes known, until nothing is held.
 func (b *buffer) place() {
 	o := &b.holds
+	left := true // by a partitioner that has ended the goroutine, as a test's FailNow does
+	defer func() {
+		if left {
+			b.world.Go("placement", b.place)
+		}
+	}()
 	timer := b.world.NewTimer(func() { b.world.Wake(o.wait) })
 	defer timer.Stop()
 	pause := role.Backoff{Initial: b.cfg.RetryFirst, Max: b.cfg.RetryMax}
@@ -279,7 +285,7 @@ func (b *buffer) place() {
 			o.refused = nil
 		}
 		if len(topics) == 0 {
-			o.running = false
+			o.running, left = false, false
 			o.some.Store(false)
 			o.mu.Unlock()
 			return
@@ -329,7 +335,11 @@ func (b *buffer) settle(t *topicBuffer, now time.Time, refused error) (due time.
 		partitions = t.grown(len(m.Partitions))
 	}
 	var kept []*held
-	for _, h := range t.held {
+	rest := t.held
+	defer func() { b.keep(t, append(kept, rest...)) }() // also when a partitioner ends the goroutine
+	for len(rest) > 0 {
+		h := rest[0]
+		rest = rest[1:]
 		switch {
 		case m != nil && int(h.lowest()) < len(m.Partitions):
 			b.put(t, m, partitions, h)
@@ -344,13 +354,19 @@ func (b *buffer) settle(t *topicBuffer, now time.Time, refused error) (due time.
 			}
 		}
 	}
-	b.keep(t, kept)
 	return due
 }
 
 // put puts a record that was held into the batch of its partition. The topic's lock is held.
 func (b *buffer) put(t *topicBuffer, m *cluster.Topic, partitions []*partitionBuffer, h *held) {
+	asked := false
+	defer func() {
+		if !asked {
+			b.fail(h, fmt.Errorf("produce %s: the partitioner has ended its goroutine", h.Topic))
+		}
+	}()
 	n, err := t.partitionOf(m, h)
+	asked = true
 	if err != nil {
 		b.fail(h, fmt.Errorf("produce %s: %w", h.Topic, err))
 		return
