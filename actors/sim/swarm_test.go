@@ -20,6 +20,7 @@ import (
 	"github.com/kactor-go/kactor/protocol/cluster"
 	"github.com/kactor-go/kactor/protocol/msg"
 	"github.com/kactor-go/kactor/protocol/record"
+	"github.com/kactor-go/kactor/sender"
 )
 
 // TestSwarm plays seeds: three brokers, two producers, two consumers, 5 to 40 faults, then healing and draining, and no anomaly.
@@ -104,6 +105,17 @@ type play struct {
 	workers sim.Group
 	resume  time.Time // until when producers rest after half of their records; zero: they do not
 	names   bool      // brokers name the records that are not valid
+	healed  time.Time // when the storm was over
+}
+
+// recovered is how long after the storm every record has its outcome. A time-out that comes later is that of a record which the client had forgotten.
+const recovered = 45 * time.Second
+
+// late looks at the end of a record.
+func (p *play) late(name string, r *api.Record, err error) {
+	if errors.Is(err, sender.ErrTimeout) && !p.healed.IsZero() && p.w.Now().Sub(p.healed) > recovered {
+		p.fail("%s: a record of %s timed out %s after the storm: %w", name, r.Topic, p.w.Now().Sub(p.healed), err)
+	}
 }
 
 // expiry is after what time leaders forget producers. It is longer than any record is tried: otherwise it may be there twice.
@@ -223,6 +235,7 @@ func (p *play) run(w *sim.World) error {
 	if err := p.storm.Blow(ctx, count, span); err != nil {
 		return err
 	}
+	p.healed = w.Now()
 	heal, cancel := w.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
 	if err := p.workers.Wait(heal, w); err != nil {
@@ -353,6 +366,7 @@ func (p *play) send(ctx context.Context, producer *api.Producer, name string, rn
 	}
 	done := func(placed api.Placed, err error) {
 		p.untold[name]--
+		p.late(name, record, err)
 		switch {
 		case err == nil:
 			p.h.Done(send, sim.Acked, placed.Partition, placed.Offset)

@@ -154,6 +154,8 @@ var mutations = []mutation{
 		"old.Partitions[q.Index].LeaderEpoch > q.LeaderEpoch {", "false {"},
 	{"fetch session kept after an error", "fetcher/internal/plan/fetch.go",
 		"\tif m.Err != nil {\n\t\tif !m.Request.Aside {", "\tif m.Err != nil {\n\t\tif false {"},
+	{"partition forgotten when its batch comes back", "sender/internal/drain/answer.go",
+		"\tfor _, b := range r.Batches {\n\t\tc.activate(of(b))", "\tfor _, b := range r.Batches[1:] {\n\t\tc.activate(of(b))"},
 	{"second batch before the first is confirmed", "sender/internal/drain/idempotent.go",
 		"(renew || !s.sure || p.led != s.under)", "renew"},
 	{"records left in the memory of the answer", "fetcher/chunk.go",
