@@ -46,6 +46,7 @@ type rules struct {
 	forgets   time.Duration // after so much silence, longer than anything is tried, the leader forgets the producer
 	anyTime   bool          // it forgets whenever it likes: then records may be there twice, and out of order, but what is told is true
 	elects    bool          // a replica becomes the leader that lacks some of what was in the log
+	moves     bool          // others lead, or nobody does for a while
 	flaps     bool          // metadata tells the id of another topic now and then
 	badRecord bool          // every seventh record is not valid
 	lastIDs   bool          // ids have only three epochs left
@@ -223,7 +224,6 @@ func (h *history) replyNext() {
 // breaks ends the connection. Some of what is under way comes through.
 func (h *history) breaks() {
 	line := h.line
-	h.line = nil
 	for n := h.r.IntN(len(line) + 1); n > 0; n-- {
 		if w := line[n-1]; !w.handled {
 			for _, o := range line[:n] {
@@ -234,9 +234,38 @@ func (h *history) breaks() {
 		}
 	}
 	h.notef("the connection breaks")
+	h.ends(Answer{Err: errReset, Sent: true})
+}
+
+// moves lets another lead, or nobody. What is under way to the old leader comes back at once, or with its refusal.
+func (h *history) moves(version int64, epoch int32) {
+	node := 1 + epoch%3
+	if h.r.IntN(3) == 0 {
+		node = cluster.NoNode
+	}
+	h.notef("node %d leads in epoch %d", node, epoch)
+	h.lead(version, node, epoch, 1)
+	h.take()
+	if h.r.IntN(2) == 0 {
+		h.ends(Answer{Err: errReset, Sent: true, Moved: true})
+		return
+	}
+	for _, w := range h.line {
+		if !w.handled && w.request.Node != node {
+			w.handled, w.code = true, protocol.NotLeaderOrFollower
+		}
+	}
+}
+
+// ends is the end of all that is under way, whatever came of it.
+func (h *history) ends(how Answer) {
+	line := h.line
+	h.line = nil
 	for _, w := range line {
 		h.step(&Released{w.request})
-		h.step(&Answer{Request: w.request, Err: errReset, Sent: true})
+		a := how
+		a.Request = w.request
+		h.step(&a)
 		h.take()
 	}
 }
@@ -280,6 +309,10 @@ func playHistory(t *testing.T, seed uint64, rules rules, trace *[]string) (wrong
 			version++
 			h.lead(version, 1, epoch, byte(1+r.IntN(4)/3))
 			h.take()
+		case k == 17 && rules.moves && (!rules.elects || r.IntN(2) == 0):
+			version++
+			epoch++
+			h.moves(version, epoch)
 		case k == 17 && rules.elects:
 			h.breaks()
 			h.l.lose(r.IntN(10))
@@ -299,7 +332,7 @@ func playHistory(t *testing.T, seed uint64, rules rules, trace *[]string) (wrong
 		}
 	}
 	h.l.calm = true
-	h.lead(version+1, 1, epoch, 1)
+	h.lead(version+1, 1, epoch+1, 1)
 	h.take()
 	h.fresh, h.calmAt = h.next, h.now
 	for range 3 {
@@ -366,9 +399,10 @@ func TestHistoriesOfOnePartition(t *testing.T) {
 		{"bad records", rules{retries: many, badRecord: true}},
 		{"bad records and a leader that forgets at any time", rules{retries: many, badRecord: true, anyTime: true}},
 		{"a leader that lacks what was in the log", rules{retries: many, elects: true}},
+		{"a leader that moves", rules{retries: many, moves: true}},
 		{"a topic id that flaps", rules{retries: many, flaps: true}},
 		{"ids that are used up", rules{retries: many, lastIDs: true, badRecord: true}},
-		{"all of it", rules{retries: 20, forgets: time.Minute, badRecord: true, flaps: true, elects: true, lastIDs: true}},
+		{"all of it", rules{retries: 20, forgets: time.Minute, badRecord: true, flaps: true, elects: true, moves: true, lastIDs: true}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for seed := range uint64(500) {
