@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,6 +31,7 @@ type load struct {
 	flow
 	history *sim.History // under flow's lock
 	failed  []string
+	ends    []ending // of records that were rejected
 	peers   []*peer
 	loud    bool         // peers may print what they log
 	damaged atomic.Int64 // records that came with a wrong checksum
@@ -39,6 +41,24 @@ type load struct {
 	reading sync.WaitGroup
 	halt    context.CancelFunc
 	reads   context.Context // ends with halt
+}
+
+// ending is why records of a producer and a partition were rejected.
+type ending struct {
+	name      string
+	partition int32
+	count     int
+	first     error
+}
+
+// rejected notes a record that was rejected. The lock is held.
+func (l *load) rejected(name string, partition int32, err error) {
+	i := slices.IndexFunc(l.ends, func(e ending) bool { return e.name == name && e.partition == partition })
+	if i < 0 {
+		i = len(l.ends)
+		l.ends = append(l.ends, ending{name: name, partition: partition, first: err})
+	}
+	l.ends[i].count++
 }
 
 // begin creates a topic and sets producers and consumers to work.
@@ -159,7 +179,7 @@ func (l *load) send(p *api.Producer, name string, partition int32) {
 			l.history.Done(send, sim.Uncertain, -1, -1)
 		default:
 			l.history.Done(send, sim.Rejected, -1, -1)
-			l.failed = append(l.failed, fmt.Sprintf("a record was rejected: %v", err))
+			l.rejected(name, partition, err)
 		}
 	}
 	r := &api.Record{Topic: l.topic, Partition: partition, Fixed: true, Value: value}
@@ -261,6 +281,9 @@ func (l *load) end(ctx context.Context) (records int, wrong []string) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	for _, e := range l.ends {
+		wrong = append(wrong, fmt.Sprintf("%s: %d records of partition %d were rejected, the first: %v", e.name, e.count, e.partition, e.first))
+	}
 	wrong = append(wrong, l.failed...)
 	if err == nil {
 		wrong = append(wrong, l.history.VerifyLogs(logs, true)...)
