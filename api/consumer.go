@@ -220,7 +220,28 @@ func (c *Consumer) Assignment() []TopicPartition { return c.fetcher.Assignment()
 
 // Seek moves a partition to an offset, AtStart or AtEnd.
 func (c *Consumer) Seek(tp TopicPartition, offset int64) error {
-	return c.fetcher.Seek(fetcher.Begin{TopicPartition: tp, Offset: offset})
+	return c.seek(fetcher.Begin{TopicPartition: tp, Offset: offset})
+}
+
+// seek moves partitions. What Handle has read of them and not begun is forgotten: else it would be gone back to when Handle ends, and committed up to.
+func (c *Consumer) seek(starts ...fetcher.Begin) error {
+	w := c.work.Load()
+	if w == nil {
+		return c.fetcher.Seek(starts...)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := c.fetcher.Seek(starts...); err != nil {
+		return err
+	}
+	for _, s := range starts {
+		w.core.Drop(s.TopicPartition)
+		if w.taking != nil && w.taking.TopicPartition == s.TopicPartition {
+			w.taking.sought = true
+		}
+	}
+	c.fetcher.Wake() // it may have waited for room, or for a time
+	return nil
 }
 
 // SeekTo moves a partition to an offset that was committed or kept. If it has a leader epoch, a log that has lost what was before it since is found out (KIP-320).
@@ -228,7 +249,7 @@ func (c *Consumer) SeekTo(o Offset) error {
 	if err := checkOffsets([]Offset{o}); err != nil {
 		return err
 	}
-	return c.fetcher.Seek(fetcher.Begin{TopicPartition: o.Partition, Offset: o.Offset, Epoch: o.LeaderEpoch.Int() + 1})
+	return c.seek(fetcher.Begin{TopicPartition: o.Partition, Offset: o.Offset, Epoch: o.LeaderEpoch.Int() + 1})
 }
 
 // SeekBy moves a partition by so many offsets, back or forth, but not beyond what its leader has told of its log. It waits until the position is known.
@@ -246,7 +267,7 @@ func (c *Consumer) SeekBy(ctx context.Context, tp TopicPartition, by int64) erro
 
 // SeekToTime moves a partition to the first record of that time or later; to the end if there is none.
 func (c *Consumer) SeekToTime(tp TopicPartition, at time.Time) error {
-	return c.fetcher.Seek(fetcher.Begin{TopicPartition: tp, Time: at})
+	return c.seek(fetcher.Begin{TopicPartition: tp, Time: at})
 }
 
 // SeekToBeginning moves partitions to their first record; without any, all that are assigned.
@@ -263,7 +284,7 @@ func (c *Consumer) seekAll(offset int64, parts []TopicPartition) error {
 	for _, tp := range parts {
 		starts = append(starts, fetcher.Begin{TopicPartition: tp, Offset: offset})
 	}
-	return c.fetcher.Seek(starts...)
+	return c.seek(starts...)
 }
 
 // Pause stops the reading of partitions: after it nothing of them is given out.

@@ -419,10 +419,11 @@ func (c *Consumer) Topics(ctx context.Context) ([]string, error) {
 // hand is what the application is at: a record, or a batch.
 type hand struct {
 	TopicPartition
-	from  int64 // below is finished
-	epoch int32 // of the record before from
-	topic wire.UUID
-	each  bool // the position is one behind the record at hand
+	from   int64 // below is finished
+	epoch  int32 // of the record before from
+	topic  wire.UUID
+	each   bool // the position is one behind the record at hand
+	sought bool // it was moved since: what was read counts no more
 }
 
 // take waits for the next chunk, and meanwhile does what the group wants done.

@@ -275,6 +275,9 @@ func (w *work) enter(records []*Record, before int32, broken error) int32 {
 	now := w.c.world.Now()
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.taking.sought {
+		return before
+	}
 	for _, r := range records {
 		u := &lanes.Unit{TopicPartition: r.TopicPartition(), Offset: r.Offset, Epoch: r.LeaderEpoch, Before: before, Topic: w.taking.topic, Bytes: len(r.Key) + len(r.Value), Value: r}
 		before = r.LeaderEpoch
@@ -450,7 +453,7 @@ func (w *work) low(tp TopicPartition) (o Offset, open bool) {
 	defer w.mu.Unlock()
 	offset, epoch, open := w.core.Low(tp)
 	id := w.core.Topic(tp)
-	if h := w.taking; !open && h != nil && h.TopicPartition == tp {
+	if h := w.taking; !open && h != nil && h.TopicPartition == tp && !h.sought {
 		offset, epoch, id, open = h.from, h.epoch, h.topic, true
 	}
 	return Offset{Partition: tp, Offset: offset, LeaderEpoch: EpochOf(epoch), TopicID: id}, open

@@ -106,6 +106,38 @@ var handling = []Scenario{
 		stop()
 		run.wait()
 	}},
+	{"handle: who seeks and ends it reads on where it was sought", func(t *T) {
+		c := t.dial()
+		topic := t.topic(c, 1)
+		t.fill(t.producer(c), topic, 0, 10)
+		tp := api.TopicPartition{Topic: topic}
+		for _, to := range []int64{2, 9} { // back and forth
+			group := fmt.Sprint("group-", topic, to)
+			k, err := c.Consumer(group, props("auto.offset.reset", "earliest"), api.Topics(topic))
+			t.ok(err)
+			ctx, stop := context.WithCancel(t.ctx)
+			t.ok(k.Handle(ctx, func(ctx context.Context, r *api.Record) error {
+				if r.Offset == 5 {
+					wait, end := t.World.WithTimeout(t.ctx, time.Second) // all is read meanwhile
+					defer end()
+					_ = t.World.Park(wait, role.NewWaiter())
+					defer stop()
+					return k.Seek(tp, to)
+				}
+				if r.Offset == 6 {
+					return t.World.Park(ctx, role.NewWaiter())
+				}
+				return nil
+			}, api.Concurrency(1)))
+			at, err := k.Position(t.ctx, tp)
+			t.ok(err)
+			equal(t, "position", at, to)
+			had, err := k.Committed(t.ctx, tp)
+			t.ok(err)
+			equal(t, "committed", had[tp].Offset, to)
+			t.ok(k.Close(t.ctx))
+		}
+	}},
 	{"handle: what is committed was handled", func(t *T) {
 		c := t.dial()
 		topic := t.topic(c, 1)
