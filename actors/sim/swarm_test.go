@@ -118,7 +118,8 @@ func (p *play) late(name string, r *api.Record, err error) {
 	}
 }
 
-// expiry is after what time leaders forget producers. It is longer than any record is tried: otherwise it may be there twice.
+// expiry is after what time leaders forget producers, where some rest for as long. It is longer than any record is tried: otherwise it may be there twice. Brokers go by the time of the records, so these have that of the log: the wall
+// clock of a client jumps by up to an hour.
 const expiry = 3 * time.Minute
 
 func (p *play) fail(format string, args ...any) {
@@ -130,7 +131,10 @@ func (p *play) run(w *sim.World) error {
 	idle := w.Seed()%8 == 2
 	topics := []fake.Topic{{Name: "one", Partitions: p.topics["one"], Compacted: w.Seed()%4 == 1, LogAppendTime: idle}, {Name: "five", Partitions: p.topics["five"], LogAppendTime: idle}, {Name: "unanswered"}}
 	releases := []string{"4.3", "4.3", "4.0", "3.9", "2.8", "2.1", "1.1", "0.11"}
-	cfg := fake.Config{Nodes: 3, Topics: topics, Seed: w.Seed(), Release: releases[rng.IntN(len(releases))], SessionTimeout: time.Duration(rng.IntN(9000)) * time.Millisecond, ProducerExpiry: expiry}
+	cfg := fake.Config{Nodes: 3, Topics: topics, Seed: w.Seed(), Release: releases[rng.IntN(len(releases))], SessionTimeout: time.Duration(rng.IntN(9000)) * time.Millisecond}
+	if idle {
+		cfg.ProducerExpiry = expiry
+	}
 	rack := ""
 	if rng.IntN(3) == 0 {
 		cfg.Racks, rack = []string{"a", "b", "c"}, "b"
