@@ -145,15 +145,21 @@ func (c *Coordinator) Enforce(reason string) { c.self.Tell(&member.Enforce{Reaso
 // Pending tells whether there is Work. It costs one load: readers ask with every record.
 func (c *Coordinator) Pending() bool { return c.bits.Load() != 0 }
 
-// Seen notes that the application polls. It tells when it did before, and whether that is so long ago that the group may have gone on without it: then Settle before it is given anything.
+// Seen notes that the application polls. It tells when it did before, and whether that is so long ago that the group may have gone on without it: then Settle before it is given anything, and it is not noted before.
 func (c *Coordinator) Seen() (last time.Time, late bool) {
 	now := c.world.Now()
-	last = c.began.Add(time.Duration(c.seen.Swap(int64(now.Sub(c.began)))))
+	last = c.began.Add(time.Duration(c.seen.Load()))
 	away := now.Sub(last)
-	return last, away >= c.cfg.MaxPoll || c.cfg.Protocol != Consumer && away >= c.cfg.Session
+	if away >= c.cfg.MaxPoll || c.cfg.Protocol != Consumer && away >= c.cfg.Session {
+		return last, true
+	}
+	c.see(now)
+	return last, false
 }
 
-// Settle waits until it is settled whether the member, whose application comes back late, has lost its partitions. If so, there is Work.
+func (c *Coordinator) see(now time.Time) { c.seen.Store(int64(now.Sub(c.began))) }
+
+// Settle waits until it is settled whether the member, whose application comes back late, has lost its partitions. If so, there is Work. What the member sees of the application meanwhile is that it did not poll.
 func (c *Coordinator) Settle(ctx context.Context, last time.Time) error {
 	p := role.NewPromise[struct{}](c.world)
 	done, err := c.waits.Add(func(err error) { p.Settle(struct{}{}, err) })
@@ -162,13 +168,15 @@ func (c *Coordinator) Settle(ctx context.Context, last time.Time) error {
 	}
 	defer done()
 	c.self.Tell(&member.Returned{Last: last, Owner: p})
-	_, err = p.Get(ctx)
+	if _, err = p.Get(ctx); err == nil {
+		c.see(c.world.Now())
+	}
 	return err
 }
 
 // Waiting notes that the application waits for records, which counts as polling.
 func (c *Coordinator) Waiting(on bool) {
-	c.Seen()
+	c.see(c.world.Now())
 	c.waiting.Store(on)
 }
 

@@ -148,8 +148,6 @@ var mutations = []mutation{
 		"protocol.DuplicateSequenceNumber - firstCode: written", "protocol.DuplicateSequenceNumber - firstCode: refused"},
 	{"one broker that tells an older epoch believed", "broker/internal/meta/topics.go",
 		"len(k.by) >= min(contraryBrokers, c.most)", "len(k.by) >= 1"},
-	{"what was asked for of a broker that does not answer lost", "broker/internal/meta/refresh.go",
-		"for _, name := range r.asked {", "for _, name := range r.asked[:0] {"},
 	{"older metadata believed", "broker/internal/meta/topics.go",
 		"old.Partitions[q.Index].LeaderEpoch > q.LeaderEpoch {", "false {"},
 	{"fetch session kept after an error", "fetcher/internal/plan/fetch.go",
