@@ -1,7 +1,9 @@
 package meta
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -260,5 +262,29 @@ func TestATopicThatIsLackingIsListedOnce(t *testing.T) {
 	b.answers(unknown(), 12)
 	if len(b.c.refresh.lacking) != 1 {
 		t.Error("it is not listed when it is gone again")
+	}
+}
+
+// TestWhatIsAskedForInVainIsAskedForElsewhere: a question for some topics names them again when it has failed, and when its broker does not answer.
+func TestWhatIsAskedForInVainIsAskedForElsewhere(t *testing.T) {
+	for _, silent := range []bool{true, false} {
+		b := newBench(t, func(c *Config) { c.LateAfter = 500 * time.Millisecond }).known()
+		b.step(&Refresh{Topics: []string{"b"}, Except: cluster.NoNode})
+		for b.out.Metadata == nil {
+			b.later(b.c.Next().Sub(b.now))
+		}
+		first := b.out.Peer.ID
+		if silent {
+			b.out = Effects{}
+		} else {
+			b.step(&Metadata{Err: errors.New("the connection is gone")})
+			b.step(&Down{Peer: first, Err: errors.New("the connection is gone")})
+		}
+		for b.out.Metadata == nil {
+			b.later(b.c.Next().Sub(b.now))
+		}
+		if topics := b.out.Metadata.Topics; b.out.Peer.ID == first || !slices.ContainsFunc(topics, func(t msg.MetadataRequestMetadataRequestTopic) bool { return *t.Name == "b" }) {
+			t.Errorf("silent %v: node %d is asked for %d topics after node %d", silent, b.out.Peer.ID, len(topics), first)
+		}
 	}
 }
