@@ -328,7 +328,7 @@ func (s *Sender) askIdentity(h *role.Handle) {
 // send makes a produce request of a core's request. The records are not copied.
 func (s *Sender) send(r *drain.Request) {
 	snap := s.client.Snapshot()
-	req := &msg.ProduceRequest{Acks: s.cfg.Acks, TimeoutMs: int32(s.cfg.RequestTimeout.Milliseconds())}
+	req := &msg.ProduceRequest{Acks: s.cfg.Acks, TimeoutMs: int32(r.Timeout.Milliseconds())}
 	route := &broker.Route{Req: req, To: broker.Target{Kind: broker.ToNode, Node: r.Node}, Deadline: r.Deadline, OneWay: s.cfg.Acks == 0}
 	ids := true
 	for _, b := range r.Batches {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/kactor-go/kactor/actors/sim"
@@ -189,6 +190,15 @@ func pause(ctx context.Context, s *settings, k *kafka, r *report) error {
 	})
 }
 
+// atLeast gives the times of all, none of them shorter than d.
+func atLeast(all []time.Duration, d time.Duration) []time.Duration {
+	out := slices.Clone(all)
+	for i := range out {
+		out[i] = max(out[i], d)
+	}
+	return out
+}
+
 // pauses is one pause.
 func (l *load) pauses(ctx context.Context, r *report, p *probe, crews []*crew, fault, role string, node int32, d time.Duration, signal func(string) error) error {
 	flows := []*flow{&l.flow, &p.flow, &p.commits}
@@ -236,6 +246,9 @@ func (l *load) pauses(ctx context.Context, r *report, p *probe, crews []*crew, f
 		r.log.Info("silent", "fault", fault, "role", role, "node", node, "struck", struck.Format(timeOfDay), "produce", silent, "commit", uncommitted)
 	}
 	add := func(who, what string, gaps, cluster []time.Duration) {
+		if r.log != nil {
+			r.log.Info("silent", "who", who, "to", what, "gaps", gaps)
+		}
 		for i := range min(len(gaps), len(cluster)) {
 			r.behind(fault, who, what).add(gaps[i], cluster[i])
 		}
@@ -245,11 +258,13 @@ func (l *load) pauses(ctx context.Context, r *report, p *probe, crews []*crew, f
 	add("kactor", "consume, group of two", consume, silent)
 	for _, c := range crews {
 		_, consume := c.gaps()
-		add("kactor", "consume, "+c.name, consume, silent)
-		if c.commit {
+		cluster := silent
+		if c.commit { // it does not read on until the cluster takes its commit
 			commits, _ := c.commits.gaps()
 			add("kactor", "commit", commits, uncommitted)
+			cluster = atLeast(silent, uncommitted[0])
 		}
+		add("kactor", "consume, "+c.name, consume, cluster)
 	}
 	for _, x := range l.peers {
 		produce, consume := x.gaps()

@@ -49,7 +49,7 @@ func (c *Core) settleAll(now time.Time, m *Answer, out *Effects) {
 			continue
 		}
 		c.hint(b, a, m, out)
-		c.outcome(now, r.Node, b, a, out)
+		c.outcome(now, r, b, a, out)
 	}
 }
 
@@ -137,14 +137,15 @@ func (c *Core) hint(b *batch.Batch, a partitionAnswer, m *Answer, out *Effects) 
 }
 
 // outcome deals with what the broker says of one batch.
-func (c *Core) outcome(now time.Time, node int32, b *batch.Batch, a partitionAnswer, out *Effects) {
+func (c *Core) outcome(now time.Time, r *Request, b *batch.Batch, a partitionAnswer, out *Effects) {
 	code := protocol.Code(a.ErrorCode)
 	says := meaningOf(code)
 	b.Maybe = b.Maybe || says == doubtful || says == unsure
 	switch says {
 	case written:
-		c.land(b).failures = 0
-		c.ids.written(now, of(b), b)
+		p := c.land(b)
+		p.failures, p.proofs = 0, 0
+		c.ids.written(now, p, b)
 		base := a.BaseOffset
 		if code == protocol.DuplicateSequenceNumber { // where it is the broker no longer knows
 			base = -1
@@ -155,6 +156,10 @@ func (c *Core) outcome(now time.Time, node int32, b *batch.Batch, a partitionAns
 	case tooLarge:
 		c.tooLarge(b, code, out)
 	case again, unsure:
+		if code == protocol.RequestTimedOut && c.brief(r) {
+			c.unproved(now, r, b, out)
+			return
+		}
 		if b.Attempts-b.Spared > c.cfg.Retries {
 			c.reject(b, code, a, out)
 			return
@@ -162,7 +167,7 @@ func (c *Core) outcome(now time.Time, node int32, b *batch.Batch, a partitionAns
 		b.LastErr = code
 		switch {
 		case code == protocol.NotEnoughReplicas || code == protocol.NotEnoughReplicasAfterAppend || code == protocol.RequestTimedOut: // it may be cut off from the others, and not know who leads in its place
-			out.Refresh = append(out.Refresh, Refresh{b.To.Topic, node, code.Name()})
+			out.Refresh = append(out.Refresh, Refresh{b.To.Topic, r.Node, code.Name()})
 		case code.RefreshMetadata():
 			out.Refresh = append(out.Refresh, Refresh{b.To.Topic, cluster.NoNode, code.Name()})
 		}

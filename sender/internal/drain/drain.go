@@ -4,8 +4,8 @@
 //	                          ^                       |
 //	                          +-- in their old order -+   after a failure, when nothing of the partition is in flight
 //
-// It takes and gives what is in messages.go, and owns: queues, windows and expiry (send.go), outcomes (answer.go, by the table in codes.go), retries, back-off and splitting (repeat.go), and the
-// producer's identity (numbers.go: what that is; idempotent.go).
+// It takes and gives what is in messages.go, and owns: queues, windows and expiry (send.go), outcomes (answer.go, by the table in codes.go), retries, back-off and splitting (repeat.go), the
+// time that leaders are given (proof.go), and the producer's identity (numbers.go: what that is; idempotent.go).
 //
 // Order: a partition that had a failure sends nothing until everything it has in flight has come back; then all of it goes again in the old order.
 // With idempotence a broker refuses what would be out of order, so five requests may be in flight; but only where it knows the producer.
@@ -70,6 +70,7 @@ type part struct {
 	node     int32          // to which flight is under way
 	failures int            // one after the other; what was in flight at one of them fails with it
 	retryAt  time.Time
+	proofs   int      // how often its leader, which is new, is still given little time; see proof.go
 	seq      sequence // of its numbers
 }
 
@@ -285,7 +286,11 @@ func (c *Core) changed(now time.Time, s *cluster.Snapshot) {
 	var moved []*part
 	for was, is := range s.Changes(old) { // not all: there may be thousands, each of which comes with a picture of its own
 		for _, p := range c.topics[cmp.Or(was, is).Name] {
+			led := p.led
 			node := c.look(p)
+			if node != p.home.node || p.led != led {
+				p.unproven()
+			}
 			if node == p.home.node {
 				continue
 			}

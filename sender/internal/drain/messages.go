@@ -70,6 +70,7 @@ type Request struct {
 	Node     int32
 	Batches  []*batch.Batch
 	Deadline time.Time
+	Timeout  time.Duration // how long the leader may wait for its followers; see proof.go
 }
 
 // Settled is a batch with its outcome.

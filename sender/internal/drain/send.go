@@ -144,7 +144,7 @@ func (c *Core) send(now time.Time, l *line, out *Effects) bool {
 			break
 		}
 		if r == nil {
-			r = &Request{Node: l.node, Deadline: now.Add(c.cfg.RequestTimeout)}
+			r = &Request{Node: l.node, Deadline: now.Add(c.cfg.RequestTimeout), Timeout: c.cfg.RequestTimeout}
 		}
 		p.pop()
 		c.ids.going(now, p, b)
@@ -158,6 +158,7 @@ func (c *Core) send(now time.Time, l *line, out *Effects) bool {
 			topics++
 		}
 		r.Batches = append(r.Batches, b)
+		c.prove(p, r)
 		if p.listed = len(p.queue) > 0; p.listed {
 			behind = append(behind, p)
 		} else if !p.open.IsZero() && !now.Before(p.open.Add(c.cfg.Linger)) {
