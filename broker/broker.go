@@ -168,11 +168,13 @@ type Refresh struct {
 	Topics []string
 	// Nodes: it is about nodes and the controller, no topic is asked for.
 	Nodes bool
+	// Shared: who asks only waits for the topics to become known. A request for them that is under way will do, and so will the next that is made because they are not there.
+	Shared bool
 	// Why is told to Hooks.Refresh.
 	Why string
 	// Except is a node that is not to be asked, because it is what it says that is in doubt, unless it is the only one. cluster.NoNode: none. (The zero value is node 0: set it.)
 	Except int32
-	// Reply, if not nil, is called with the first snapshot that came from a request sent after this message, or with the error.
+	// Reply, if not nil, is called with the first snapshot that came from a request sent after this message (or shared), or with the error.
 	Reply func(*cluster.Snapshot, error)
 
 	over bool // it was called

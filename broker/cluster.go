@@ -152,7 +152,7 @@ func (c *Client) Step(now time.Time, m Message, out *meta.Effects) {
 			topics, why := slices.Clone(m.Topics), m.Why
 			c.hook("Refresh", func() { c.hooks.Refresh(topics, why) })
 		}
-		r := &meta.Refresh{Topics: m.Topics, Nodes: m.Nodes, Except: m.Except}
+		r := &meta.Refresh{Topics: m.Topics, Nodes: m.Nodes, Shared: m.Shared, Except: m.Except}
 		if m.Reply != nil {
 			r.Owner = m
 		}
@@ -441,7 +441,7 @@ func (c *Client) moved(node int32, partitions []Led) bool {
 
 func (c *Client) askMetadata(h *role.Handle, out *meta.Effects) {
 	ask := out.MetaAsk
-	c.place(h, out.Peer, &Route{Req: out.Metadata, Purpose: c.question(), Deadline: h.World().Now().Add(c.cfg.RequestTimeout), Fit: fitMetadata, Reply: func(r Reply) {
+	c.place(h, out.Peer, &Route{Req: out.Metadata, Purpose: c.question(), Deadline: h.World().Now().Add(c.cfg.RequestTimeout), Wait: out.MetaWait, Fit: fitMetadata, Reply: func(r Reply) {
 		m := meta.Metadata{Ask: ask, Version: r.Version, Err: r.Err}
 		if r.Err == nil {
 			m.Resp = r.Resp.(*msg.MetadataResponse)

@@ -253,7 +253,7 @@ func (b *buffer) ask(topics []*topicBuffer) {
 		t.asking.Store(true)
 		names[i] = t.name
 	}
-	b.client.Ref().Tell(&broker.Refresh{Topics: names, Except: cluster.NoNode, Why: "records wait for a topic", Reply: func(_ *cluster.Snapshot, err error) {
+	b.client.Ref().Tell(&broker.Refresh{Topics: names, Shared: true, Except: cluster.NoNode, Why: "records wait for a topic", Reply: func(_ *cluster.Snapshot, err error) {
 		for _, t := range topics {
 			t.asking.Store(false)
 		}

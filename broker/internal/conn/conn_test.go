@@ -773,8 +773,13 @@ func TestWhatNoRetryCanHelpIsToldAtOnce(t *testing.T) {
 		t.Fatalf("a call soon after: %+v", out)
 	}
 	b.later(700 * time.Millisecond)
-	if out := b.step(b.call()); len(out.Ends) != 1 {
-		t.Fatal("the next attempt is made too soon")
+	for range 50 { // none of them is an attempt
+		if out := b.step(b.call()); len(out.Ends) != 1 {
+			t.Fatal("the next attempt is made too soon")
+		}
+	}
+	if b.c.failures != 1 {
+		t.Fatalf("one attempt is %d failures", b.c.failures)
 	}
 	b.later(600 * time.Millisecond)
 	b.answer(b.ready(b.call()), &msg.MetadataResponse{})

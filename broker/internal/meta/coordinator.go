@@ -138,7 +138,7 @@ func (c *Core) driveCoordinators(now time.Time, out *Effects) {
 			c.coordAt(k.askAt)
 			continue
 		}
-		p := c.otherPeer(now, &k.patience, k.peer, k.was)
+		p := c.otherPeer(now, &k.patience, false, k.peer, k.was)
 		if p == nil {
 			k.askAt = now.Add(c.cfg.BackoffFirst)
 			c.coordAt(k.askAt)
@@ -147,7 +147,7 @@ func (c *Core) driveCoordinators(now time.Time, out *Effects) {
 		k.asked, k.peer = true, p.ID
 		k.ask++
 		c.question(p)
-		c.wait(now, &k.patience)
+		c.wait(now, &k.patience, 1)
 		if !k.until.IsZero() {
 			c.coordAt(k.until)
 		}
@@ -186,7 +186,7 @@ func (c *Core) found(now time.Time, m *Coordinator, out *Effects) {
 	if err != nil {
 		k.failures++
 		k.err = err
-		k.askAt = now.Add(min(c.cfg.BackoffFirst<<min(k.failures-1, 10), c.cfg.BackoffMax))
+		k.askAt = now.Add(c.backoff(k.failures))
 		if code, ok := err.(protocol.Code); ok && !code.Retriable() {
 			c.refuseKey(k, err, out)
 		}

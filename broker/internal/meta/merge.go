@@ -8,10 +8,48 @@ import (
 	"github.com/kactor-go/kactor/protocol/msg"
 )
 
+// answer is one that is being taken.
+type answer struct {
+	ask     uint64
+	peer    int32 // who gives it
+	resp    *msg.MetadataResponse
+	version int16
+	late    bool // somebody else was asked meanwhile: it may know less, and only what it tells of topics counts
+}
+
+// lists tells whether the answer lists exactly these brokers.
+func (a *answer) lists(ids []int32) bool {
+	return len(a.resp.Brokers) == len(ids) && !slices.ContainsFunc(a.resp.Brokers, func(b msg.MetadataResponseMetadataResponseBroker) bool {
+		return !slices.Contains(ids, b.NodeID)
+	})
+}
+
 // merge makes the next snapshot of an answer and of what was known. Topics that the answer does not speak of stay as they are; if nothing is different, so does the snapshot.
-func (c *Core) merge(now time.Time, m *msg.MetadataResponse, version int16, out *Effects) {
-	s := cluster.Snapshot{Controller: cluster.NoNode}
-	if version >= 1 {
+func (c *Core) merge(now time.Time, a *answer, out *Effects) {
+	s := c.snap
+	if !a.late {
+		s = nodes(a)
+		if len(s.Nodes) >= c.most || now.Sub(c.mostAt) >= c.cfg.MaxAge {
+			c.most, c.mostAt = len(s.Nodes), now
+		}
+	}
+	changed := c.judgeAll(now, a)
+	if s.Controller != c.snap.Controller || s.ClusterID != c.snap.ClusterID || !slices.Equal(s.Nodes, c.snap.Nodes) {
+		c.refresh.waits.count = 0
+	} else if len(changed) == 0 {
+		c.reconcile(out)
+		return
+	}
+	next := c.snap.With(changed, nil)
+	next.Controller, next.ClusterID, next.Nodes = s.Controller, s.ClusterID, s.Nodes
+	c.publish(next, out)
+}
+
+// nodes are those of an answer, and what else it tells of the cluster.
+func nodes(a *answer) *cluster.Snapshot {
+	m := a.resp
+	s := &cluster.Snapshot{Controller: cluster.NoNode}
+	if a.version >= 1 {
 		s.Controller = m.ControllerID
 	}
 	if m.ClusterID != nil {
@@ -26,39 +64,36 @@ func (c *Core) merge(now time.Time, m *msg.MetadataResponse, version int16, out 
 		s.Nodes = append(s.Nodes, n)
 	}
 	slices.SortFunc(s.Nodes, func(a, b cluster.Node) int { return int(a.ID) - int(b.ID) })
-	if len(s.Nodes) >= c.most || now.Sub(c.mostAt) >= c.cfg.MaxAge {
-		c.most, c.mostAt = len(s.Nodes), now
-	}
-	var changed []*cluster.Topic
-	told := make(map[string]struct{}, len(m.Topics))
-	for k := range m.Topics {
-		in := &m.Topics[k]
+	return s
+}
+
+// judgeAll makes of what an answer tells of topics those that are different now.
+func (c *Core) judgeAll(now time.Time, a *answer) (changed []*cluster.Topic) {
+	told := make(map[string]struct{}, len(a.resp.Topics))
+	for k := range a.resp.Topics {
+		in := &a.resp.Topics[k]
 		if in.Name == nil {
 			continue
 		}
 		i := c.topics[*in.Name]
-		if _, twice := told[*in.Name]; i == nil || twice {
+		if _, twice := told[*in.Name]; i == nil || twice || a.late && a.ask <= i.told {
 			continue
 		}
 		told[i.name] = struct{}{}
-		t, doubt := c.judge(now, i, in, version)
+		i.told, i.toldAt = a.ask, now
+		t, doubt := c.judge(now, i, in, a)
 		if t != nil && t != c.snap.Topic(i.name) {
 			changed = append(changed, t)
+			i.waits.count = 0
 		}
 		if !doubt {
 			i.doubts = 0
 		} else {
-			c.refresh.askFor(now.Add(min(c.cfg.BackoffFirst<<min(i.doubts, 10), c.cfg.BackoffMax)), i.name)
+			c.refresh.askFor(now.Add(c.backoff(i.doubts+1)), i, a.ask+1)
 			i.doubts++
 		}
 	}
-	if len(changed) == 0 && s.Controller == c.snap.Controller && s.ClusterID == c.snap.ClusterID && slices.Equal(s.Nodes, c.snap.Nodes) {
-		c.reconcile(out)
-		return
-	}
-	next := c.snap.With(changed, nil)
-	next.Controller, next.ClusterID, next.Nodes = s.Controller, s.ClusterID, s.Nodes
-	c.publish(next, out)
+	return changed
 }
 
 // publish makes s, which nobody has seen yet, the present picture.

@@ -75,6 +75,7 @@ type (
 	Refresh struct {
 		Topics []string
 		Nodes  bool  // no topic
+		Shared bool  // what was asked already, or will be, will do
 		Except int32 // who is not to be asked
 		Owner  any   // nil: nobody waits
 	}
@@ -184,8 +185,9 @@ type Effects struct {
 	Found    []Found
 	Moved    []int32 // suspect peers whose calls may have moved
 	Metadata *msg.MetadataRequest
-	Peer     cluster.Node // who is asked for metadata
-	MetaAsk  uint64       // which question it is: an answer to an older one does not count
+	Peer     cluster.Node  // who is asked for metadata
+	MetaAsk  uint64        // which question it is
+	MetaWait time.Duration // how long its names may hold the answer up
 	Ask      []AskCoordinator
 	Place    []Place
 	Refuse   []Refusal
@@ -245,9 +247,7 @@ func (c *Core) Step(now time.Time, m Message, out *Effects) {
 	case *Coordinator:
 		c.found(now, m, out)
 	case *Up:
-		if p := c.peer(m.Peer); p != nil {
-			p.up, p.suspect, p.failures, p.retryAt, p.err, p.fatal = true, false, 0, time.Time{}, nil, false
-		}
+		c.reached(now, m.Peer)
 	case *Down:
 		c.down(now, m)
 		c.giveUpIf(m.Fatal, out)
@@ -318,7 +318,6 @@ func (c *Core) Next() time.Time {
 		add(r.all)
 		add(r.some)
 	}
-	add(c.refresh.lackingDue)
 	add(c.parkedDue)
 	add(c.coordDue)
 	return t

@@ -12,19 +12,30 @@ import (
 type peer struct {
 	cluster.Node
 	up       bool
+	upAt     time.Time // since when, if it is
 	suspect  bool
 	shunned  bool      // not to be asked for metadata: the client has begun anew with the bootstrap addresses
-	failing  time.Time // since when it cannot be reached, if failures is not zero
-	failures int
+	failing  time.Time // since when it cannot be reached, if it was not
+	failures int       // tries in a row that have failed, until it was up for longer than the longest back-off: else it only seemed to be well
 	retryAt  time.Time
-	placed   int    // requests it has not answered
-	asked    uint64 // when it was asked a question last, in the order of questions
+	vain     int       // questions for metadata in a row that have brought nothing, whatever became of the connection
+	askAt    time.Time // not asked for metadata before
+	placed   int       // requests it has not answered
+	asked    uint64    // when it was asked a question last, in the order of questions
 	err      error
 	fatal    bool // no retry can help
 }
 
 // unreachable tells whether there is no way to it at present.
-func (p *peer) unreachable() bool { return p.failures > 0 || p.suspect && !p.up }
+func (p *peer) unreachable() bool { return !p.up && (p.failures > 0 || p.suspect) }
+
+// restsUntil is when it may be tried again, or asked for metadata again.
+func (p *peer) restsUntil(metadata bool) time.Time {
+	if metadata {
+		return latest(p.retryAt, p.askAt)
+	}
+	return p.retryAt
+}
 
 // Suspects is how many brokers are suspect.
 func (c *Core) Suspects() (n int) {
@@ -52,6 +63,9 @@ func (c *Core) late(now time.Time, id int32) {
 		return
 	}
 	p.suspect = true
+	if r := &c.refresh; r.inFlight && r.peer == id {
+		r.until, r.moves = time.Time{}, r.moves+1
+	}
 	c.elsewhere(now, id)
 	c.refresh.want(now)
 	for _, k := range c.coords {
@@ -65,7 +79,7 @@ func (c *Core) late(now time.Time, id int32) {
 // elsewhere makes what a broker was asked for be asked for at another.
 func (c *Core) elsewhere(now time.Time, id int32) {
 	if r := &c.refresh; r.inFlight && r.peer == id {
-		c.unanswered(now)
+		c.putBack(now)
 	}
 	for _, k := range c.coords {
 		if k.asked && k.peer == id {
@@ -75,25 +89,49 @@ func (c *Core) elsewhere(now time.Time, id int32) {
 	}
 }
 
+// reached notes that there is a way to a broker.
+func (c *Core) reached(now time.Time, id int32) {
+	p := c.peer(id)
+	if p == nil {
+		return
+	}
+	if !p.up {
+		p.up, p.upAt = true, now
+	}
+	p.suspect, p.retryAt, p.err, p.fatal = false, time.Time{}, nil, false
+}
+
 func (c *Core) down(now time.Time, m *Down) {
 	p := c.peer(m.Peer)
 	if p == nil {
 		return
 	}
-	p.up, p.err, p.fatal = false, m.Err, m.Fatal
-	if p.failures++; p.failures == 1 {
+	if p.up && now.Sub(p.upAt) > c.cfg.BackoffMax {
+		p.failures = 0
+	}
+	if p.up || p.failures == 0 {
 		p.failing = now
 	}
-	d := c.cfg.BackoffFirst << min(p.failures-1, 10)
-	p.retryAt = now.Add(min(d, c.cfg.BackoffMax))
+	p.up, p.err, p.fatal = false, m.Err, m.Fatal
+	if p.failures == 0 || !now.Before(p.retryAt) { // one for each try, however many calls, or connections, have ended by it
+		p.failures++
+		p.retryAt = now.Add(c.backoff(p.failures))
+	}
+	if r := &c.refresh; r.inFlight && r.peer == m.Peer {
+		c.inVain(now, m.Peer)
+	}
 	c.elsewhere(now, m.Peer)
 	for _, k := range c.coords {
 		if k.node == m.Peer {
 			k.node = cluster.NoNode
 		}
 	}
-	if m.Peer >= 0 {
-		c.refresh.want(now)
+	if m.Peer >= 0 { // that it is still away is not as much news as that it is
+		at := now
+		if p.failures > 1 {
+			at = latest(now, c.refresh.last.Add(c.backoff(p.failures-1)))
+		}
+		c.refresh.want(at)
 	}
 	c.recover(now)
 }
@@ -175,17 +213,17 @@ const nobody = math.MinInt32
 
 // anyPeer gives the least busy broker that answers; failing that, one that may be tried.
 func (c *Core) anyPeer(now time.Time) *peer {
-	return c.best(now, nil, func(a, b *peer) bool { return a.placed < b.placed })
+	return c.best(now, false, nil, func(a, b *peer) bool { return a.placed < b.placed })
 }
 
 // questioned gives the broker that a question goes to: each in turn, because one may be cut off from the others, and not know what has changed. Those of not are the last to be taken of those that may be.
-func (c *Core) questioned(now time.Time, not ...int32) *peer {
-	return c.best(now, not, func(a, b *peer) bool { return a.asked < b.asked })
+func (c *Core) questioned(now time.Time, metadata bool, not ...int32) *peer {
+	return c.best(now, metadata, not, func(a, b *peer) bool { return a.asked < b.asked })
 }
 
-func (c *Core) best(now time.Time, not []int32, less func(a, b *peer) bool) *peer {
+func (c *Core) best(now time.Time, metadata bool, not []int32, less func(a, b *peer) bool) *peer {
 	rank := func(p *peer) (n int) {
-		for i, bad := range []bool{!p.up, p.suspect, slices.Contains(not, p.ID), now.Before(p.retryAt)} {
+		for i, bad := range []bool{!p.up, p.suspect, slices.Contains(not, p.ID), now.Before(p.restsUntil(metadata))} {
 			if bad {
 				n += 1 << i
 			}
@@ -201,10 +239,23 @@ func (c *Core) best(now time.Time, not []int32, less func(a, b *peer) bool) *pee
 			best = p
 		}
 	}
-	if best != nil && now.Before(best.retryAt) {
+	if best != nil && now.Before(best.restsUntil(metadata)) {
 		return nil
 	}
 	return best
+}
+
+// rested is when the first of the brokers may be asked for metadata again.
+func (c *Core) rested(now time.Time) (at time.Time) {
+	for _, p := range c.peers {
+		if !p.shunned {
+			at = earlier(at, p.restsUntil(true))
+		}
+	}
+	if !at.After(now) {
+		return now.Add(c.cfg.BackoffFirst)
+	}
+	return at
 }
 
 // question notes that one goes to a broker.

@@ -6,16 +6,18 @@ import (
 	"time"
 
 	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/cluster"
 	"github.com/kactor-go/kactor/protocol/msg"
 )
 
 // refresh is the state of asking for metadata: at most one request is in flight, wishes that come meanwhile are one more. A wish that names topics asks for these; only what is old, or a broker that is in
-// trouble, is a reason to ask for all.
+// trouble, is a reason to ask for all. How often a broker is asked in vain is up to the broker's own back-off (peer.askAt), which no wish and no news undoes.
 type refresh struct {
-	all    time.Time           // when to ask for all topics; zero: not before something happens
-	some   time.Time           // when to ask for names; zero: there are none, and no wish to know the nodes
-	names  map[string]struct{} // to be asked for next
-	except []int32             // who is not to be asked next, as long as there are others
+	all    time.Time   // when to ask for all topics; zero: not before something happens
+	some   time.Time   // when to look what else there is to ask for; zero: nothing
+	due    []*interest // topics that are to be asked for, each at its time
+	nodes  bool        // somebody wishes to know the nodes, or the controller
+	except []int32     // who is not to be asked next, as long as there are others
 
 	inFlight bool
 	whole    bool     // it asks for all
@@ -26,25 +28,53 @@ type refresh struct {
 	failures int
 	begun    time.Time // when the first of the attempts was made since an answer came
 	last     time.Time // when an answer came last
+	told     uint64    // to this question
+	waits    waits     // of requests for the controller
 
-	waiters    []any // of the request in flight
-	someWait   []any // of the next request
-	allWait    []any // of the next request for all
-	lacking    []*interest
-	lackingDue time.Time // the earliest time at which one of them is asked for again
+	waiters  []any // of the request in flight
+	someWait []any // of the next request
+	allWait  []any // of the next request for all
 }
 
-// want asks for everything as soon as it is allowed.
-func (r *refresh) want(now time.Time) { r.all = earlier(r.all, now) }
+// waits counts the answers in a row after which requests still waited for what they had told nothing of.
+type waits struct {
+	count int
+	told  uint64 // the answer that was counted last
+}
 
-// ask asks for a topic at that time.
-func (r *refresh) askFor(at time.Time, topic string) {
-	if r.names == nil {
-		r.names = map[string]struct{}{}
+// again is when to ask again for what somebody waits for: at, or later, if answers have not helped. The last of them was told, and came then.
+func (c *Core) again(at time.Time, w *waits, told uint64, then time.Time) time.Time {
+	if told > w.told {
+		w.told = told
+		w.count++
 	}
-	r.names[topic] = struct{}{}
+	if w.count == 0 {
+		return at
+	}
+	return latest(at, then.Add(c.backoff(w.count)))
+}
+
+// want asks for everything at that time, if that is allowed.
+func (r *refresh) want(at time.Time) { r.all = earlier(r.all, at) }
+
+// askFor asks for a topic at that time. An answer to question need, or to a later one, will do.
+func (r *refresh) askFor(at time.Time, i *interest, need uint64) {
+	if i.askAt.IsZero() {
+		r.due = append(r.due, i)
+	}
+	i.askAt = earlier(i.askAt, at)
+	i.need = max(i.need, need)
 	r.some = earlier(r.some, at)
 }
+
+// askNodes asks for the nodes and the controller at that time.
+func (r *refresh) askNodes(at time.Time) {
+	r.nodes = true
+	r.some = earlier(r.some, at)
+}
+
+// serves tells whether the request in flight asks for a topic.
+func (r *refresh) serves(i *interest) bool { return r.inFlight && i.asked == r.ask }
 
 // soon is when a question may be repeated.
 func (c *Core) soon(now time.Time) time.Time {
@@ -52,6 +82,16 @@ func (c *Core) soon(now time.Time) time.Time {
 		return t
 	}
 	return now
+}
+
+// backoff is how long to wait after so many failures in a row.
+func (c *Core) backoff(failures int) time.Duration {
+	return min(c.cfg.BackoffFirst<<min(failures-1, 10), c.cfg.BackoffMax)
+}
+
+// jitter makes a time up to 20 % longer or shorter.
+func (c *Core) jitter(d time.Duration) time.Duration {
+	return d + time.Duration(float64(d)*0.2*(2*c.cfg.Rand.Float64()-1))
 }
 
 // wish takes a wish. A topic that is new is asked for at once; what an answer has told a moment ago, soon.
@@ -63,29 +103,48 @@ func (c *Core) wish(now time.Time, m *Refresh, out *Effects) {
 		return
 	}
 	r := &c.refresh
+	whole := len(m.Topics) == 0 && !m.Nodes
+	served := m.Shared && !whole && !m.Nodes // by the request in flight
 	for _, t := range m.Topics {
-		if c.want(now, t) {
-			r.askFor(now, t)
-		} else {
-			r.askFor(c.soon(now), t)
+		i, fresh := c.want(now, t)
+		at := now
+		if !fresh {
+			at = c.soon(now)
 		}
+		if !m.Shared {
+			r.askFor(at, i, r.ask+1)
+			continue
+		}
+		served = served && r.serves(i)
+		c.share(at, i)
 	}
 	if m.Except >= 0 {
 		r.except = append(r.except, m.Except)
 	}
-	whole := len(m.Topics) == 0 && !m.Nodes
 	if whole {
 		r.want(now)
 	} else if m.Nodes {
-		r.some = earlier(r.some, c.soon(now))
+		r.askNodes(c.soon(now))
 	}
 	switch {
 	case m.Owner == nil:
 	case whole:
 		r.allWait = append(r.allWait, m.Owner)
+	case served:
+		r.waiters = append(r.waiters, m.Owner)
 	default:
 		r.someWait = append(r.someWait, m.Owner)
 	}
+}
+
+// share asks for a topic that somebody waits for, at that time or when its own back-off is over. If it is being asked for that is enough, whoever has wished it.
+func (c *Core) share(at time.Time, i *interest) {
+	r := &c.refresh
+	if r.serves(i) {
+		i.need = max(i.need, r.ask)
+		return
+	}
+	r.askFor(c.again(at, &i.waits, i.told, i.toldAt), i, r.ask+1)
 }
 
 // unwish ends the wait of somebody who does not wait any more.
@@ -100,10 +159,7 @@ func (c *Core) unwish(owner any) {
 func (c *Core) driveRefresh(now time.Time, out *Effects) {
 	r := &c.refresh
 	if r.inFlight && r.over(now) {
-		c.unanswered(now)
-	}
-	if !r.lackingDue.IsZero() && !now.Before(r.lackingDue) {
-		c.askLacking(now)
+		c.putBack(now)
 	}
 	if r.inFlight {
 		return
@@ -115,13 +171,19 @@ func (c *Core) driveRefresh(now time.Time, out *Effects) {
 	if !whole && (r.some.IsZero() || now.Before(r.some)) {
 		return
 	}
+	if !whole && !c.anyDue(now) {
+		return
+	}
 	if r.begun.IsZero() {
 		r.begun = now
 	}
-	p := c.otherPeer(now, &r.patience, r.peer, r.except...)
+	p := c.otherPeer(now, &r.patience, true, r.peer, r.except...)
 	if p == nil {
 		c.fail(now)
-		at := now.Add(c.cfg.BackoffFirst)
+		p = c.otherPeer(now, &r.patience, true, r.peer, r.except...)
+	}
+	if p == nil {
+		at := c.rested(now)
 		r.all, r.some = later(r.all, at), later(r.some, at)
 		return
 	}
@@ -129,51 +191,67 @@ func (c *Core) driveRefresh(now time.Time, out *Effects) {
 		c.forgetIdle(now, out)
 		c.forgetCoordinators(now, out)
 		r.asked = slices.Sorted(maps.Keys(c.topics))
-		r.all = time.Time{}
+		for _, i := range r.due {
+			i.askAt = time.Time{}
+		}
+		r.all, r.some, r.due = time.Time{}, time.Time{}, nil
 		r.waiters = append(append(r.waiters, r.allWait...), r.someWait...)
 		r.allWait = nil
 	} else {
-		r.asked = slices.Sorted(maps.Keys(r.names))
+		r.asked = c.takeDue(now)
 		r.waiters = append(r.waiters, r.someWait...)
 	}
-	r.some, r.names, r.someWait = time.Time{}, nil, nil
-	m := &msg.MetadataRequest{AllowAutoTopicCreation: c.cfg.AutoCreate, Topics: make([]msg.MetadataRequestMetadataRequestTopic, 0, len(r.asked))}
-	for i := range r.asked {
-		m.Topics = append(m.Topics, msg.MetadataRequestMetadataRequestTopic{Name: &r.asked[i]})
-	}
+	r.nodes, r.someWait = false, nil
 	r.ask++
+	m := &msg.MetadataRequest{AllowAutoTopicCreation: c.cfg.AutoCreate, Topics: make([]msg.MetadataRequestMetadataRequestTopic, 0, len(r.asked))}
+	for k, name := range r.asked {
+		m.Topics = append(m.Topics, msg.MetadataRequestMetadataRequestTopic{Name: &r.asked[k]})
+		c.topics[name].asked = r.ask
+	}
 	r.inFlight, r.whole, r.peer, r.except = true, whole, p.ID, nil
-	out.Metadata, out.Peer, out.MetaAsk = m, p.Node, r.ask
 	c.question(p)
-	c.wait(now, &r.patience)
+	out.Metadata, out.Peer, out.MetaAsk = m, p.Node, r.ask
+	out.MetaWait = c.wait(now, &r.patience, len(r.asked))
 }
 
-// askLacking asks again for topics that were not there.
-func (c *Core) askLacking(now time.Time) {
+// isDue tells whether a topic is to be asked for now: what would follow in a moment goes along.
+func (c *Core) isDue(now time.Time, i *interest) bool {
+	return !i.askAt.After(now.Add(c.cfg.BackoffFirst/2)) && i.told < i.need && c.topics[i.name] == i
+}
+
+// anyDue tells whether there is something to ask for besides all topics, and if not, when to look again.
+func (c *Core) anyDue(now time.Time) bool {
 	r := &c.refresh
-	r.lackingDue = time.Time{}
-	due := now.Add(c.cfg.BackoffFirst / 2) // what would follow in a moment goes along
-	r.lacking = slices.DeleteFunc(r.lacking, func(i *interest) bool {
-		if i.missing == 0 || c.topics[i.name] != i {
-			i.listed = false
-			return true
-		}
-		if i.askAt.After(due) {
-			r.lackingDue = earlier(r.lackingDue, i.askAt)
-			return false
-		}
-		r.askFor(now, i.name)
-		i.listed = false
+	if r.nodes || len(r.someWait) > 0 || slices.ContainsFunc(r.due, func(i *interest) bool { return c.isDue(now, i) }) {
 		return true
-	})
+	}
+	c.takeDue(now)
+	return false
 }
 
-// unanswered gives up on the request in flight: it is made anew, elsewhere.
-func (c *Core) unanswered(now time.Time) {
-	c.putBack(now)
+// takeDue takes out the names of the topics that are to be asked for now, and what needs no asking any more.
+func (c *Core) takeDue(now time.Time) (names []string) {
+	r := &c.refresh
+	r.some = time.Time{}
+	kept := r.due[:0]
+	for _, i := range r.due {
+		switch {
+		case c.isDue(now, i):
+			names = append(names, i.name)
+		case i.told < i.need && c.topics[i.name] == i:
+			kept = append(kept, i)
+			r.some = earlier(r.some, i.askAt)
+			continue
+		}
+		i.askAt = time.Time{}
+	}
+	clear(r.due[len(kept):])
+	r.due = kept
+	slices.Sort(names)
+	return names
 }
 
-// putBack makes what the request in flight asks for be asked for at that time.
+// putBack makes what the request in flight asks for be asked for at that time: now, if it is only that its broker does not answer. Its answer may still come.
 func (c *Core) putBack(at time.Time) {
 	r := &c.refresh
 	r.inFlight = false
@@ -181,10 +259,12 @@ func (c *Core) putBack(at time.Time) {
 		r.all = earlier(r.all, at)
 		r.allWait = append(r.waiters, r.allWait...)
 	} else {
-		r.some = earlier(r.some, at)
+		r.askNodes(at)
 		r.someWait = append(r.waiters, r.someWait...)
 		for _, name := range r.asked {
-			r.askFor(at, name)
+			if i := c.topics[name]; i != nil && i.told < i.need {
+				r.askFor(at, i, 0)
+			}
 		}
 	}
 	r.asked, r.waiters = nil, nil
@@ -196,46 +276,84 @@ type patience struct {
 	moves int // how often it was asked elsewhere since there was an answer
 }
 
+// A broker needs time for each name. Without more patience for more names, a question for thousands of topics was asked of one broker after the other, and each answer came too late.
+const (
+	fewNames = 100                    // take no longer than one
+	eachName = 500 * time.Microsecond // of those beyond
+)
+
 // over tells whether it is over.
 func (p *patience) over(now time.Time) bool { return !p.until.IsZero() && !now.Before(p.until) }
 
-// wait begins to wait for an answer, longer each time.
-func (c *Core) wait(now time.Time, p *patience) {
+// wait begins to wait for an answer to a question for so many names, longer each time. It gives how long its broker may hold it up: before, it is not late.
+func (c *Core) wait(now time.Time, p *patience, names int) (held time.Duration) {
 	p.until = time.Time{}
-	if len(c.peers) > 1 && c.cfg.LateAfter > 0 {
-		p.until = now.Add(min(c.cfg.LateAfter<<min(p.moves, 10), c.cfg.Timeout))
+	if c.cfg.LateAfter <= 0 {
+		return 0
 	}
+	d := c.cfg.LateAfter + time.Duration(max(names-fewNames, 0))*eachName
+	d = min(d<<min(p.moves, 10), c.cfg.Timeout)
+	if len(c.peers) > 1 {
+		p.until = now.Add(d)
+	}
+	if names <= fewNames {
+		return 0
+	}
+	return d - c.cfg.LateAfter
 }
 
 // otherPeer gives a broker to ask: not the last one, if that has not answered in time, and otherwise not except.
-func (c *Core) otherPeer(now time.Time, p *patience, last int32, except ...int32) *peer {
+func (c *Core) otherPeer(now time.Time, p *patience, metadata bool, last int32, except ...int32) *peer {
 	if !p.over(now) {
-		return c.questioned(now, except...)
+		return c.questioned(now, metadata, except...)
 	}
-	p.moves++
-	return c.questioned(now, last)
+	to := c.questioned(now, metadata, last)
+	if to != nil {
+		p.moves++
+	}
+	return to
 }
 
 // metadata takes an answer.
 func (c *Core) metadata(now time.Time, m *Metadata, out *Effects) {
 	r := &c.refresh
-	if c.closed || m.Ask != r.ask || !r.inFlight {
+	if c.closed {
+		return
+	}
+	a := &answer{ask: m.Ask, resp: m.Resp, version: m.Version, peer: cluster.NoNode}
+	err := m.Err
+	switch {
+	case err != nil:
+	case m.Resp.ErrorCode != 0:
+		err = protocol.Code(m.Resp.ErrorCode)
+	case len(m.Resp.Brokers) == 0: // a broker that has only just started knows nobody
+		err = protocol.BrokerNotAvailable
+	}
+	if m.Ask != r.ask || !r.inFlight { // somebody else was asked meanwhile: what it tells of topics is of use
+		if a.late = true; err == nil {
+			c.merge(now, a, out)
+			c.unpark(now, out)
+		}
 		return
 	}
 	r.patience = patience{}
-	if m.Err == nil && protocol.Code(m.Resp.ErrorCode) == protocol.RebootstrapRequired && c.cfg.Recover { // KIP-1102
-		c.rebootstrap()
-		m.Err = protocol.RebootstrapRequired
-	}
-	if m.Err == nil && len(m.Resp.Brokers) == 0 { // a broker that has only just started knows nobody
-		m.Err = protocol.BrokerNotAvailable
-	}
-	if m.Err != nil {
+	if err != nil {
+		if err == protocol.RebootstrapRequired && c.cfg.Recover { // KIP-1102
+			c.rebootstrap()
+		}
 		c.failed(now)
 		return
 	}
-	r.inFlight, r.failures, r.begun, r.last = false, 0, time.Time{}, now
-	c.merge(now, m.Resp, m.Version, out)
+	if p := c.peer(r.peer); p != nil {
+		p.vain, p.askAt = 0, time.Time{}
+	}
+	r.inFlight, r.failures, r.begun, r.last, r.told, a.peer = false, 0, time.Time{}, now, r.ask, r.peer
+	for _, name := range r.asked {
+		if i := c.topics[name]; i != nil {
+			i.told, i.toldAt = r.ask, now
+		}
+	}
+	c.merge(now, a, out)
 	out.Fresh = append(out.Fresh, r.waiters...)
 	r.waiters, r.asked = nil, nil
 	if r.all.IsZero() {
@@ -243,7 +361,7 @@ func (c *Core) metadata(now time.Time, m *Metadata, out *Effects) {
 	}
 	c.unpark(now, out)
 	for _, p := range c.peers { // its partitions may soon be led elsewhere
-		if p.suspect && p.placed > 0 || p.failures > 0 && now.Sub(p.failing) < electionsLast && c.leads(p.ID) {
+		if p.suspect && p.placed > 0 || p.unreachable() && now.Sub(p.failing) < electionsLast && c.leads(p.ID) {
 			r.all = earlier(r.all, now.Add(c.cfg.BackoffMax/4))
 		}
 	}
@@ -253,11 +371,19 @@ func (c *Core) metadata(now time.Time, m *Metadata, out *Effects) {
 func (c *Core) failed(now time.Time) {
 	r := &c.refresh
 	r.failures++
-	d := min(c.cfg.BackoffFirst<<min(r.failures-1, 10), c.cfg.BackoffMax)
-	at := now.Add(d + time.Duration(float64(d)*0.2*(2*c.cfg.Rand.Float64()-1)))
+	c.inVain(now, r.peer)
+	at := now.Add(c.jitter(c.backoff(r.failures)))
 	c.putBack(at)
 	r.all, r.some = later(r.all, at), later(r.some, at)
 	c.fail(now)
+}
+
+// inVain notes that a broker was asked for metadata in vain.
+func (c *Core) inVain(now time.Time, id int32) {
+	if p := c.peer(id); p != nil {
+		p.vain++
+		p.askAt = now.Add(c.jitter(c.backoff(p.vain)))
+	}
 }
 
 // fail notes that an attempt has failed.
@@ -288,6 +414,13 @@ func (c *Core) leads(node int32) bool {
 		}
 	}
 	return false
+}
+
+func latest(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 func earlier(a, b time.Time) time.Time {

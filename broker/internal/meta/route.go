@@ -16,7 +16,7 @@ func (c *Core) route(now time.Time, r *Route, out *Effects) {
 		return
 	}
 	if !c.place(now, r, out) {
-		c.park(now, r, c.soon(now))
+		c.park(now, r)
 	}
 }
 
@@ -25,7 +25,7 @@ func (c *Core) place(now time.Time, r *Route, out *Effects) bool {
 	p := c.find(now, r.Target)
 	switch {
 	case p == nil && r.Target.Kind == ToNode: // its owner chose the node, and has to choose again
-		c.refresh.some = earlier(c.refresh.some, c.soon(now))
+		c.refresh.askNodes(c.soon(now))
 		out.Refuse = append(out.Refuse, Refusal{r.Owner, c.why(r.Target)})
 		return true
 	case p == nil:
@@ -65,19 +65,23 @@ func (c *Core) find(now time.Time, t Target) *peer {
 }
 
 // park lets a request wait, and asks then for what it needs; for a topic that nobody has asked for, and a coordinator, at once.
-func (c *Core) park(now time.Time, r *Route, at time.Time) {
+func (c *Core) park(now time.Time, r *Route) {
 	c.parkedDue = earlier(c.parkedDue, r.Deadline)
 	switch r.Target.Kind {
 	case ToCoordinator:
 		c.parkKey(now, r)
 		return
 	case ToLeader:
-		if c.want(now, r.Target.Topic) {
-			at = now
+		i, fresh := c.want(now, r.Target.Topic)
+		at := now
+		if !fresh {
+			at = c.soon(now)
 		}
-		c.refresh.askFor(at, r.Target.Topic)
+		c.share(at, i)
 	default:
-		c.refresh.some = earlier(c.refresh.some, at)
+		if m := &c.refresh; !m.inFlight {
+			m.askNodes(c.again(c.soon(now), &m.waits, m.told, m.last))
+		}
 	}
 	c.parked = append(c.parked, r)
 }
@@ -88,7 +92,7 @@ func (c *Core) unpark(now time.Time, out *Effects) {
 	c.parked = nil
 	for _, r := range parked {
 		if !c.place(now, r, out) {
-			c.park(now, r, now.Add(c.cfg.BackoffFirst))
+			c.park(now, r)
 		}
 	}
 }

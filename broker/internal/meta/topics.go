@@ -16,11 +16,16 @@ type interest struct {
 	use  *cluster.Use
 	used time.Time
 
+	askAt  time.Time // when to ask for it; zero: there is no reason to, and it is not in refresh.due
+	need   uint64    // the first question whose answer will do then
+	asked  uint64    // the last question that has named it
+	told   uint64    // the last that was answered for it
+	toldAt time.Time // when
+	waits  waits     // of requests for it
+
 	missing      int // answers in a row without it
 	unknown      int // answers in a row that said there is none
 	unknownSince time.Time
-	askAt        time.Time // when to ask for it again then
-	listed       bool      // it is among those that are lacking
 
 	doubts int                 // answers in a row that were not believed
 	lives  []wire.UUID         // ids that it had before
@@ -34,26 +39,52 @@ type contrary struct {
 	count int
 	since time.Time
 	by    []int32 // brokers that said so, by id
+
+	listed   []int32 // all brokers that there are, as each of the last answers has told
+	agreed   []int32 // those of them that said so since then
+	listedAt time.Time
 }
 
 const (
-	contraryAnswers = 3 // are believed if they are
-	contraryBrokers = 3 // of so many brokers, or of all there are: a part of them may be behind, or cut off from the others
+	contraryAnswers = 3             // are believed if they are
+	contraryBrokers = 3             // of so many brokers, or of all there are: a part of them may be behind, or cut off from the others
+	contraryFor     = electionsLast // or, where others are away, have been for so long of all that are listed
 )
 
 // contradict counts an answer, and tells whether it is to be believed. If not, others are asked; where there are none that can be, it is believed after metadata.max.age.ms.
-func (c *Core) contradict(now time.Time, k *contrary) bool {
+//
+// Where one of three brokers is away that would be long, so two are believed who have said so for a while and, the while, have listed only each other. Those who are cut off from the others do not: what they know of the
+// cluster stands still, so they go on listing the one that leads in the newer epoch. For it was in sync before it could be elected, and they heard then that it was there.
+func (c *Core) contradict(now time.Time, k *contrary, a *answer) bool {
+	if a.late {
+		return false
+	}
 	if k.count++; k.count == 1 {
 		k.since = now
 	}
-	if c.refresh.peer >= 0 && !slices.Contains(k.by, c.refresh.peer) { // a bootstrap address is one of the others
-		k.by = append(k.by, c.refresh.peer)
+	if !a.lists(k.listed) {
+		k.listed, k.agreed, k.listedAt = nil, nil, now
+		for i := range a.resp.Brokers {
+			k.listed = append(k.listed, a.resp.Brokers[i].NodeID)
+		}
 	}
-	if k.count >= contraryAnswers && (len(k.by) >= min(contraryBrokers, c.most) || now.Sub(k.since) >= c.cfg.MaxAge) {
+	if a.peer >= 0 { // a bootstrap address is one of the others
+		k.by, k.agreed = with(k.by, a.peer), with(k.agreed, a.peer)
+	}
+	alone := len(k.agreed) > 1 && a.lists(k.agreed) && now.Sub(k.listedAt) >= contraryFor
+	if k.count >= contraryAnswers && (len(k.by) >= min(contraryBrokers, c.most) || alone || now.Sub(k.since) >= c.cfg.MaxAge) {
 		return true
 	}
 	c.refresh.except = append(c.refresh.except, k.by...)
 	return false
+}
+
+// with gives the ids and id.
+func with(ids []int32, id int32) []int32 {
+	if slices.Contains(ids, id) {
+		return ids
+	}
+	return append(ids, id)
 }
 
 // goneAfter is how long brokers may say of a topic that was there that it is not, before that is believed: one that has only just started may not know it yet.
@@ -63,14 +94,14 @@ const (
 )
 
 // want notes the interest in a topic, and tells whether it is new.
-func (c *Core) want(now time.Time, topic string) (fresh bool) {
-	i := c.topics[topic]
+func (c *Core) want(now time.Time, topic string) (i *interest, fresh bool) {
+	i = c.topics[topic]
 	if i == nil {
 		i = &interest{name: topic, use: &cluster.Use{}}
 		c.topics[topic], fresh = i, true
 	}
 	i.used = now
-	return fresh
+	return i, fresh
 }
 
 // forgetIdle ends the interest in topics that nobody has used for metadata.max.idle.ms.
@@ -95,7 +126,6 @@ func (c *Core) drop(topics []string, out *Effects) {
 	known := false
 	for _, name := range topics {
 		delete(c.topics, name)
-		delete(c.refresh.names, name)
 		known = known || c.snap.Topic(name) != nil
 	}
 	if known {
@@ -104,19 +134,14 @@ func (c *Core) drop(topics []string, out *Effects) {
 }
 
 // judge makes of an answer what is to be known of a topic from now on: old, if nothing is different. doubt: what it says is not believed yet, another broker should be asked.
-func (c *Core) judge(now time.Time, i *interest, m *msg.MetadataResponseMetadataResponseTopic, version int16) (t *cluster.Topic, doubt bool) {
+func (c *Core) judge(now time.Time, i *interest, m *msg.MetadataResponseMetadataResponseTopic, a *answer) (t *cluster.Topic, doubt bool) {
 	old := c.snap.Topic(i.name)
 	t = &cluster.Topic{Name: i.name, ID: wire.UUID(m.TopicID), Internal: m.IsInternal, Err: protocol.Code(m.ErrorCode), Use: i.use}
 	if !lacks(t.Err) {
 		i.missing = 0
 	} else {
 		i.missing++
-		i.askAt = now.Add(min(c.cfg.BackoffFirst<<min(i.missing-1, 10), 10*c.cfg.BackoffMax))
-		if !i.listed {
-			i.listed = true
-			c.refresh.lacking = append(c.refresh.lacking, i)
-		}
-		c.refresh.lackingDue = earlier(c.refresh.lackingDue, i.askAt)
+		c.refresh.askFor(now.Add(min(c.cfg.BackoffFirst<<min(i.missing-1, 10), 10*c.cfg.BackoffMax)), i, a.ask+1)
 	}
 	if t.Err != protocol.UnknownTopicOrPartition {
 		i.unknown = 0
@@ -149,8 +174,8 @@ func (c *Core) judge(now time.Time, i *interest, m *msg.MetadataResponseMetadata
 	case t.ID == old.ID || old.ID == none && !slices.Contains(i.lives, t.ID):
 		i.life = contrary{}
 	case slices.Contains(i.lives, t.ID):
-		if !c.contradict(now, &i.life) {
-			return c.snap.Topic(i.name), true
+		if !c.contradict(now, &i.life, a) {
+			return c.snap.Topic(i.name), !a.late
 		}
 		i.lives = slices.DeleteFunc(i.lives, func(id wire.UUID) bool { return id == t.ID })
 		fallthrough
@@ -160,7 +185,7 @@ func (c *Core) judge(now time.Time, i *interest, m *msg.MetadataResponseMetadata
 		}
 		i.life, i.back, old = contrary{}, nil, &cluster.Topic{Name: i.name}
 	}
-	doubt = c.partitions(now, i, t, old, m, version)
+	doubt = c.partitions(now, i, t, old, m, a)
 	return same(c.snap.Topic(i.name), t), doubt
 }
 
@@ -190,7 +215,7 @@ func indexesFit(m *msg.MetadataResponseMetadataResponseTopic) bool {
 }
 
 // partitions are those of an answer; where it tells an older epoch than is known of the same life of the topic, what is known. doubt: there are such.
-func (c *Core) partitions(now time.Time, i *interest, t, old *cluster.Topic, m *msg.MetadataResponseMetadataResponseTopic, version int16) (doubt bool) {
+func (c *Core) partitions(now time.Time, i *interest, t, old *cluster.Topic, m *msg.MetadataResponseMetadataResponseTopic, a *answer) (doubt bool) {
 	n := int32(0)
 	for k := range m.Partitions {
 		n = max(n, m.Partitions[k].PartitionIndex+1)
@@ -206,12 +231,12 @@ func (c *Core) partitions(now time.Time, i *interest, t, old *cluster.Topic, m *
 		}
 		q := cluster.Partition{Index: p.PartitionIndex, Leader: p.LeaderID, LeaderEpoch: -1, Replicas: p.ReplicaNodes, ISR: p.IsrNodes,
 			Offline: p.OfflineReplicas, Err: protocol.Code(p.ErrorCode)}
-		if version >= 7 {
+		if a.version >= 7 {
 			q.LeaderEpoch = p.LeaderEpoch
 		}
 		if int(q.Index) < len(old.Partitions) && q.LeaderEpoch >= 0 && old.Partitions[q.Index].LeaderEpoch > q.LeaderEpoch {
-			if !c.older(now, i, q.Index) {
-				q, doubt = old.Partitions[q.Index], true
+			if !c.older(now, i, q.Index, a) {
+				q, doubt = old.Partitions[q.Index], !a.late
 			}
 		} else if i.back != nil {
 			delete(i.back, q.Index)
@@ -222,7 +247,7 @@ func (c *Core) partitions(now time.Time, i *interest, t, old *cluster.Topic, m *
 }
 
 // older counts an answer that tells an older epoch of a partition than is known, and tells whether it is to be believed.
-func (c *Core) older(now time.Time, i *interest, partition int32) bool {
+func (c *Core) older(now time.Time, i *interest, partition int32, a *answer) bool {
 	k := i.back[partition]
 	if k == nil {
 		k = &contrary{}
@@ -231,7 +256,7 @@ func (c *Core) older(now time.Time, i *interest, partition int32) bool {
 		}
 		i.back[partition] = k
 	}
-	if !c.contradict(now, k) {
+	if !c.contradict(now, k, a) {
 		return false
 	}
 	delete(i.back, partition)

@@ -183,6 +183,59 @@ func TestALowerEpochIsBelievedAfterAWhile(t *testing.T) {
 	}
 }
 
+// TestALowerEpochOfAllThatAreLeftIsBelieved: with one of three brokers away, a step back was believed only after metadata.max.age.ms. Two are believed who have listed nobody but each other for a while; who
+// are cut off from the others list them still. One is not, nor two that do not agree on who there is.
+func TestALowerEpochOfAllThatAreLeftIsBelieved(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		listed   func(asked int32, n int) []int32
+		believed bool
+	}{
+		{"each other", func(int32, int) []int32 { return []int32{1, 2} }, true},
+		{"each other, when the third has long been away", func(_ int32, n int) []int32 {
+			if n < 5 {
+				return []int32{1, 2, 3}
+			}
+			return []int32{1, 2}
+		}, true},
+		{"also the third", func(int32, int) []int32 { return []int32{1, 2, 3} }, false},
+		{"one of them the third", func(asked int32, n int) []int32 { return [][]int32{{1, 2, 3}, {1, 2}}[asked-1] }, false},
+		{"only itself", func(asked int32, n int) []int32 { return []int32{asked} }, false},
+		{"only the first", func(int32, int) []int32 { return []int32{1} }, false},
+	} {
+		b := newBench(t, nil)
+		b.answers(metadata([]int32{3, 2}, []int32{7, 5}), 9)
+		b.step(&Down{Peer: 3, Err: errors.New("away")})
+		begun, n := b.now, 0
+		for b.now.Sub(begun) < time.Minute {
+			if peer := b.c.refresh.peer; b.c.refresh.inFlight && (peer == 3 || peer < 0) {
+				b.step(&Metadata{Err: errors.New("away")})
+				b.step(&Down{Peer: peer, Err: errors.New("away")})
+			} else if b.c.refresh.inFlight {
+				m := metadata([]int32{1, 2}, []int32{6, 5})
+				all := m.Brokers
+				m.Brokers = nil
+				for _, id := range c.listed(peer, n) {
+					m.Brokers = append(m.Brokers, all[id-1])
+				}
+				n++
+				b.step(&Metadata{Resp: m, Version: 9})
+			}
+			if node, _ := b.c.snap.Leader("a", 0); node == 1 {
+				break
+			}
+			b.later(100 * time.Millisecond)
+		}
+		took := b.now.Sub(begun)
+		if c.believed != (took < time.Minute) || took < contraryFor {
+			t.Errorf("%s: believed after %s and %d answers", c.name, took, n)
+		}
+		if n < 10 {
+			t.Errorf("%s: asked only %d times", c.name, n)
+		}
+	}
+}
+
 // TestAnAnswerInBetweenRefutes: a broker that is behind is not believed however often it is asked, as long as others know better.
 func TestAnAnswerInBetweenRefutes(t *testing.T) {
 	b := newBench(t, nil)
@@ -251,16 +304,16 @@ func TestATopicThatIsLackingIsListedOnce(t *testing.T) {
 	for range 50 {
 		b.answers(unknown(), 12)
 	}
-	if n := len(b.c.refresh.lacking); n != 1 {
+	if n := len(b.c.refresh.due); n != 1 {
 		t.Errorf("it is listed %d times", n)
 	}
 	b.answers(metadata([]int32{1}, []int32{0}), 12)
-	if b.later(time.Minute); len(b.c.refresh.lacking) != 0 {
+	if b.later(time.Minute); len(b.c.refresh.due) != 0 {
 		t.Error("it is listed although it is there")
 	}
 	b.step(&Metadata{Resp: unknown(), Version: 12})
 	b.answers(unknown(), 12)
-	if len(b.c.refresh.lacking) != 1 {
+	if len(b.c.refresh.due) != 1 {
 		t.Error("it is not listed when it is gone again")
 	}
 }
