@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -94,13 +95,22 @@ func (c *Client) Versions(node int32) (r protocol.Ranges, ok bool) {
 }
 
 func (c *Client) remember(node int32, r protocol.Ranges) {
+	c.amend(func(versions map[int32]protocol.Ranges) { versions[node] = r })
+}
+
+// forget forgets the versions of nodes that are not in the cluster any more: where brokers get new ids the list would grow for ever.
+func (c *Client) forget(node int32) {
+	if _, known := c.Versions(node); known && !c.core.Knows(node) {
+		c.amend(func(versions map[int32]protocol.Ranges) { delete(versions, node) })
+	}
+}
+
+// amend changes the versions: connections do so at the same time.
+func (c *Client) amend(change func(map[int32]protocol.Ranges)) {
 	for {
 		old := c.versions.Load()
-		next := make(map[int32]protocol.Ranges, len(*old)+1)
-		for k, v := range *old {
-			next[k] = v
-		}
-		next[node] = r
+		next := maps.Clone(*old)
+		change(next)
 		if c.versions.CompareAndSwap(old, &next) {
 			return
 		}
@@ -270,6 +280,7 @@ func (c *Client) drop(k *connection) {
 		if o == k {
 			c.connections = append(c.connections[:i:i], c.connections[i+1:]...)
 			k.self.Tell(&conn.Bye{})
+			c.forget(k.peer.ID) // it may have been ready only after the node had left
 			return
 		}
 	}
@@ -316,6 +327,7 @@ func (c *Client) perform(h *role.Handle, out *meta.Effects) {
 		o.(*Refresh).answer(c.core.Snapshot(), nil)
 	}
 	for _, n := range out.Gone {
+		c.forget(n.ID)
 		for _, k := range c.connections {
 			if k.peer.ID == n.ID && k.peer.Host == n.Host && k.peer.Port == n.Port && !k.leaving {
 				k.leaving = true

@@ -47,6 +47,9 @@ func (c *Core) Suspects() (n int) {
 	return n
 }
 
+// Knows tells whether a node, or a bootstrap address, is one that requests may go to.
+func (c *Core) Knows(id int32) bool { return c.peer(id) != nil }
+
 func (c *Core) peer(id int32) *peer {
 	for _, p := range c.peers {
 		if p.ID == id {
