@@ -3,7 +3,7 @@
 //
 //	fine --Met--> troubled --Met (retry after ever longer times; told as its kind says)--> troubled
 //	  ^                        |
-//	  +---------Over-----------+
+//	  +------Came, Over--------+
 package trouble
 
 import "time"
@@ -37,31 +37,44 @@ func (b Backoff) After(failures int) time.Duration {
 
 // State is the trouble of one thing. The zero State is none.
 type State struct {
-	Kind    Kind
 	Err     error     // what came last; nil: all is well
-	Fails   int       // in a row
+	Fails   int       // since all was well
 	RetryAt time.Time // not to be tried again before; zero: at once
 
-	since  time.Time
-	toldAt time.Time
+	damages int       // of Fails, those of kind Twice
+	since   time.Time // nothing has come since then; zero: the last time something came
+	toldAt  time.Time
 }
 
-// Met notes a failure and says whether it is to be told now.
+// Met notes a failure and says whether it is to be told now. Failures of whatever kinds, one after the other, are one trouble: the last is told as its own kind says, and any when nothing has come for Patience.
 func (s *State) Met(now time.Time, kind Kind, err error, b Backoff) (tell bool) {
-	if s.Err == nil {
+	if s.since.IsZero() {
 		s.since = now
 	}
-	s.Kind, s.Err = kind, err
+	if kind == Twice {
+		s.damages++
+	}
+	s.Err = err
 	s.Fails++
 	s.RetryAt = now.Add(b.After(s.Fails))
-	switch {
-	case !s.toldAt.IsZero() && now.Sub(s.toldAt) < Pause,
-		kind == Passing && now.Sub(s.since) < Patience,
-		kind == Twice && s.Fails < 2:
+	due := kind == Lasting || kind == Twice && s.damages > 1 || now.Sub(s.since) >= Patience
+	if !due || !s.toldAt.IsZero() && now.Sub(s.toldAt) < Pause {
 		return false
 	}
 	s.toldAt = now
 	return true
+}
+
+// Damaged tells whether something was damaged, and has not turned out to be sound since.
+func (s *State) Damaged() bool { return s.damages > 0 }
+
+// Came notes that what was asked for has come. If it was damaged before, it is not over until it has turned out to be sound: that is Over.
+func (s *State) Came() {
+	if !s.Damaged() {
+		s.Over()
+		return
+	}
+	s.since, s.RetryAt = time.Time{}, time.Time{}
 }
 
 // Again says whether a trouble that nobody tries again - it waits for the application - is to be told once more; else when it is.

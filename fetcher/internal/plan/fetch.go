@@ -214,10 +214,15 @@ func (c *Core) fetched(now time.Time, m *Fetched, out *Effects) {
 		}
 		return
 	}
+	well := false
 	defer func() { // not before: its answers are taken only for partitions that it is the request of
 		for _, p := range m.Request.parts {
-			if p.flight == m.Request.flight {
-				p.flight = nil
+			if p.flight != m.Request.flight {
+				continue
+			}
+			p.flight = nil
+			if well && p.state == Fetching && p.offset == p.wanted { // in a session a broker leaves out what has nothing new
+				p.came()
 			}
 		}
 	}()
@@ -232,6 +237,9 @@ func (c *Core) fetched(now time.Time, m *Fetched, out *Effects) {
 		}
 		for _, w := range m.Request.Wants {
 			c.refresh(w.Topic, "a fetch failed", out)
+		}
+		if !m.Moved {
+			c.hinder(now, m.Request, m.Err, out)
 		}
 		return
 	}
@@ -249,11 +257,9 @@ func (c *Core) fetched(now time.Time, m *Fetched, out *Effects) {
 			l.fails++
 			l.retryAt = now.Add(min(c.cfg.BackoffFirst<<min(l.fails-1, 10), c.cfg.BackoffMax))
 			for _, p := range m.Request.parts {
-				if p.flight == m.Request.flight && p.state == Fetching {
-					c.refresh(p.Topic, code.Name(), out)
-					c.hindered(now, p, code, out)
-				}
+				c.refresh(p.Topic, code.Name(), out)
 			}
+			c.hinder(now, m.Request, code, out)
 		}
 		return
 	}
@@ -261,6 +267,7 @@ func (c *Core) fetched(now time.Time, m *Fetched, out *Effects) {
 		l.session.Answered(m.Resp.SessionID)
 	}
 	before := len(out.Chunks)
+	well = true
 	for i := range m.Resp.Responses {
 		t := &m.Resp.Responses[i]
 		for k := range t.Partitions {
@@ -269,6 +276,15 @@ func (c *Core) fetched(now time.Time, m *Fetched, out *Effects) {
 	}
 	if len(out.Chunks) > before {
 		l.silence.broken(now)
+	}
+}
+
+// hinder puts off all partitions of a request that has failed as a whole.
+func (c *Core) hinder(now time.Time, r *Request, err error, out *Effects) {
+	for _, p := range r.parts {
+		if p.flight == r.flight && p.state == Fetching {
+			c.hindered(now, p, err, out)
+		}
 	}
 }
 
@@ -343,22 +359,24 @@ func (c *Core) partition(now time.Time, m *Fetched, t *msg.FetchResponseFetchabl
 	if p == nil {
 		return
 	}
+	p.flight = nil
 	if code := protocol.Code(d.ErrorCode); code != protocol.None {
 		c.refused(now, p, m, d, code, out)
 		return
 	}
 	p.stale = 0
-	if p.trouble.Kind != trouble.Twice || p.trouble.Err == nil { // what was damaged must be read first
-		p.trouble.Over()
-	}
-	if m.Version >= 11 && d.PreferredReadReplica >= 0 && d.PreferredReadReplica != m.Request.Node {
+	if m.Version >= 11 && d.PreferredReadReplica >= 0 && d.PreferredReadReplica != m.Request.Node { // nothing has come yet: a follower that refuses is named again and again
 		p.replica, p.replicaBy = d.PreferredReadReplica, now.Add(c.cfg.ReplicaAge)
+		if _, there := c.snap.Node(p.replica); !there {
+			c.refresh(p.Topic, "the replica to read from is not known", out)
+			c.hindered(now, p, protocol.ReplicaNotAvailable, out)
+		}
 		return
 	}
 	if m.Version >= 12 && d.DivergingEpoch.EndOffset >= 0 && d.DivergingEpoch.Epoch >= 0 {
 		switch {
 		case p.near: // it may be behind: the leader is asked
-			p.replica = cluster.NoNode
+			p.replica, p.lapsed = cluster.NoNode, true
 			p.become(Validating)
 			c.hindered(now, p, protocol.OffsetOutOfRange, out)
 		case p.doubtful():
@@ -369,6 +387,7 @@ func (c *Core) partition(now time.Time, m *Fetched, t *msg.FetchResponseFetchabl
 		}
 		return
 	}
+	p.came()
 	if m.Version >= 5 {
 		p.logStart = d.LogStartOffset
 	}

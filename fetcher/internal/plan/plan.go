@@ -106,6 +106,7 @@ type part struct {
 	replicaBy time.Time
 	doubt     bool // see doubtful
 	stale     int  // see staleLimit
+	lapsed    bool // its position was told to be none, and nothing has come since
 	trouble   trouble.State
 }
 
@@ -292,7 +293,7 @@ func (c *Core) taken(now time.Time, t *Taking, out *Effects) (quiet bool) {
 	switch {
 	case t.Err != nil && back && p.state != Failed:
 		c.troubled(now, p, trouble.Twice, t.Err, out)
-	case !t.Back && !t.Dropped && p.trouble.Kind == trouble.Twice && p.trouble.Err != nil: // it is read past what was damaged
+	case !t.Back && !t.Dropped && p.trouble.Damaged(): // it is read past that
 		p.trouble.Over()
 	}
 	if t.Grow {

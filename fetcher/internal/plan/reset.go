@@ -91,6 +91,7 @@ func (c *Core) outOfRange(now time.Time, p *part, why string, out *Effects) {
 		c.fail(now, p, fmt.Errorf("%w: %s", protocol.OffsetOutOfRange, why), out)
 		return
 	}
+	c.lapse(now, p, protocol.OffsetOutOfRange, out)
 	p.become(Resetting)
 	p.doubt = false
 	p.start, p.policy, p.why = Start{TopicPartition: p.TopicPartition, Gen: p.gen, Offset: AtDefault, Epoch: -1}, true, why
@@ -102,7 +103,7 @@ func (c *Core) renewed(now time.Time, p *part, id wire.UUID, out *Effects) {
 	p.topic, p.epoch, p.lastEpoch, p.under, p.replica, p.logStart = id, -1, -1, -1, cluster.NoNode, -1
 	p.life++
 	p.asked, p.flight = false, nil // answers are to questions about the old one
-	p.stale, p.trouble = 0, trouble.State{}
+	p.stale, p.lapsed, p.trouble = 0, false, trouble.State{}
 	if p.state == Fetching || p.state == Validating {
 		c.outOfRange(now, p, fmt.Sprintf("the topic was created again, offset %d was in the old one", p.offset), out)
 	}
@@ -116,6 +117,7 @@ func (c *Core) truncated(now time.Time, p *part, end int64, epoch int32, out *Ef
 		return
 	}
 	why := fmt.Sprintf("the log was truncated: offset %d does not exist any more, it agrees up to %d", p.offset, end)
+	c.lapse(now, p, protocol.OffsetOutOfRange, out)
 	from := p.offset
 	p.offset, p.lastEpoch, p.under = min(p.offset, end), epoch, -1
 	out.Places = append(out.Places, Place{TopicPartition: p.TopicPartition, Gen: p.gen, Position: p.offset, HighWater: -1, Why: why, Reset: true, From: from})
@@ -180,7 +182,7 @@ func (c *Core) resolve(now time.Time, p *part, q *QueryPart, a *msg.ListOffsetsR
 		p.start = Start{TopicPartition: p.TopicPartition, Gen: p.gen, Offset: AtEnd, Epoch: -1}
 		return
 	}
-	p.trouble.Over()
+	p.settled()
 	place := Place{TopicPartition: p.TopicPartition, Gen: p.gen, Position: max(offset, 0), Topic: p.topic, HighWater: -1}
 	if p.policy {
 		place.Reset, place.From, place.Why = true, p.offset, p.why
@@ -241,7 +243,7 @@ func (c *Core) compare(now time.Time, p *part, epoch int32, m *msg.OffsetForLead
 				c.truncated(now, p, a.EndOffset, a.LeaderEpoch, out)
 			default:
 				p.become(Fetching)
-				p.trouble.Over()
+				p.settled()
 			}
 			return
 		}

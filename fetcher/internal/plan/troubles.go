@@ -45,6 +45,27 @@ func (c *Core) troubled(now time.Time, p *part, kind trouble.Kind, err error, ou
 	}
 }
 
+// came notes that the broker that a partition is fetched from has given what there is.
+func (p *part) came() {
+	p.lapsed = false
+	p.trouble.Came()
+}
+
+// settled notes that a position was found, or holds good. If the one before was none, and nothing has come since, that it does: a broker that gives a position and then denies it is asked ever more rarely, and told of.
+func (p *part) settled() {
+	if !p.lapsed {
+		p.trouble.Came()
+	}
+}
+
+// lapse notes that a position is none.
+func (c *Core) lapse(now time.Time, p *part, err error, out *Effects) {
+	if p.lapsed {
+		c.hindered(now, p, err, out)
+	}
+	p.lapsed = true
+}
+
 // fail ends the reading of a partition until a seek: only the application knows where to go on.
 func (c *Core) fail(now time.Time, p *part, err error, out *Effects) {
 	p.become(Failed)
