@@ -338,21 +338,21 @@ func (b *buffer) next(open func(cluster.TopicPartition) bool) (*Chunk, error) {
 		k.frame.release()
 	case !k.readable():
 		k.aside()
-	case k.from > b.given && open != nil && !open(k.TopicPartition):
-		begun = k
-	case k.from > b.given:
+	case k.from > b.given && (open == nil || open(k.TopicPartition)):
 		b.given = k.from
 		return k, nil
+	default: // nothing was read of it since it was given
+		begun = k
 	}
 	b.current = begun
 	for i, p := range b.order {
 		if len(p.chunks) == 0 || p.life.state.Load() != going || open != nil && !open(p.tp) {
 			continue
 		}
-		if begun != nil {
+		k := p.chunks[0]
+		if begun != nil && begun != k {
 			begun.aside()
 		}
-		k := p.chunks[0]
 		b.current, b.given = k, k.from
 		b.prepare(i)
 		b.order = append(slices.Delete(b.order, i, i+1), p)
