@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -112,15 +113,16 @@ type function struct {
 	pattern bool                // SubscribeMatching
 	client  bool                // options are the client's
 	ends    bool                // a panic ends the membership
+	aside   bool                // it is called beside the goroutine that reads: it may not read
 }
 
 var functions = []function{
 	{name: "listener, assigned", options: func(d *deed) []api.Option {
 		return []api.Option{api.OnRebalance(api.RebalanceListener{Assigned: func(context.Context, []api.TopicPartition) { d.do() }})}
 	}},
-	{name: "pattern", pattern: true},
-	{name: "assignor, UserData", ends: true, options: func(d *deed) []api.Option { return []api.Option{api.Assignors(ofUser{d: d, where: "UserData"})} }},
-	{name: "assignor, Assign", ends: true, options: func(d *deed) []api.Option { return []api.Option{api.Assignors(ofUser{d: d, where: "Assign"})} }},
+	{name: "pattern", pattern: true, aside: true},
+	{name: "assignor, UserData", ends: true, aside: true, options: func(d *deed) []api.Option { return []api.Option{api.Assignors(ofUser{d: d, where: "UserData"})} }},
+	{name: "assignor, Assign", ends: true, aside: true, options: func(d *deed) []api.Option { return []api.Option{api.Assignors(ofUser{d: d, where: "Assign"})} }},
 	{name: "interceptor, OnConsume", options: func(d *deed) []api.Option {
 		return []api.Option{api.ConsumerInterceptors(ofUser{d: d, where: "OnConsume"})}
 	}},
@@ -190,8 +192,8 @@ var functions = []function{
 			}
 		}
 	}},
-	{name: "logger", client: true, options: func(d *deed) []api.Option { return []api.Option{api.Logger(slog.New(ofUser{d: d}))} }},
-	{name: "hook", client: true, options: func(d *deed) []api.Option {
+	{name: "logger", client: true, aside: true, options: func(d *deed) []api.Option { return []api.Option{api.Logger(slog.New(ofUser{d: d}))} }},
+	{name: "hook", client: true, aside: true, options: func(d *deed) []api.Option {
 		return []api.Option{api.Hooks(broker.Hooks{Changed: func(*metadata.Snapshot) { d.do() }})}
 	}},
 }
@@ -214,7 +216,7 @@ func misbehaves(t *testing.T, f function, what string) {
 	case "blocks":
 		d.act = func() { <-release }
 	case "calls back":
-		d.act = func() { back <- callsBack(<-made) }
+		d.act = func() { back <- callsBack(<-made, !f.aside) }
 	}
 	own := []api.Option{api.Property("auto.commit.interval.ms", "20")}
 	var ofClient []api.Option
@@ -225,7 +227,8 @@ func misbehaves(t *testing.T, f function, what string) {
 	}
 	client := dialed(t, ofClient...)
 	d.client = client
-	t.Cleanup(func() { close(release) }) // before the client is closed
+	released := sync.OnceFunc(func() { close(release) })
+	t.Cleanup(released) // before the client is closed
 	p, err := client.Producer()
 	if err != nil {
 		t.Fatal(err)
@@ -234,7 +237,6 @@ func misbehaves(t *testing.T, f function, what string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	made <- bad
 	var wrong atomic.Bool
 	if f.pattern {
 		err = bad.SubscribeMatching("mine", func(topic string) bool {
@@ -253,6 +255,7 @@ func misbehaves(t *testing.T, f function, what string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	made <- bad // not before: what the function does to it must not keep it from being subscribed
 	produced(t, p)
 	use := reading(polls)
 	if f.uses != nil {
@@ -262,6 +265,11 @@ func misbehaves(t *testing.T, f function, what string) {
 	defer stop()
 	used := make(chan struct{})
 	go func() { defer close(used); use(ctx, bad) }()
+	t.Cleanup(func() {
+		released()
+		stop()
+		within(t, "the loop", func() { <-used })
+	})
 	within(t, "the function", func() {
 		for {
 			select {
@@ -322,13 +330,15 @@ func goesOn(t *testing.T, k *api.Consumer, p *api.Producer, f function) {
 	}
 }
 
-// callsBack calls what a consumer has, each with little time: it works, or there is an error at once.
-func callsBack(k *api.Consumer) error {
+// callsBack calls what a consumer has, each with little time: it works, or there is an error at once. With reads also what is for one goroutine.
+func callsBack(k *api.Consumer, reads bool) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
 	defer cancel()
 	tp := api.TopicPartition{Topic: "t"}
-	_, _ = k.Poll(ctx)
-	_ = k.Handle(ctx, func(context.Context, *api.Record) error { return nil }, api.DrainTimeout(0))
+	if reads {
+		_, _ = k.Poll(ctx)
+		_ = k.Handle(ctx, func(context.Context, *api.Record) error { return nil }, api.DrainTimeout(0))
+	}
 	_ = k.Commit(ctx)
 	_ = k.CommitAsync(nil)
 	_ = k.Seek(tp, 0)
