@@ -3,9 +3,11 @@ package api_test
 import (
 	"context"
 	"flag"
+	"fmt"
 	"net"
 	"os"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,44 +19,138 @@ import (
 var cycles = flag.Int("cycles", 25, "how often clients are opened and closed")
 
 // resources are what a process must not lose.
-type resources struct {
-	goroutines, descriptors int
-	heap                    int64
-}
+type resources [3]int64
 
-func (r *resources) measure() {
+var (
+	names = [3]string{"goroutines", "descriptors", "bytes"}
+	room  = resources{0, 0, 1 << 20} // what may be more by chance
+)
+
+func measured() (r resources) {
 	runtime.GC()
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	r.goroutines, r.heap = runtime.NumGoroutine(), int64(m.HeapAlloc)
+	r[0], r[2] = int64(runtime.NumGoroutine()), int64(m.HeapAlloc)
 	if files, err := os.ReadDir("/proc/self/fd"); err == nil {
-		r.descriptors = len(files)
+		r[1] = int64(len(files))
+	}
+	return r
+}
+
+// settled measures until nothing becomes less any more: what is about to end, as a connection of the fake cluster is, would hide as much that leaks.
+func settled() resources {
+	least := measured()
+	for same := 0; same < 20; same++ {
+		time.Sleep(10 * time.Millisecond)
+		now := measured()
+		for i := range now {
+			if now[i]+room[i]/10 < least[i] {
+				least, same = now, 0
+			}
+		}
+	}
+	return least
+}
+
+// rounds is how often in a row something must have grown to be a leak. What is made once, as a connection is that a client keeps, is made in any of them, as chance has it.
+const rounds = 4
+
+// leaks opens and closes again and again, and tells what grows in every round. What ends soon after is waited for, in the last round as long as patience.
+func leaks(open func(), patience time.Duration) (report string) {
+	for range 8 { // most of what is made once
+		open()
+	}
+	seen := []resources{settled()}
+	grows := [3]bool{true, true, true}
+	for round := 1; round <= rounds; round++ {
+		for range *cycles {
+			open()
+		}
+		wait := patience
+		if round < rounds {
+			wait = min(wait, time.Second)
+		}
+		before, until := seen[round-1], time.Now().Add(wait)
+		for {
+			after, more := measured(), [3]bool{}
+			for i := range after {
+				more[i] = grows[i] && after[i] > before[i]+room[i]
+			}
+			if more == [3]bool{} {
+				return ""
+			}
+			if !time.Now().Before(until) {
+				seen, grows = append(seen, after), more
+				break
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
+	for i, name := range names {
+		if grows[i] {
+			report += fmt.Sprintf("after %d cycles each there are more %s:", *cycles, name)
+			for _, r := range seen {
+				report += fmt.Sprint(" ", r[i])
+			}
+			report += "\n"
+		}
+	}
+	return report
+}
+
+// holds opens and closes again and again, and looks that nothing is left.
+func holds(t *testing.T, open func()) {
+	t.Helper()
+	if report := leaks(open, time.Minute); report != "" {
+		stacks := make([]byte, 1<<20)
+		t.Errorf("%s%s", report, stacks[:runtime.Stack(stacks, true)])
 	}
 }
 
-// holds opens and closes again and again, and looks that nothing is left. What ends soon after, as a connection of the fake cluster does, is waited for.
-func holds(t *testing.T, open func()) {
-	t.Helper()
-	for range 8 { // what is made once, as connections are that one client keeps
-		open()
+// TestLeaksAreFound plants a leak of each kind, of one a cycle, and things that are made once, late.
+func TestLeaksAreFound(t *testing.T) {
+	end := make(chan struct{})
+	defer close(end)
+	var kept [][]byte
+	plant := map[string]func(){
+		"goroutines": func() { go func() { <-end }() },
+		"descriptors": func() {
+			f, err := os.Open(os.DevNull)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { f.Close() })
+		},
+		"bytes": func() { kept = append(kept, make([]byte, 100<<10)) },
 	}
-	var before, after resources
-	before.measure()
-	for range *cycles {
-		open()
-	}
-	const room = 1 << 20
-	for range 500 {
-		after.measure()
-		if after.goroutines <= before.goroutines && after.descriptors <= before.descriptors && after.heap <= before.heap+room {
-			return
+	for what, leak := range plant {
+		if what == "descriptors" && measured()[1] == 0 {
+			continue // this system does not tell
 		}
-		time.Sleep(10 * time.Millisecond)
+		report := ""
+		for range 10 { // what another test has left may end meanwhile
+			if report = leaks(leak, 0); report != "" {
+				break
+			}
+		}
+		if !strings.Contains(report, what) {
+			t.Errorf("a leak of %s is not found: %q", what, report)
+		}
 	}
-	stacks := make([]byte, 1<<20)
-	t.Errorf("%d cycles: %d goroutines, before %d; %d descriptors, before %d; %d bytes, before %d\n%s", *cycles, after.goroutines, before.goroutines, after.descriptors, before.descriptors,
-		after.heap, before.heap, stacks[:runtime.Stack(stacks, true)])
+	done := 0
+	if report := leaks(func() {
+		if done++; done == 10 || done == 40 || done == 60 { // in the first rounds, and not in the last
+			for range *cycles {
+				for _, leak := range plant {
+					leak()
+				}
+			}
+		}
+	}, time.Minute); report != "" {
+		t.Errorf("what is made once is called a leak: %s", report)
+	}
+	runtime.KeepAlive(kept)
 }
 
 func listen(t *testing.T) *fake.Server {
@@ -175,12 +271,7 @@ func TestClientsThatAreClosedInTheMiddleOfRequestsLeaveNothing(t *testing.T) {
 }
 
 func TestClientsOfDeadBrokersLeaveNothing(t *testing.T) {
-	dead, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := dead.Addr().String()
-	dead.Close()
+	address := refusing(t)
 	holds(t, func() {
 		client, err := api.Dial(t.Context(), api.Brokers(address), api.Lazy())
 		if err != nil {
