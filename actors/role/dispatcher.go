@@ -23,7 +23,8 @@ type pool struct {
 	begun   time.Duration // when the last mailbox was begun with, since birth
 	birth   time.Time
 	limit   int
-	crowd   int // how many mailboxes may wait for a worker that is at others
+	crowd   int           // how many mailboxes may wait for a worker that is at others
+	patient time.Duration // see patience
 	closed  bool
 }
 
@@ -37,7 +38,7 @@ const (
 )
 
 func newPool(crowd int) *pool {
-	p := &pool{limit: runtime.GOMAXPROCS(0), crowd: crowd, birth: time.Now()}
+	p := &pool{limit: runtime.GOMAXPROCS(0), crowd: crowd, patient: patience, birth: time.Now()}
 	p.cond.L = &p.mu
 	return p
 }
@@ -49,7 +50,7 @@ func (p *pool) Throughput() int { return 300 }
 func (p *pool) Schedule(f func()) {
 	p.mu.Lock()
 	p.run = append(p.run, f)
-	if !p.busy() || len(p.run)-p.head > p.crowd || p.waking == 0 && time.Since(p.birth)-p.begun > patience {
+	if !p.busy() || len(p.run)-p.head > p.crowd || p.waking == 0 && time.Since(p.birth)-p.begun > p.patient {
 		p.hire()
 	}
 	p.mu.Unlock()

@@ -7,8 +7,15 @@ import (
 	"time"
 )
 
-func TestWhoAssistsRunsWhatItHasScheduled(t *testing.T) {
+// patientPool is a pool in which no mailbox takes too long, however slow the machine is.
+func patientPool() *pool {
 	p := newPool(smallCrowd)
+	p.patient = time.Hour
+	return p
+}
+
+func TestWhoAssistsRunsWhatItHasScheduled(t *testing.T) {
+	p := patientPool()
 	defer p.close()
 	var ran []string
 	p.assist(func() {
@@ -40,7 +47,7 @@ func TestWhoAssistsLeavesTheRestToAWorker(t *testing.T) {
 }
 
 func TestAMailboxThatTakesLongDoesNotKeepTheOthers(t *testing.T) {
-	p := newPool(smallCrowd)
+	p := patientPool()
 	p.limit = 2
 	defer p.close()
 	begun, end := make(chan struct{}), make(chan struct{})
@@ -56,7 +63,9 @@ func TestAMailboxThatTakesLongDoesNotKeepTheOthers(t *testing.T) {
 	<-begun
 	first, second := make(chan struct{}), make(chan struct{})
 	p.Schedule(func() { close(first) }) // it waits for the one that is at work
-	time.Sleep(2 * patience)
+	p.mu.Lock()
+	p.patient = -1 // it takes too long now
+	p.mu.Unlock()
 	p.Schedule(func() { close(second) })
 	<-first
 	<-second

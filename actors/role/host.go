@@ -226,7 +226,7 @@ func (h *host[M, E]) fail(r any) {
 		return
 	}
 	h.failed = fmt.Errorf("%w: %s: %v", ErrFailed, h.self.Name, r)
-	bug := fmt.Errorf("%w\n%s", h.failed, debug.Stack())
+	h.h.world.Report(fmt.Errorf("%w\n%s", h.failed, debug.Stack())) // who is told of the failure finds it reported
 	if performing {
 		h.reset(&h.out)
 	} else { // what the core had decided before stands: it may be the answer that somebody waits for
@@ -237,7 +237,6 @@ func (h *host[M, E]) fail(r any) {
 		h.flush()
 	})
 	h.timer.Stop()
-	h.h.world.Report(bug)
 	if h.o.Failed != nil {
 		h.o.Failed(h.failed)
 	}
