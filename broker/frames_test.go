@@ -2,10 +2,18 @@ package broker
 
 import (
 	"bytes"
+	"runtime/debug"
 	"testing"
 )
 
+// uncollected keeps the garbage collector from letting memory age while the test runs.
+func uncollected(t *testing.T) {
+	percent := debug.SetGCPercent(-1)
+	t.Cleanup(func() { debug.SetGCPercent(percent) })
+}
+
 func TestMemoryOfFramesIsUsedAgainIfItIsOfTheRightSize(t *testing.T) {
+	uncollected(t)
 	var f frames
 	data := make([]byte, 10<<20)
 	for i := range data {
@@ -36,6 +44,7 @@ func TestMemoryOfFramesIsUsedAgainIfItIsOfTheRightSize(t *testing.T) {
 }
 
 func TestMemoryOfFramesThatNobodyUsesIsLeftToTheCollector(t *testing.T) {
+	uncollected(t)
 	var f frames
 	f.put(make([]byte, 1<<20))
 	f.age()
