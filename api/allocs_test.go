@@ -43,7 +43,8 @@ func loaded(t *testing.T, nodes, partitions int, properties map[string]string) (
 func TestRecordsAreNotAllocatedOneByOne(t *testing.T) {
 	const records, partitions, most = 300_000, 4, 0.02 + slackOfRace
 	ctx := t.Context()
-	client, producer := loaded(t, 1, partitions, map[string]string{"batch.size": "1048576", "linger.ms": "5", "buffer.memory": "67108864", "max.request.size": "2097152"})
+	client, producer := loaded(t, 1, partitions, map[string]string{"batch.size": "1048576", "buffer.memory": "67108864", "max.request.size": "2097152",
+		"linger.ms": "3600000", "delivery.timeout.ms": "7200000"}) // how many batches there are does not depend on how fast the machine is
 	value := make([]byte, 100)
 	var acked sync.WaitGroup
 	done := func(_ api.Placed, err error) {
@@ -58,6 +59,9 @@ func TestRecordsAreNotAllocatedOneByOne(t *testing.T) {
 			if err := producer.Send(ctx, &api.Record{Topic: "t", Value: value}, done); err != nil {
 				t.Fatal(err)
 			}
+		}
+		if err := producer.Flush(ctx); err != nil {
+			t.Fatal(err)
 		}
 		acked.Wait()
 	}

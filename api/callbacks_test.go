@@ -31,6 +31,18 @@ func within(t *testing.T, what string, f func()) {
 	}
 }
 
+// patiently tries what must come to be within a time, and gives it more and more: what a slow machine does not bring about in a second is no fault.
+func patiently(t *testing.T, try func(d time.Duration) error) {
+	t.Helper()
+	var err error
+	for _, d := range []time.Duration{time.Second, 3 * time.Second, 8 * time.Second} { // Dial takes ten seconds at most
+		if err = try(d); err == nil {
+			return
+		}
+	}
+	t.Error(err)
+}
+
 // panics tells what f panics with.
 func panics(f func()) (value any) {
 	defer func() { value = recover() }()

@@ -10,12 +10,14 @@ import (
 	"crypto/x509"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"math/big"
 	"net"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -160,7 +162,7 @@ func port(t *testing.T, host, addr string) msg.MetadataResponseMetadataResponseB
 	return msg.MetadataResponseMetadataResponseBroker{NodeID: 7, Host: host, Port: int32(n)}
 }
 
-// refusing is an address where nobody listens.
+// refusing is an address where nobody listens, and nobody will: it is that of one end of a connection.
 func refusing(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -168,7 +170,17 @@ func refusing(t *testing.T) string {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	return l.Addr().String()
+	near, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { near.Close() })
+	far, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { far.Close() })
+	return near.LocalAddr().String()
 }
 
 // TestDiagnose has everything that can be wrong between a client and its first answer: the ladder ends where it is wrong, and says what to look at; so does Dial, unless the bootstrap address itself is right.
@@ -229,41 +241,49 @@ func TestDiagnose(t *testing.T) {
 		{name: "an advertised address where nobody listens", addr: serve(t, answers(apis, 0, port(t, "127.0.0.1", elsewhere))), phase: "dial", dialed: true, text: []string{"broker 7, advertised as " + elsewhere, "refused", "advertised.listeners"}},
 		{name: "an advertised controller", addr: serve(t, answers(apis, 0, port(t, "127.0.0.1", serve(t, answers([]int16{msg.ApiVersionsAPI}, 0))))), phase: "api-versions", dialed: true, text: []string{"controller's", "advertised.listeners"}},
 	} {
-		row := func(t *testing.T) {
-			opts := append([]api.Option{api.Brokers(test.addr), api.Property("socket.connection.setup.timeout.ms", "1s")}, test.with...)
-			d, err := api.Diagnose(t.Context(), opts...)
+		said := func(what, text string) error {
+			for _, part := range test.text {
+				if !strings.Contains(text, part) {
+					return fmt.Errorf("%s does not say %q:\n%s", what, part, text)
+				}
+			}
+			return nil
+		}
+		try := func(ctx context.Context, setup time.Duration) error {
+			opts := append([]api.Option{api.Brokers(test.addr), api.Property("socket.connection.setup.timeout.ms", fmt.Sprint(setup.Milliseconds()))}, test.with...)
+			d, err := api.Diagnose(ctx, opts...)
 			if err != nil {
-				t.Fatal(err)
+				return err
 			}
 			last := d.Reaches[len(d.Reaches)-1]
 			if step := last.Steps[len(last.Steps)-1]; step.Phase != test.phase || step.Err == nil || d.Err() == nil || !errors.Is(d.Err(), step.Err) {
-				t.Errorf("it ends at %+v; Err: %v", step, d.Err())
+				return fmt.Errorf("it ends at %+v; Err: %w", step, d.Err())
 			}
-			holds := func(what, text string) {
-				for _, part := range test.text {
-					if !strings.Contains(text, part) {
-						t.Errorf("%s does not say %q:\n%s", what, part, text)
-					}
-				}
+			if err := said("the ladder", d.String()); err != nil {
+				return err
 			}
-			holds("the ladder", d.String())
-			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+			short, cancel := context.WithTimeout(ctx, 3*setup)
 			defer cancel()
-			client, err := api.Dial(ctx, opts...)
+			client, err := api.Dial(short, opts...)
 			if err == nil {
-				defer client.Close(t.Context())
+				defer client.Close(ctx)
 			}
 			var cause *broker.ConnectError
 			switch {
 			case test.dialed != (err == nil):
-				t.Errorf("Dial: %v", err)
+				return fmt.Errorf("Dial: %w", err)
 			case err != nil && test.dial != "none" && (!errors.As(err, &cause) || test.dial == "" && cause.Phase != test.phase || cause.Addr != test.addr):
-				t.Errorf("Dial: %v", err)
+				return fmt.Errorf("Dial: %w", err)
 			case err != nil:
-				holds("Dial", err.Error())
+				return said("Dial", err.Error())
 			}
+			return nil
 		}
-		rows.Go(func() { t.Run(test.name, row) })
+		rows.Go(func() {
+			t.Run(test.name, func(t *testing.T) {
+				patiently(t, func(d time.Duration) error { return try(t.Context(), d) })
+			})
+		})
 	}
 }
 
@@ -287,24 +307,27 @@ func TestDiagnoseOfWhatIsWell(t *testing.T) {
 // TestAllBootstrapServersAreNamed has two that are wrong in different ways: the error tells both, and how often they were tried.
 func TestAllBootstrapServersAreNamed(t *testing.T) {
 	web, nobody := serve(t, says("HTTP/1.1 400 Bad Request\r\n\r\n")), refusing(t)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-	defer cancel()
-	_, err := api.Dial(ctx, api.Brokers(web, nobody))
-	var dial *api.DialError
-	if !errors.As(err, &dial) || len(dial.Causes) != 2 || dial.Causes[1].Attempts < 2 || !errors.Is(err, protocol.ErrNotKafka) {
-		t.Fatalf("%v", err)
-	}
-	for _, part := range []string{web, nobody, "web server", "refused", "is the broker running"} {
-		if !strings.Contains(err.Error(), part) {
-			t.Errorf("the error does not say %q: %v", part, err)
+	patiently(t, func(d time.Duration) error {
+		ctx, cancel := context.WithTimeout(t.Context(), d)
+		defer cancel()
+		_, err := api.Dial(ctx, api.Brokers(web, nobody))
+		var dial *api.DialError
+		if !errors.As(err, &dial) || len(dial.Causes) != 2 || dial.Causes[1].Attempts < 2 || !errors.Is(err, protocol.ErrNotKafka) {
+			return fmt.Errorf("the error is %w", err)
 		}
-	}
-	if strings.Contains(err.Error(), "\n") {
-		t.Errorf("more than a line: %v", err)
-	}
+		for _, part := range []string{web, nobody, "web server", "refused", "is the broker running"} {
+			if !strings.Contains(err.Error(), part) {
+				return fmt.Errorf("the error does not say %q: %w", part, err)
+			}
+		}
+		if strings.Contains(err.Error(), "\n") {
+			return fmt.Errorf("more than a line: %w", err)
+		}
+		return nil
+	})
 }
 
-// TestDialDoesNotWaitForWhatNoRetryCanHelp has one bootstrap address each, and a context that lasts.
+// TestDialDoesNotWaitForWhatNoRetryCanHelp has one bootstrap address each, and time for many tries.
 func TestDialDoesNotWaitForWhatNoRetryCanHelp(t *testing.T) {
 	ca, later := newAuthority(t), time.Now().Add(time.Hour)
 	for name, test := range map[string]struct {
@@ -317,13 +340,16 @@ func TestDialDoesNotWaitForWhatNoRetryCanHelp(t *testing.T) {
 		"no client certificate": {ca.secured(t, "127.0.0.1", later, &tls.Config{ClientAuth: tls.RequireAnyClientCert}, answers(apis, 0)), []api.Option{api.TLS(&tls.Config{RootCAs: ca.pool})}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
-			defer cancel()
-			_, err := api.Dial(ctx, append(test.with, api.Brokers(serve(t, test.serve)))...)
-			if !errors.Is(err, broker.ErrFatal) || ctx.Err() != nil {
-				t.Errorf("%v; the context: %v", err, ctx.Err())
+			var tries atomic.Int32
+			counted := func(c net.Conn) {
+				tries.Add(1)
+				test.serve(c)
 			}
-			client, err := api.Dial(ctx, append(test.with, api.Lazy(), api.Brokers(serve(t, test.serve)))...)
+			_, err := api.Dial(t.Context(), append(test.with, api.Brokers(serve(t, counted)))...)
+			if n := tries.Swap(0); !errors.Is(err, broker.ErrFatal) || n > 2 {
+				t.Errorf("after %d tries: %v", n, err)
+			}
+			client, err := api.Dial(t.Context(), append(test.with, api.Lazy(), api.Brokers(serve(t, counted)))...)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -332,8 +358,8 @@ func TestDialDoesNotWaitForWhatNoRetryCanHelp(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := producer.Produce(ctx, &api.Record{Topic: "t"}); !errors.Is(err, broker.ErrFatal) || ctx.Err() != nil {
-				t.Errorf("of a record: %v; the context: %v", err, ctx.Err())
+			if _, err := producer.Produce(t.Context(), &api.Record{Topic: "t"}); !errors.Is(err, broker.ErrFatal) || tries.Load() > 2 {
+				t.Errorf("of a record, after %d tries: %v", tries.Load(), err)
 			}
 		})
 	}
@@ -346,9 +372,9 @@ func TestAnAdvertisedAddressThatNobodyAnswersIsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer server.Close()
-	calls := 0
+	var met atomic.Bool
 	client, err := api.Dial(t.Context(), api.Brokers(server.Addrs()...), api.Dialer(func(ctx context.Context, network, address string) (net.Conn, error) {
-		if calls++; calls > 1 {
+		if met.Swap(true) {
 			return nil, errors.New("blocked")
 		}
 		return (&net.Dialer{}).DialContext(ctx, network, address)
@@ -357,13 +383,17 @@ func TestAnAdvertisedAddressThatNobodyAnswersIsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer client.Close(t.Context())
-	p, err := client.Producer(api.Property("delivery.timeout.ms", "1s"), api.Property("max.block.ms", "1s"), api.Property("request.timeout.ms", "600ms"), api.Property("linger.ms", "0"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = p.Produce(t.Context(), &api.Record{Topic: "t", Value: []byte("x")})
-	var connect *broker.ConnectError
-	if err == nil || !errors.As(err, &connect) || !connect.Unmet || !strings.Contains(err.Error(), "advertised.listeners of broker 1") {
-		t.Errorf("%v", err)
-	}
+	patiently(t, func(d time.Duration) error {
+		time := fmt.Sprint(d.Milliseconds())
+		p, err := client.Producer(api.Property("delivery.timeout.ms", time), api.Property("max.block.ms", time), api.Property("request.timeout.ms", "600ms"), api.Property("linger.ms", "0"))
+		if err != nil {
+			return err
+		}
+		_, err = p.Produce(t.Context(), &api.Record{Topic: "t", Value: []byte("x")})
+		var connect *broker.ConnectError
+		if err == nil || !errors.As(err, &connect) || !connect.Unmet || !strings.Contains(err.Error(), "advertised.listeners of broker 1") {
+			return fmt.Errorf("the error is %w", err)
+		}
+		return nil
+	})
 }
