@@ -81,9 +81,6 @@ func (c *consumeFlags) member(ctx context.Context, client *api.Client, w *bufio.
 	if c.properties["auto.offset.reset"] == "" {
 		options = append(options, api.Property("auto.offset.reset", map[string]string{"beginning": "earliest", "end": "latest"}[c.offset]))
 	}
-	if c.count > 0 { // no more than that is taken, so that no more is committed
-		options = append(options, api.Property("max.poll.records", strconv.FormatInt(min(c.count, 500), 10)))
-	}
 	consumer, err := client.Consumer(c.group, options...)
 	if err != nil {
 		return err
@@ -175,7 +172,11 @@ func (c *consumeFlags) read(ctx context.Context, consumer *api.Consumer, ends ma
 				return nil
 			}
 		}
-		records, err := consumer.Poll(ctx)
+		var most []api.PollOption
+		if c.count > 0 { // no more than that is taken, so that no more is committed
+			most = append(most, api.MaxRecords(int(min(c.count-n, 500))))
+		}
+		records, err := consumer.Poll(ctx, most...)
 		for _, r := range records {
 			end, ending := ends[r.TopicPartition()]
 			if ends != nil && (!ending || r.Offset >= end) {

@@ -177,6 +177,19 @@ func TestConsumeAsAMember(t *testing.T) {
 	}
 }
 
+// TestConsumeTakesNoMoreThanItWrites has records that come in two answers: what was taken besides those that were written was committed, and nobody got it.
+func TestConsumeTakesNoMoreThanItWrites(t *testing.T) {
+	c := newCommand(t)
+	for _, lines := range []string{"1\n", "2\n3\n4\n5\n"} {
+		c.run(lines, "produce", "-b", c.hosts, "-t", "a", "-p", "0", "-X", "linger.ms=1000", "-X", "delivery.timeout.ms=60000")
+	}
+	for _, want := range []string{"1 2 3 ", "4 5 "} {
+		if got := c.run("", "consume", "-b", c.hosts, "-t", "a", "-g", "readers", "-c", fmt.Sprint(len(want)/2), "-f", "%s ", "-X", "max.partition.fetch.bytes=1"); got != want {
+			t.Errorf("%q, expected %q", got, want)
+		}
+	}
+}
+
 // eventsOf reads lines of JSON.
 func eventsOf(t *testing.T, out string) (names []string, events []map[string]any) {
 	t.Helper()
