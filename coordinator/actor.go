@@ -196,7 +196,9 @@ func (c *Coordinator) call(now time.Time, k *member.Call) {
 		route.Purpose, route.Lane = broker.Calls, 0
 	}
 	route.Reply = func(r broker.Reply) {
-		c.self.Tell(&member.Answer{Call: k, Resp: r.Resp, Version: r.Version, Err: r.Err, Unsupported: errors.Is(r.Err, broker.ErrUnsupported), Closed: errors.Is(r.Err, broker.ErrClosed), Moved: errors.Is(r.Err, broker.ErrMoved)})
+		var failed *broker.CallError
+		c.self.Tell(&member.Answer{Call: k, Resp: r.Resp, Version: r.Version, Err: r.Err, Unsupported: errors.Is(r.Err, broker.ErrUnsupported), Closed: errors.Is(r.Err, broker.ErrClosed), Moved: errors.Is(r.Err, broker.ErrMoved),
+			Sent: errors.As(r.Err, &failed) && failed.Sent})
 	}
 	c.caller.Send(route)
 }

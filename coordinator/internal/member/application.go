@@ -149,7 +149,7 @@ func (c *Core) expire(out *Effects) {
 	} else if c.cfg.Instance == "" && c.id != "" {
 		c.tell(c.goodbyeClassic("the application does not poll within max.poll.interval.ms"), LeaveCall, out)
 	}
-	c.gave, c.generation, c.call, c.beat, c.rejoin, c.ends, c.beatAt = -1, -1, nil, nil, false, time.Time{}, time.Time{}
+	c.gave, c.generation, c.call, c.beat, c.rejoin, c.reason, c.ends, c.beatAt = -1, -1, nil, nil, false, "", time.Time{}, time.Time{}
 	if c.proto == Classic {
 		c.id = ""
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/kactor-go/kactor/coordinator/assign"
 	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/cluster"
 	"github.com/kactor-go/kactor/protocol/msg"
 	"github.com/kactor-go/kactor/protocol/wire"
 )
@@ -19,7 +20,7 @@ type classic struct {
 	skip     bool            // the leader has nothing to divide: a static one that is back (KIP-814)
 	members  []assign.Member // whom the leader divides among
 	until    time.Time       // it waits for metadata so long
-	counted  map[string]int  // partitions of each topic when they were divided
+	counted  map[string]int  // partitions of each topic when they were divided, by who has divided them; 0: the topic was not known
 	open     time.Time       // it joins again then, because partitions may have no owner; zero: they have, as far as it knows
 }
 
@@ -96,10 +97,10 @@ func (c *Core) describe(now time.Time, out *Effects) {
 			all = append(all, k.UserData(last, gen))
 		}
 		return all
-	}, func(_ time.Time, data any, out *Effects) { c.join(data.([][]byte), out) }, out)
+	}, func(now time.Time, data any, out *Effects) { c.join(now, data.([][]byte), out) }, out)
 }
 
-func (c *Core) join(data [][]byte, out *Effects) {
+func (c *Core) join(now time.Time, data [][]byte, out *Effects) {
 	req := &msg.JoinGroupRequest{}
 	req.SetDefaults()
 	req.GroupID, req.MemberID, req.ProtocolType, req.GroupInstanceID = c.cfg.Group, c.id, "consumer", pointer(c.cfg.Instance)
@@ -117,10 +118,11 @@ func (c *Core) join(data [][]byte, out *Effects) {
 		}
 		req.Protocols = append(req.Protocols, msg.JoinGroupRequestJoinGroupRequestProtocol{Name: k.name, Metadata: b})
 	}
-	c.send(&Call{Kind: JoinCall, Req: req, Timeout: c.cfg.MaxPoll + 5*time.Second, Wait: c.cfg.MaxPoll, generation: c.generation}, out)
+	c.send(now, &Call{Kind: JoinCall, Req: req, Timeout: c.cfg.MaxPoll + 5*time.Second, Wait: c.cfg.MaxPoll, generation: c.generation}, out)
 }
 
-func (c *Core) send(call *Call, out *Effects) {
+func (c *Core) send(now time.Time, call *Call, out *Effects) {
+	call.at = now
 	c.call = call
 	out.Calls = append(out.Calls, call)
 }
@@ -130,18 +132,29 @@ func (c *Core) tell(req protocol.Request, kind Kind, out *Effects) {
 	out.Calls = append(out.Calls, &Call{Kind: kind, Req: req, Timeout: c.cfg.RequestTimeout, leaving: true})
 }
 
-// trouble deals with what every answer can bring; it reports whether the call is to be repeated later.
-func (c *Core) trouble(now time.Time, m *Answer, code protocol.Code, out *Effects) bool {
+// hindered deals with what every answer can bring; it reports whether the call is to be repeated later.
+func (c *Core) hindered(now time.Time, m *Answer, code protocol.Code, out *Effects) bool {
 	if m.Moved {
 		c.retryAt = now
 		return true
 	}
-	if m.Err != nil || again(code) {
-		out.Forget = out.Forget || m.Err != nil || elsewhere(code)
-		c.later(now)
-		return true
+	if m.Err == nil && !transient(code) {
+		return false
 	}
-	return false
+	out.Forget = out.Forget || m.Err != nil || elsewhere(code)
+	err := m.Err
+	if err == nil {
+		err = code
+	}
+	c.later(now, err, out)
+	return true
+}
+
+// kept lets the session go on later by as long as a coordinator has kept the member waiting: it has not let it go meanwhile, and who is the coordinator after it gives every member a new session.
+func (c *Core) kept(now time.Time, m *Answer) {
+	if !c.ends.IsZero() && (m.Err == nil || m.Moved || m.Sent) {
+		c.ends = c.ends.Add(now.Sub(m.Call.at))
+	}
 }
 
 func (c *Core) joined(now time.Time, m *Answer, out *Effects) {
@@ -154,7 +167,8 @@ func (c *Core) joined(now time.Time, m *Answer, out *Effects) {
 	if resp != nil {
 		code = protocol.Code(resp.ErrorCode)
 	}
-	if c.trouble(now, m, code, out) {
+	c.kept(now, m)
+	if c.hindered(now, m, code, out) {
 		return
 	}
 	switch code {
@@ -173,14 +187,17 @@ func (c *Core) joined(now time.Time, m *Answer, out *Effects) {
 		return
 	case protocol.RebalanceInProgress:
 		c.ends = now.Add(c.cfg.Session)
-		c.later(now)
+		c.later(now, code, out)
+		return
+	case protocol.FencedInstanceID:
+		c.supplanted(code, out)
 		return
 	default:
 		c.fail(fmt.Errorf("join: %w", code), out)
 		return
 	}
 	back := c.cfg.Instance != "" && c.id != resp.MemberID && (resp.SkipAssignment || m.Version < 9)
-	c.failures, c.id, c.generation = 0, resp.MemberID, resp.GenerationID
+	c.id, c.generation = resp.MemberID, resp.GenerationID
 	c.beatAt, c.ends = now.Add(c.cfg.Heartbeat), now.Add(c.cfg.Session)
 	name := ""
 	if resp.ProtocolName != nil {
@@ -194,7 +211,7 @@ func (c *Core) joined(now time.Time, m *Answer, out *Effects) {
 	c.classic = classic{assignor: c.kinds[i], leads: resp.Leader == resp.MemberID, skip: resp.SkipAssignment}
 	c.classic.open = c.openUntil(now, back)
 	if !c.classic.leads {
-		c.sync(nil, out)
+		c.sync(now, nil, out)
 		return
 	}
 	for k := range resp.Members {
@@ -244,6 +261,7 @@ func (c *Core) divide(now time.Time, out *Effects) {
 			if now.Before(c.classic.until) {
 				return
 			}
+			counted[name] = 0
 			continue
 		}
 		counted[name] = len(t.Partitions)
@@ -262,7 +280,7 @@ func (c *Core) divide(now time.Time, out *Effects) {
 	}
 	c.classic.counted = counted
 	if c.classic.skip {
-		c.sync(nil, out)
+		c.sync(now, nil, out)
 		return
 	}
 	k := c.classic.assignor
@@ -303,7 +321,10 @@ func (c *Core) divided(now time.Time, d division, out *Effects) {
 		}
 		assignments = append(assignments, msg.SyncGroupRequestSyncGroupRequestAssignment{MemberID: id, Assignment: b})
 	}
-	c.sync(assignments, out)
+	c.sync(now, assignments, out)
+	for name := range counted { // there may be others since the assignor was asked
+		c.recount(c.snap.Topic(name))
+	}
 }
 
 // openUntil is when a member joins again because partitions may have no owner: a leader that has kept some back, because another member still owned them and was to give them up first (KIP-429). That member joins again when it has; but if
@@ -316,14 +337,14 @@ func (c *Core) openUntil(now time.Time, some bool) time.Time {
 	return time.Time{}
 }
 
-func (c *Core) sync(assignments []msg.SyncGroupRequestSyncGroupRequestAssignment, out *Effects) {
+func (c *Core) sync(now time.Time, assignments []msg.SyncGroupRequestSyncGroupRequestAssignment, out *Effects) {
 	req := &msg.SyncGroupRequest{GroupID: c.cfg.Group, GenerationID: c.generation, MemberID: c.id, GroupInstanceID: pointer(c.cfg.Instance), ProtocolType: wire.Ptr("consumer"),
 		ProtocolName: wire.Ptr(c.classic.assignor.name), Assignments: assignments}
 	if assignments == nil {
 		req.Assignments = []msg.SyncGroupRequestSyncGroupRequestAssignment{}
 	}
 	c.become(Syncing)
-	c.send(&Call{Kind: SyncCall, Req: req, Timeout: c.cfg.MaxPoll + 5*time.Second, Wait: c.cfg.MaxPoll, generation: c.generation}, out)
+	c.send(now, &Call{Kind: SyncCall, Req: req, Timeout: c.cfg.MaxPoll + 5*time.Second, Wait: c.cfg.MaxPoll, generation: c.generation}, out)
 }
 
 func (c *Core) synced(now time.Time, m *Answer, out *Effects) {
@@ -332,7 +353,8 @@ func (c *Core) synced(now time.Time, m *Answer, out *Effects) {
 	if resp != nil {
 		code = protocol.Code(resp.ErrorCode)
 	}
-	if c.trouble(now, m, code, out) { // whether the group went on without us a new join finds out
+	c.kept(now, m)
+	if c.hindered(now, m, code, out) { // whether the group went on without us a new join finds out
 		c.become(Joining)
 		return
 	}
@@ -345,6 +367,9 @@ func (c *Core) synced(now time.Time, m *Answer, out *Effects) {
 	case protocol.UnknownMemberID, protocol.IllegalGeneration:
 		c.outdated(code, out)
 		return
+	case protocol.FencedInstanceID:
+		c.supplanted(code, out)
+		return
 	default:
 		c.fail(fmt.Errorf("sync: %w", code), out)
 		return
@@ -354,7 +379,7 @@ func (c *Core) synced(now time.Time, m *Answer, out *Effects) {
 		c.fail(err, out)
 		return
 	}
-	c.failures = 0
+	c.trouble.Over()
 	c.ends, c.beatAt = now.Add(c.cfg.Session), now.Add(c.cfg.Heartbeat)
 	c.last, c.lastGen = target, c.generation
 	c.become(Taking)
@@ -387,6 +412,11 @@ func (c *Core) outdated(code protocol.Code, out *Effects) {
 	}
 	out.Notes = append(out.Notes, fmt.Sprintf("group %s: %v: the member joins again", c.cfg.Group, code))
 	c.lose(out)
+}
+
+// supplanted ends the membership of a static member whose place another one has.
+func (c *Core) supplanted(code protocol.Code, out *Effects) {
+	c.fail(errors.Join(ErrFenced, fmt.Errorf("another member has the group.instance.id %q: %w", c.cfg.Instance, code)), out)
 }
 
 // beats tells whether the group expects heartbeats.
@@ -423,17 +453,13 @@ func (c *Core) beaten(now time.Time, m *Answer, out *Effects) {
 	if resp != nil {
 		code = protocol.Code(resp.ErrorCode)
 	}
-	if m.Moved {
-		c.beatAt = now
-		return
-	}
-	if m.Err != nil || again(code) {
-		out.Forget = out.Forget || m.Err != nil || elsewhere(code)
-		c.beatAt = now.Add(min(c.cfg.BackoffFirst, c.cfg.Heartbeat))
+	if c.hindered(now, m, code, out) {
+		c.beatAt = earlier(c.retryAt, now.Add(c.cfg.Heartbeat))
 		return
 	}
 	switch code {
 	case protocol.None, protocol.RebalanceInProgress:
+		c.trouble.Over()
 		c.ends = now.Add(c.cfg.Session)
 		if code != protocol.None && (c.state == Stable || c.state == Taking) {
 			c.rejoin, c.reason = true, "the group is rebalancing"
@@ -441,7 +467,7 @@ func (c *Core) beaten(now time.Time, m *Answer, out *Effects) {
 	case protocol.UnknownMemberID, protocol.IllegalGeneration:
 		c.outdated(code, out)
 	case protocol.FencedInstanceID:
-		c.fail(errors.Join(ErrFenced, fmt.Errorf("another member has the group.instance.id %q: %w", c.cfg.Instance, code)), out)
+		c.supplanted(code, out)
 	default:
 		c.fail(fmt.Errorf("heartbeat: %w", code), out)
 	}
@@ -451,21 +477,12 @@ func (c *Core) goodbyeClassic(reason string) protocol.Request {
 	return &msg.LeaveGroupRequest{GroupID: c.cfg.Group, MemberID: c.id, Members: []msg.LeaveGroupRequestMemberIdentity{{MemberID: c.id, GroupInstanceID: pointer(c.cfg.Instance), Reason: pointer(reason)}}}
 }
 
-// changed looks whether the topics have other partitions now than when they were divided; the leader sees to it that they are divided anew.
-func (c *Core) changed() {
-	if c.proto != Classic || c.classic.counted == nil || c.generation < 0 || c.state == Assigning {
+// recount lets the partitions be divided anew if a topic has others now than when the member divided them. While it is joining they will be.
+func (c *Core) recount(t *cluster.Topic) {
+	if t == nil || c.state != Syncing && c.state != Taking && c.state != Stable {
 		return
 	}
-	for name, n := range c.classic.counted {
-		if t := c.snap.Topic(name); t != nil && len(t.Partitions) != n {
-			c.rejoin, c.reason = true, "topics have changed"
-		}
-	}
-	for _, name := range c.classic.topics() {
-		if _, known := c.classic.counted[name]; !known {
-			if t := c.snap.Topic(name); t != nil && len(t.Partitions) > 0 {
-				c.rejoin, c.reason = true, "topics have changed"
-			}
-		}
+	if n, counts := c.classic.counted[t.Name]; counts && len(t.Partitions) != n {
+		c.rejoin, c.reason = true, "topics have changed"
 	}
 }

@@ -2,6 +2,7 @@ package member
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -21,13 +22,14 @@ type remote struct {
 	told     struct{ topics, owned bool } // the coordinator knows them
 	unsure   bool                         // an answer was lost: the coordinator may have raised the epoch, and takes the one before only from who says what it owns
 	knocked  bool                         // a first heartbeat has gone: the coordinator may know the member
+	matches  bool                         // the coordinator may have a pattern of the member's
 	denied   bool                         // the application knows that topics may not be read
 	ours     bool                         // the coordinator may have the instance of a static member by this member's id
 	freeing  bool                         // the call under way releases it
 }
 
 func (r *remote) reset() {
-	*r = remote{interval: r.interval, names: r.names, denied: r.denied, ours: r.ours}
+	*r = remote{interval: r.interval, names: r.names, denied: r.denied, ours: r.ours, matches: r.matches}
 }
 
 // Epochs with which members leave.
@@ -54,13 +56,13 @@ func (c *Core) driveConsumer(now time.Time, out *Effects) {
 		switch {
 		case now.Before(c.retryAt):
 		case c.remote.freeing:
-			c.send(&Call{Kind: ConsumerCall, Req: c.goodbyeConsumer(), Timeout: c.cfg.RequestTimeout, generation: epochLeaveStatic}, out)
+			c.send(now, &Call{Kind: ConsumerCall, Req: c.goodbyeConsumer(), Timeout: c.cfg.RequestTimeout, generation: epochLeaveStatic}, out)
 		default:
-			c.heartbeat(0, out)
+			c.heartbeat(now, 0, out)
 		}
 	case Stable, Taking:
 		if !now.Before(c.nextConsumerBeat()) {
-			c.heartbeat(c.generation, out)
+			c.heartbeat(now, c.generation, out)
 		}
 	}
 }
@@ -81,7 +83,7 @@ func (c *Core) nextConsumerBeat() time.Time {
 }
 
 // heartbeat tells the coordinator what it does not know yet; with epoch 0 everything.
-func (c *Core) heartbeat(epoch int32, out *Effects) {
+func (c *Core) heartbeat(now time.Time, epoch int32, out *Effects) {
 	req := &msg.ConsumerGroupHeartbeatRequest{}
 	req.SetDefaults()
 	req.GroupID, req.MemberID, req.MemberEpoch, req.InstanceID = c.cfg.Group, c.id, epoch, pointer(c.cfg.Instance)
@@ -100,14 +102,15 @@ func (c *Core) heartbeat(epoch int32, out *Effects) {
 		if req.SubscribedTopicNames == nil {
 			req.SubscribedTopicNames = []string{}
 		}
-		if c.sub.regex != "" {
+		if c.sub.regex != "" || c.remote.matches { // an empty one takes the one before back: none would leave it
 			req.SubscribedTopicRegex = wire.Ptr(c.sub.regex)
 			call.Min = 1
+			c.remote.matches = true
 		}
 	}
 	c.remote.told.topics, c.remote.unsure = true, false
 	c.remote.told.owned = c.remote.told.owned || c.state == Stable || epoch == 0
-	c.send(call, out)
+	c.send(now, call, out)
 }
 
 func (c *Core) ownedByID() []msg.ConsumerGroupHeartbeatRequestTopicPartitions {
@@ -152,12 +155,14 @@ func (c *Core) nameOf(id wire.UUID) string {
 	return ""
 }
 
-// learnNames keeps the names of the target's topics, and of no others.
+// learnNames keeps the names of the target's topics, and of those that are being given up: the coordinator is told by their ids that they are owned still. It keeps no others.
 func (c *Core) learnNames() {
-	if len(c.remote.target) == 0 {
-		return
-	}
 	names := make(map[wire.UUID]string, len(c.remote.target))
+	for id, name := range c.remote.names {
+		if i, _ := slices.BinarySearchFunc(c.owned, Partition{Topic: name, Partition: math.MinInt32}, Partition.Compare); i < len(c.owned) && c.owned[i].Topic == name {
+			names[id] = name
+		}
+	}
 	for id := range c.remote.target {
 		if name := c.nameOf(id); name != "" {
 			names[id] = name
@@ -197,7 +202,7 @@ func (c *Core) consumed(now time.Time, m *Answer, out *Effects) {
 		c.unsupported(out)
 		return
 	}
-	if c.trouble(now, m, code, out) { // what was told may not have been heard
+	if c.hindered(now, m, code, out) { // what was told may not have been heard
 		c.remote.ours = c.remote.ours || m.Call.generation == 0
 		c.remote.told.topics, c.remote.told.owned, c.remote.unsure = false, false, true
 		return
@@ -225,7 +230,7 @@ func (c *Core) consumed(now time.Time, m *Answer, out *Effects) {
 		return
 	case protocol.UnknownMemberID, protocol.FencedMemberEpoch, protocol.GroupIDNotFound:
 		if c.generation < 0 { // it was not a member; a new one has nothing to lose
-			c.later(now)
+			c.later(now, why(), out)
 			return
 		}
 		c.outdated(code, out)
@@ -242,7 +247,8 @@ func (c *Core) consumed(now time.Time, m *Answer, out *Effects) {
 		c.fail(fmt.Errorf("heartbeat: %w", why()), out)
 		return
 	}
-	c.failures, c.retryAt, c.remote.denied = 0, time.Time{}, false
+	c.trouble.Over()
+	c.retryAt, c.remote.denied = time.Time{}, false
 	c.generation, c.remote.ours = resp.MemberEpoch, true
 	c.remote.interval = time.Duration(resp.HeartbeatIntervalMs) * time.Millisecond
 	if c.remote.interval <= 0 {

@@ -40,6 +40,9 @@ func again(code protocol.Code) bool {
 	return false
 }
 
+// transient tells whether a code that is about the membership goes away by itself. What a coordinator has met that it did not expect says nothing of the member.
+func transient(code protocol.Code) bool { return again(code) || code == protocol.UnknownServerError }
+
 // elsewhere tells whether the coordinator must be looked for.
 func elsewhere(code protocol.Code) bool {
 	return code == protocol.CoordinatorNotAvailable || code == protocol.NotCoordinator

@@ -29,7 +29,8 @@ type fetches struct {
 // begin is a partition that is to be read from where the group has committed, as soon as that is known. What stands in its way stands in no other's.
 type begin struct {
 	Partition
-	manual  bool // the application has assigned it
+	manual  bool  // the application has assigned it
+	asked   *Call // last: what another says was asked for before it was owned anew, and others may have committed since
 	trouble trouble.State
 }
 
@@ -89,13 +90,18 @@ func (c *Core) driveFetches(now time.Time, out *Effects) {
 		return
 	}
 	var due []Partition
+	var call *Call
 	for i := range o.begins {
 		if b := &o.begins[i]; !now.Before(b.trouble.RetryAt) {
+			if call == nil {
+				call = &Call{}
+			}
 			due = append(due, b.Partition)
+			b.asked = call
 		}
 	}
 	if len(due) > 0 {
-		o.begun = c.ask(due, &Call{parts: due})
+		o.begun = c.ask(due, call)
 		out.Calls = append(out.Calls, o.begun)
 	}
 }
@@ -184,6 +190,7 @@ func (c *Core) answerFetches(now time.Time, m *Answer, got map[Partition]found, 
 				wait = true
 			case again(k.code) || k.code == protocol.UnstableOffsetCommit:
 				wait = true
+				out.Forget = out.Forget || elsewhere(k.code) // before version 2 each partition is told
 			}
 			if k.code != protocol.None {
 				r.Err = fmt.Errorf("committed offset of %s in group %s: %w", p, c.cfg.Group, k.code)
@@ -228,14 +235,15 @@ func (c *Core) beginWith(now time.Time, m *Answer, got map[Partition]found, err 
 	o.trouble.Over()
 	o.begins = slices.DeleteFunc(o.begins, func(b begin) bool {
 		k, ok := got[b.Partition]
-		if ok && k.code == protocol.None {
+		known := ok && k.code == protocol.None && b.asked == m.Call
+		if known {
 			out.Begins = append(out.Begins, k.Offset)
 		}
-		return ok && k.code == protocol.None
+		return known
 	})
 	for i := range o.begins {
 		b := &o.begins[i]
-		if _, asked := slices.BinarySearchFunc(m.Call.parts, b.Partition, Partition.Compare); !asked {
+		if b.asked != m.Call {
 			continue
 		}
 		code := protocol.UnknownServerError // it was left out

@@ -5,11 +5,12 @@ import (
 	"time"
 
 	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/msg"
 )
 
 // lose begins anew: the group has gone on without the member.
 func (c *Core) lose(out *Effects) {
-	c.gave, c.generation, c.call, c.beat, c.rejoin, c.ends = -1, -1, nil, nil, false, time.Time{}
+	c.gave, c.generation, c.call, c.beat, c.rejoin, c.reason, c.ends = -1, -1, nil, nil, false, "", time.Time{}
 	c.remote.reset()
 	c.forsake(out)
 	c.recall(out)
@@ -43,7 +44,7 @@ func (c *Core) leave(now time.Time, m *Leave, out *Effects) {
 	out.Drop = true
 	c.pending, c.instead, c.owned, c.sub = nil, nil, nil, subscription{}
 	c.beat = nil
-	c.leaving = m
+	c.leaving, c.retryAt = m, time.Time{}
 	if c.call != nil && c.call.Kind == JoinCall || c.state == Failed || c.state == Expired {
 		c.call = nil
 	}
@@ -59,7 +60,7 @@ func (c *Core) driveLeave(now time.Time, out *Effects) {
 		}
 		return
 	}
-	if c.commits.open() && now.Before(l.Deadline) {
+	if now.Before(l.Deadline) && (c.commits.open() || now.Before(c.retryAt)) {
 		return
 	}
 	c.call = nil
@@ -89,11 +90,20 @@ func (c *Core) goodbye() (protocol.Request, Kind) {
 	return c.goodbyeClassic("the consumer is closed"), LeaveCall
 }
 
-// left takes the answer to a goodbye: whatever it is, there is nothing more to do.
-func (c *Core) left(out *Effects) {
-	if c.leaving != nil {
-		c.gone(out)
+// left takes the answer to a goodbye. It is said again while there is time, if another broker is the coordinator now, which has not heard it: else the group would wait for the member until its session is over.
+func (c *Core) left(now time.Time, m *Answer, out *Effects) {
+	code := protocol.None
+	switch r := m.Resp.(type) {
+	case *msg.LeaveGroupResponse:
+		code = protocol.Code(r.ErrorCode)
+	case *msg.ConsumerGroupHeartbeatResponse:
+		code = protocol.Code(r.ErrorCode)
 	}
+	if m.Moved || m.Err != nil && m.Sent && !m.Closed || again(code) {
+		c.hindered(now, m, code, out)
+		return
+	}
+	c.gone(out)
 }
 
 func (c *Core) gone(out *Effects) {
@@ -103,7 +113,8 @@ func (c *Core) gone(out *Effects) {
 	final := c.leaving.Final
 	c.remote.ours = false
 	c.leaving, c.call, c.beat, c.rejoin = nil, nil, nil, false
-	c.generation, c.ends, c.beatAt, c.failures, c.retryAt = -1, time.Time{}, time.Time{}, 0, time.Time{}
+	c.generation, c.ends, c.beatAt, c.retryAt = -1, time.Time{}, time.Time{}, time.Time{}
+	c.trouble.Over()
 	c.remote.reset()
 	if c.proto == Classic {
 		c.id = ""

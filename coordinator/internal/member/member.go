@@ -14,12 +14,14 @@
 package member
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"time"
 
 	"github.com/kactor-go/kactor/coordinator/assign"
 	"github.com/kactor-go/kactor/protocol/cluster"
+	"github.com/kactor-go/kactor/protocol/trouble"
 )
 
 // Partition names a partition.
@@ -113,14 +115,14 @@ type Core struct {
 	instead *Rebalance // or at this one, if it had not begun with it when it was recalled
 	leaving *Leave
 
-	call     *Call // join, sync, leave, or the heartbeat of KIP-848
-	beat     *Call // heartbeat, Classic
-	beatAt   time.Time
-	ends     time.Time // the session
-	retryAt  time.Time
-	failures int
-	rejoin   bool
-	reason   string
+	call    *Call // join, sync, leave, or the heartbeat of KIP-848
+	beat    *Call // heartbeat, Classic
+	beatAt  time.Time
+	ends    time.Time // the session
+	retryAt time.Time
+	trouble trouble.State // of the membership
+	rejoin  bool
+	reason  string
 
 	kinds   []kind
 	asked   asking
@@ -242,7 +244,7 @@ func (c *Core) answer(now time.Time, m *Answer, out *Effects) {
 	case m.Call != c.call:
 	case m.Call.leaving:
 		c.call = nil
-		c.left(out)
+		c.left(now, m, out)
 	default:
 		c.call = nil
 		switch m.Call.Kind {
@@ -256,10 +258,12 @@ func (c *Core) answer(now time.Time, m *Answer, out *Effects) {
 	}
 }
 
-// later puts the next attempt off.
-func (c *Core) later(now time.Time) {
-	c.failures++
-	d := min(c.cfg.BackoffFirst<<min(c.failures-1, 10), c.cfg.BackoffMax)
+// later puts the next attempt off. The application is told of what lasts.
+func (c *Core) later(now time.Time, err error, out *Effects) {
+	if c.trouble.Met(now, trouble.Passing, err, c.backoff()) {
+		out.Errors = append(out.Errors, fmt.Errorf("membership in group %s: %w", c.cfg.Group, err))
+	}
+	d := c.trouble.RetryAt.Sub(now)
 	c.retryAt = now.Add(d - d/5 + time.Duration(c.cfg.Rand.Int64N(int64(d)*2/5+1)))
 }
 
@@ -289,6 +293,9 @@ func (c *Core) Next() time.Time {
 	add(c.fetches.next())
 	if c.leaving != nil {
 		add(c.leaving.Deadline)
+		if c.call == nil {
+			add(c.retryAt)
+		}
 		return t
 	}
 	if c.state == Joining && c.call == nil && c.asked.ask == nil {

@@ -100,15 +100,21 @@ func (b *bench) member(generation int32, own ...int32) {
 
 func (b *bench) assigned(join *Call, generation int32, own ...int32) *Rebalance {
 	b.t.Helper()
+	r := b.given(join, generation, own...)
+	b.is(Stable)
+	return r
+}
+
+// given lets the application take what the group gives it. It may have to join again at once.
+func (b *bench) given(join *Call, generation int32, own ...int32) *Rebalance {
+	b.t.Helper()
 	name := b.c.cfg.Assignors[0].Name()
 	out := b.answer(join, &msg.JoinGroupResponse{GenerationID: generation, ProtocolName: &name, Leader: "other", MemberID: "me"})
 	a, err := assign.AppendAssignment(nil, parts(own...))
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	r := b.takes(b.answer(b.call(out, SyncCall), &msg.SyncGroupResponse{Assignment: a}))
-	b.is(Stable)
-	return r
+	return b.takes(b.answer(b.call(out, SyncCall), &msg.SyncGroupResponse{Assignment: a}))
 }
 
 func (b *bench) commit(offset int64, partition int32) Effects {

@@ -64,6 +64,7 @@ type (
 		Err         error
 		Unsupported bool // the broker does not have the request
 		Closed      bool // the client is closed
+		Sent        bool // a coordinator may have had the call
 		Moved       bool // another broker is the coordinator now: the call may be repeated there at once
 	}
 	// Changed is a new picture of the cluster.
@@ -150,7 +151,7 @@ type Call struct {
 	commits    []*Commit
 	fetches    []*Fetch
 	sent       []sent
-	parts      []Partition // that begin where the answer says, in order
+	at         time.Time // it was made
 	generation int32
 	leaving    bool // the heartbeat that says goodbye
 }

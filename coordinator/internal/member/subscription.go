@@ -65,12 +65,12 @@ func (c *Core) see(s *cluster.Snapshot) {
 				renamed = renamed || target
 			}
 		}
+		c.recount(is)
 	}
 	c.snap = s
 	if renamed {
 		c.learnNames()
 	}
-	c.changed()
 }
 
 // driveTopics keeps the topics' metadata, and looks for topics that match the pattern.
