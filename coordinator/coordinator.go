@@ -229,12 +229,21 @@ func (c *Coordinator) Committing(within time.Duration, offsets ...Offset) *role.
 	return p
 }
 
-// CommitAsync commits offsets; done, if not nil, is called with the outcome where the application polls. The outcomes come in the order of the commits.
+// CommitAsync commits offsets; done, if not nil, is called with the outcome where the application polls, also when the actor is gone. The outcomes come in the order of the commits.
 func (c *Coordinator) CommitAsync(done func(error), offsets ...Offset) {
-	c.self.Tell(&member.Commit{Offsets: offsets, Deadline: c.deadline(context.Background()), Ordered: true, Owner: committing(func(err error) {
+	tell := func(err error) {
 		if done != nil {
 			c.put(func() { c.work.Callbacks = append(c.work.Callbacks, func() { done(err) }) })
 		}
+	}
+	ended, err := c.waits.Add(tell)
+	if err != nil {
+		tell(err)
+		return
+	}
+	c.self.Tell(&member.Commit{Offsets: offsets, Deadline: c.deadline(context.Background()), Ordered: true, Owner: committing(func(err error) {
+		ended()
+		tell(err)
 	})})
 }
 
