@@ -3,12 +3,13 @@
 //	consumer --Assign, Seek, Pause--> fetcher actor --Route{Fetch, ListOffsets, OffsetForLeaderEpoch}--> cluster
 //	         <--Take-- buffer <--chunks---'
 //
-//	fetcher.go    Config, Fetcher: assign, seek, pause, take
+//	fetcher.go    Config, where to begin
 //	buffer.go     what was fetched and is not taken; positions of the application
 //	chunk.go      the records of one answer, decoded while they are read; ahead.go: what is decompressed before the reader comes to it
 //	frame.go      the memory of an answer, counted
 //	offsets.go    beginning and end offsets, offsets for times
-//	actor.go      the actor: performs the core's effects
+//	actor.go      the actor: performs the core's effects; requests.go: what it asks brokers for
+//	assignment.go, positions.go, taking.go   what the consumer calls: assign, seek and pause; where it is; what it is given
 //	internal/plan, internal/session   the pure core; fetch sessions
 //
 // A position is what the application has been given, plus one. Nothing but the application's reading and its seeks moves it, resets aside; what was fetched and not read

@@ -1,0 +1,164 @@
+package fetcher
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/kactor-go/kactor/actors/role"
+	"github.com/kactor-go/kactor/fetcher/internal/plan"
+	"github.com/kactor-go/kactor/protocol/cluster"
+)
+
+// Assign begins to read partitions; those that are assigned already are moved to the new place.
+func (f *Fetcher) Assign(starts ...Begin) {
+	m := &plan.Assign{}
+	var dropped []plan.Taking
+	var still []cluster.TopicPartition
+	var wake []*role.Waiter
+	f.buf.mu.Lock()
+	for _, s := range starts {
+		if p := f.buf.byTP[s.TopicPartition]; s.released && (p == nil || !p.held) { // it was sought, or is gone
+			continue
+		}
+		offset := s.Offset
+		if !s.Time.IsZero() {
+			offset = AtDefault
+		}
+		p := plan.Start{TopicPartition: s.TopicPartition, Offset: s.Offset, Epoch: s.Epoch - 1}
+		gen, d := f.buf.assign(s.TopicPartition, offset, p.Epoch)
+		p.Gen = gen
+		dropped = append(dropped, d...)
+		place := f.buf.byTP[s.TopicPartition]
+		if place.life.state.Load() == paused {
+			still = append(still, s.TopicPartition)
+		}
+		if offset >= 0 {
+			wake = append(wake, place.waiters...)
+			place.waiters = nil
+		}
+		if !s.Time.IsZero() {
+			p.ByTime, p.Time = true, s.Time.UnixMilli()
+		}
+		m.Starts = append(m.Starts, p)
+	}
+	f.buf.mu.Unlock()
+	if len(dropped) > 0 {
+		f.buf.give(dropped)
+	}
+	for _, w := range wake {
+		f.world.Wake(w)
+	}
+	f.self.Tell(m)
+	if len(still) > 0 { // the core has not heard of a pause while they were held
+		f.self.Tell(&plan.Pause{Parts: still, On: true})
+	}
+}
+
+// Hold assigns partitions that are not read before Release says where they begin, or a seek. Until then they have no position.
+func (f *Fetcher) Hold(parts ...cluster.TopicPartition) {
+	f.buf.mu.Lock()
+	defer f.buf.mu.Unlock()
+	for _, tp := range parts {
+		f.buf.assign(tp, AtDefault, -1)
+		f.buf.byTP[tp].held = true
+	}
+}
+
+// Release begins to read partitions that are still held. Any goroutine may call it.
+func (f *Fetcher) Release(starts ...Begin) {
+	for i := range starts {
+		starts[i].released = true
+	}
+	f.Assign(starts...)
+}
+
+// Seek moves partitions that are assigned. What was fetched before is dropped, also if it is being read just now.
+func (f *Fetcher) Seek(starts ...Begin) error {
+	f.buf.mu.Lock()
+	for _, s := range starts {
+		if f.buf.byTP[s.TopicPartition] == nil {
+			f.buf.mu.Unlock()
+			return fmt.Errorf("seek %s: %w", s.TopicPartition, ErrNotAssigned)
+		}
+		if s.Offset < AtDefault {
+			f.buf.mu.Unlock()
+			return fmt.Errorf("seek %s: %d is no offset", s.TopicPartition, s.Offset)
+		}
+	}
+	f.buf.mu.Unlock()
+	f.Assign(starts...)
+	return nil
+}
+
+// Unassign ends the reading of partitions.
+func (f *Fetcher) Unassign(parts ...cluster.TopicPartition) {
+	var dropped []plan.Taking
+	var wake []*role.Waiter
+	f.buf.mu.Lock()
+	for _, tp := range parts {
+		d, w, _ := f.buf.revoke(tp)
+		dropped, wake = append(dropped, d...), append(wake, w...)
+	}
+	f.buf.mu.Unlock()
+	if len(dropped) > 0 {
+		f.buf.give(dropped)
+	}
+	for _, w := range wake {
+		f.world.Wake(w)
+	}
+	f.self.Tell(&plan.Revoke{Parts: parts})
+}
+
+// Pause stops the reading of partitions: when it returns nothing of them is given out any more. What is fetched is kept.
+func (f *Fetcher) Pause(parts ...cluster.TopicPartition) error { return f.pause(parts, true) }
+
+// Resume lets paused partitions go on.
+func (f *Fetcher) Resume(parts ...cluster.TopicPartition) error { return f.pause(parts, false) }
+
+func (f *Fetcher) pause(parts []cluster.TopicPartition, on bool) error {
+	f.buf.mu.Lock()
+	for _, tp := range parts {
+		if f.buf.byTP[tp] == nil {
+			f.buf.mu.Unlock()
+			return fmt.Errorf("pause or resume %s: %w", tp, ErrNotAssigned)
+		}
+	}
+	for _, tp := range parts {
+		f.buf.byTP[tp].pause(on)
+	}
+	f.buf.mu.Unlock()
+	f.self.Tell(&plan.Pause{Parts: slices.Clone(parts), On: on})
+	if !on {
+		f.world.Wake(f.buf.wait)
+	}
+	return nil
+}
+
+// Assignment gives the partitions that are assigned, in order.
+func (f *Fetcher) Assignment() []cluster.TopicPartition {
+	return f.list(func(*place) bool { return true })
+}
+
+// Paused gives the partitions that are paused, in order.
+func (f *Fetcher) Paused() []cluster.TopicPartition {
+	return f.list(func(p *place) bool { return p.life.state.Load() == paused })
+}
+
+func (f *Fetcher) list(keep func(*place) bool) (parts []cluster.TopicPartition) {
+	f.buf.mu.Lock()
+	defer f.buf.mu.Unlock()
+	for _, p := range f.buf.order {
+		if keep(p) {
+			parts = append(parts, p.tp)
+		}
+	}
+	slices.SortFunc(parts, cluster.TopicPartition.Compare)
+	return parts
+}
+
+// Parts is how many partitions are assigned.
+func (f *Fetcher) Parts() int {
+	f.buf.mu.Lock()
+	defer f.buf.mu.Unlock()
+	return len(f.buf.order)
+}

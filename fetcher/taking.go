@@ -1,0 +1,28 @@
+package fetcher
+
+import (
+	"context"
+
+	"github.com/kactor-go/kactor/protocol/cluster"
+)
+
+// Take waits for the next chunk, in turn over the partitions. A chunk that was not read to its end is given again.
+func (f *Fetcher) Take(ctx context.Context) (*Chunk, error) {
+	return f.buf.Take(ctx)
+}
+
+// Ready gives the next chunk if there is one, without waiting; nil if there is none.
+func (f *Fetcher) Ready() (*Chunk, error) {
+	return f.buf.take(nil)
+}
+
+// ReadyOf is Ready for the partitions for which open is true. open must be quick, and must not call the fetcher.
+func (f *Fetcher) ReadyOf(open func(cluster.TopicPartition) bool) (*Chunk, error) {
+	return f.buf.take(open)
+}
+
+// Wait waits until there may be something to take, Wake was called, or ctx ends: then its error is returned.
+func (f *Fetcher) Wait(ctx context.Context) error { return f.world.Park(ctx, f.buf.wait) }
+
+// Wake ends a Wait.
+func (f *Fetcher) Wake() { f.world.Wake(f.buf.wait) }
