@@ -1,6 +1,7 @@
 package drain
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -23,6 +24,8 @@ type bench struct {
 	open map[cluster.TopicPartition]*batch.Batch
 	told []Settled
 	sent []*Request // not answered
+	id   *Identity  // answer to who asks for an id; nil: 77
+	asks int        // how often one was asked for
 }
 
 func snapshot(epoch int32, leaders ...int32) *cluster.Snapshot {
@@ -78,7 +81,8 @@ func (b *bench) note() {
 	b.sent = append(b.sent, b.out.Send...)
 	b.told = append(b.told, b.out.Settled...)
 	if b.out.AskIdentity {
-		b.step(&Identity{ID: 77, Epoch: 0})
+		b.asks++
+		b.step(cmp.Or(b.id, &Identity{ID: 77}))
 	}
 }
 

@@ -25,8 +25,9 @@ type idempotent struct {
 	asked    bool
 	id       int64
 	epoch    int16
-	failures int
-	retryAt  time.Time
+	failures int       // one after the other
+	retryAt  time.Time // it is not asked for before
+	denied   error     // why there is none: what needs one before retryAt ends with it
 }
 
 // sequence is where a partition is in its epoch.
@@ -53,7 +54,7 @@ func (s *sequence) has(b *batch.Batch) bool {
 	return b.Numbered && b.ProducerID == s.id && b.Epoch == s.epoch
 }
 
-func (n *idempotent) may(p *part, out *Effects) verdict {
+func (n *idempotent) may(now time.Time, p *part, out *Effects) verdict {
 	s := &p.seq
 	again := s.set && p.topic != s.topic && p.topic != (wire.UUID{}) && s.topic != (wire.UUID{}) // the topic was created again: its log knows nothing of this producer
 	renew := s.renew || again || p.queue[0].Anew
@@ -65,11 +66,15 @@ func (n *idempotent) may(p *part, out *Effects) verdict {
 			return drop
 		}
 	}
-	if !s.set && !n.known {
-		n.wanted = true
-		return wait
+	switch {
+	case s.set || n.known:
+		return send
+	case n.denied != nil && now.Before(n.retryAt):
+		n.deny(p, out)
+		return drop
 	}
-	return send
+	n.wanted = true
+	return wait
 }
 
 // renew lets a partition begin at 0 in the next epoch, and numbers what is queued anew; nothing of it is in flight. Not so what may have been written, or may still be on its way to a broker that leads
@@ -170,30 +175,37 @@ func (n *idempotent) ask(now time.Time, out *Effects) {
 }
 
 func (n *idempotent) told(now time.Time, m *Identity, out *Effects) {
-	n.asked = false
-	switch {
-	case m.Unsupported: // brokers before 0.11 have no ids: at least once is what they can do
+	n.asked, n.denied = false, nil
+	if m.Unsupported { // brokers before 0.11 have no ids: at least once is what they can do
 		n.c.ids = plain{n.c}
-	case m.Err == nil:
+		return
+	}
+	if m.Err == nil {
 		n.known, n.id, n.epoch, n.failures = true, m.ID, m.Epoch, 0
-	case retriable(m.Err):
-		n.failures++
-		n.retryAt = now.Add(n.c.pause(n.failures))
-		for _, p := range n.c.parts {
-			if !p.seq.set && len(p.queue) > 0 {
-				p.queue[0].LastErr = m.Err
-			}
+		return
+	}
+	n.failures++
+	n.retryAt = now.Add(n.c.pause(n.failures))
+	again := retriable(m.Err)
+	if !again {
+		n.denied = m.Err
+	}
+	for _, p := range n.c.parts {
+		switch {
+		case p.seq.set || len(p.queue) == 0:
+		case again:
+			p.queue[0].LastErr = m.Err
+		default:
+			n.deny(p, out)
 		}
-	default:
-		for _, p := range n.c.parts {
-			if p.seq.set {
-				continue
-			}
-			queue := p.queue
-			p.queue = nil
-			for _, b := range queue {
-				n.c.settle(b, -1, -1, fmt.Errorf("no producer id: %w", m.Err), out)
-			}
-		}
+	}
+}
+
+// deny ends what is queued of a partition, because there is no id for it.
+func (n *idempotent) deny(p *part, out *Effects) {
+	queue := p.queue
+	p.queue = nil
+	for _, b := range queue {
+		n.c.settle(b, -1, -1, fmt.Errorf("no producer id: %w", n.denied), out)
 	}
 }

@@ -192,3 +192,39 @@ func TestWhatIsBeingCompressedIsNotSentWhenThePartitionBeginsAnew(t *testing.T) 
 	b.step(&Packed{Batch: second})
 	b.inFlight(second)
 }
+
+// TestAnIDThatIsRefusedIsNotAskedForWithEachBatch has brokers give no id, with each code that there is, for a minute in which batches come all the time. (A producer without the right to one asked a hundred times for a hundred batches.)
+func TestAnIDThatIsRefusedIsNotAskedForWithEachBatch(t *testing.T) {
+	for _, code := range append(protocol.Codes(), 1000) {
+		if code == protocol.None {
+			continue
+		}
+		b := newBench(t, nil)
+		b.id = &Identity{Err: code}
+		begin, most, failures := b.now, 0, 0
+		for at := time.Duration(0); at <= time.Minute; at += b.c.pause(failures) {
+			most++
+			failures++
+		}
+		var all []*batch.Batch
+		for b.now.Sub(begin) < time.Minute {
+			all = append(all, b.add(int32(len(all)%2), 1))
+			if !code.Retriable() {
+				b.outcome(all[len(all)-1], code)
+			}
+			b.later(100 * time.Millisecond)
+		}
+		if b.asks > most || b.asks < most/2 {
+			t.Errorf("%s: an id was asked for %d times, expected are %d at most", code.Name(), b.asks, most)
+		}
+		b.id = nil
+		b.later(time.Second)
+		for range 2 { // the first is in the log, and so is what comes
+			last := b.add(0, 1)
+			for len(b.sent) > 0 {
+				b.answer(protocol.None, 0)
+			}
+			b.outcome(last, nil)
+		}
+	}
+}

@@ -11,8 +11,8 @@ import (
 // numbers are what a producer's batches are known by to brokers: its id and epoch, and their sequences (KIP-98). Who implements it decides which numbers batches get, when the next may
 // follow, and what an answer means that is about numbers. Queues, windows and retries know nothing of it.
 type numbers interface {
-	// may tells whether the first batch of a partition, which has one, may go to its leader. It may end batches of the queue that have no numbers any more.
-	may(p *part, out *Effects) verdict
+	// may tells whether the first batch of a partition, which has one, may go to its leader. It may end batches of the queue: that have no numbers any more, or cannot have any.
+	may(now time.Time, p *part, out *Effects) verdict
 	// going gives a batch its numbers: it goes to its partition's leader now, and is not among those in flight yet.
 	going(now time.Time, p *part, b *batch.Batch)
 	// written hears that a batch is in the log.
@@ -30,7 +30,7 @@ type numbers interface {
 // plain are the numbers of producers without idempotence: none.
 type plain struct{ c *Core }
 
-func (plain) may(*part, *Effects) verdict            { return send }
+func (plain) may(time.Time, *part, *Effects) verdict { return send }
 func (plain) going(time.Time, *part, *batch.Batch)   {}
 func (plain) written(time.Time, *part, *batch.Batch) {}
 func (plain) shrunk(*batch.Batch)                    {}

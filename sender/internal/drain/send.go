@@ -92,7 +92,7 @@ func (c *Core) sendable(now time.Time, p *part, out *Effects) verdict {
 	if len(p.flight) > 0 && p.home.node != p.node { // to two brokers at once there is no order; the cluster actor fetches back what a silent one has
 		return drop
 	}
-	return c.ids.may(p, out)
+	return c.ids.may(now, p, out)
 }
 
 // sendAll fills the windows of all brokers. more: an open batch has waited for what was sent.
