@@ -239,7 +239,7 @@ func (c *Core) accept(p *part, closed []*batch.Batch, out *Effects) {
 			c.due = b.Deadline
 		}
 		p.queue = append(p.queue, b)
-		if c.cfg.Compress {
+		if c.cfg.Compress && !c.over {
 			b.Packing = true
 			out.Pack = append(out.Pack, b)
 		}
@@ -432,6 +432,8 @@ func (c *Core) Refuse(m Message, err error, out *Effects) {
 		out.Flushed = append(out.Flushed, m.Owner)
 	case *Close:
 		out.Closed = m.Owner
+	case *Packed:
+		c.packed(m, out)
 	case *Released:
 		for _, b := range m.Request.Batches {
 			b.OnWire--

@@ -581,6 +581,23 @@ func TestAbortSettlesEverything(t *testing.T) {
 	b.outcome(y, bug)
 }
 
+// What is being compressed when the core fails, and what comes behind it, kept its part of buffer.memory for ever: callers were told that the buffer is full, and not what has happened.
+func TestAbortGivesMemoryBack(t *testing.T) {
+	b := newBench(t, func(c *Config) { c.Compress = true })
+	x, y := b.add(0, 1), b.batch(1, 1)
+	bug := errors.New("bug")
+	b.out = Effects{}
+	b.c.Abort(bug, &b.out)
+	b.c.Refuse(&Wake{Ready: []Ready{{To: y.To, Closed: []*batch.Batch{y}}}}, bug, &b.out)
+	b.c.Refuse(&Packed{Batch: x}, bug, &b.out)
+	for _, o := range b.out.Pack {
+		b.c.Refuse(&Packed{Batch: o}, bug, &b.out)
+	}
+	if !x.Freed || !y.Freed || len(b.out.Free) != 2 {
+		t.Errorf("free are %v and %v, %d buffers", x.Freed, y.Freed, len(b.out.Free))
+	}
+}
+
 // callers hand a record of partition 0 over every 100 ms.
 func (b *bench) callers(d time.Duration) {
 	for end := b.now.Add(d); b.now.Before(end); b.later(100 * time.Millisecond) {
