@@ -75,7 +75,7 @@ func Start(under role.Spawner, client *broker.Client, cfg Config, failed func(er
 	}
 	s := &Sender{cfg: cfg, world: w, client: client, done: newCompleter(w)}
 	s.buf = &buffer{cfg: &s.cfg, world: w, client: client, credits: role.NewCredits(w, cfg.BufferMemory)}
-	s.buf.pool.whole, s.buf.pool.poison = cfg.BatchSize, cfg.Poison
+	s.buf.pool.whole, s.buf.pool.limit, s.buf.pool.poison = cfg.BatchSize, cfg.BufferMemory, cfg.Poison
 	s.buf.holds.wait = role.NewWaiter()
 	s.buf.refused = func(h *held, err error) {
 		b := &batch.Batch{To: cluster.TopicPartition{Topic: h.Topic, Partition: h.Partition}, Entries: []batch.Entry{{Done: h.done, Time: h.Timestamp}}}

@@ -5,12 +5,15 @@ import (
 	"sync"
 )
 
-// chunks are the memory of batches, and are used again. Their capacities are powers of two from smallest on, below the size of a whole batch, and that size. How many there are is
-// bounded by the credits that are taken for each.
+// chunks are the memory of batches, and are used again. Their capacities are powers of two from smallest on, below the size of a whole batch, and that size. Those that are in use are bounded by the credits that are taken for each; those
+// that are kept for the next use go when others are needed and all would be more than the limit.
 type chunks struct {
-	whole  int // batch.size
+	whole  int   // batch.size
+	limit  int64 // buffer.memory, in bytes, like those below
 	poison bool
 	mu     sync.Mutex
+	used   int64
+	kept   int64
 	free   [maxChunkClass + 1][][]byte // by the logarithm of the capacity; whole ones at 0
 }
 
@@ -38,18 +41,31 @@ func (c *chunks) class(room int) (class int, ok bool) {
 
 // get gives a chunk of a capacity that room has given.
 func (c *chunks) get(room int) []byte {
-	if class, ok := c.class(room); ok {
-		c.mu.Lock()
-		free := c.free[class]
-		if last := len(free) - 1; last >= 0 {
-			b := free[last][:0]
-			c.free[class] = free[:last]
-			c.mu.Unlock()
-			return b
-		}
+	class, ok := c.class(room)
+	c.mu.Lock()
+	c.used += int64(room)
+	if ok && len(c.free[class]) > 0 {
+		b := c.take(class)
 		c.mu.Unlock()
+		return b[:0]
 	}
+	for class := maxChunkClass; class >= 0 && c.used+c.kept > c.limit; class-- {
+		for len(c.free[class]) > 0 && c.used+c.kept > c.limit {
+			c.take(class)
+		}
+	}
+	c.mu.Unlock()
 	return make([]byte, 0, room)
+}
+
+// take takes one of those that are kept. The lock is held.
+func (c *chunks) take(class int) []byte {
+	last := len(c.free[class]) - 1
+	b := c.free[class][last]
+	c.free[class][last] = nil
+	c.free[class] = c.free[class][:last]
+	c.kept -= int64(cap(b))
+	return b
 }
 
 // put takes a chunk back.
@@ -61,10 +77,11 @@ func (c *chunks) put(b []byte) {
 		}
 	}
 	class, ok := c.class(cap(b))
-	if !ok {
-		return
-	}
 	c.mu.Lock()
-	c.free[class] = append(c.free[class], b)
+	c.used -= int64(cap(b))
+	if ok {
+		c.kept += int64(cap(b))
+		c.free[class] = append(c.free[class], b)
+	}
 	c.mu.Unlock()
 }
