@@ -79,10 +79,10 @@ type watched struct {
 
 // Done is called once.
 func (w watched) Done(p Placed, err error) {
-	w.set.acknowledged(p, err)
 	if w.then != nil {
-		w.then.Done(p, err)
+		defer w.then.Done(p, err) // also if an interceptor ends the goroutine, as a test's FailNow does
 	}
+	w.set.acknowledged(p, err)
 }
 
 func (s *settings) acknowledged(p Placed, err error) {
