@@ -21,6 +21,8 @@ var (
 	ErrUncertain = sender.ErrUncertain
 	// ErrBufferFull: the producer's buffer.memory is used up.
 	ErrBufferFull = sender.ErrBufferFull
+	// ErrPartitionerBusy: the partitioner of a topic, which one goroutine at a time may call, has not returned from another call.
+	ErrPartitionerBusy = sender.ErrPartitionerBusy
 	// ErrTooLarge: a record is larger than max.request.size.
 	ErrTooLarge = sender.ErrTooLarge
 	// ErrTimeout: an answer, or the delivery of a record, took too long.

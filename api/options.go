@@ -161,7 +161,12 @@ func BatchSize(n int) Option { return Property("batch.size", strconv.Itoa(n)) }
 // Compression compresses batches (compression.type).
 func Compression(c compress.Codec) Option { return Property("compression.type", c.String()) }
 
-// Partitioner chooses the partitions of records that name none.
+// Partitioner chooses the partitions of records that name none. One goroutine at a time calls it for each topic: that of who hands the record over, or one of the producer's if the topic was not known then. A panic in it is the error of
+// the record. While it does not return, records that it is to place wait, at most max.block.ms (ErrPartitionerBusy; TrySend a moment), and those that are held behind one that it is asked about; records that name their partition,
+// other topics and Close do not.
+//
+// It may use its producer. Records for its own topic are placed when it has returned, so it must not wait for their outcomes: Produce of one, Flush and Close return ErrIllegalState within it where they would, whatever else waits for one
+// does so for max.block.ms.
 func Partitioner(p sender.NewPartitioner) Option {
 	return func(s *settings) error { s.sender.Partitioner = p; return nil }
 }

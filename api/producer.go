@@ -98,8 +98,8 @@ func (p *Producer) start(ctx context.Context, r *Record, how manner) *role.Promi
 	return promise
 }
 
-// Produce writes a record and waits until it is written. When ctx ends before, the record may still be written: the error is ErrUncertain then. Within the callback of a record of the same producer it
-// writes nothing and returns ErrIllegalState.
+// Produce writes a record and waits until it is written. When ctx ends before, the record may still be written: the error is ErrUncertain then. Within the callback of a record of the same producer, and within the
+// partitioner that the record is for, it writes nothing and returns ErrIllegalState.
 func (p *Producer) Produce(ctx context.Context, r *Record) (Placed, error) {
 	if err := p.sender.Waitable(); err != nil {
 		return nowhere(r), public(fmt.Errorf("produce %s: %w", r.Topic, err))
@@ -137,7 +137,7 @@ func (p *Producer) Send(ctx context.Context, r *Record, done func(Placed, error)
 	return public(p.append(ctx, r, c, waits))
 }
 
-// TrySend is Send without waiting: where there is no room it returns ErrBufferFull at once.
+// TrySend is Send without waiting: where there is no room it returns ErrBufferFull at once, where the partitioner does not return from another call ErrPartitionerBusy after 20 ms.
 func (p *Producer) TrySend(r *Record, done func(Placed, error)) error {
 	var c sender.Completion
 	if done != nil {
@@ -207,7 +207,8 @@ func (p *Producer) ProduceAll(ctx context.Context, records ...*Record) error {
 	return nil
 }
 
-// Flush waits until every record handed over before has its outcome, and its callback has been called. After Close it returns ErrClosed, within a callback ErrIllegalState.
+// Flush waits until every record handed over before has its outcome, and its callback has been called. After Close it returns ErrClosed, within a callback, and within a partitioner for which records
+// are held, ErrIllegalState.
 func (p *Producer) Flush(ctx context.Context) error { return public(p.sender.Flush(ctx)) }
 
 // Partitions asks for the partitions of a topic.
@@ -219,7 +220,8 @@ func (p *Producer) Partitions(ctx context.Context, topic string) ([]cluster.Part
 	return t.Partitions, nil
 }
 
-// Close brings what is there on its way until ctx ends, and gives the rest its outcome: rejected, or uncertain if it was sent. Within a callback it changes nothing and returns ErrIllegalState.
+// Close brings what is there on its way until ctx ends, and gives the rest its outcome: rejected, or uncertain if it was sent. Within a callback, and within a partitioner for which
+// records are held, it changes nothing and returns ErrIllegalState.
 func (p *Producer) Close(ctx context.Context) error {
 	err := p.sender.Close(ctx)
 	p.system.Sweep()

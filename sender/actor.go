@@ -93,18 +93,19 @@ func Start(under role.Spawner, client *broker.Client, cfg Config, failed func(er
 	return s, nil
 }
 
-// Append hands a record over. It waits for room at most max.block.ms and as long as ctx lasts; with a context that has ended it hands nothing over. A record whose topic is not known yet is held until it is, at most
+// Append hands a record over. It waits for room, and for a partitioner of the application's that is being called elsewhere (ErrPartitionerBusy), at most max.block.ms and as long as ctx lasts; with a context that has ended it hands nothing over. A record whose topic is not known yet is held until it is, at most
 // max.block.ms; if it does not become known the completion is told ErrUnknownTopic. After an error the completion is not called.
 func (s *Sender) Append(ctx context.Context, r *Record, done Completion) error {
 	return s.append(ctx, r, done, waits)
 }
 
-// TryAppend is Append without waiting: where there is no room it returns ErrBufferFull at once.
+// TryAppend is Append without waiting: where there is no room it returns ErrBufferFull at once, where the partitioner does not return from another call ErrPartitionerBusy after a moment (20 ms).
 func (s *Sender) TryAppend(r *Record, done Completion) error {
 	return s.append(context.Background(), r, done, tries)
 }
 
-// AppendToWait is Append for a caller that waits for the outcome next: it waits for metadata, too, and brings the record on its way itself, if nobody else is at work.
+// AppendToWait is Append for a caller that waits for the outcome next: it waits for metadata, too, and brings the record on its way itself, if nobody else is at work. Within the
+// partitioner that the record is for it returns ErrReentered.
 func (s *Sender) AppendToWait(ctx context.Context, r *Record, done Completion) error {
 	return s.append(ctx, r, done, follows)
 }
@@ -128,13 +129,16 @@ func (s *Sender) Waitable() error {
 	return nil
 }
 
-// Flush waits until every record appended before it has its outcome and its completion has been called. After Close it returns ErrClosed, within a completion ErrReentered, at once.
+// Flush waits until every record appended before it has its outcome and its completion has been called. After Close it returns ErrClosed, within a completion, and within a partitioner for which a record is held, ErrReentered, at once.
 func (s *Sender) Flush(ctx context.Context) error {
 	if err := s.Waitable(); err != nil {
 		return fmt.Errorf("flush: %w", err)
 	}
 	if s.buf.closed.Load() {
 		return fmt.Errorf("flush: %w", ErrClosed)
+	}
+	if s.buf.holds.inside() {
+		return fmt.Errorf("flush: %w", ErrReentered)
 	}
 	if held := s.buf.holds.flushed(s.world); held != nil {
 		s.hurry()
@@ -176,14 +180,17 @@ func (s *Sender) Partitions(ctx context.Context, topic string) (*cluster.Topic, 
 	return t, nil
 }
 
-// grace is how long Close waits for completions when its context has ended: they come at once, unless one of them blocks.
+// grace is how long Close waits for completions when its context has ended: they come at once, unless one of them blocks. And who waits within a partitioner for one, which may be the same.
 const grace = 200 * time.Millisecond
 
 // Close refuses new records, brings what is there on its way until ctx ends, and gives the rest its outcome: rejected, or uncertain if it was sent. All completions have been called then, but for those behind one that blocks.
-// Within a completion it changes nothing and returns ErrReentered.
+// Within a completion, and within a partitioner for which a record is held, it changes nothing and returns ErrReentered.
 func (s *Sender) Close(ctx context.Context) error {
 	if err := s.Waitable(); err != nil {
 		return fmt.Errorf("close: %w", err)
+	}
+	if s.buf.holds.inside() {
+		return fmt.Errorf("close: %w", ErrReentered)
 	}
 	if s.buf.closed.Swap(true) {
 		return s.completed(ctx)
@@ -204,6 +211,7 @@ func (s *Sender) Close(ctx context.Context) error {
 		p.Settle(struct{}{}, nil)
 	}
 	s.buf.endHolds(ctx, deadline)
+	s.buf.endTurns()
 	s.buf.end()
 	s.self.Tell(&drain.Wake{})
 	s.self.Tell(&drain.Close{Deadline: deadline, Owner: p})

@@ -44,13 +44,16 @@ type buffer struct {
 
 type topicBuffer struct {
 	name      string
-	mu        sync.Mutex // of view's renewal, of what is held, and of a partitioner that one goroutine at a time may call
+	mu        sync.Mutex // of view's renewal, and of what is held: no function of the application's is called under it
 	partition Partitioner
-	lanes     lanes        // the same, if any number of goroutines may
+	shared    bool         // any number of goroutines may call it
+	turn      turn         // of those who call it otherwise
+	lanes     lanes        // the same partitioner, if it is one of this package's that has lanes
 	crowded   atomic.Int32 // how many lanes are used: one, until goroutines have met
 	view      atomic.Pointer[topicView]
 	held      []*held     // in the order in which they were handed over
 	lowest    int32       // how many partitions must be there for one of them to be placed, less one
+	asked     atomic.Bool // a goroutine asks the partitioner about them; changed under the lock
 	asking    atomic.Bool // its metadata is asked for
 }
 
@@ -71,21 +74,36 @@ type partitionBuffer struct {
 }
 
 // topic finds the buffer of a topic.
-func (b *buffer) topic(name string) *topicBuffer {
+func (b *buffer) topic(name string) (*topicBuffer, error) {
 	if t := b.latest.Load(); t != nil && t.name == name {
-		return t
+		return t, nil
 	}
 	if t, ok := b.topics.Load(name); ok {
 		b.latest.Store(t.(*topicBuffer))
-		return t.(*topicBuffer)
+		return t.(*topicBuffer), nil
 	}
-	t := &topicBuffer{name: name, partition: b.cfg.Partitioner(b.world.Rand())}
-	t.lanes, _ = t.partition.(lanes)
-	t.crowded.Store(1)
-	t.view.Store(newView(-1, nil, nil))
+	t, err := b.newTopic(name)
+	if err != nil {
+		return nil, err
+	}
 	first, _ := b.topics.LoadOrStore(name, t)
 	b.latest.Store(first.(*topicBuffer))
-	return first.(*topicBuffer)
+	return first.(*topicBuffer), nil
+}
+
+// newTopic makes the buffer of a topic. The function that makes its partitioner is the application's.
+func (b *buffer) newTopic(name string) (t *topicBuffer, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			t, err = nil, fmt.Errorf("produce %s: its partitioner is not made, this panicked: %v", name, r)
+		}
+	}()
+	t = &topicBuffer{name: name, partition: b.cfg.Partitioner(b.world.Rand())}
+	t.lanes, _ = t.partition.(lanes)
+	_, t.shared = t.partition.(shared)
+	t.crowded.Store(1)
+	t.view.Store(newView(-1, nil, nil))
+	return t, nil
 }
 
 // renew makes the view of a new snapshot. While records are held that could be placed, the topic stays unknown.
@@ -133,8 +151,8 @@ func (t *topicBuffer) grown(n int) []*partitionBuffer {
 	return list
 }
 
-// choose gives the partition buffer for a record of about size bytes on a lane, or nil if its topic or partition is not known; err if the record cannot go anywhere.
-func (b *buffer) choose(t *topicBuffer, r *Record, lane, size int) (*partitionBuffer, error) {
+// choose gives the partition buffer for a record of about size bytes on a lane, or nil if its topic or partition is not known; err if the record cannot go anywhere, errInside if it cannot be known now.
+func (b *buffer) choose(ctx context.Context, t *topicBuffer, r *Record, lane, size int, how manner) (*partitionBuffer, error) {
 	v := t.view.Load()
 	if v.version.Load() != b.client.Snapshot().Version {
 		v = b.renew(t)
@@ -149,7 +167,11 @@ func (b *buffer) choose(t *topicBuffer, r *Record, lane, size int) (*partitionBu
 		n = t.lanes.lane(lane, v.meta, r.Key, size)
 	default:
 		var err error
-		if n, err = t.place(v.meta, r.Key, size); err != nil {
+		switch n, err = b.ask(ctx, t, v.meta, r.Key, size, how); err {
+		case nil:
+		case errInside:
+			return nil, err
+		default:
 			return nil, fmt.Errorf("produce %s: %w", r.Topic, err)
 		}
 	}
@@ -160,23 +182,6 @@ func (b *buffer) choose(t *topicBuffer, r *Record, lane, size int) (*partitionBu
 		return nil, fmt.Errorf("produce %s/%d: %w", r.Topic, n, ErrUnknownTopic)
 	}
 	return v.partitions[n], nil
-}
-
-// place asks a partitioner that one goroutine at a time may call.
-func (t *topicBuffer) place(meta *cluster.Topic, key []byte, size int) (int32, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.ask(meta, key, size)
-}
-
-// ask asks the partitioner, which may panic: that is the error of the one record, in whosever goroutine it is placed. The topic's lock is held.
-func (t *topicBuffer) ask(meta *cluster.Topic, key []byte, size int) (n int32, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("the partitioner panicked: %v", r)
-		}
-	}()
-	return t.partition.Partition(meta, key, size), nil
 }
 
 // manner is how a record is handed over.
@@ -203,17 +208,20 @@ func (b *buffer) append(ctx context.Context, r *Record, done Completion, how man
 			return false, fmt.Errorf("produce %s: %w: %d bytes, max.request.size is %d", r.Topic, ErrTooLarge, size+record.Overhead, b.cfg.MaxRequest)
 		}
 	}
-	t := b.topic(r.Topic)
+	t, err := b.topic(r.Topic)
+	if err != nil {
+		return false, err
+	}
 	lane := 0
 	if n := t.crowded.Load(); n > 1 {
 		lane = int(goroutine() % uintptr(n))
 	}
-	p, err := b.choose(t, r, lane, size)
-	for p == nil && err == nil {
-		if held, err := b.hold(ctx, t, r, size, done, how); held || err != nil {
+	p, err := b.choose(ctx, t, r, lane, size, how)
+	for p == nil && (err == nil || err == errInside) {
+		if held, err := b.hold(ctx, t, r, size, done, how, err == errInside); held || err != nil {
 			return false, err
 		}
-		p, err = b.choose(t, r, lane, size)
+		p, err = b.choose(ctx, t, r, lane, size, how)
 	}
 	if err != nil {
 		return false, err
@@ -246,7 +254,7 @@ func (b *buffer) lockOther(t *topicBuffer, r *Record, p *partitionBuffer, lane, 
 	if r.Partition == AnyPartition && t.lanes != nil {
 		t.crowded.Store(laneCount)
 		for i := 1; i < laneCount; i++ {
-			q, err := b.choose(t, r, (lane+i)%laneCount, size)
+			q, err := b.choose(context.Background(), t, r, (lane+i)%laneCount, size, tries)
 			if err != nil {
 				return nil, err
 			}
@@ -343,6 +351,14 @@ func (b *buffer) list(p *partitionBuffer) bool {
 		b.ready = append(b.ready, p)
 	}
 	return true
+}
+
+// endTurns refuses who waits for a partitioner.
+func (b *buffer) endTurns() {
+	b.topics.Range(func(_, t any) bool {
+		t.(*topicBuffer).turn.close(b.world, ErrClosed)
+		return true
+	})
 }
 
 // end refuses new batches. What is listed by then is taken with the next Wake, and what is in batches that the actor knows is cut by it: a caller that looked whether the producer is closed just before it was is

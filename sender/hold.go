@@ -24,6 +24,7 @@ type held struct {
 	credits int64
 	done    Completion
 	begun   time.Time
+	known   time.Time // since when it waits for the partitioner; zero: for metadata
 	serial  uint64
 	placed  *role.Promise[struct{}] // of who waits for it to be placed; nil: nobody, the completion is told what goes wrong
 }
@@ -31,8 +32,8 @@ type held struct {
 // lowest is how many partitions a topic must have, less one, for the record to be placed.
 func (h *held) lowest() int32 { return max(h.Partition, 0) }
 
-// holds are the records that are held, of all topics. A goroutine places them while there are any: not the callers, who do not wait, and no actor, because partitioners are the application's. Records of a topic keep their
-// order: while some are held that could be placed, those that come are held behind them.
+// holds are the records that are held, of all topics. A goroutine places them while there are any, and ends those whose time is over; one for each topic asks a partitioner that is the application's, which may block. Records of a topic
+// keep their order: while some are held that could be placed, those that come are held behind them.
 type holds struct {
 	mu      sync.Mutex     // taken behind a topic's, never before it
 	topics  []*topicBuffer // that have some
@@ -68,6 +69,20 @@ func (o *holds) refuse(w role.World, err error) {
 	o.mu.Unlock()
 	w.Wake(o.wait)
 }
+
+// inside tells whether the calling goroutine is in a partitioner, and one for which held records may wait.
+func (o *holds) inside() bool {
+	if !o.some.Load() {
+		return false
+	}
+	o.mu.Lock()
+	some := slices.ContainsFunc(o.topics, (*topicBuffer).busy)
+	o.mu.Unlock()
+	return some && within()
+}
+
+// busy tells whether the partitioner is being called, or records are held for it.
+func (t *topicBuffer) busy() bool { return t.turn.taken.Load() || t.asked.Load() }
 
 // flushed gives a promise that all that are held now are placed or have failed; nil: none are held.
 func (o *holds) flushed(w role.World) *role.Promise[struct{}] {
@@ -118,11 +133,11 @@ func (b *buffer) endHolds(ctx context.Context, deadline time.Time) {
 	}
 }
 
-// hold keeps a record until its partition is known; false: it is known now.
-func (b *buffer) hold(ctx context.Context, t *topicBuffer, r *Record, size int, done Completion, how manner) (bool, error) {
+// hold keeps a record until its partition is known; false: it is known now. inside: the partitioner is in a call that this goroutine is in, or may be; the record is held until it has returned.
+func (b *buffer) hold(ctx context.Context, t *topicBuffer, r *Record, size int, done Completion, how manner, inside bool) (bool, error) {
 	now := b.world.Now()
-	if b.cfg.MaxBlock <= 0 { // the next one may find it
-		b.ask([]*topicBuffer{t})
+	if b.cfg.MaxBlock <= 0 && !inside { // the next one may find it
+		b.fetch([]*topicBuffer{t})
 		return false, b.unknown(r, now, context.DeadlineExceeded)
 	}
 	n := int64(b.pool.room(size + record.Overhead))
@@ -137,7 +152,9 @@ func (b *buffer) hold(ctx context.Context, t *topicBuffer, r *Record, size int, 
 		h.placed = role.NewPromise[struct{}](b.world)
 	}
 	t.mu.Lock()
-	if m := b.client.Snapshot().Topic(t.name); m != nil && int(h.lowest()) < len(m.Partitions) && !t.blocked(m) {
+	m := b.client.Snapshot().Topic(t.name)
+	known := m != nil && int(h.lowest()) < len(m.Partitions)
+	if known && !t.blocked(m) && !(inside && t.turn.taken.Load()) {
 		t.mu.Unlock()
 		b.credits.Give(n)
 		return false, nil
@@ -153,19 +170,34 @@ func (b *buffer) hold(ctx context.Context, t *topicBuffer, r *Record, size int, 
 		t.lowest = h.lowest()
 	}
 	t.held = append(t.held, h)
-	t.mu.Unlock()
-	if first {
-		b.ask([]*topicBuffer{t})
+	if inside { // what comes is to stay behind it
+		t.view.Store(newView(-1, nil, t.view.Load().partitions))
 	}
-	if start {
+	t.mu.Unlock()
+	switch {
+	case start:
 		b.world.Go("placement", b.place)
+	case inside:
+		b.world.Wake(b.holds.wait)
+	}
+	if first && !known {
+		b.fetch([]*topicBuffer{t})
 	}
 	if h.placed == nil {
 		return true, nil
 	}
-	if _, err := h.placed.Get(ctx); err == nil || err != ctx.Err() || !b.withdraw(t, h) { // it cannot be taken back: it is on its way
+	wait := ctx
+	if t.busy() && within() { // by this goroutine, it seems, which would wait for itself
+		short, cancel := b.world.WithTimeout(ctx, grace)
+		defer cancel()
+		wait = short
+	}
+	if _, err := h.placed.Get(wait); err == nil || err != wait.Err() || !b.withdraw(t, h) { // it cannot be taken back: it is on its way
 		_, err, _ = h.placed.TryGet()
 		return true, err
+	}
+	if ctx.Err() == nil {
+		return false, fmt.Errorf("produce %s: %w", r.Topic, ErrReentered)
 	}
 	return false, b.unknown(r, now, ctx.Err())
 }
@@ -246,8 +278,8 @@ func (o *holds) remove(t *topicBuffer) {
 	}
 }
 
-// ask asks for the metadata of topics. Wishes coalesce in the cluster actor; who wishes again waits until the wish before is fulfilled.
-func (b *buffer) ask(topics []*topicBuffer) {
+// fetch asks for the metadata of topics. Wishes coalesce in the cluster actor; who wishes again waits until the wish before is fulfilled.
+func (b *buffer) fetch(topics []*topicBuffer) {
 	names := make([]string, len(topics))
 	for i, t := range topics {
 		t.asking.Store(true)
@@ -268,12 +300,6 @@ func (b *buffer) ask(topics []*topicBuffer) {
 // place places what is held when its topic becomes known, until nothing is held.
 func (b *buffer) place() {
 	o := &b.holds
-	left := true // by a partitioner that has ended the goroutine, as a test's FailNow does
-	defer func() {
-		if left {
-			b.world.Go("placement", b.place)
-		}
-	}()
 	timer := b.world.NewTimer(func() { b.world.Wake(o.wait) })
 	defer timer.Stop()
 	pause := role.Backoff{Initial: b.cfg.RetryFirst, Max: b.cfg.RetryMax}
@@ -285,7 +311,7 @@ func (b *buffer) place() {
 			o.refused = nil
 		}
 		if len(topics) == 0 {
-			o.running, left = false, false
+			o.running = false
 			o.some.Store(false)
 			o.mu.Unlock()
 			return
@@ -295,18 +321,18 @@ func (b *buffer) place() {
 		var next time.Time
 		var silent []*topicBuffer // nothing is asked of them
 		for _, t := range topics {
-			due := b.settle(t, now, refused)
+			due, lacks := b.settle(t, now, refused)
 			if next.IsZero() || !due.IsZero() && due.Before(next) {
 				next = due
 			}
-			if !due.IsZero() && !t.asking.Load() {
+			if lacks && !t.asking.Load() {
 				silent = append(silent, t)
 			}
 		}
 		b.rouse(false)
 		if len(silent) > 0 {
 			if !now.Before(again) {
-				b.ask(silent)
+				b.fetch(silent)
 				attempt++
 				again = now.Add(pause.After(attempt, nil))
 			}
@@ -322,10 +348,20 @@ func (b *buffer) place() {
 	}
 }
 
-// settle places the records of a topic that can be placed, and ends those that cannot be any more. It gives the time when the next ends; zero: none are left.
-func (b *buffer) settle(t *topicBuffer, now time.Time, refused error) (due time.Time) {
+// settle places the records of a topic that can be placed, and ends those that cannot be any more. It gives the time when the next ends; zero: none are left. lacks: some wait for metadata.
+func (b *buffer) settle(t *topicBuffer, now time.Time, refused error) (due time.Time, lacks bool) {
 	t.mu.Lock()
-	defer t.mu.Unlock()
+	h, due, lacks := b.sift(t, now, refused)
+	start := h != nil && t.asked.CompareAndSwap(false, true)
+	t.mu.Unlock()
+	if start {
+		b.world.Go("placement", func() { b.askFor(t) })
+	}
+	return due, lacks
+}
+
+// sift is settle, but that it leaves what the partitioner is to be asked about, and what comes behind: it gives the first of those. The topic's lock is held.
+func (b *buffer) sift(t *topicBuffer, now time.Time, refused error) (first *held, due time.Time, lacks bool) {
 	m := b.client.Snapshot().Topic(t.name)
 	if m != nil && m.Err != 0 && !m.Err.Retriable() && len(m.Partitions) == 0 {
 		refused = m.Err
@@ -335,40 +371,105 @@ func (b *buffer) settle(t *topicBuffer, now time.Time, refused error) (due time.
 		partitions = t.grown(len(m.Partitions))
 	}
 	var kept []*held
-	rest := t.held
-	defer func() { b.keep(t, append(kept, rest...)) }() // also when a partitioner ends the goroutine
-	for len(rest) > 0 {
-		h := rest[0]
-		rest = rest[1:]
-		switch {
-		case m != nil && int(h.lowest()) < len(m.Partitions):
-			b.put(t, m, partitions, h)
-		case refused != nil:
-			b.fail(h, b.unknown(&h.Record, h.begun, refused))
-		case now.Sub(h.begun) >= b.cfg.MaxBlock:
-			b.fail(h, b.unknown(&h.Record, h.begun, context.DeadlineExceeded))
-		default:
-			kept = append(kept, h)
-			if end := h.begun.Add(b.cfg.MaxBlock); due.IsZero() || end.Before(due) {
-				due = end
+	for _, h := range t.held {
+		known := m != nil && int(h.lowest()) < len(m.Partitions)
+		if known && first == nil && !t.asks(h) {
+			b.put(m, partitions, h, t.named(m, h))
+			continue
+		}
+		end := h.begun.Add(b.cfg.MaxBlock)
+		if known {
+			if h.known.IsZero() {
+				h.known = now
 			}
+			end = h.known.Add(b.cfg.MaxBlock)
+		}
+		why, over := error(nil), !now.Before(end)
+		switch {
+		case known && errors.Is(refused, ErrClosed):
+			why = fmt.Errorf("produce %s: %w", h.Topic, ErrClosed)
+		case known && over:
+			why = fmt.Errorf("produce %s: %w for max.block.ms, %s", h.Topic, ErrPartitionerBusy, b.cfg.MaxBlock)
+		case !known && refused != nil:
+			why = b.unknown(&h.Record, h.begun, refused)
+		case !known && over:
+			why = b.unknown(&h.Record, h.begun, context.DeadlineExceeded)
+		}
+		if why != nil {
+			b.fail(h, why)
+			continue
+		}
+		kept, lacks = append(kept, h), lacks || !known
+		if known && first == nil {
+			first = h
+		}
+		if due.IsZero() || end.Before(due) {
+			due = end
 		}
 	}
-	return due
+	b.keep(t, kept)
+	return first, due, lacks
 }
 
-// put puts a record that was held into the batch of its partition. The topic's lock is held.
-func (b *buffer) put(t *topicBuffer, m *cluster.Topic, partitions []*partitionBuffer, h *held) {
-	asked := false
+// asks tells whether the partition of a record is asked of a partitioner of the application's.
+func (t *topicBuffer) asks(h *held) bool { return h.Partition == AnyPartition && t.lanes == nil }
+
+// named is the partition of a record about which nobody is asked.
+func (t *topicBuffer) named(m *cluster.Topic, h *held) int32 {
+	if h.Partition == AnyPartition {
+		return t.lanes.lane(0, m, h.Key, h.size)
+	}
+	return h.Partition
+}
+
+// askFor places the records of a topic whose partitioner is the application's, until none is left that can be placed.
+func (b *buffer) askFor(t *topicBuffer) {
+	var h *held
 	defer func() {
-		if !asked {
-			b.fail(h, fmt.Errorf("produce %s: the partitioner has ended its goroutine", h.Topic))
+		if h != nil { // the partitioner has ended the goroutine, as a test's FailNow does
+			b.answered(t, nil, h, 0, errors.New("the partitioner has ended its goroutine"))
+			b.world.Go("placement", func() { b.askFor(t) })
 		}
 	}()
-	n, err := t.partitionOf(m, h)
-	asked = true
+	for {
+		now := b.world.Now()
+		t.mu.Lock()
+		h, _, _ = b.sift(t, now, nil)
+		t.asked.Store(h != nil)
+		t.mu.Unlock()
+		b.rouse(false)
+		if h == nil {
+			b.world.Wake(b.holds.wait)
+			return
+		}
+		m := b.client.Snapshot().Topic(t.name)
+		wait, cancel := b.world.WithTimeout(context.Background(), h.known.Add(b.cfg.MaxBlock).Sub(now))
+		n, err := b.ask(wait, t, m, h.Key, h.size, waits)
+		cancel()
+		b.answered(t, m, h, n, err)
+	}
+}
+
+// answered places a record where the partitioner says, if it is held still.
+func (b *buffer) answered(t *topicBuffer, m *cluster.Topic, h *held, n int32, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	i := slices.Index(t.held, h)
+	if i < 0 {
+		return
+	}
 	if err != nil {
 		b.fail(h, fmt.Errorf("produce %s: %w", h.Topic, err))
+	} else {
+		b.put(m, t.grown(len(m.Partitions)), h, n)
+	}
+	b.keep(t, slices.Delete(t.held, i, i+1))
+}
+
+// put puts a record that was held into the batch of partition n. The topic's lock is held.
+func (b *buffer) put(m *cluster.Topic, partitions []*partitionBuffer, h *held, n int32) {
+	if n < 0 || int(n) >= len(m.Partitions) {
+		b.fail(h, fmt.Errorf("produce %s/%d: %w", h.Topic, n, ErrUnknownTopic))
 		return
 	}
 	p := partitions[n]
@@ -393,22 +494,6 @@ func (b *buffer) put(t *topicBuffer, m *cluster.Topic, partitions []*partitionBu
 		h.placed.Settle(struct{}{}, nil)
 	}
 	b.holds.leave(h)
-}
-
-// partitionOf chooses the partition of a record that was held. The topic's lock is held.
-func (t *topicBuffer) partitionOf(m *cluster.Topic, h *held) (n int32, err error) {
-	switch {
-	case h.Partition != AnyPartition:
-		return h.Partition, nil
-	case t.lanes != nil:
-		n = t.lanes.lane(0, m, h.Key, h.size)
-	default:
-		n, err = t.ask(m, h.Key, h.size)
-	}
-	if err == nil && (n < 0 || int(n) >= len(m.Partitions)) {
-		err = fmt.Errorf("%w: partition %d", ErrUnknownTopic, n)
-	}
-	return n, err
 }
 
 // fail tells who handed a record over that it cannot be placed.

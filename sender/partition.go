@@ -12,7 +12,8 @@ import (
 // AnyPartition lets the partitioner choose.
 const AnyPartition int32 = -1
 
-// Partitioner chooses the partition of a record that names none. It is called by one goroutine at a time for each topic.
+// Partitioner chooses the partition of a record that names none. It is called by one goroutine at a time for each topic, on that of who hands the record over, or one of the producer's if the topic was not known then. While it is being
+// called, others whose records it is to place wait for it, at most max.block.ms (TryAppend a moment); nobody else does. What it sends to its own topic, without waiting for the outcome, is placed when it has returned.
 type Partitioner interface {
 	// Partition gives a partition of topic for a record with this key (nil: none). size is about what the record will take in its batch, in bytes.
 	Partition(topic *cluster.Topic, key []byte, size int) int32
@@ -21,7 +22,10 @@ type Partitioner interface {
 // NewPartitioner makes the partitioner of a topic. r is a source of randomness for it alone.
 type NewPartitioner func(r *rand.Rand) Partitioner
 
-// lanes is a partitioner that any number of goroutines may call at once. Where their records meet in one partition, they may take other lanes: each stays with a
+// shared is a partitioner that any number of goroutines may call at once.
+type shared interface{ shared() }
+
+// lanes is a partitioner of this package's that any number of goroutines may call at once. Where their records meet in one partition, they may take other lanes: each stays with a
 // partition of its own.
 type lanes interface {
 	lane(i int, topic *cluster.Topic, key []byte, size int) int32
@@ -121,24 +125,28 @@ func HashPartition(key []byte, n int) int32 { return (record.Murmur2(key) & 0x7f
 
 // RoundRobin gives the partitions that have a leader in turn, whatever the key.
 func RoundRobin() NewPartitioner {
-	return func(r *rand.Rand) Partitioner { return &roundRobin{next: r.Uint32()} }
+	return func(r *rand.Rand) Partitioner {
+		p := &roundRobin{}
+		p.next.Store(r.Uint32())
+		return p
+	}
 }
 
-type roundRobin struct{ next uint32 }
+type roundRobin struct{ next atomic.Uint32 }
+
+func (*roundRobin) shared() {}
 
 func (p *roundRobin) Partition(topic *cluster.Topic, _ []byte, _ int) int32 {
 	n := uint32(len(topic.Partitions))
 	for range n {
-		p.next++
-		if i := p.next % n; topic.Partitions[i].Leader >= 0 {
+		if i := p.next.Add(1) % n; topic.Partitions[i].Leader >= 0 {
 			return int32(i)
 		}
 	}
-	p.next++
-	return int32(p.next % n)
+	return int32(p.next.Add(1) % n)
 }
 
-// ByHash spreads keys with a hash of the user's own; records without a key go as with Default.
+// ByHash spreads keys with a hash of the user's own, which any number of goroutines may call at once; records without a key go as with Default.
 func ByHash(hash func(key []byte) uint32, batchSize int) NewPartitioner {
 	return func(r *rand.Rand) Partitioner {
 		return &byHash{hash, &sticky{r: r, batch: uint64(batchSize)}}
@@ -149,6 +157,8 @@ type byHash struct {
 	hash func([]byte) uint32
 	rest *sticky
 }
+
+func (*byHash) shared() {}
 
 func (p *byHash) Partition(topic *cluster.Topic, key []byte, size int) int32 {
 	if key == nil {

@@ -6,6 +6,7 @@
 //	sender.go     Config, Record, Sender: append, flush, close
 //	buffer.go     the buffer that callers fill, under small locks and byte credits; batches.go and chunks.go their batches and memory
 //	hold.go       records whose topic is not known yet
+//	turn.go       partitioners of the application's, which are called under no lock
 //	actor.go      the actor: performs the core's effects
 //	complete.go   the goroutine on which completions run
 //	partition.go  partitioners
@@ -34,8 +35,10 @@ var (
 	ErrTimeout = drain.ErrTimeout
 	// ErrClosed: the producer is closed.
 	ErrClosed = drain.ErrClosed
-	// ErrReentered: a completion has called what waits for completions.
-	ErrReentered = errors.New("a completion of this producer is being called, and must return first")
+	// ErrReentered: a completion has called what waits for completions, or a partitioner what waits for it.
+	ErrReentered = errors.New("a function of the application's that it waits for is being called, and must return first")
+	// ErrPartitionerBusy: the topic's partitioner, which one goroutine at a time may call, is in a call that has not returned.
+	ErrPartitionerBusy = errors.New("the partitioner has not returned from another call")
 	// ErrBufferFull: buffer.memory is used up.
 	ErrBufferFull = errors.New("the producer's buffer is full")
 	// ErrTooLarge: the record is larger than max.request.size.
