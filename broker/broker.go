@@ -4,7 +4,9 @@
 //	      <--------------Reply--------------------
 //
 //	broker.go   what the cluster actor takes       cluster.go  the cluster actor     internal/meta  its pure core
-//	config.go   settings, Kafka's defaults         conn.go     the connection actor  internal/conn  its pure core
+//	client.go   the cluster actor from outside     conn.go     the connection actor  internal/conn  its pure core
+//	place.go    requests on their way to a connection, and the client's own questions
+//	learnt.go   which versions nodes speak         config.go   settings, Kafka's defaults
 //	caller.go   a role as the cluster actor knows it
 //	router.go   requests that are sent until they are answered
 //	errors.go   CallError, and why calls end       socket.go   TCP and TLS: dialling, a reader and a writer for each connection
