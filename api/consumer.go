@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -16,6 +17,7 @@ import (
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/cluster"
 	"github.com/kactor-go/kactor/protocol/trouble"
+	"github.com/kactor-go/kactor/protocol/wire"
 )
 
 // Places to seek to, besides offsets.
@@ -64,6 +66,9 @@ func (c *Client) Consumer(group string, opts ...Option) (*Consumer, error) {
 		return nil, err
 	}
 	if group != "" {
+		if err := wire.CheckText(group); err != nil {
+			return nil, fmt.Errorf("group.id: %w", err)
+		}
 		s.group.Group = group
 	}
 	f, err := c.system.Fetcher(s.fetcher)
@@ -259,15 +264,18 @@ func (c *Consumer) SeekBy(ctx context.Context, tp TopicPartition, by int64) erro
 		return err
 	}
 	to := max(at+by, 0)
+	if by > 0 && at+by < at {
+		to = math.MaxInt64
+	}
 	if w, ok := c.Watermarks(tp); ok && w.High >= 0 {
 		to = min(max(to, w.Start), max(w.High, at))
 	}
 	return c.Seek(tp, to)
 }
 
-// SeekToTime moves a partition to the first record of that time or later; to the end if there is none.
+// SeekToTime moves a partition to the first record of that time or later; to the end if there is none. A time before 1970 is that of the first record.
 func (c *Consumer) SeekToTime(tp TopicPartition, at time.Time) error {
-	return c.seek(fetcher.Begin{TopicPartition: tp, Time: at})
+	return c.seek(fetcher.Begin{TopicPartition: tp, Time: time.UnixMilli(fetcher.Timestamp(at))})
 }
 
 // SeekToBeginning moves partitions to their first record; without any, all that are assigned.
@@ -356,11 +364,11 @@ func (c *Consumer) EndOffsets(ctx context.Context, parts ...TopicPartition) (map
 	return c.offsets(ctx, AtEnd, parts)
 }
 
-// OffsetsForTimes asks for the first record of a time or later in each partition; Offset -1 where there is none.
+// OffsetsForTimes asks for the first record of a time or later in each partition; Offset -1 where there is none. A time before 1970 is that of the first record.
 func (c *Consumer) OffsetsForTimes(ctx context.Context, times map[TopicPartition]time.Time) (map[TopicPartition]OffsetAt, error) {
 	what := map[cluster.TopicPartition]int64{}
 	for tp, at := range times {
-		what[tp] = at.UnixMilli()
+		what[tp] = fetcher.Timestamp(at)
 	}
 	got, err := fetcher.Offsets(ctx, c.client.system.Cluster(), c.set.fetcher.Committed, what)
 	return got, public(err)

@@ -19,6 +19,7 @@ import (
 	"github.com/kactor-go/kactor/coordinator/assign"
 	"github.com/kactor-go/kactor/fetcher"
 	"github.com/kactor-go/kactor/protocol/compress"
+	"github.com/kactor-go/kactor/protocol/wire"
 	"github.com/kactor-go/kactor/sender"
 )
 
@@ -252,6 +253,9 @@ type value struct {
 
 func (o *option) parse(text string) (v value, err error) {
 	v.text = strings.TrimSpace(text)
+	if err := wire.CheckText(v.text); err != nil {
+		return v, err
+	}
 	switch o.kind {
 	case "int":
 		v.n, err = strconv.ParseInt(v.text, 10, 64)

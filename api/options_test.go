@@ -125,6 +125,9 @@ func TestPropertiesAreChecked(t *testing.T) {
 		{map[string]string{"auto.offset.reset": "by_duration:1h"}, "is no duration like"},
 		{map[string]string{"compression.zstd.level": "23"}, "compression.zstd.level: 23 is not between"},
 		{map[string]string{"security.protocol": "SSL"}, "api.TLS"},
+		{map[string]string{"client.id": strings.Repeat("a", 40_000)}, "client.id: length out of bounds"},
+		{map[string]string{"group.id": strings.Repeat("a", 40_000)}, "group.id: length out of bounds"},
+		{map[string]string{"group.instance.id": "a\xffb"}, "group.instance.id: text that is not UTF-8"},
 		{map[string]string{"transactional.id": "x"}, "transactions come with a later release"},
 		{map[string]string{"fetch.max.wait.ms": "30000"}, "fetch.max.wait.ms"},
 	} {
@@ -136,6 +139,14 @@ func TestPropertiesAreChecked(t *testing.T) {
 		if got := fmt.Sprint(err); c.says == "" && err != nil || c.says != "" && !strings.Contains(got, c.says) {
 			t.Errorf("%v: got %q, expected %q", c.properties, got, c.says)
 		}
+	}
+	client, err := Dial(context.Background(), Brokers("localhost:9092"), Lazy())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close(context.Background())
+	if _, err := client.Consumer(strings.Repeat("a", 40_000)); err == nil || !strings.Contains(err.Error(), "group.id: length out of bounds") {
+		t.Errorf("a group of 40,000 letters: %v", err)
 	}
 }
 

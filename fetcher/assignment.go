@@ -37,7 +37,7 @@ func (f *Fetcher) Assign(starts ...Begin) {
 			place.waiters = nil
 		}
 		if !s.Time.IsZero() {
-			p.ByTime, p.Time = true, s.Time.UnixMilli()
+			p.ByTime, p.Time = true, Timestamp(s.Time)
 		}
 		m.Starts = append(m.Starts, p)
 	}

@@ -21,6 +21,9 @@ type OffsetAt struct {
 	Epoch     int32     // leader epoch of the record; -1 where the broker does not tell
 }
 
+// Timestamp is a time as ListOffsets takes it, in milliseconds since 1970. What is before is the beginning of 1970, as no record is older: to brokers, negative times have other meanings (-1: behind the last record).
+func Timestamp(t time.Time) int64 { return max(t.UnixMilli(), 0) }
+
 // Offsets asks the leaders for offsets: what may be AtStart, AtEnd, or milliseconds since 1970 for the first record of that time or later. Partitions whose leaders move are
 // asked again until ctx ends.
 func Offsets(ctx context.Context, client *broker.Client, committed bool, what map[cluster.TopicPartition]int64) (map[cluster.TopicPartition]OffsetAt, error) {

@@ -43,6 +43,27 @@ func TestFieldsThatAVersionLacksAreRefusedOrDropped(t *testing.T) {
 	}
 }
 
+// TestTextThatNoBrokerReadsIsNotWritten: compact encodings (KIP-482) could have it, but Kafka reads at most 32,767 bytes, and other bytes than UTF-8 as something else.
+func TestTextThatNoBrokerReadsIsNotWritten(t *testing.T) {
+	long := strings.Repeat("a", wire.MaxText)
+	for version := range int16(5) { // flexible since 4
+		if _, err := protocol.Append(nil, &msg.HeartbeatRequest{GroupID: long}, version); err != nil {
+			t.Errorf("version %d: %v", version, err)
+		}
+		if _, err := protocol.Append(nil, &msg.HeartbeatRequest{GroupID: long + "a"}, version); !errors.Is(err, wire.ErrLength) {
+			t.Errorf("version %d: too long: %v", version, err)
+		}
+		if _, err := protocol.Append(nil, &msg.HeartbeatRequest{GroupID: "a\xffb"}, version); !errors.Is(err, wire.ErrText) {
+			t.Errorf("version %d: not UTF-8: %v", version, err)
+		}
+	}
+	body := wire.AppendUvarint(nil, wire.MaxText+2)
+	body = append(append(body, long+"a"...), make([]byte, 64)...)
+	if err := protocol.Read(&msg.HeartbeatRequest{}, body, 4); !errors.Is(err, wire.ErrLength) {
+		t.Errorf("read: %v", err)
+	}
+}
+
 func TestBytesLeftOverAreAnError(t *testing.T) {
 	if err := protocol.Read(&msg.HeartbeatResponse{}, []byte{0, 0, 9}, 0); !errors.Is(err, wire.ErrTrailing) {
 		t.Error(err)

@@ -60,6 +60,7 @@ var (
 	ErrTrailing = errors.New("bytes left over behind the message")
 	ErrVersion  = errors.New("unknown version")
 	ErrRefused  = errors.New("is set, but this version has none") // a field that cannot be written
+	ErrText     = errors.New("text that is not UTF-8")
 )
 
 type mode uint8

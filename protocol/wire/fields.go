@@ -193,22 +193,40 @@ func (c *Codec) NullString(name string, v **string, nullable bool) {
 }
 
 func (c *Codec) putString(name, s string) {
+	if err := CheckText(s); err != nil {
+		c.fail(fmt.Errorf("%s: %w", name, err))
+		return
+	}
 	if c.Flex {
 		c.b = AppendUvarint(c.b, uint64(len(s))+1)
 	} else {
-		if len(s) > math.MaxInt16 {
-			c.fail(fmt.Errorf("%s: %w: %d bytes of text", name, ErrLength, len(s)))
-			return
-		}
 		c.b = binary.BigEndian.AppendUint16(c.b, uint16(len(s)))
 	}
 	c.b = append(c.b, s...)
 }
 
+// MaxText is how many bytes a text may have. Compact encodings could have more, but no broker reads more.
+const MaxText = math.MaxInt16
+
+// CheckText tells whether a text can be sent: ErrLength if it is longer than MaxText, ErrText if it is not UTF-8. A broker ends the connection at the one, and reads something else at the other.
+func CheckText(s string) error {
+	switch {
+	case len(s) > MaxText:
+		return fmt.Errorf("%w: %d bytes of text, more than %d", ErrLength, len(s), MaxText)
+	case !utf8.ValidString(s):
+		return ErrText
+	}
+	return nil
+}
+
 // stringLen reads the length of a text; -1 is null.
 func (c *Codec) stringLen(name string) int {
 	if c.Flex {
-		return c.uvarint(name) - 1
+		n := c.uvarint(name) - 1
+		if n > MaxText {
+			c.failAt(name, ErrLength)
+		}
+		return n
 	}
 	p := c.take(name, 2)
 	if p == nil {

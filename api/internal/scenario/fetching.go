@@ -124,6 +124,13 @@ var fetching = []Scenario{
 		k := t.reader(c, parts(topic, 1))
 		t.ok(k.SeekToTime(api.TopicPartition{Topic: topic}, base.Add(150*time.Second)))
 		equal(t, "records", t.polled(k, 2), "3 4")
+		for _, at := range []time.Time{{}, time.UnixMilli(-1), time.UnixMilli(-2), time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC)} { // negative times are others to brokers
+			t.ok(k.SeekToTime(api.TopicPartition{Topic: topic}, at))
+			equal(t, "records since "+at.String(), t.polled(k, 5), "0 1 2 3 4")
+			got, err := k.OffsetsForTimes(t.ctx, map[api.TopicPartition]time.Time{{Topic: topic}: at})
+			t.ok(err)
+			equal(t, "offset of "+at.String(), got[api.TopicPartition{Topic: topic}].Offset, 0)
+		}
 	}},
 	{"paused partitions leave room for the others, and are read on when they are resumed", func(t *T) {
 		const n = 12

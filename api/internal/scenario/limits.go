@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/kactor-go/kactor/api"
+	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/compress"
 )
 
@@ -15,6 +18,35 @@ func (t *T) packed(codec compress.Codec) *api.Producer {
 }
 
 var limits = []Scenario{
+	{"a topic whose name cannot be holds up no other", func(t *T) {
+		c := t.dial()
+		topic := t.topic(c, 1)
+		p := t.producer(c)
+		for _, name := range []string{strings.Repeat("a", 40_000), strings.Repeat("a", 250), "a\xffb", "no/name"} {
+			_, err := p.Produce(t.ctx, &api.Record{Topic: name})
+			t.is(err, protocol.InvalidTopicException)
+		}
+		t.fill(p, topic, 0, 3)
+		k := t.reader(c, parts(topic, 1))
+		ctx, cancel := t.within(5 * time.Second)
+		defer cancel()
+		if _, err := k.OffsetsForTimes(ctx, map[api.TopicPartition]time.Time{{Topic: strings.Repeat("a", 40_000)}: {}}); err == nil || ctx.Err() != nil {
+			t.Failf("the offset of a topic that cannot be: %v", err)
+		}
+		equal(t, "records", len(t.read(k, 3)), 3)
+	}},
+	{"a commit that cannot be sent is refused", func(t *T) {
+		c, topic, tp := t.filled(1)
+		k, err := c.Consumer(t.name(), api.Topics(topic), api.Property("auto.offset.reset", "earliest"))
+		t.ok(err)
+		t.read(k, 1)
+		ctx, cancel := t.within(20 * time.Second)
+		defer cancel()
+		if err := k.Commit(ctx, api.Offset{Partition: tp, Offset: 1, Metadata: strings.Repeat("a", 40_000)}); err == nil || ctx.Err() != nil {
+			t.Failf("a commit with 40,000 bytes of metadata: %v", err)
+		}
+		t.ok(k.Commit(ctx))
+	}},
 	{"records that are packed a thousand times are read", func(t *T) {
 		c := t.dial()
 		for _, codec := range []compress.Codec{compress.Gzip, compress.LZ4, compress.Zstd} { // snappy packs zeros twenty times at most

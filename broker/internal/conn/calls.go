@@ -1,12 +1,10 @@
 package conn
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/kactor-go/kactor/protocol"
-	"github.com/kactor-go/kactor/protocol/wire"
 )
 
 // release tells that the link does not read the bytes of a call any more: only then may its buffers be used again.
@@ -138,11 +136,8 @@ func (c *Core) transmit(now time.Time, m *Call, version int16, out *Effects) err
 	id := c.nextID
 	c.nextID = (c.nextID + 1) & 0x7fffffff
 	_, segments, err := protocol.AppendRequestSpliced(nil, m.Req, version, id, c.cfg.ClientID, nil)
-	if errors.Is(err, wire.ErrRefused) {
-		err = fmt.Errorf("%w: %w", ErrUnsupported, err)
-	}
-	if err != nil {
-		return err
+	if err != nil { // no repetition can help
+		return fmt.Errorf("%w: %w", ErrUnsupported, err)
 	}
 	out.Send = append(out.Send, segments)
 	c.unflushed = append(c.unflushed, unflushed{c.gen, m})

@@ -552,6 +552,20 @@ func TestARequestThatTheVersionCannotCarryIsUnsupported(t *testing.T) {
 	}
 }
 
+// A broker hangs up at a text that is too long, and everybody else's requests on the connection are lost with it.
+func TestARequestThatNoBrokerReadsIsNotSent(t *testing.T) {
+	for _, version := range []int16{4, 12} {
+		b := newBench(t, nil)
+		b.ready(b.call())
+		out := b.step(b.call(func(m *Call) {
+			m.Req, m.MaxVersion = &msg.MetadataRequest{AllowAutoTopicCreation: true, Topics: []msg.MetadataRequestMetadataRequestTopic{{Name: wire.Ptr(strings.Repeat("a", 40_000))}}}, version
+		}))
+		if len(out.Ends) != 1 || !errors.Is(out.Ends[0].Err, ErrUnsupported) || !errors.Is(out.Ends[0].Err, wire.ErrLength) || out.Ends[0].Sent || len(out.Send) > 0 {
+			t.Fatalf("%+v", out.Ends)
+		}
+	}
+}
+
 // What is told as written without an answer was lost when the connection was closed behind it: it had only been handed to the link.
 func TestOneWayCallsEndWhenTheyAreWritten(t *testing.T) {
 	b := newBench(t, nil)

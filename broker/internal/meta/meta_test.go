@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -452,6 +453,35 @@ func TestHostileMetadataIsRefused(t *testing.T) {
 	b.step(&Metadata{Resp: m, Version: 12})
 	if topic := b.c.Snapshot().Topic("a"); topic.Err == protocol.None || len(topic.Partitions) > 2 {
 		t.Fatalf("%d partitions, %v", len(topic.Partitions), topic.Err)
+	}
+}
+
+// TestNoBrokerIsAskedForANameThatCannotBeSent: it would hang up, and tell nothing of the topics beside it.
+func TestNoBrokerIsAskedForANameThatCannotBeSent(t *testing.T) {
+	for _, bad := range []string{strings.Repeat("a", wire.MaxText+1), "a\xffb"} {
+		b := newBench(t, nil).known()
+		b.now = b.now.Add(time.Second)
+		out := b.step(&Refresh{Topics: []string{"b", bad}, Except: cluster.NoNode, Owner: "who waits"})
+		if out.Metadata == nil || len(out.Metadata.Topics) != 1 || *out.Metadata.Topics[0].Name != "b" {
+			t.Fatalf("asked for %+v", out.Metadata)
+		}
+		if topic := b.c.Snapshot().Topic(bad); topic == nil || topic.Err != protocol.InvalidTopicException {
+			t.Fatalf("it is known as %+v", topic)
+		}
+		if out := b.step(&Metadata{Resp: metadata([]int32{1}, []int32{5}), Version: 12}); len(out.Fresh) != 1 {
+			t.Fatalf("told %v", out.Fresh)
+		}
+		if out := b.step(&Refresh{Topics: []string{bad}, Except: cluster.NoNode, Owner: "who waits for that"}); len(out.Fresh) != 1 || out.Metadata != nil {
+			t.Fatalf("told %v", out.Fresh)
+		}
+		b.now = b.now.Add(4 * time.Minute)
+		if out := b.step(&Refresh{Except: cluster.NoNode}); out.Metadata == nil || slices.ContainsFunc(out.Metadata.Topics, func(m msg.MetadataRequestMetadataRequestTopic) bool { return *m.Name == bad }) {
+			t.Fatalf("with all, asked for %+v", out.Metadata)
+		}
+		out = b.step(&Route{Target: Target{Kind: ToLeader, Topic: bad}, Deadline: b.now.Add(time.Minute), Owner: "a request"})
+		if len(out.Refuse) != 1 || out.Refuse[0].Owner != "a request" || out.Refuse[0].Err != protocol.InvalidTopicException {
+			t.Fatalf("refused %+v", out.Refuse)
+		}
 	}
 }
 

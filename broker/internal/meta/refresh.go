@@ -1,7 +1,6 @@
 package meta
 
 import (
-	"maps"
 	"slices"
 	"time"
 
@@ -105,8 +104,14 @@ func (c *Core) wish(now time.Time, m *Refresh, out *Effects) {
 	r := &c.refresh
 	whole := len(m.Topics) == 0 && !m.Nodes
 	served := m.Shared && !whole && !m.Nodes // by the request in flight
+	spurned := 0
 	for _, t := range m.Topics {
 		i, fresh := c.want(now, t)
+		if i.bad {
+			c.spurn(i, out)
+			spurned++
+			continue
+		}
 		at := now
 		if !fresh {
 			at = c.soon(now)
@@ -128,6 +133,8 @@ func (c *Core) wish(now time.Time, m *Refresh, out *Effects) {
 	}
 	switch {
 	case m.Owner == nil:
+	case spurned > 0 && spurned == len(m.Topics) && !m.Nodes: // there is nothing to ask
+		out.Fresh = append(out.Fresh, m.Owner)
 	case whole:
 		r.allWait = append(r.allWait, m.Owner)
 	case served:
@@ -190,7 +197,7 @@ func (c *Core) driveRefresh(now time.Time, out *Effects) {
 	if whole {
 		c.forgetIdle(now, out)
 		c.forgetCoordinators(now, out)
-		r.asked = slices.Sorted(maps.Keys(c.topics))
+		r.asked = c.askable()
 		for _, i := range r.due {
 			i.askAt = time.Time{}
 		}
@@ -212,6 +219,17 @@ func (c *Core) driveRefresh(now time.Time, out *Effects) {
 	c.question(p)
 	out.Metadata, out.Peer, out.MetaAsk = m, p.Node, r.ask
 	out.MetaWait = c.wait(now, &r.patience, len(r.asked))
+}
+
+// askable are the topics that can be asked for, by name.
+func (c *Core) askable() (names []string) {
+	for name, i := range c.topics {
+		if !i.bad {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // isDue tells whether a topic is to be asked for now: what would follow in a moment goes along.

@@ -16,7 +16,7 @@ func (c *Core) route(now time.Time, r *Route, out *Effects) {
 		return
 	}
 	if !c.place(now, r, out) {
-		c.park(now, r)
+		c.park(now, r, out)
 	}
 }
 
@@ -65,7 +65,7 @@ func (c *Core) find(now time.Time, t Target) *peer {
 }
 
 // park lets a request wait, and asks then for what it needs; for a topic that nobody has asked for, and a coordinator, at once.
-func (c *Core) park(now time.Time, r *Route) {
+func (c *Core) park(now time.Time, r *Route, out *Effects) {
 	c.parkedDue = earlier(c.parkedDue, r.Deadline)
 	switch r.Target.Kind {
 	case ToCoordinator:
@@ -73,6 +73,10 @@ func (c *Core) park(now time.Time, r *Route) {
 		return
 	case ToLeader:
 		i, fresh := c.want(now, r.Target.Topic)
+		if i.bad {
+			out.Refuse = append(out.Refuse, Refusal{r.Owner, protocol.InvalidTopicException})
+			return
+		}
 		at := now
 		if !fresh {
 			at = c.soon(now)
@@ -92,7 +96,7 @@ func (c *Core) unpark(now time.Time, out *Effects) {
 	c.parked = nil
 	for _, r := range parked {
 		if !c.place(now, r, out) {
-			c.park(now, r)
+			c.park(now, r, out)
 		}
 	}
 }

@@ -15,6 +15,7 @@ type interest struct {
 	name string
 	use  *cluster.Use
 	used time.Time
+	bad  bool // there cannot be a topic of that name, nor a question that has it
 
 	askAt  time.Time // when to ask for it; zero: there is no reason to, and it is not in refresh.due
 	need   uint64    // the first question whose answer will do then
@@ -97,11 +98,18 @@ const (
 func (c *Core) want(now time.Time, topic string) (i *interest, fresh bool) {
 	i = c.topics[topic]
 	if i == nil {
-		i = &interest{name: topic, use: &cluster.Use{}}
+		i = &interest{name: topic, use: &cluster.Use{}, bad: wire.CheckText(topic) != nil}
 		c.topics[topic], fresh = i, true
 	}
 	i.used = now
 	return i, fresh
+}
+
+// spurn says of a topic whose name cannot be sent what brokers say of names that are not allowed. Brokers hang up when they are asked for it, and then tell nothing of the topics that are asked for with it.
+func (c *Core) spurn(i *interest, out *Effects) {
+	if c.snap.Topic(i.name) == nil {
+		c.publish(c.snap.With([]*cluster.Topic{{Name: i.name, Err: protocol.InvalidTopicException, Use: i.use}}, nil), out)
+	}
 }
 
 // forgetIdle ends the interest in topics that nobody has used for metadata.max.idle.ms.

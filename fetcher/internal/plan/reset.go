@@ -80,7 +80,7 @@ func (c *Core) timestamp(now time.Time, p *part) int64 {
 	case c.cfg.Policy == ResetEarliest:
 		return earliest
 	case c.cfg.Policy == ResetDuration:
-		return now.Add(-c.cfg.Duration).UnixMilli()
+		return max(now.Add(-c.cfg.Duration).UnixMilli(), 0)
 	}
 	return latest
 }
