@@ -15,6 +15,9 @@ func (c *Cluster) produce(q *call) {
 	req := q.Req.(*msg.ProduceRequest)
 	resp := &msg.ProduceResponse{ThrottleTimeMs: q.throttle()}
 	injected := c.injected(q.Key)
+	if injected == protocol.None && req.TransactionalID == nil && slices.ContainsFunc(req.TopicData, transactional) {
+		injected = protocol.TransactionalIDAuthorizationFailed // whose transaction is it?
+	}
 	for i := range req.TopicData {
 		d := &req.TopicData[i]
 		if slices.ContainsFunc(req.TopicData[:i], func(o msg.ProduceRequestTopicProduceData) bool { return o.Name == d.Name && o.TopicID == d.TopicID }) {
@@ -44,6 +47,14 @@ func (c *Cluster) produce(q *call) {
 	c.reply(q, resp)
 }
 
+// transactional tells whether records are of a transaction: their attributes say so.
+func transactional(t msg.ProduceRequestTopicProduceData) bool {
+	const magic, attributes, flag = 16, 22, 0x10
+	return slices.ContainsFunc(t.PartitionData, func(p msg.ProduceRequestPartitionProduceData) bool {
+		return len(p.Records) >= record.Overhead && p.Records[magic] == 2 && p.Records[attributes]&flag != 0
+	})
+}
+
 // refuses tells whether an answer has an error.
 func refuses(t msg.ProduceResponseTopicProduceResponse) bool {
 	return slices.ContainsFunc(t.PartitionResponses, func(p msg.ProduceResponsePartitionProduceResponse) bool { return p.ErrorCode != 0 })
@@ -58,7 +69,7 @@ func (c *Cluster) producePartition(q *call, t *topic, acks int16, in *msg.Produc
 			resp.NodeEndpoints = append(resp.NodeEndpoints, msg.ProduceResponseNodeEndpoint{NodeID: n.id, Host: host, Port: port})
 		}
 	}
-	if code == protocol.None && (acks == -1 && len(p.isr) < c.cfg.MinISR || q.conn.node.alone != nil) {
+	if code == protocol.None && (acks == -1 && len(p.isr) < c.minISR(t) || q.conn.node.alone != nil) {
 		code = protocol.NotEnoughReplicas
 	}
 	if code == protocol.None && acks != 0 && acks != 1 && acks != -1 {
@@ -93,10 +104,15 @@ func (c *Cluster) appendSet(q *call, t *topic, p *partition, raw []byte, r *msg.
 		if b.Control || b.Codec > compress.Zstd {
 			return protocol.InvalidRecord
 		}
+		if b.Transactional {
+			if code := c.verifyBatch(q, q.Req.(*msg.ProduceRequest).TransactionalID, t, p, b); code != protocol.None {
+				return code
+			}
+		}
 		if code := c.validate(t, b, r); code != protocol.None {
 			return code
 		}
-		code, again := p.check(b, c.now, &c.rules)
+		code, again := p.check(b, c.now, &c.rules, q.Version >= 12)
 		if code != protocol.None {
 			return code
 		}

@@ -13,6 +13,7 @@ type committed struct {
 	offset   int64
 	epoch    int32
 	metadata *string
+	at       int64 // its number among all commits
 }
 
 // coordinatorOf gives the broker that coordinates a key: always the same, as long as it runs. One that was away is not it again.
@@ -40,6 +41,9 @@ func (c *Cluster) named(n *node, key string) *node {
 	return c.coordinatorOf(key)
 }
 
+// keyOfTransaction is the kind of the keys that are transactional ids; others are groups.
+const keyOfTransaction = 1
+
 func (c *Cluster) findCoordinator(q *call) {
 	req := q.Req.(*msg.FindCoordinatorRequest)
 	resp := &msg.FindCoordinatorResponse{}
@@ -49,8 +53,12 @@ func (c *Cluster) findCoordinator(q *call) {
 		keys = []string{req.Key}
 	}
 	for _, key := range keys {
+		name := key
+		if req.KeyType == keyOfTransaction {
+			name = transactionKey(key)
+		}
 		r := msg.FindCoordinatorResponseCoordinator{Key: key, NodeID: -1, Port: -1, ErrorCode: int16(injected)}
-		if n := c.named(q.conn.node, key); injected == protocol.None && n != nil {
+		if n := c.named(q.conn.node, name); injected == protocol.None && n != nil {
 			r.NodeID = n.id
 			r.Host, r.Port = c.cfg.Host(n.id)
 		} else if injected == protocol.None {
@@ -98,7 +106,7 @@ func (c *Cluster) offsetCommit(q *call) {
 				got, one = or(got, injected), false
 			}
 			if got == protocol.None {
-				g.offsets[topicPartition{t.name, p.PartitionIndex}] = committed{p.CommittedOffset, p.CommittedLeaderEpoch, p.CommittedMetadata}
+				g.offsets[topicPartition{t.name, p.PartitionIndex}] = committed{p.CommittedOffset, p.CommittedLeaderEpoch, p.CommittedMetadata, c.commit()}
 			}
 			out.Partitions = append(out.Partitions, msg.OffsetCommitResponseOffsetCommitResponsePartition{PartitionIndex: p.PartitionIndex, ErrorCode: int16(got)})
 		}
@@ -135,9 +143,9 @@ func (c *Cluster) offsetFetch(q *call) {
 		for i := range req.Topics {
 			out := msg.OffsetFetchResponseOffsetFetchResponseTopic{Name: req.Topics[i].Name}
 			for _, index := range req.Topics[i].PartitionIndexes {
-				k := c.committed(req.GroupID, out.Name, index)
+				k, code := c.committedStable(req.GroupID, out.Name, index, req.RequireStable)
 				out.Partitions = append(out.Partitions, msg.OffsetFetchResponseOffsetFetchResponsePartition{PartitionIndex: index,
-					CommittedOffset: k.offset, CommittedLeaderEpoch: k.epoch, Metadata: k.metadata, ErrorCode: resp.ErrorCode})
+					CommittedOffset: k.offset, CommittedLeaderEpoch: k.epoch, Metadata: k.metadata, ErrorCode: int16(or(protocol.Code(resp.ErrorCode), code))})
 				spoil(&out.Partitions[len(out.Partitions)-1].ErrorCode)
 			}
 			resp.Topics = append(resp.Topics, out)
@@ -157,8 +165,8 @@ func (c *Cluster) offsetFetch(q *call) {
 					p.ErrorCode = int16(code)
 				}
 				if code == protocol.None {
-					k := c.committed(g.GroupID, t.name, index)
-					p.CommittedOffset, p.CommittedLeaderEpoch, p.Metadata = k.offset, k.epoch, k.metadata
+					k, unstable := c.committedStable(g.GroupID, t.name, index, req.RequireStable)
+					p.CommittedOffset, p.CommittedLeaderEpoch, p.Metadata, p.ErrorCode = k.offset, k.epoch, k.metadata, int16(unstable)
 				}
 				spoil(&p.ErrorCode)
 				ot.Partitions = append(ot.Partitions, p)
@@ -170,13 +178,23 @@ func (c *Cluster) offsetFetch(q *call) {
 	c.reply(q, resp)
 }
 
+func noneCommitted() committed { return committed{offset: -1, epoch: -1, metadata: wire.Ptr("")} }
+
+// committedStable is committed, unless a transaction is under way that may change it: then that is to be waited for, if the client wants to (KIP-447).
+func (c *Cluster) committedStable(group, topic string, partition int32, stable bool) (committed, protocol.Code) {
+	if g := c.lookGroup(group); stable && g != nil && g.unstable(topicPartition{topic, partition}) {
+		return noneCommitted(), protocol.UnstableOffsetCommit
+	}
+	return c.committed(group, topic, partition), protocol.None
+}
+
 func (c *Cluster) committed(group, topic string, partition int32) committed {
 	if g := c.lookGroup(group); g != nil {
 		if k, ok := g.offsets[topicPartition{topic, partition}]; ok {
 			return k
 		}
 	}
-	return committed{-1, -1, wire.Ptr("")}
+	return noneCommitted()
 }
 
 func (c *Cluster) describeCluster(q *call) {

@@ -16,6 +16,7 @@ type group struct {
 	id      string
 	node    int32 // its coordinator at last
 	offsets map[topicPartition]committed
+	pending map[int64]map[topicPartition]committed // offsets in transactions under way, by producer
 	classic classicGroup
 	modern  modernGroup
 }

@@ -13,8 +13,26 @@ func (c *Cluster) apiVersions(q *call) {
 			resp.ApiKeys = append(resp.ApiKeys, msg.ApiVersionsResponseApiVersion{ApiKey: key, MinVersion: r.Min, MaxVersion: r.Max})
 		}
 	}
+	c.features(resp, q.Version)
 	c.reply(q, resp)
 }
+
+// features tells what is finalized (KIP-584): how transactions go (KIP-890). Clients take it from here whether they leave it to brokers to take partitions into transactions.
+func (c *Cluster) features(resp *msg.ApiVersionsResponse, version int16) {
+	if !c.atLeast("4.0") || version < 3 {
+		return
+	}
+	if version >= 4 { // what begins with 0 is kept from clients that would not understand it (KAFKA-17011)
+		resp.SupportedFeatures = []msg.ApiVersionsResponseSupportedFeatureKey{{Name: transactionVersion, MaxVersion: 2}}
+	}
+	resp.FinalizedFeaturesEpoch = 1
+	if v := int16(c.txn.version); v > 0 {
+		resp.FinalizedFeatures = []msg.ApiVersionsResponseFinalizedFeatureKey{{Name: transactionVersion, MinVersionLevel: v, MaxVersionLevel: v}}
+	}
+}
+
+// transactionVersion is the feature that tells how transactions go.
+const transactionVersion = "transaction.version"
 
 // unknownApiVersions answers a version that the release does not know: always in version 0, and from 2.4 on with the range it knows (KIP-511).
 func (c *Cluster) unknownApiVersions(q *call) {

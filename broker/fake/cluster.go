@@ -15,27 +15,31 @@ import (
 // Cluster is the cluster without any front: it is given frames and the time, and gives frames back. It is not safe for concurrent use; the same
 // calls give the same bytes.
 type Cluster struct {
-	cfg         Config
-	ranges      protocol.Ranges
-	rules       producerRules
-	rng         *rand.Rand
-	now         time.Time
-	id          string
-	nodes       []*node
-	topics      []*topic // by name
-	conns       map[ConnID]*conn
-	nextConn    ConnID
-	out         []Reply
-	later       []*delayed // by time
-	waiting     []*longPoll
-	nextPID     int64
-	groups      []*group         // by id
-	moved       map[string]int32 // coordinators by key
-	seized      []*seizure
-	failures    map[int16][]protocol.Code
-	observe     func(Request)
-	controller  int32
-	nextSession int32
+	cfg              Config
+	ranges           protocol.Ranges
+	rules            producerRules
+	txn              transactionRules
+	rng              *rand.Rand
+	now              time.Time
+	id               string
+	nodes            []*node
+	topics           []*topic // by name
+	conns            map[ConnID]*conn
+	nextConn         ConnID
+	out              []Reply
+	later            []*delayed // by time
+	waiting          []*longPoll
+	nextPID          int64
+	transactions     []*transaction // by id
+	groups           []*group       // by id
+	commits          int64          // of offsets, so far
+	offsetsProducers map[offsetsKey]offsetsProducer
+	moved            map[string]int32 // coordinators by key
+	seized           []*seizure
+	failures         map[int16][]protocol.Code
+	observe          func(Request)
+	controller       int32
+	nextSession      int32
 }
 
 // ConnID names a connection to a broker.
@@ -91,8 +95,8 @@ func NewCluster(cfg Config) (*Cluster, error) {
 		return nil, err
 	}
 	c := &Cluster{cfg: cfg, rng: rand.New(rand.NewPCG(cfg.Seed, 0x66616b65)), conns: map[ConnID]*conn{}, nextPID: 1000,
-		moved: map[string]int32{}, failures: map[int16][]protocol.Code{}, controller: 1}
-	c.ranges, c.rules = offered(cfg.Release), c.producerRules()
+		moved: map[string]int32{}, offsetsProducers: map[offsetsKey]offsetsProducer{}, failures: map[int16][]protocol.Code{}, controller: 1}
+	c.ranges, c.rules, c.txn = offered(cfg.Release), c.producerRules(), c.transactionRules()
 	c.id = c.uuid().String()
 	for i := range cfg.Nodes {
 		n := &node{id: int32(i + 1)}
@@ -214,6 +218,7 @@ func (c *Cluster) Next() time.Time {
 		}
 	}
 	c.nextGroups(add)
+	c.nextTransactions(add)
 	return t
 }
 
@@ -232,6 +237,7 @@ func (c *Cluster) advance(now time.Time) {
 		c.finish(d)
 	}
 	c.tickGroups()
+	c.tickTransactions()
 	c.wakeFetches()
 }
 

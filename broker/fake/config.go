@@ -31,6 +31,14 @@ type Config struct {
 	// ProducerExpiry is after what time partitions forget idempotent producers that write nothing (producer.id.expiration.ms), by the timestamp of what they wrote last. As in Kafka it is looked at every ten minutes, but
 	// at least four times in ProducerExpiry. Default 24 h.
 	ProducerExpiry time.Duration
+	// TransactionVersion is the finalized transaction.version (KIP-890): 1 or 2, or -1 for 0. Default: that of a new cluster of the release, which is 2 from 4.0 on.
+	TransactionVersion int
+	// MaxTransactionTimeout is the longest transaction.timeout.ms that a producer may ask for (transaction.max.timeout.ms). Default 15 min.
+	MaxTransactionTimeout time.Duration
+	// TransactionCheck is how often coordinators look for transactions that take too long (transaction.abort.timed.out.transaction.cleanup.interval.ms). Default 10 s.
+	TransactionCheck time.Duration
+	// MarkerDelay is how long after the end of a transaction its markers are written. Default 0: with it.
+	MarkerDelay time.Duration
 	// SessionTimeout is after what time a broker that is stopped or paused loses its leaderships. Default 0: at once.
 	SessionTimeout time.Duration
 	// GroupSession and GroupHeartbeat are what the coordinator asks of members of KIP-848 groups (group.consumer.session.timeout.ms, group.consumer.heartbeat.interval.ms).
@@ -49,6 +57,8 @@ type Topic struct {
 	Replicas   int // default: min(3, nodes)
 	// LogAppendTime makes brokers set the time of records (message.timestamp.type).
 	LogAppendTime bool
+	// MinISR of the topic (min.insync.replicas). Default: that of the cluster.
+	MinISR int
 	// Compacted topics take no record without a key (cleanup.policy). Nothing is compacted.
 	Compacted bool
 }
@@ -75,6 +85,12 @@ func (c *Config) defaults() error {
 	if c.Release == "" {
 		c.Release = "4.3"
 	}
+	if c.MaxTransactionTimeout == 0 {
+		c.MaxTransactionTimeout = 15 * time.Minute
+	}
+	if c.TransactionCheck == 0 {
+		c.TransactionCheck = 10 * time.Second
+	}
 	if c.Host == nil {
 		c.Host = func(node int32) (string, int32) { return fmt.Sprintf("broker-%d", node), 9092 }
 	}
@@ -84,6 +100,9 @@ func (c *Config) defaults() error {
 	}
 	if _, err := protocol.Release(c.Release); err != nil {
 		errs = append(errs, fmt.Errorf("fake: %w", err))
+	}
+	if c.TransactionVersion < -1 || c.TransactionVersion > 2 {
+		errs = append(errs, fmt.Errorf("fake: transaction.version %d; 1, 2 and -1 (for 0) are possible", c.TransactionVersion))
 	}
 	for _, t := range c.Topics {
 		if t.Name == "" || t.Partitions < 0 || t.Replicas < 0 || t.Replicas > c.Nodes {

@@ -6,6 +6,10 @@
 //	faults.go  what a test can do to it: fail requests, seize them, stop and pause brokers, move leaders, truncate logs, forget producers
 //	log.go     partitions: batches, epochs
 //	producers.go  what partitions know of idempotent producers, and when they forget it
+//	transaction_coordinator.go   transactional ids: producers, epochs, states, time-outs, markers
+//	transaction_verification.go  what leaders ask the coordinator before they begin with a transaction (KIP-890)
+//	transaction_offsets.go       offsets that are committed with a transaction
+//	transactions.go              what partitions know of transactions; transactions that a test writes itself
 //	NN_*.go    one file for each API, by its key
 //
 // A Config.Release makes it speak the versions of that release, 0.10 to 4.3. It shares the protocol packages with the client, and nothing else.

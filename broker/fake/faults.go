@@ -242,6 +242,17 @@ func (c *Cluster) ForgetProducers(topic string, index int32) error {
 	return nil
 }
 
+// SetMinISR changes min.insync.replicas of a topic: with more than there are replicas nothing is appended with acks=all, and no marker; 0 is that of the cluster.
+func (c *Cluster) SetMinISR(topic string, n int) error {
+	t := c.topic(topic)
+	if t == nil {
+		return fmt.Errorf("fake: there is no topic %q", topic)
+	}
+	t.minISR = n
+	c.tickTransactions()
+	return nil
+}
+
 // Delay makes every answer of a broker so much later.
 func (c *Cluster) Delay(id int32, d time.Duration) {
 	if n := c.node(id); n != nil {
@@ -380,7 +391,7 @@ func (c *Cluster) DeleteTopic(name string) error {
 	}
 	c.topics = slices.DeleteFunc(c.topics, func(o *topic) bool { return o == t })
 	for _, g := range c.groups { // coordinators forget what was committed for it
-		maps.DeleteFunc(g.offsets, func(tp topicPartition, _ committed) bool { return tp.topic == name })
+		g.forgetTopic(name)
 	}
 	return nil
 }

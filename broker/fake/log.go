@@ -18,7 +18,11 @@ type topic struct {
 	partitions []*partition
 	appendTime bool
 	compacted  bool
+	minISR     int // 0: that of the cluster
 }
+
+// minISR is how many replicas must be in sync for acks=all.
+func (c *Cluster) minISR(t *topic) int { return cmp.Or(t.minISR, c.cfg.MinISR) }
 
 // partition is a log with its leadership. What the leader has, every replica in sync has: there is one log.
 type partition struct {
@@ -33,6 +37,7 @@ type partition struct {
 	log       []entry
 	epochs    []epochStart
 	producers map[int64]*producer
+	verifying map[int64]verifying // by producer
 	transactions
 }
 
@@ -60,7 +65,7 @@ func (c *Cluster) create(t Topic) *topic {
 	if t.Replicas == 0 {
 		t.Replicas = min(3, c.cfg.Nodes)
 	}
-	n := &topic{name: t.Name, id: c.uuid(), appendTime: t.LogAppendTime, compacted: t.Compacted}
+	n := &topic{name: t.Name, id: c.uuid(), appendTime: t.LogAppendTime, compacted: t.Compacted, minISR: t.MinISR}
 	c.grow(n, t.Partitions, t.Replicas)
 	i, _ := slices.BinarySearchFunc(c.topics, t.Name, func(t *topic, n string) int { return strings.Compare(t.name, n) })
 	c.topics = slices.Insert(c.topics, i, n)
@@ -167,13 +172,12 @@ func (p *partition) truncate(offset int64, rules *producerRules) {
 	}
 	p.epochs = slices.DeleteFunc(p.epochs, func(e epochStart) bool { return e.start > p.end })
 	clear(p.producers)
+	clear(p.verifying)
 	p.transactions = transactions{}
 	for i := range p.log {
 		b, _, _, _ := record.Next(p.log[i].bytes)
 		p.note(&b, p.log[i].base, p.log[i].last)
-		if !b.Control {
-			p.remember(&b, p.log[i].base, p.log[i].at, rules)
-		}
+		p.know(&b, p.log[i].base, p.log[i].at, rules)
 	}
 }
 

@@ -9,10 +9,19 @@ import (
 
 // producer is what a partition knows of an idempotent producer (KIP-98; in Kafka ProducerStateEntry): its epoch and its last batches.
 type producer struct {
-	epoch   int16
-	batches []produced // oldest first
-	newest  int64      // timestamp of the latest batch, by which it expires
-	at      time.Time  // when that was appended
+	epoch       int16
+	batches     []produced // oldest first; none behind a marker of a later epoch
+	newest      int64      // timestamp of the latest batch, by which it expires
+	at          time.Time  // when that was appended
+	coordinator int32      // epoch of the coordinator that wrote the latest marker; -1: there is none
+}
+
+// last is the last sequence of the present epoch; -1 if there is none.
+func (k *producer) last() int32 {
+	if len(k.batches) == 0 {
+		return record.NoSequence
+	}
+	return k.batches[len(k.batches)-1].last
 }
 
 type produced struct {
@@ -49,42 +58,57 @@ func (k *producer) expired(now time.Time, r *producerRules) bool {
 }
 
 // check holds a batch of an idempotent producer against what is known of it, as ProducerStateEntry.findDuplicateBatch and ProducerAppendInfo do. A batch seen before gives the offset it got then. That an unknown
-// producer must begin at 0 holds in transactions of version 2 only.
-func (p *partition) check(b *record.Batch, now time.Time, r *producerRules) (code protocol.Code, again *produced) {
+// producer must begin at 0 holds in transactions of version 2 only: raises tells that the producer has an epoch for each transaction.
+func (p *partition) check(b *record.Batch, now time.Time, r *producerRules, raises bool) (code protocol.Code, again *produced) {
 	if b.ProducerID < 0 {
 		return protocol.None, nil
 	}
 	k := p.producers[b.ProducerID]
-	if _, open := p.open[b.ProducerID]; k != nil && !open && k.expired(now, r) {
+	_, open := p.open[b.ProducerID]
+	if k != nil && !open && k.expired(now, r) {
 		delete(p.producers, b.ProducerID)
 		k = nil
 	}
-	switch {
-	case k == nil:
-		if b.BaseSequence != 0 {
-			return r.unknown, nil
+	if k != nil && b.ProducerEpoch == k.epoch {
+		for i := range k.batches {
+			if k.batches[i].first == b.BaseSequence && k.batches[i].last == b.LastSequence() {
+				return protocol.None, &k.batches[i]
+			}
 		}
-		return protocol.None, nil
-	case b.ProducerEpoch < k.epoch:
+	}
+	v, verifying := p.verifying[b.ProducerID]
+	switch {
+	case k != nil && b.ProducerEpoch < k.epoch:
 		return protocol.InvalidProducerEpoch, nil
+	case raises && b.Transactional && !p.ongoing(b) && b.BaseSequence != 0 && (k == nil || len(k.batches) == 0):
+		return protocol.OutOfOrderSequenceNumber, nil
+	case verifying && b.BaseSequence > v.first:
+		return protocol.OutOfOrderSequenceNumber, nil
+	case k == nil && b.BaseSequence != 0 && r.unknown != protocol.None:
+		return r.unknown, nil
+	case k == nil:
 	case b.ProducerEpoch > k.epoch:
 		if b.BaseSequence != 0 {
 			return protocol.OutOfOrderSequenceNumber, nil
 		}
-		return protocol.None, nil
-	}
-	for i := range k.batches {
-		if k.batches[i].first == b.BaseSequence && k.batches[i].last == b.LastSequence() {
-			return protocol.None, &k.batches[i]
-		}
-	}
-	switch last := k.batches[len(k.batches)-1].last; {
-	case r.older && b.LastSequence() < k.batches[0].first:
+	case r.older && len(k.batches) > 0 && b.LastSequence() < k.batches[0].first:
 		return protocol.DuplicateSequenceNumber, nil
-	case b.BaseSequence != record.AddSequence(last, 1):
+	case b.BaseSequence != record.AddSequence(k.last(), 1):
 		return protocol.OutOfOrderSequenceNumber, nil
 	}
+	if open && !b.Transactional {
+		return protocol.InvalidTxnState, nil
+	}
 	return protocol.None, nil
+}
+
+// know notes who wrote a batch: records, or a marker.
+func (p *partition) know(b *record.Batch, base int64, at time.Time, r *producerRules) {
+	if b.Control {
+		p.conclude(b, at)
+		return
+	}
+	p.remember(b, base, at, r)
 }
 
 // remember notes a batch of an idempotent producer.
@@ -92,14 +116,29 @@ func (p *partition) remember(b *record.Batch, base int64, at time.Time, r *produ
 	if b.ProducerID < 0 {
 		return
 	}
-	k := p.producers[b.ProducerID]
-	if k == nil || k.epoch != b.ProducerEpoch {
-		k = &producer{epoch: b.ProducerEpoch}
-		p.producers[b.ProducerID] = k
-	}
-	k.newest, k.at = b.MaxTimestamp, at
+	k := p.producer(b, at)
 	k.batches = append(k.batches, produced{b.BaseSequence, b.LastSequence(), base})
 	if len(k.batches) > r.window {
 		k.batches = k.batches[1:]
 	}
+}
+
+// producer gives what is known of the producer of a batch that is appended; of an earlier epoch nothing counts any more.
+func (p *partition) producer(b *record.Batch, at time.Time) *producer {
+	delete(p.verifying, b.ProducerID)
+	k := p.producers[b.ProducerID]
+	if k == nil {
+		k = &producer{coordinator: -1}
+		p.producers[b.ProducerID] = k
+	}
+	if k.epoch != b.ProducerEpoch {
+		k.epoch, k.batches = b.ProducerEpoch, nil
+	}
+	k.newest, k.at = b.MaxTimestamp, at
+	return k
+}
+
+// conclude notes a marker, as ProducerAppendInfo.appendEndTxnMarker does: one of a later epoch fences who writes in the epoch before.
+func (p *partition) conclude(b *record.Batch, at time.Time) {
+	p.producer(b, at).coordinator = coordinatorOfMarker(b)
 }

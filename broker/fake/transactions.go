@@ -2,6 +2,7 @@ package fake
 
 import (
 	"cmp"
+	"encoding/binary"
 	"fmt"
 	"slices"
 
@@ -43,20 +44,25 @@ func (t *transactions) note(b *record.Batch, base, last int64) {
 		t.open[b.ProducerID] = base
 	case b.Control && open:
 		delete(t.open, b.ProducerID)
-		if kind, err := markerOf(b); err == nil && kind == record.Abort {
+		if kind, _, err := markerOf(b); err == nil && kind == record.Abort {
 			t.aborted = append(t.aborted, Aborted{b.ProducerID, first, last})
 		}
 	}
 }
 
-func markerOf(b *record.Batch) (record.ControlType, error) {
+func markerOf(b *record.Batch) (kind record.ControlType, coordinator int32, err error) {
 	var v record.View
 	it, _, err := b.Records(nil, limit)
 	if err != nil || !it.Next(&v) {
-		return 0, cmp.Or(err, fmt.Errorf("fake: a marker without a record"))
+		return 0, -1, cmp.Or(err, fmt.Errorf("fake: a marker without a record"))
 	}
-	kind, _, err := record.Control(&v)
-	return kind, err
+	return record.Control(&v)
+}
+
+// coordinatorOfMarker is the epoch of the coordinator that wrote a marker.
+func coordinatorOfMarker(b *record.Batch) int32 {
+	_, coordinator, _ := markerOf(b)
+	return coordinator
 }
 
 // lastStable is the offset below which all transactions are decided.
@@ -96,7 +102,7 @@ func (c *Cluster) Transact(topic string, index int32, producer int64, values ...
 	info := record.Info{Magic: 2, LastOffsetDelta: int32(len(values)) - 1, Count: int32(len(values)), ProducerID: producer, Transactional: true,
 		BaseTimestamp: c.now.UnixMilli(), MaxTimestamp: c.now.UnixMilli()}
 	if k := p.producers[producer]; k != nil {
-		info.BaseSequence = record.AddSequence(k.batches[len(k.batches)-1].last, 1)
+		info.ProducerEpoch, info.BaseSequence = k.epoch, record.AddSequence(k.last(), 1)
 	}
 	bytes := make([]byte, record.Overhead)
 	for i, v := range values {
@@ -111,13 +117,32 @@ func (c *Cluster) EndTransaction(topic string, index int32, producer int64, comm
 	if err != nil {
 		return 0, err
 	}
+	var epoch int16
+	if k := p.producers[producer]; k != nil {
+		epoch = k.epoch
+	}
+	return c.mark(p, marker{producer: producer, epoch: epoch, commit: commit}), nil
+}
+
+// marker is what ends a transaction in a partition.
+type marker struct {
+	producer    int64
+	epoch       int16
+	commit      bool
+	coordinator int32 // epoch of who writes it
+}
+
+// mark appends a marker.
+func (c *Cluster) mark(p *partition, m marker) (offset int64) {
 	kind := byte(record.Abort)
-	if commit {
+	if m.commit {
 		kind = byte(record.Commit)
 	}
-	info := record.Info{Magic: 2, Count: 1, ProducerID: producer, BaseSequence: record.NoSequence, Transactional: true, Control: true, BaseTimestamp: c.now.UnixMilli(), MaxTimestamp: c.now.UnixMilli()}
-	bytes := record.AppendRecord(make([]byte, record.Overhead), 0, 0, []byte{0, 0, 0, kind}, make([]byte, 6), nil)
-	return c.write(p, bytes, &info), nil
+	info := record.Info{Magic: 2, Count: 1, ProducerID: m.producer, ProducerEpoch: m.epoch, BaseSequence: record.NoSequence, Transactional: true, Control: true,
+		BaseTimestamp: c.now.UnixMilli(), MaxTimestamp: c.now.UnixMilli()}
+	value := binary.BigEndian.AppendUint32(make([]byte, 2), uint32(m.coordinator))
+	bytes := record.AppendRecord(make([]byte, record.Overhead), 0, 0, []byte{0, 0, 0, kind}, value, nil)
+	return c.write(p, bytes, &info)
 }
 
 // committing finds a partition whose leader can commit what it appends. What another replica had beyond a leader that runs would be read from it and then be missing at the leader, in the same epoch: no Kafka does that.
@@ -126,7 +151,7 @@ func (c *Cluster) committing(topic string, index int32) (*partition, error) {
 	if err != nil {
 		return nil, err
 	}
-	if n := c.node(p.leader); n == nil || n.down || n.paused || n.alone != nil || len(p.isr) < c.cfg.MinISR {
+	if n := c.node(p.leader); n == nil || n.down || n.paused || n.alone != nil || len(p.isr) < c.minISR(c.topic(topic)) {
 		return nil, fmt.Errorf("fake: %s/%d is led by %d: %w", topic, index, p.leader, protocol.NotEnoughReplicas)
 	}
 	return p, nil
@@ -136,9 +161,7 @@ func (c *Cluster) write(p *partition, bytes []byte, info *record.Info) int64 {
 	record.Seal(bytes, info)
 	b, _, _, _ := record.Next(bytes)
 	base := p.append(&b, bytes, c.now)
-	if !info.Control {
-		p.remember(&b, base, c.now, &c.rules)
-	}
+	p.know(&b, base, c.now, &c.rules)
 	c.wakeFetches()
 	return base
 }

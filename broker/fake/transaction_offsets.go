@@ -1,0 +1,112 @@
+package fake
+
+import (
+	"maps"
+	"unicode/utf16"
+)
+
+// offsetsTopic is where Kafka keeps what groups have committed. The fake has no such log, but transactions name its partitions.
+const (
+	offsetsTopic      = "__consumer_offsets"
+	offsetsPartitions = 50 // offsets.topic.num.partitions
+)
+
+// offsetsOf is the partition that the offsets of a group are in (GroupCoordinator.partitionFor: the hash of a Java string).
+func offsetsOf(group string) topicPartition {
+	var h int32
+	for _, u := range utf16.Encode([]rune(group)) {
+		h = 31*h + int32(u)
+	}
+	return topicPartition{offsetsTopic, (h & 0x7fffffff) % offsetsPartitions}
+}
+
+// offsetsProducer is what a partition of the offsets topic knows of a producer.
+type offsetsProducer struct {
+	epoch int16
+	open  bool // a transaction of that epoch is under way there
+}
+
+type offsetsKey struct {
+	partition int32
+	producer  int64
+}
+
+func (c *Cluster) offsetsKnown(partition int32, producer int64) offsetsProducer {
+	if k, ok := c.offsetsProducers[offsetsKey{partition, producer}]; ok {
+		return k
+	}
+	return offsetsProducer{epoch: -1}
+}
+
+// commit numbers commits in the order they come: of two the later one counts, also when it is the first that is visible.
+func (c *Cluster) commit() int64 {
+	c.commits++
+	return c.commits
+}
+
+// suspend keeps an offset until its transaction is decided.
+func (c *Cluster) suspend(g *group, producer int64, epoch int16, tp topicPartition, k committed) {
+	c.offsetsProducers[offsetsKey{offsetsOf(g.id).partition, producer}] = offsetsProducer{epoch, true}
+	if g.pending == nil {
+		g.pending = map[int64]map[topicPartition]committed{}
+	}
+	if g.pending[producer] == nil {
+		g.pending[producer] = map[topicPartition]committed{}
+	}
+	g.pending[producer][tp] = k
+}
+
+// unstable tells whether an offset may change by a transaction under way (KIP-447).
+func (g *group) unstable(tp topicPartition) bool {
+	for _, offsets := range g.pending {
+		if _, ok := offsets[tp]; ok {
+			return true
+		}
+	}
+	return false
+}
+
+// concludeOffsets decides the offsets of a producer in a partition of the offsets topic; false if no coordinator of theirs can.
+func (c *Cluster) concludeOffsets(partition int32, m marker) (done bool) {
+	var groups []*group
+	for _, g := range c.groups {
+		if len(g.pending[m.producer]) == 0 || offsetsOf(g.id).partition != partition {
+			continue
+		}
+		if n := c.coordinatorOf(g.id); n == nil || n.paused || n.alone != nil {
+			return false
+		}
+		groups = append(groups, g)
+	}
+	if k := c.offsetsKnown(partition, m.producer); k.epoch <= m.epoch {
+		c.offsetsProducers[offsetsKey{partition, m.producer}] = offsetsProducer{epoch: m.epoch}
+	}
+	for _, g := range groups {
+		for tp, k := range g.pending[m.producer] {
+			if before, ok := g.offsets[tp]; m.commit && (!ok || before.at < k.at) {
+				g.offsets[tp] = k
+			}
+		}
+		delete(g.pending, m.producer)
+	}
+	return true
+}
+
+// forgetTopic forgets what was committed for a topic that is deleted.
+func (g *group) forgetTopic(name string) {
+	of := func(tp topicPartition, _ committed) bool { return tp.topic == name }
+	maps.DeleteFunc(g.offsets, of)
+	for _, offsets := range g.pending {
+		maps.DeleteFunc(offsets, of)
+	}
+}
+
+// PendingOffsets is how many offsets of a group wait for transactions to be decided.
+func (c *Cluster) PendingOffsets(id string) (n int) {
+	if g := c.lookGroup(id); g != nil {
+		for _, offsets := range g.pending {
+			n += len(offsets)
+		}
+	}
+	return n
+}

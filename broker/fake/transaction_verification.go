@@ -1,0 +1,83 @@
+package fake
+
+import (
+	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/record"
+)
+
+// verification is what a leader asks the coordinator of a transaction before it begins with it (KIP-890): that a partition is in the transaction, or, of clients that leave this to brokers, that it be taken in.
+type verification struct {
+	id        string
+	producer  int64
+	epoch     int16
+	tp        topicPartition
+	adds      bool // transactions of version 2
+	abortable bool // the client knows TRANSACTION_ABORTABLE
+}
+
+// verify asks, and gives the code for the client (AddPartitionsToTxnManager).
+func (c *Cluster) verify(v verification) protocol.Code {
+	if !c.txn.verify {
+		return protocol.None
+	}
+	if n := c.coordinatorOf(transactionKey(v.id)); n == nil || n.paused || n.alone != nil {
+		return protocol.CoordinatorNotAvailable
+	}
+	var code protocol.Code
+	if v.adds {
+		code = c.enlist(v.id, v.producer, v.epoch, []topicPartition{v.tp}, true)
+	} else {
+		code = c.enlisted(v.id, v.producer, v.epoch, v.tp)
+	}
+	switch {
+	case code == protocol.ProducerFenced:
+		return protocol.InvalidProducerEpoch
+	case code == protocol.TransactionAbortable && !v.abortable:
+		return protocol.InvalidTxnState
+	}
+	return code
+}
+
+// verifyBatch verifies the transaction of a batch that is to be appended, unless it has begun here. What a client might not repeat for is told as what every client does.
+func (c *Cluster) verifyBatch(q *call, id *string, t *topic, p *partition, b *record.Batch) protocol.Code {
+	if p.ongoing(b) || !c.txn.verify {
+		return protocol.None
+	}
+	if k := p.producers[b.ProducerID]; c.txn.logFirst && k != nil && b.ProducerEpoch < k.epoch {
+		return protocol.InvalidProducerEpoch
+	}
+	p.verify(b)
+	v := verification{producer: b.ProducerID, epoch: b.ProducerEpoch, tp: topicPartition{t.name, p.index}, adds: q.Version >= 12, abortable: q.Version >= 11}
+	if id != nil {
+		v.id = *id
+	}
+	code := c.verify(v)
+	if code == protocol.CoordinatorNotAvailable || code == protocol.ConcurrentTransactions && !v.adds {
+		return protocol.NotEnoughReplicas
+	}
+	return code
+}
+
+// verifying is what is noted of a producer whose transaction is being verified (VerificationStateEntry): the first of its sequences that came. If its verification fails nothing behind it may be appended before it.
+type verifying struct {
+	epoch int16
+	first int32
+}
+
+// verify notes a batch that is being verified. The next that is appended ends it.
+func (p *partition) verify(b *record.Batch) {
+	if p.verifying == nil {
+		p.verifying = map[int64]verifying{}
+	}
+	v, ok := p.verifying[b.ProducerID]
+	if !ok || b.ProducerEpoch > v.epoch || b.ProducerEpoch == v.epoch && b.BaseSequence < v.first {
+		p.verifying[b.ProducerID] = verifying{b.ProducerEpoch, b.BaseSequence}
+	}
+}
+
+// ongoing tells whether a transaction of the producer and epoch of a batch has begun in the partition.
+func (p *partition) ongoing(b *record.Batch) bool {
+	k := p.producers[b.ProducerID]
+	_, open := p.open[b.ProducerID]
+	return open && k != nil && k.epoch == b.ProducerEpoch
+}
