@@ -68,6 +68,40 @@ func TestJavaConsoleTools(t *testing.T) {
 	complete(t, all)
 }
 
+// Java's transactional producers, of which Java's consumer reads what is committed: all of that, and nothing else.
+func TestJavaTransactions(t *testing.T) {
+	for _, version := range []int{2, 1, -1} {
+		t.Run(fmt.Sprint(version), func(t *testing.T) {
+			server, err := fake.Listen(fake.Config{Nodes: 3, TransactionVersion: version, MarkerDelay: 5 * time.Millisecond, Topics: []fake.Topic{{Name: "events"}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer server.Close()
+			read := strings.Fields(run(t, nil, "../../../.ci/kafka", "run", *kafka, "../../../.ci/Transactions.java", strings.Join(server.Addrs(), ","), "events", "200"))
+			var want []string
+			server.Do(func(c *fake.Cluster) {
+				aborted := c.AbortedTransactions("events", 0)
+				for _, b := range c.Log("events", 0) {
+					if b.Control || slices.ContainsFunc(aborted, func(a fake.Aborted) bool {
+						return a.Producer == b.ProducerID && a.First <= b.BaseOffset && b.BaseOffset < a.Last
+					}) {
+						continue
+					}
+					for o := b.BaseOffset; o <= b.LastOffset(); o++ {
+						want = append(want, fmt.Sprint(o))
+					}
+				}
+				if len(aborted) == 0 {
+					t.Error("no transaction was aborted")
+				}
+			})
+			if len(want) == 0 || !slices.Equal(read, want) {
+				t.Errorf("Java reads %d records, committed are %d", len(read), len(want))
+			}
+		})
+	}
+}
+
 // Two members of Java's share the partitions of a group of the fake, and commit: with both protocols and every assignor of Java's.
 func TestJavaGroups(t *testing.T) {
 	for _, how := range [][]string{{"--group-protocol", "consumer"}, {"--assignment-strategy", "org.apache.kafka.clients.consumer.RangeAssignor"},
