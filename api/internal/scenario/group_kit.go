@@ -109,7 +109,11 @@ func (g *G) consumer(opts ...api.Option) *api.Consumer {
 	if c == nil {
 		c = g.dial()
 	}
-	k, err := c.Consumer(g.group, slices.Concat([]api.Option{props(slices.Concat([]string{"auto.offset.reset", "earliest"}, g.props)...)}, opts)...)
+	own := []api.Option{props(slices.Concat([]string{"auto.offset.reset", "earliest"}, g.props)...)}
+	if g.Real && !g.modern() { // who is as slow as that is not gone
+		own = append(own, props("session.timeout.ms", "30000"))
+	}
+	k, err := c.Consumer(g.group, slices.Concat(own, opts)...)
 	g.ok(err)
 	return k
 }

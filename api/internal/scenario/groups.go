@@ -43,7 +43,7 @@ var groups = slices.Concat(
 		g.shared = g.dial()
 		var patient api.Option = props("client.id", "shared")
 		if !g.modern() { // a join that waits for another member's must not do so on its connection
-			patient = props("session.timeout.ms", "119000")
+			patient = props("session.timeout.ms", fmt.Sprint((g.most(limit) - time.Second).Milliseconds()))
 		}
 		a, b := g.joins(patient), g.joins(patient)
 		g.share(map[*member]int{a: 2, b: 2})
@@ -83,7 +83,11 @@ var groups = slices.Concat(
 		c.leave()
 	}),
 	grouped("a member that falls silent loses its partitions", 2, func(g *G) {
-		a, b := g.joins(), g.joins()
+		var short api.Option = props("client.id", "short")
+		if !g.modern() {
+			short = props("session.timeout.ms", "6000")
+		}
+		a, b := g.joins(short), g.joins(short)
 		g.share(map[*member]int{a: 1, b: 1})
 		b.leave(api.RemainInGroup)
 		g.until("the other has all", func() bool { return a.owns() == 2 })
@@ -444,8 +448,9 @@ var groups = slices.Concat(
 			_, _ = slow.Poll(ctx)
 			cancel()
 		}
-		g.write(2, 0, 4)
+		writer := g.goes("writer", func() error { g.write(2, 0, 4); return nil })
 		g.read(slow, 1)
+		writer.wait()
 		g.until("the other has all", func() bool { return a.owns() == 2 })
 		tp := parts(g.topic, 2)
 		err := slow.Commit(g.ctx, api.Offset{Partition: tp[0], Offset: 1}, api.Offset{Partition: tp[1], Offset: 1})

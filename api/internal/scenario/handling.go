@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/kactor-go/kactor/actors/role"
@@ -229,6 +230,7 @@ var handling = []Scenario{
 			return nil
 		}, api.Retry(p, api.RetryTopic{Topic: soon, After: 200 * time.Millisecond}, api.RetryTopic{Topic: later, After: 400 * time.Millisecond}), api.DeadLetter(p, dead), api.Concurrency(2))
 		letters := t.read(t.reader(c, parts(dead, 1)), 2)
+		slices.SortFunc(letters, func(a, b *api.Record) int { return strings.Compare(string(a.Value), string(b.Value)) })
 		t.until("all", func() bool { return done.count() == 4 })
 		equal(t, "handled", done.sorted(), "fine last once twice")
 		for i, want := range []struct {
@@ -293,21 +295,23 @@ var handling = []Scenario{
 	{"handle: a handler has a deadline, and may ask for more", func(t *T) {
 		c, topic, _ := t.filled(1)
 		k := t.reader(c, parts(topic, 1))
-		tries := 0
-		err := k.Handle(t.ctx, func(ctx context.Context, _ *api.Record) error {
-			if tries++; tries == 1 {
-				api.ExtendDeadline(ctx, time.Hour)
-				t.sleep(300 * time.Millisecond)
-				if ctx.Err() != nil {
-					return api.NotRetriable(errors.New("it was not extended"))
+		t.patiently(100*time.Millisecond, func(d time.Duration) {
+			tries := 0
+			err := k.Handle(t.ctx, func(ctx context.Context, _ *api.Record) error {
+				if tries++; tries == 1 {
+					api.ExtendDeadline(ctx, time.Hour)
+					t.sleep(3 * d)
+					if ctx.Err() != nil {
+						return api.NotRetriable(errors.New("it was not extended"))
+					}
+					return errors.New("again")
 				}
-				return errors.New("again")
-			}
-			_ = t.World.Park(ctx, role.NewWaiter())
-			return context.Cause(ctx)
-		}, api.HandlerDeadline(100*time.Millisecond), api.Attempts(2, 0))
-		t.is(err, api.ErrHandlerDeadline)
-		t.is(err, context.DeadlineExceeded)
+				_ = t.World.Park(ctx, role.NewWaiter())
+				return context.Cause(ctx)
+			}, api.HandlerDeadline(d), api.Attempts(2, 0))
+			t.is(err, api.ErrHandlerDeadline)
+			t.is(err, context.DeadlineExceeded)
+		})
 	}},
 	{"handle: calls that do not fit are refused", func(t *T) {
 		c, topic, _ := t.filled(1)
@@ -342,6 +346,17 @@ var handling = []Scenario{
 			t.Failf("the error is %v", err)
 		}
 	}},
+}
+
+// asked is a context that tells when it was asked for its deadline.
+type asked struct {
+	context.Context
+	deadline atomic.Bool
+}
+
+func (a *asked) Deadline() (time.Time, bool) {
+	a.deadline.Store(true)
+	return a.Context.Deadline()
 }
 
 // groupHandling is Handle in groups.
@@ -395,8 +410,9 @@ var groupHandling = slices.Concat(
 			}, api.Concurrency(1))
 		})
 		g.until("the first", func() bool { return seen.count() == 1 })
-		leaving := g.goes("leaving", func() error { return k.Unsubscribe(g.ctx) })
-		g.sleep(100 * time.Millisecond)
+		given := &asked{Context: g.ctx}
+		leaving := g.goes("leaving", func() error { return k.Unsubscribe(given) })
+		g.until("it waits for the handler, and how long it may is known", given.deadline.Load)
 		slow.open()
 		leaving.wait()
 		_, err := run.done.Get(g.ctx)

@@ -35,7 +35,7 @@ func TestReal(t *testing.T) {
 			world := role.NewSystem(nil, nil, nil)
 			defer world.Close()
 			err := scenario.Play(context.Background(), scenario.Env{World: world, Brokers: strings.Split(*hosts, ","), Cluster: real{t}, Nodes: 3,
-				Unique: fmt.Sprint(time.Now().UnixNano()), Modern: *modern}, s)
+				Unique: fmt.Sprint(time.Now().UnixNano()), Modern: *modern, Real: true}, s)
 			if err != nil {
 				t.Fatal(err)
 			}

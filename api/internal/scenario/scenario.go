@@ -53,6 +53,7 @@ type Env struct {
 	Nodes   int
 	Unique  string // makes the names of topics unique
 	Modern  bool   // there is group.protocol=consumer
+	Real    bool   // time is real: the machine may be slow
 }
 
 // T is a running scenario.
@@ -68,12 +69,24 @@ type T struct {
 // failure carries an error out of a scenario.
 type failure struct{ error }
 
-// limit is how long a scenario may take, in the time of its world.
-const limit = 2 * time.Minute
+// The limits of how long a scenario may take, and closing a client, in virtual time. Where time is real a limit ends what hangs, and is no judge of a slow machine; but it is shorter than metadata.max.age.ms, which mends much.
+const (
+	limit   = 2 * time.Minute
+	closing = 20 * time.Second
+	hang    = 4 * time.Minute
+)
+
+// most gives a limit.
+func (e *Env) most(virtual time.Duration) time.Duration {
+	if e.Real {
+		return hang
+	}
+	return virtual
+}
 
 // Play runs a scenario on a backend.
 func Play(ctx context.Context, env Env, s Scenario) (err error) {
-	ctx, cancel := env.World.WithTimeout(ctx, limit)
+	ctx, cancel := env.World.WithTimeout(ctx, env.most(limit))
 	defer cancel()
 	t := &T{Env: env, ctx: ctx}
 	defer func() {
@@ -85,8 +98,8 @@ func Play(ctx context.Context, env Env, s Scenario) (err error) {
 			err = f.error
 		}
 		for _, c := range t.clients {
-			closing, cancel := env.World.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
-			err = errors.Join(err, c.Close(closing))
+			end, cancel := env.World.WithTimeout(context.WithoutCancel(ctx), env.most(closing))
+			err = errors.Join(err, c.Close(end))
 			cancel()
 		}
 		if err != nil {
@@ -123,6 +136,34 @@ func equal[V comparable](t *T, what string, got, want V) {
 // within gives a context of the world's time.
 func (t *T) within(d time.Duration) (context.Context, context.CancelFunc) {
 	return t.World.WithTimeout(t.ctx, d)
+}
+
+// patiently tries what is to be seen when time d is over. Where time is real a slow machine may not have come so far: then it is tried again with more, and the last try decides.
+func (t *T) patiently(d time.Duration, try func(d time.Duration)) {
+	for ; t.Real && d < 20*time.Second; d *= 5 {
+		if passes(func() { try(d) }) {
+			return
+		}
+	}
+	try(d)
+}
+
+// passes tells whether f does not fail.
+func passes(f func()) (ok bool) {
+	defer func() {
+		if r := recover(); r != nil {
+			if _, failed := r.(failure); !failed {
+				panic(r)
+			}
+		}
+	}()
+	f()
+	return true
+}
+
+// lasting is max.block.ms.
+func lasting(d time.Duration) api.Option {
+	return props("max.block.ms", fmt.Sprint(d.Milliseconds()))
 }
 
 // over gives a context that has ended.
