@@ -120,9 +120,9 @@ func (k *kafka) again(ctx context.Context, s *settings, r *report) error {
 		}
 		return len(seen)
 	}
-	for end := time.Now().Add(30 * time.Second); enough() < partitions; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(hang); enough() < partitions; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
-			return fmt.Errorf("after a topic was created again, only %d of %d partitions are written within 30 s", enough(), partitions)
+			return fmt.Errorf("after a topic was created again, only %d of %d partitions are written within %s", enough(), partitions, hang)
 		}
 	}
 	w := r.row("until a topic that was created again is written", 0, 8*time.Second)
@@ -151,7 +151,7 @@ func (k *kafka) again(ctx context.Context, s *settings, r *report) error {
 		}
 		return n
 	}
-	for end := time.Now().Add(30 * time.Second); missing() > 0 && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(hang); missing() > 0 && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 	}
 	halt()
 	reading.Wait()

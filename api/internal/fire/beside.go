@@ -79,7 +79,7 @@ func (l *load) join(ctx context.Context, name, command string, partitions int32)
 
 // identified waits until every broker can give producer ids: a broker that was just started asks its controller for some at the first request, and refuses it (librdkafka 2.11 keeps two threads busy ever after).
 func (l *load) identified(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, hang)
 	defer cancel()
 	for node := range int32(len(l.hosts)) {
 		for {

@@ -66,7 +66,7 @@ func elect(ctx context.Context, s *settings, k *kafka, r *report) error {
 		if err := l.grow(ctx, l.partitions.Load()+3); err != nil {
 			return fmt.Errorf("more partitions: %w", err)
 		}
-		if err := l.flowing(begun, 30*time.Second); err != nil {
+		if err := l.flowing(begun, hang); err != nil {
 			return fmt.Errorf("after more partitions: %w", err)
 		}
 		w = r.row("until new partitions are written and read", 0, 8*time.Second) // the metadata's age, a heartbeat, a rebalance

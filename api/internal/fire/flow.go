@@ -7,6 +7,9 @@ import (
 	"time"
 )
 
+// hang is how long anything may take that is to happen at all, also on a slow machine: longer than delivery.timeout.ms, so that what clients stand still for is told by their records, and how long they do by the gaps.
+const hang = 3 * time.Minute
+
 // flow is when records were acknowledged and read, by partition.
 type flow struct {
 	mu          sync.Mutex

@@ -65,11 +65,11 @@ func with(ctx context.Context, s *settings, k *kafka, r *report, faults func(l *
 	}
 	begun := time.Now()
 	if err == nil {
-		err = l.flowing(begun, 30*time.Second)
+		err = l.flowing(begun, hang)
 	}
 	for _, p := range l.peers {
 		if err == nil {
-			err = p.flowing(begun, 30*time.Second)
+			err = p.flowing(begun, hang)
 		}
 	}
 	if err == nil {
@@ -111,7 +111,7 @@ func (l *load) fault(ctx context.Context, r *report, w *row, node int32, strike,
 	if node > 0 {
 		go func() { own <- l.replaced(asking, node) }()
 	}
-	err := l.flowing(struck, 60*time.Second) // all partitions go on while it is away
+	err := l.flowing(struck, hang) // all partitions go on while it is away
 	if node > 0 {
 		time.AfterFunc(time.Second, cancel) // there are none: it was away too short
 		if at := <-own; !at.IsZero() {
@@ -126,11 +126,11 @@ func (l *load) fault(ctx context.Context, r *report, w *row, node int32, strike,
 		err = e
 	}
 	if err == nil {
-		err = l.whole(ctx, 90*time.Second)
+		err = l.whole(ctx)
 	}
 	mended := time.Now()
 	if err == nil {
-		err = l.flowing(mended, 60*time.Second)
+		err = l.flowing(mended, hang)
 	}
 	for _, p := range l.peers {
 		_ = p.flowing(mended, 60*time.Second)

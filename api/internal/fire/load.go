@@ -73,7 +73,7 @@ func begin(ctx context.Context, k *kafka, name string, partitions int32, rate in
 	if err := l.create(ctx, l.topic, partitions); err != nil {
 		return nil, err
 	}
-	if err := l.whole(ctx, time.Minute); err != nil {
+	if err := l.whole(ctx); err != nil {
 		return nil, err
 	}
 	if keyed {
@@ -145,7 +145,7 @@ func (l *load) producer(ctx context.Context, name string) error {
 			case <-ctx.Done():
 			}
 		}
-		end, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+		end, cancel := context.WithTimeout(context.Background(), hang)
 		defer cancel()
 		if err := p.Flush(end); err != nil {
 			l.fail("%s: flush: %v", name, err)
@@ -155,9 +155,9 @@ func (l *load) producer(ctx context.Context, name string) error {
 	return nil
 }
 
-// close closes a client; the cluster is whole, so a second is enough.
+// close closes a client.
 func (l *load) close(name string, client *api.Client) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), hang)
 	defer cancel()
 	if err := client.Close(ctx); err != nil {
 		l.fail("%s: close: %v", name, err)
@@ -244,8 +244,8 @@ func (l *load) leaders(ctx context.Context, topic string) []int32 {
 }
 
 // whole waits until every partition has a leader and three replicas in sync.
-func (l *load) whole(ctx context.Context, limit time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
+func (l *load) whole(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, hang)
 	defer cancel()
 	why := "no answer"
 	for ctx.Err() == nil {
@@ -263,14 +263,14 @@ func (l *load) whole(ctx context.Context, limit time.Duration) error {
 		}
 		time.Sleep(200 * time.Millisecond)
 	}
-	return fmt.Errorf("the cluster is not whole after %s: %s", limit, why)
+	return fmt.Errorf("the cluster is not whole after %s: %s", hang, why)
 }
 
 // end stops the load, waits until everything was read, and gives the number of records and what is wrong with them.
 func (l *load) end(ctx context.Context) (records int, wrong []string) {
 	l.stop()
 	l.writing.Wait()
-	for end := time.Now().Add(time.Minute); !l.caughtUp() && time.Now().Before(end); {
+	for end := time.Now().Add(hang); !l.caughtUp() && time.Now().Before(end); {
 		time.Sleep(50 * time.Millisecond)
 	}
 	l.halt()

@@ -63,13 +63,13 @@ func badNetwork(ctx context.Context, s *settings, k *kafka, r *report) error {
 				begun := time.Now()
 				time.Sleep(span)
 				if b.flows {
-					if err := l.flowing(begun, 60*time.Second); err != nil {
+					if err := l.flowing(begun, hang); err != nil {
 						return fmt.Errorf("%s: %w", b.name, err)
 					}
 				}
 				n.set(which, weather{})
 				healed := time.Now()
-				if err := l.flowing(healed, 60*time.Second); err != nil {
+				if err := l.flowing(healed, hang); err != nil {
 					return fmt.Errorf("after %s: %w", b.name, err)
 				}
 				w := r.row("after "+b.name, 0, resume+b.longer)

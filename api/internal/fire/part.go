@@ -49,7 +49,7 @@ func partition(ctx context.Context, s *settings, k *kafka, r *report) error {
 						own := r.row(split.name+", until another broker tells of new leaders", 0, 0)
 						d := l.replaced(ctx, node).Sub(begun)
 						own.produce, own.consume = append(own.produce, d), append(own.consume, d)
-						err = l.flowing(begun, 60*time.Second)
+						err = l.flowing(begun, hang)
 						w := r.row(split.name, session+3*time.Second, session+4*time.Second)
 						produce, consume := l.gaps()
 						w.produce, w.consume = append(w.produce, produce...), append(w.consume, consume...)
@@ -59,12 +59,12 @@ func partition(ctx context.Context, s *settings, k *kafka, r *report) error {
 					n.set(-1, weather{})
 					healed := time.Now()
 					if err == nil {
-						err = l.flowing(healed, 60*time.Second)
+						err = l.flowing(healed, hang)
 					}
 					w := r.row("after "+split.name, 0, 0)
 					w.produce, w.consume = append(w.produce, time.Since(healed)), append(w.consume, time.Since(healed))
 					if err == nil {
-						err = l.whole(ctx, 90*time.Second)
+						err = l.whole(ctx)
 					}
 					if err != nil {
 						return fmt.Errorf("%s, broker %d: %w", split.name, node, err)

@@ -161,7 +161,7 @@ func pause(ctx context.Context, s *settings, k *kafka, r *report) error {
 		defer p.end()
 		since := time.Now()
 		for _, c := range crews {
-			if err := c.readSince(since, time.Minute); err != nil {
+			if err := c.readSince(since); err != nil {
 				return err
 			}
 		}
@@ -223,15 +223,15 @@ func (l *load) pauses(ctx context.Context, r *report, p *probe, crews []*crew, f
 	p.away.Store(0)
 	mended := time.Now()
 	if err == nil {
-		err = l.whole(ctx, 90*time.Second)
+		err = l.whole(ctx)
 	}
 	for _, f := range flows {
 		if f != &p.flow && f != &p.commits && err == nil && len(f.read) > 1 {
-			err = f.readSince(mended, time.Minute)
+			err = f.readSince(mended)
 		}
 	}
 	if err == nil {
-		err = l.flowing(mended, time.Minute)
+		err = l.flowing(mended, hang)
 	}
 	if err != nil {
 		return err
@@ -276,8 +276,8 @@ func (l *load) pauses(ctx context.Context, r *report, p *probe, crews []*crew, f
 }
 
 // readSince waits until every partition was read since a time.
-func (f *flow) readSince(since time.Time, limit time.Duration) error {
-	for end := time.Now().Add(limit); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+func (f *flow) readSince(since time.Time) error {
+	for end := time.Now().Add(hang); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		f.mu.Lock()
 		all := true
 		for i := range f.read {
@@ -288,7 +288,7 @@ func (f *flow) readSince(since time.Time, limit time.Duration) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("not every partition is read %s after %s", limit, since.Format(time.TimeOnly))
+	return fmt.Errorf("not every partition is read %s after %s", hang, since.Format(time.TimeOnly))
 }
 
 // sleep waits.

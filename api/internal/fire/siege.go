@@ -55,7 +55,7 @@ func siege(ctx context.Context, s *settings, k *kafka, r *report) error {
 					}
 				}
 				if err == nil {
-					err = l.whole(ctx, 90*time.Second)
+					err = l.whole(ctx)
 				}
 				if err != nil {
 					return err

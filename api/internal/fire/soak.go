@@ -48,7 +48,7 @@ func soak(ctx context.Context, s *settings, k *kafka, r *report) error {
 	if err := l.create(ctx, l.topic, soakPartitions); err != nil {
 		return err
 	}
-	if err := l.whole(ctx, time.Minute); err != nil {
+	if err := l.whole(ctx); err != nil {
 		return err
 	}
 
@@ -165,7 +165,7 @@ func (l *load) trouble(ctx context.Context, k *kafka, n *network) error {
 		n.set(int(node-1), weather{})
 	}
 	if err == nil {
-		err = l.whole(ctx, 90*time.Second)
+		err = l.whole(ctx)
 	}
 	return err
 }
@@ -225,7 +225,7 @@ func soakChild(ctx context.Context, where string, rate int) error {
 	if err := <-came; err != nil {
 		return err
 	}
-	for end := time.Now().Add(time.Minute); x.seen.Load() < x.sent.Load() && time.Now().Before(end); {
+	for end := time.Now().Add(hang); x.seen.Load() < x.sent.Load() && time.Now().Before(end); {
 		time.Sleep(50 * time.Millisecond)
 	}
 	halt()
@@ -282,7 +282,7 @@ func (x *soaked) write(ctx context.Context, me, rate int) error {
 			}
 		}
 	}
-	end, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	end, cancel := context.WithTimeout(context.Background(), hang)
 	defer cancel()
 	if err := p.Flush(end); err != nil {
 		return err
@@ -326,7 +326,7 @@ func (x *soaked) read(ctx context.Context) error {
 			x.seen.Add(1)
 		}
 	}
-	end, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	end, cancel := context.WithTimeout(context.Background(), hang)
 	defer cancel()
 	return client.Close(end)
 }
@@ -344,7 +344,7 @@ func (x *soaked) comeAndGo(ctx context.Context) error {
 				err = e
 			}
 		}
-		end, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		end, cancel := context.WithTimeout(context.Background(), hang)
 		defer cancel()
 		if e := client.Close(end); err == nil {
 			err = e
