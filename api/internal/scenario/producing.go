@@ -281,6 +281,7 @@ var producing = []Scenario{
 		topic := t.topic(c, 1)
 		p := t.producer(c)
 		large := make([]byte, 15_000)
+		t.produce(t.producer(c, props("linger.ms", "0")), &api.Record{Topic: topic}) // the topic is known now: nothing is held
 		first := p.Start(t.ctx, &api.Record{Topic: topic, Value: large})
 		t.sleep(time.Second) // the sender knows of an open batch
 		t.is(p.TrySend(&api.Record{Topic: topic, Value: large}, nil), api.ErrBufferFull)
