@@ -34,7 +34,7 @@ func TestFranzGo(t *testing.T) {
 
 func franz(t *testing.T, release string, codec kgo.CompressionCodec) {
 	server := listen(t, release)
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	producer, err := kgo.NewClient(kgo.SeedBrokers(server.Addrs()...), kgo.DefaultProduceTopic("events"), kgo.ProducerBatchCompression(codec))
 	if err != nil {

@@ -121,7 +121,7 @@ func TestJavaGroups(t *testing.T) {
 				}
 				members, outs = append(members, cmd), append(outs, out)
 			}
-			stop := time.After(2 * time.Minute)
+			stop := time.After(10 * time.Minute)
 			for shared := false; !shared; {
 				select {
 				case <-stop:
@@ -169,9 +169,9 @@ producer = KafkaProducer(bootstrap_servers=hosts, compression_type="gzip")
 futures = [producer.send("events", key=b"k%d" % (i % 50), value=b"%d" % i) for i in range(n)]
 producer.flush()
 for f in futures:
-    f.get(timeout=30)
+    f.get(timeout=600)
 producer.close()
-consumer = KafkaConsumer(bootstrap_servers=hosts, auto_offset_reset="earliest", enable_auto_commit=False, consumer_timeout_ms=20000)
+consumer = KafkaConsumer(bootstrap_servers=hosts, auto_offset_reset="earliest", enable_auto_commit=False, consumer_timeout_ms=600000)
 consumer.assign([TopicPartition("events", p) for p in range(4)])
 consumer.seek_to_beginning()
 seen = 0
