@@ -26,7 +26,8 @@ type Reach struct {
 	Steps []DiagnosisStep
 }
 
-// DiagnosisStep is one step of the way: dns, dial (one for each address of the host until one takes the connection), tls if that has failed, api-versions, metadata.
+// DiagnosisStep is one step of the way: dns, dial (one for each address of the host until one takes the connection), tls if that has failed, api-versions, metadata. Where a broker does not tell its versions, and broker.version or
+// broker.version.fallback does, it is dialled once more.
 type DiagnosisStep = broker.Step
 
 // Err is why the address cannot be used; nil if all went well.

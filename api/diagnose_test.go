@@ -59,7 +59,7 @@ func says(text string) func(net.Conn) {
 	}
 }
 
-// answers is a broker that knows two requests: it tells its APIs, and the cluster. With IllegalSaslState it is one that wants SASL: it ends the connection at the second.
+// answers is a broker that knows two requests: it tells its APIs, and the cluster. Without APIs it is one before Kafka 0.10, which ends the connection when it is asked for them. With IllegalSaslState it is one that wants SASL: it ends the connection at the second.
 func answers(apis []int16, code protocol.Code, brokers ...msg.MetadataResponseMetadataResponseBroker) func(net.Conn) {
 	return func(c net.Conn) {
 		r := bufio.NewReader(c)
@@ -80,6 +80,9 @@ func answers(apis []int16, code protocol.Code, brokers ...msg.MetadataResponseMe
 			var resp protocol.Response
 			switch f.Request.(type) {
 			case *msg.ApiVersionsRequest:
+				if apis == nil {
+					return
+				}
 				v := &msg.ApiVersionsResponse{ErrorCode: int16(code)}
 				if code == protocol.IllegalSASLState {
 					v.ErrorCode = 0
@@ -297,6 +300,19 @@ func TestDiagnoseOfWhatIsWell(t *testing.T) {
 		}
 		if len(d.Reaches) != 4 || d.Reaches[0].Err() == nil || d.Reaches[3].Node != 2 || !strings.Contains(d.String(), "brokers: 2") {
 			t.Errorf("the ladder:\n%s", d)
+		}
+	}
+	old := serve(t, answers(nil, 0))
+	for _, name := range []string{"broker.version", "broker.version.fallback"} { // one that ends the connection at the first question, so does the ladder of a client that has no answer of its own
+		for release, phase := range map[string]string{"": "api-versions", "0.8.2": "metadata", "0.10.0": "metadata"} {
+			d, err := api.Diagnose(t.Context(), api.Brokers(old), api.Property(name, release))
+			if err != nil {
+				t.Fatal(err)
+			}
+			steps := d.Reaches[0].Steps
+			if last := steps[len(steps)-1]; last.Phase != phase || (last.Err == nil) != (release != "") || (d.Err() == nil) != (release != "") {
+				t.Errorf("%s %q: %v\n%s", name, release, d.Err(), d)
+			}
 		}
 	}
 	if _, err := api.Diagnose(t.Context(), api.Brokers("nowhere")); err == nil || !strings.Contains(err.Error(), "host:port") {

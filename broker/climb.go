@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/kactor-go/kactor/actors/role"
+	"github.com/kactor-go/kactor/broker/internal/conn"
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/cluster"
 	"github.com/kactor-go/kactor/protocol/msg"
@@ -47,6 +48,8 @@ type climb struct {
 	cfg    Config
 	secure bool
 	steps  []Step
+	host   string
+	addr   string // where it is connected to
 	link   role.Link
 	sink   *climbSink
 	spoken protocol.Ranges
@@ -120,20 +123,26 @@ func (c *climb) dial(host string, port int32) bool {
 	}) {
 		return false
 	}
+	c.host = host
 	for _, a := range addrs {
-		address := net.JoinHostPort(a, strconv.Itoa(int(port)))
-		if c.step("dial", func(ctx context.Context) (string, error) {
-			p := role.NewPromise[[]byte](c.world)
-			c.sink = &climbSink{next: p}
-			c.link = c.world.Network().Dial(address, host, c.sink)
-			_, err := p.Get(ctx)
-			return address, err
-		}) {
+		if c.open(net.JoinHostPort(a, strconv.Itoa(int(port)))) {
 			return true
 		}
-		c.hangUp()
 	}
 	return false
+}
+
+// open makes a connection to an address, instead of the one that there is.
+func (c *climb) open(addr string) bool {
+	c.hangUp()
+	c.addr = addr
+	return c.step("dial", func(ctx context.Context) (string, error) {
+		p := role.NewPromise[[]byte](c.world)
+		c.sink = &climbSink{next: p}
+		c.link = c.world.Network().Dial(addr, c.host, c.sink)
+		_, err := p.Get(ctx)
+		return addr, err
+	})
 }
 
 func (c *climb) hangUp() {
@@ -164,20 +173,30 @@ func (c *climb) call(ctx context.Context, req protocol.Request, version int16, r
 	return protocol.ReadResponse(resp, answer, version)
 }
 
-// versions asks which versions the broker speaks, in the version of the question that every broker since 0.10 knows.
+// versions asks which versions the broker speaks, in the version of the question that every broker since 0.10 knows. If it does not tell, it speaks what the client assumes then, and is connected to anew.
 func (c *climb) versions() bool {
 	limit := release(c.cfg.Release)
 	if _, asks := limit.Get(msg.ApiVersionsAPI); limit.Known() && !asks {
 		c.spoken = limit
 		return true
 	}
-	return c.step("api-versions", func(ctx context.Context) (string, error) {
+	assumed, from := limit, "broker.version"
+	if !limit.Known() {
+		assumed, from = release(c.cfg.ReleaseFallback), "broker.version.fallback"
+	}
+	told := true
+	ok := c.step("api-versions", func(ctx context.Context) (string, error) {
 		var resp msg.ApiVersionsResponse
-		if err := c.call(ctx, &msg.ApiVersionsRequest{}, 0, &resp); err != nil {
-			return "", err
+		err := c.call(ctx, &msg.ApiVersionsRequest{}, 0, &resp)
+		if err == nil && resp.ErrorCode != 0 {
+			err = protocol.Code(resp.ErrorCode)
 		}
-		if resp.ErrorCode != 0 {
-			return "", protocol.Code(resp.ErrorCode)
+		if told = err == nil || !assumed.Known() || !conn.HungUp(err) || errors.Is(err, ErrTLS); !told {
+			c.spoken = assumed
+			return fmt.Sprintf("not told (%v), those of %s are assumed", err, from), nil
+		}
+		if err != nil {
+			return "", err
 		}
 		c.link.Raise()
 		if c.spoken = protocol.RangesOf(&resp); limit.Known() {
@@ -190,6 +209,7 @@ func (c *climb) versions() bool {
 		fetch, _ := c.spoken.Get(msg.FetchAPI)
 		return fmt.Sprintf("%d APIs, Produce to v%d, Fetch to v%d", len(resp.ApiKeys), produce.Max, fetch.Max), nil
 	})
+	return ok && (told || c.open(c.addr))
 }
 
 func (c *climb) metadata() (r *msg.MetadataResponse) {

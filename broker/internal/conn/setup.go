@@ -50,7 +50,7 @@ func (c *Core) opened(now time.Time, out *Effects) {
 
 // again deals with the end of a connection whose peer was asked for its versions: it is asked in a lower version at once, on a new connection. Who waits is not told.
 func (c *Core) again(now time.Time, err error, out *Effects) bool {
-	if c.state != Negotiating || !hungUp(err) || !c.lower() {
+	if c.state != Negotiating || !HungUp(err) || !c.lower() {
 		return false
 	}
 	hangUp(out)

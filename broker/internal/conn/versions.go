@@ -71,8 +71,8 @@ func (c *Core) lower() bool {
 	return true
 }
 
-// hungUp tells whether err is the end of the connection and no more: not one that says what the peer is.
-func hungUp(err error) bool {
+// HungUp tells whether err is the end of the connection and no more: not one that says what the peer is.
+func HungUp(err error) bool {
 	return !errors.Is(err, ErrFatal) && !errors.Is(err, protocol.ErrNotKafka) && !errors.Is(err, protocol.ErrFrameSize)
 }
 
