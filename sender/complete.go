@@ -19,14 +19,15 @@ type Quiet interface {
 
 // completer runs completions on a goroutine of its own, in the order in which batches were settled. Actors only add to its queue.
 type completer struct {
-	world role.World
-	mu    sync.Mutex
-	queue []drain.Settled
-	idle  bool // the goroutine has nothing to do
-	wait  *role.Waiter
-	over  bool
-	gone  bool // the goroutine has ended, or is about to
-	ended *role.Promise[struct{}]
+	world  role.World
+	panics *role.Panics
+	mu     sync.Mutex
+	queue  []drain.Settled
+	idle   bool // the goroutine has nothing to do
+	wait   *role.Waiter
+	over   bool
+	gone   bool // the goroutine has ended, or is about to
+	ended  *role.Promise[struct{}]
 	// finished is that it has ended.
 	finished atomic.Bool
 
@@ -40,7 +41,7 @@ type completer struct {
 }
 
 func newCompleter(w role.World) *completer {
-	c := &completer{world: w, wait: role.NewWaiter(), ended: role.NewPromise[struct{}](w)}
+	c := &completer{world: w, panics: role.NewPanics(w), wait: role.NewWaiter(), ended: role.NewPromise[struct{}](w)}
 	w.Go("completions", c.run)
 	return c
 }
@@ -135,7 +136,7 @@ func (c *completer) some(s *drain.Settled, err error, first int) (next int) {
 			return
 		}
 		if r := recover(); r != nil {
-			c.world.Report(fmt.Errorf("a completion for %s panicked: %v", b.To, r))
+			c.panics.Report("a completion", fmt.Sprintf("a completion for %s", b.To), r)
 			return
 		}
 		c.exited, c.next = true, next

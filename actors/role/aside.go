@@ -2,7 +2,6 @@ package role
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"sync"
 )
@@ -10,11 +9,11 @@ import (
 // mostAside is how many functions wait at most.
 const mostAside = 1024
 
-// Aside calls functions of the application's that actors have something to tell, as loggers and hooks: not on the actor, one after the other, in the order they were given. One that panics is reported, and one that blocks holds up
+// Aside calls functions of the application's that actors have something to tell, as loggers and hooks: not on the actor, one after the other, in the order they were given. One that panics is reported, see Panics, and one that blocks holds up
 // those behind it and nothing else; when 1,024 wait, more are dropped. The zero value is not ready: see NewAside.
 type Aside struct {
 	start  func(name string, f func())
-	report func(error) // of a panic
+	panics *Panics // nil: nobody is told
 	mu     sync.Mutex
 	queue  []aside
 	busy   bool
@@ -27,7 +26,7 @@ type aside struct {
 }
 
 // NewAside makes one that calls on goroutines of w, and reports panics to it.
-func NewAside(w World) *Aside { return &Aside{start: w.Go, report: w.Report} }
+func NewAside(w World) *Aside { return &Aside{start: w.Go, panics: NewPanics(w)} }
 
 // Do lets f be called soon. It never blocks.
 func (a *Aside) Do(what string, f func()) {
@@ -75,9 +74,9 @@ func (a *Aside) run() {
 
 func (a *Aside) call(next aside) {
 	defer func() {
-		if p := recover(); p != nil {
+		if p := recover(); p != nil && a.panics != nil {
 			defer func() { _ = recover() }() // who is told may be who has panicked
-			a.report(fmt.Errorf("%s has panicked: %v", next.what, p))
+			a.panics.Report(next.what, next.what, p)
 		}
 	}()
 	next.f()
@@ -86,7 +85,7 @@ func (a *Aside) call(next aside) {
 // LogAside makes a logger that passes on what it is told to another one, which is the application's, as Aside does: from any goroutine, actors too. Whether the other wants to be told of less than warnings is asked once, now.
 func LogAside(to *slog.Logger) *slog.Logger {
 	h := to.Handler()
-	a := &Aside{start: func(_ string, f func()) { go f() }, report: func(error) {}}
+	a := &Aside{start: func(_ string, f func()) { go f() }}
 	return slog.New(&logAside{a, h, h.Enabled(context.Background(), slog.LevelDebug), h.Enabled(context.Background(), slog.LevelInfo)})
 }
 
