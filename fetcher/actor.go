@@ -16,7 +16,7 @@ import (
 // Message is what the fetcher actor takes; callers use the methods of Fetcher.
 type Message = plan.Message
 
-// Fetcher fetches for one consumer. Its methods are called by the consumer's goroutine, Pause, Resume and the positions by any.
+// Fetcher fetches for one consumer. Its methods are called by the consumer's goroutine, Pause, Resume and the positions by any. What changes a partition is told to the actor under the buffer's lock: it hears of changes in their order.
 type Fetcher struct {
 	cfg    Config
 	world  role.World

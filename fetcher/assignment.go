@@ -11,11 +11,17 @@ import (
 
 // Assign begins to read partitions; those that are assigned already are moved to the new place.
 func (f *Fetcher) Assign(starts ...Begin) {
+	f.buf.mu.Lock()
+	defer f.buf.mu.Unlock()
+	f.assign(starts)
+}
+
+// assign is Assign with the buffer's lock held.
+func (f *Fetcher) assign(starts []Begin) {
 	m := &plan.Assign{}
 	var dropped []plan.Taking
 	var still []cluster.TopicPartition
 	var wake []*role.Waiter
-	f.buf.mu.Lock()
 	for _, s := range starts {
 		if p := f.buf.byTP[s.TopicPartition]; s.released && (p == nil || !p.held) { // it was sought, or is gone
 			continue
@@ -41,7 +47,6 @@ func (f *Fetcher) Assign(starts ...Begin) {
 		}
 		m.Starts = append(m.Starts, p)
 	}
-	f.buf.mu.Unlock()
 	if len(dropped) > 0 {
 		f.buf.give(dropped)
 	}
@@ -75,18 +80,16 @@ func (f *Fetcher) Release(starts ...Begin) {
 // Seek moves partitions that are assigned. What was fetched before is dropped, also if it is being read just now.
 func (f *Fetcher) Seek(starts ...Begin) error {
 	f.buf.mu.Lock()
+	defer f.buf.mu.Unlock()
 	for _, s := range starts {
 		if f.buf.byTP[s.TopicPartition] == nil {
-			f.buf.mu.Unlock()
 			return fmt.Errorf("seek %s: %w", s.TopicPartition, ErrNotAssigned)
 		}
 		if s.Offset < AtDefault {
-			f.buf.mu.Unlock()
 			return fmt.Errorf("seek %s: %d is no offset", s.TopicPartition, s.Offset)
 		}
 	}
-	f.buf.mu.Unlock()
-	f.Assign(starts...)
+	f.assign(starts)
 	return nil
 }
 
@@ -95,11 +98,11 @@ func (f *Fetcher) Unassign(parts ...cluster.TopicPartition) {
 	var dropped []plan.Taking
 	var wake []*role.Waiter
 	f.buf.mu.Lock()
+	defer f.buf.mu.Unlock()
 	for _, tp := range parts {
 		d, w, _ := f.buf.revoke(tp)
 		dropped, wake = append(dropped, d...), append(wake, w...)
 	}
-	f.buf.mu.Unlock()
 	if len(dropped) > 0 {
 		f.buf.give(dropped)
 	}
@@ -110,24 +113,33 @@ func (f *Fetcher) Unassign(parts ...cluster.TopicPartition) {
 }
 
 // Pause stops the reading of partitions: when it returns nothing of them is given out any more. What is fetched is kept.
-func (f *Fetcher) Pause(parts ...cluster.TopicPartition) error { return f.pause(parts, true) }
+func (f *Fetcher) Pause(parts ...cluster.TopicPartition) error { return f.pause(parts, asked, true) }
 
-// Resume lets paused partitions go on.
-func (f *Fetcher) Resume(parts ...cluster.TopicPartition) error { return f.pause(parts, false) }
+// Resume lets partitions go on that were stopped by Pause.
+func (f *Fetcher) Resume(parts ...cluster.TopicPartition) error { return f.pause(parts, asked, false) }
 
-func (f *Fetcher) pause(parts []cluster.TopicPartition, on bool) error {
+// Rest is Pause and Resume for a reader that has no room for more of a partition, or is to wait: a reason of its own. A partition goes on when there is neither, and Paused does not tell of this one.
+func (f *Fetcher) Rest(tp cluster.TopicPartition, on bool) error {
+	return f.pause([]cluster.TopicPartition{tp}, resting, on)
+}
+
+func (f *Fetcher) pause(parts []cluster.TopicPartition, why pauses, on bool) error {
 	f.buf.mu.Lock()
+	defer f.buf.mu.Unlock()
 	for _, tp := range parts {
 		if f.buf.byTP[tp] == nil {
-			f.buf.mu.Unlock()
 			return fmt.Errorf("pause or resume %s: %w", tp, ErrNotAssigned)
 		}
 	}
+	var changed []cluster.TopicPartition
 	for _, tp := range parts {
-		f.buf.byTP[tp].pause(on)
+		if f.buf.byTP[tp].pause(why, on) {
+			changed = append(changed, tp)
+		}
 	}
-	f.buf.mu.Unlock()
-	f.self.Tell(&plan.Pause{Parts: slices.Clone(parts), On: on})
+	if len(changed) > 0 {
+		f.self.Tell(&plan.Pause{Parts: changed, On: on})
+	}
 	if !on {
 		f.world.Wake(f.buf.wait)
 	}
@@ -139,9 +151,9 @@ func (f *Fetcher) Assignment() []cluster.TopicPartition {
 	return f.list(func(*place) bool { return true })
 }
 
-// Paused gives the partitions that are paused, in order.
+// Paused gives the partitions that were stopped by Pause, in order.
 func (f *Fetcher) Paused() []cluster.TopicPartition {
-	return f.list(func(p *place) bool { return p.life.state.Load() == paused })
+	return f.list(func(p *place) bool { return p.pauses&asked != 0 })
 }
 
 func (f *Fetcher) list(keep func(*place) bool) (parts []cluster.TopicPartition) {

@@ -76,7 +76,7 @@ func TestALargeBatchIsPutAsideWhenTheReaderGoesOnToAnotherPartition(t *testing.T
 	if !k.Next(&v) || *used == 0 {
 		t.Fatal(k.Err(), *used)
 	}
-	b.buf.byTP[tp].pause(true)
+	b.buf.byTP[tp].pause(asked, true)
 	second := b.take()
 	b.read(second)
 	if *used != 0 || k.scratch != nil || k.inBatch {
@@ -84,7 +84,7 @@ func TestALargeBatchIsPutAsideWhenTheReaderGoesOnToAnotherPartition(t *testing.T
 	}
 	b.read(second)
 	b.end(second)
-	b.buf.byTP[tp].pause(false)
+	b.buf.byTP[tp].pause(asked, false)
 	if b.take() != k {
 		t.Fatal("another chunk")
 	}

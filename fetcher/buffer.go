@@ -26,7 +26,8 @@ type place struct {
 	logStart   int64
 	failed     error // told once by Take, kept for Position
 	chunks     []*Chunk
-	held       bool           // it waits for Release
+	held       bool // it waits for Release
+	pauses     pauses
 	again      int64          // it is to be fetched again from here, and nothing else is taken before; -1: it is not
 	waiters    []*role.Waiter // for the position
 }
@@ -45,12 +46,29 @@ const (
 	ended
 )
 
-// pause is called under the buffer's lock, as everything is that changes a life's state.
-func (p *place) pause(on bool) {
+// pauses are the reasons why a partition is paused; it goes on when there is none.
+type pauses uint8
+
+// The reasons. Each is its owner's: nobody takes back what another wants.
+const (
+	asked   pauses = 1 << iota // the application has asked for it
+	resting                    // its reader has no room for more, or is to wait
+)
+
+// pause changes one of the reasons, and tells whether the partition stops or goes on by that. It is called under the buffer's lock, as everything is that changes a life's state.
+func (p *place) pause(why pauses, on bool) (changed bool) {
+	before := p.pauses
+	if p.pauses &^= why; on {
+		p.pauses |= why
+	}
+	if (before != 0) == (p.pauses != 0) {
+		return false
+	}
 	p.life.state.Store(going)
 	if on {
 		p.life.state.Store(paused)
 	}
+	return true
 }
 
 // moveTo sets the position. Who still reads what was there before moves it no more.

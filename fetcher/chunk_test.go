@@ -272,7 +272,7 @@ func TestWhatIsPausedMakesRoom(t *testing.T) {
 	}
 	k := b.take()
 	b.read(k)
-	b.buf.byTP[tp].pause(true)
+	b.buf.byTP[tp].pause(asked, true)
 	evict()
 	b.freed(2)
 	if len(told) != 2 || told[0].Back || !told[0].Dropped || !told[1].Back || told[1].At != 2 {
@@ -286,7 +286,7 @@ func TestWhatIsPausedMakesRoom(t *testing.T) {
 	if len(told) != 3 || !told[2].Back || told[2].At != 1 {
 		t.Fatalf("%+v", told)
 	}
-	b.buf.byTP[tp].pause(false)
+	b.buf.byTP[tp].pause(asked, false)
 	b.answer(compress.None, 1) // it was under way, and is of what comes later
 	b.freed(4)
 	b.next = 0
@@ -318,12 +318,12 @@ func TestAPausedChunkGoesOnWhereItWas(t *testing.T) {
 		k.Reuse()
 		b.read(k)
 		p := b.buf.byTP[tp]
-		p.pause(true)
+		p.pause(asked, true)
 		b.end(k)
 		if b.take() != nil {
 			t.Fatal("a paused partition is given out")
 		}
-		p.pause(false)
+		p.pause(asked, false)
 		k = b.take()
 		for want := int64(1); want < 4; want++ {
 			if v := b.read(k); v.Offset != want {
@@ -544,11 +544,11 @@ func TestAPausedPartitionKeepsNoBatch(t *testing.T) {
 	k := b.take()
 	k.Keep()
 	b.read(k)
-	b.buf.byTP[tp].pause(true)
+	b.buf.byTP[tp].pause(asked, true)
 	if b.take() != nil || k.inBatch {
 		t.Errorf("the batch at hand is kept: %v", k.inBatch)
 	}
-	b.buf.byTP[tp].pause(false)
+	b.buf.byTP[tp].pause(asked, false)
 	if b.take() != k {
 		t.Fatal("it is not given again")
 	}
