@@ -106,5 +106,10 @@ func (c *Client) with(opts []Option) (*settings, error) {
 	if err := s.apply(opts); err != nil {
 		return nil, err
 	}
-	return s.finished()
+	s, err := s.finished()
+	if err != nil {
+		return nil, err
+	}
+	s.panics = role.NewPanics(c.system.World())
+	return s, nil
 }

@@ -13,9 +13,19 @@ import (
 	"github.com/kactor-go/kactor/protocol/wire"
 )
 
-// finished are the positions up to which the application is done, of parts or of all: what it has been given, but for the record or batch that it is at.
-func (c *Consumer) finished(parts []TopicPartition) (out []Offset) {
-	hand, w := c.hand.Load(), c.work.Load()
+// finished are the positions up to which the application is done, of parts or of all: what it has been given, but for the record or batch that it is at. Who asks beside the one that reads must not take positions of one time and
+// what is at hand of another.
+func (c *Consumer) finished(parts []TopicPartition) []Offset {
+	for {
+		handles, hand, w := c.handles.Load(), c.hand.Load(), c.work.Load()
+		if out := c.below(parts, hand, w); c.hand.Load() == hand && c.handles.Load() == handles {
+			return out
+		}
+	}
+}
+
+// below are the positions up to which the application is done that is at hand, and whose Handle is w.
+func (c *Consumer) below(parts []TopicPartition, hand *hand, w *work) (out []Offset) {
 	for _, r := range c.fetcher.Reads() {
 		if parts != nil && !slices.Contains(parts, r.TopicPartition) {
 			continue
@@ -205,13 +215,15 @@ func checkOffsets(offsets []Offset) error {
 }
 
 func (c *Consumer) positions() (out []Offset) {
-	if c.work.Load() != nil {
-		return c.finished(nil)
+	if handles := c.handles.Load(); c.work.Load() == nil {
+		for _, r := range c.fetcher.Reads() {
+			out = append(out, position(r))
+		}
+		if c.handles.Load() == handles {
+			return out
+		}
 	}
-	for _, r := range c.fetcher.Reads() {
-		out = append(out, position(r))
-	}
-	return out
+	return c.finished(nil) // Handle has them
 }
 
 // Committed asks for the group's committed offsets. Partitions without one are not in the answer.

@@ -47,7 +47,7 @@ type Consumer struct {
 	listener    RebalanceListener
 	turn        turn                    // of what follows; had while a rebalance is dealt with, but not while the application handles records
 	mode        atomic.Uint32           // what is read without the turn is atomic
-	paused      map[TopicPartition]bool // partitions that were paused when they were given up
+	stood       map[TopicPartition]bool // partitions that were paused when they were given up
 	auto        map[TopicPartition]auto // committed automatically
 	autoTrouble trouble.State
 	giving      atomic.Pointer[giving] // a rebalance that was begun
@@ -55,6 +55,7 @@ type Consumer struct {
 	calling     atomic.Bool // the listener
 	hand        atomic.Pointer[hand]
 	work        atomic.Pointer[work] // a Handle that runs
+	handles     atomic.Uint32        // how many have begun
 	woken       atomic.Bool
 	closed      atomic.Bool
 }
@@ -75,7 +76,7 @@ func (c *Client) Consumer(group string, opts ...Option) (*Consumer, error) {
 	if err != nil {
 		return nil, public(err)
 	}
-	k := &Consumer{client: c, fetcher: f, world: c.system.World(), turn: turn{world: c.system.World()}, poll: s.poll, set: s, listener: s.listener, paused: map[TopicPartition]bool{}, auto: map[TopicPartition]auto{}}
+	k := &Consumer{client: c, fetcher: f, world: c.system.World(), turn: turn{world: c.system.World()}, poll: s.poll, set: s, listener: s.listener, stood: map[TopicPartition]bool{}, auto: map[TopicPartition]auto{}}
 	if s.group.Group != "" {
 		if k.group, err = c.system.Coordinator(f, s.group); err != nil {
 			return nil, public(err)
@@ -297,31 +298,24 @@ func (c *Consumer) seekAll(offset int64, parts []TopicPartition) error {
 
 // Pause stops the reading of partitions: after it nothing of them is given out.
 func (c *Consumer) Pause(parts ...TopicPartition) error {
-	if err := c.fetcher.Pause(parts...); err != nil {
-		return err
-	}
-	if w := c.work.Load(); w != nil {
-		w.pause(parts, true)
-	}
-	return nil
+	return c.paused(parts, c.fetcher.Pause(parts...))
 }
 
 // Resume lets paused partitions go on.
 func (c *Consumer) Resume(parts ...TopicPartition) error {
-	if w := c.work.Load(); w != nil {
-		parts = w.pause(parts, false)
+	return c.paused(parts, c.fetcher.Resume(parts...))
+}
+
+// paused lets Handle know of partitions that were paused or resumed.
+func (c *Consumer) paused(parts []TopicPartition, err error) error {
+	if w := c.work.Load(); w != nil && err == nil {
+		w.heed(parts)
 	}
-	return c.fetcher.Resume(parts...)
+	return err
 }
 
 // Paused gives the partitions that are paused, in order.
-func (c *Consumer) Paused() []TopicPartition {
-	parts := c.fetcher.Paused()
-	if w := c.work.Load(); w != nil {
-		parts = slices.DeleteFunc(parts, w.rests)
-	}
-	return parts
-}
+func (c *Consumer) Paused() []TopicPartition { return c.fetcher.Paused() }
 
 // Position gives the offset of the record that is read next, and waits until it is known.
 func (c *Consumer) Position(ctx context.Context, tp TopicPartition) (int64, error) {

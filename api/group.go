@@ -190,7 +190,7 @@ func (c *Consumer) letGo(ctx context.Context, how Leaving, final bool) (err erro
 		c.topics = nil
 		c.named.Unlock()
 		c.fatal.Store(nil)
-		clear(c.paused)
+		clear(c.stood)
 		clear(c.auto)
 	})
 	return err
@@ -314,7 +314,7 @@ func (c *Consumer) rebalance(ctx context.Context) error {
 	defer c.group.Done(g.Seq)
 	each(func() { c.giveUp(ctx, g.Rebalance) }, func() { c.takeOver(g.Rebalance) })
 	if g.Given {
-		clear(c.paused)
+		clear(c.stood)
 		c.call(ctx, c.listens().Assigned, g.Assign)
 	}
 	return nil
@@ -335,12 +335,12 @@ func (c *Consumer) giveUp(ctx context.Context, r *coordinator.Rebalance) {
 // takeOver changes what is read.
 func (c *Consumer) takeOver(r *coordinator.Rebalance) {
 	if !r.Back && (r.Given || r.Lost) { // somebody else may have had them
-		clear(c.paused)
+		clear(c.stood)
 	}
 	if len(r.Revoke) > 0 {
 		for _, tp := range c.Paused() {
 			if slices.Contains(r.Revoke, tp) && !r.Lost {
-				c.paused[tp] = true
+				c.stood[tp] = true
 			}
 		}
 		for _, tp := range r.Revoke {
@@ -351,11 +351,8 @@ func (c *Consumer) takeOver(r *coordinator.Rebalance) {
 	if len(r.Assign) > 0 {
 		c.fetcher.Hold(r.Assign...)
 		for _, tp := range r.Assign {
-			if w := c.work.Load(); w != nil {
-				w.pause([]TopicPartition{tp}, c.paused[tp])
-			}
-			if c.paused[tp] {
-				_ = c.fetcher.Pause(tp)
+			if c.stood[tp] {
+				_ = c.Pause(tp)
 			}
 		}
 	}
@@ -463,8 +460,14 @@ func (c *Consumer) moved(ctx context.Context) error {
 		return err
 	}
 	defer c.turn.give()
+	resets := c.fetcher.Resets()
+	if w := c.work.Load(); w != nil {
+		for _, r := range resets {
+			w.back(r.TopicPartition, r.To)
+		}
+	}
 	each(func() {
-		for _, r := range c.fetcher.Resets() {
+		for _, r := range resets {
 			if c.set.onReset != nil {
 				c.application(func() { c.set.onReset(r) })
 			}

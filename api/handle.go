@@ -89,7 +89,8 @@ func (c *Consumer) Handle(ctx context.Context, h Handler, opts ...HandleOption) 
 	if !c.work.CompareAndSwap(nil, w) {
 		return fmt.Errorf("handle: %w", errHandling)
 	}
-	w.pause(c.Paused(), true)
+	c.handles.Add(1)
+	w.heed(c.Paused())
 	w.timer = c.world.NewTimer(w.ripen)
 	w.live = set.workers
 	for i := range set.workers {

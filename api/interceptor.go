@@ -2,11 +2,13 @@ package api
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/kactor-go/kactor/sender"
 )
 
-// ProducerInterceptor sees what a producer sends and what becomes of it (KIP-42). Interceptors of a producer may be called by several goroutines at once. One that panics is passed over, and the logger is told.
+// ProducerInterceptor sees what a producer sends and what becomes of it (KIP-42). Interceptors of a producer may be called by several goroutines at once. One that panics is passed over, and the logger is told: of each method every ten seconds at most, with
+// how many panics it was not told of.
 type ProducerInterceptor interface {
 	// OnSend gets a copy of a record before it is handed over, on the caller's goroutine, and returns what is sent: the copy, changed or not, or another. Key and value are the caller's bytes.
 	OnSend(r *Record) *Record
@@ -14,9 +16,11 @@ type ProducerInterceptor interface {
 	OnAcknowledgement(p Placed, err error)
 }
 
-// ConsumerInterceptor sees what a consumer gets and commits (KIP-42), where the consumer polls. One that panics is passed over, and the logger is told.
+// ConsumerInterceptor sees what a consumer gets and commits (KIP-42), where the consumer polls. One that panics is passed over, and the logger is told: of each method every ten seconds at most, with how many panics it was not told of.
 type ConsumerInterceptor interface {
-	// OnConsume gets records before the application does, and returns what the application gets. Poll gives all its records at once, Records one by one. Batches gives views and has no interceptors.
+	// OnConsume gets records before the application does, and returns what the application gets. Poll gives all its records at once, Records one by one, Handle those that it has read together. Batches gives views and has no interceptors.
+	// What it leaves out counts as handled: the position is behind it, and it is committed. Handle goes by the order of the log, whatever the order of what is returned; with a record that is not one of those given, nor has the partition and
+	// the offset of one, all of them are committed together.
 	OnConsume(records []*Record) []*Record
 	// OnCommit gets offsets that were committed.
 	OnCommit(offsets []Offset)
@@ -48,11 +52,13 @@ func ConsumerInterceptors(list ...ConsumerInterceptor) Option {
 	}
 }
 
-// guard calls an interceptor.
+// guard calls an interceptor. One that panics with every record is told of every ten seconds.
 func (s *settings) guard(what string, f func()) {
 	defer func() {
 		if r := recover(); r != nil && s.logger != nil {
-			s.logger.Error("an interceptor has panicked", "method", what, "err", fmt.Errorf("%v", r))
+			if tell, kept := s.panics.Met(what); tell {
+				s.logger.Error("an interceptor has panicked", "method", what, "err", fmt.Errorf("%v", r), "untold", kept)
+			}
 		}
 	}()
 	f()
@@ -102,9 +108,39 @@ func (c *Consumer) consumed(records []*Record) []*Record {
 	return records
 }
 
+// given passes records through the interceptors before they are given out. If one of them ends the goroutine, nobody is given them, and they come again.
+func (c *Consumer) given(records []*Record) (out []*Record) {
+	if len(c.set.onConsume) == 0 {
+		return records
+	}
+	first := map[TopicPartition]int64{}
+	for _, r := range slices.Backward(records) {
+		first[r.TopicPartition()] = r.Offset
+	}
+	over := false
+	defer func() {
+		if !over {
+			c.unread(first)
+		}
+	}()
+	out = c.consumed(records)
+	over = true
+	return out
+}
+
+// unread goes back to these offsets, where they were read.
+func (c *Consumer) unread(first map[TopicPartition]int64) {
+	c.hand.Store(nil)
+	for _, r := range c.fetcher.Reads() {
+		if offset, ok := first[r.TopicPartition]; ok && offset < r.Offset {
+			_ = c.Seek(r.TopicPartition, offset)
+		}
+	}
+}
+
 // one passes a record through the interceptors, and yields what they make of it.
 func (c *Consumer) one(r *Record, yield func(*Record, error) bool) bool {
-	for _, r := range c.consumed([]*Record{r}) {
+	for _, r := range c.given([]*Record{r}) {
 		if !yield(r, nil) {
 			return false
 		}

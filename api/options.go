@@ -57,6 +57,7 @@ type settings struct {
 	world     role.World
 	system    *role.ActorSystem
 	logger    *slog.Logger
+	panics    *role.Panics // of interceptors
 	hooks     broker.Hooks
 	secured   bool
 	wantsTLS  bool

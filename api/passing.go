@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/kactor-go/kactor/actors/role"
+	"github.com/kactor-go/kactor/api/internal/lanes"
 )
 
 // Headers of records that were passed on to a retry or dead-letter topic; all are text. They tell, and decide nothing: whoever may write to the topic can write them.
@@ -82,7 +83,7 @@ func clip(s string) string {
 }
 
 // settle handles a record until it is finished: handled, or passed on. broken says that it cannot be handled.
-func (w *work) settle(s scope, r *Record, broken error) error {
+func (w *work) settle(s scope, u *lanes.Unit, r *Record, broken error) error {
 	err := broken
 	for n := 1; err == nil; n++ {
 		if err = w.call(s.ctx, r); err == nil {
@@ -98,7 +99,7 @@ func (w *work) settle(s scope, r *Record, broken error) error {
 			err = nil
 		}
 	}
-	return w.pass(s.ctx, r, err)
+	return w.pass(s.ctx, u, r, err)
 }
 
 // retriable tells whether another attempt may help.
@@ -115,10 +116,10 @@ func (w *work) pauses(ctx context.Context) {
 	_ = w.c.world.Park(wait, role.NewWaiter())
 }
 
-// pass writes a record that has failed where it belongs; if it belongs nowhere its error is returned.
-func (w *work) pass(ctx context.Context, r *Record, err error) error {
+// pass writes a record that has failed where it belongs; if it belongs nowhere its error is returned. Where it was read is not the record's word: an interceptor may have made it.
+func (w *work) pass(ctx context.Context, u *lanes.Unit, r *Record, err error) error {
 	p, topic := w.retryBy, ""
-	next := 1 + slices.IndexFunc(w.ladder, func(t RetryTopic) bool { return t.Topic == r.Topic })
+	next := 1 + slices.IndexFunc(w.ladder, func(t RetryTopic) bool { return t.Topic == u.TopicPartition.Topic })
 	switch {
 	case next < len(w.ladder) && retriable(err):
 		topic = w.ladder[next].Topic
@@ -127,17 +128,21 @@ func (w *work) pass(ctx context.Context, r *Record, err error) error {
 	default:
 		return err
 	}
-	if _, failed := p.Produce(ctx, passed(r, topic, err)); failed != nil {
+	offset := u.Offset
+	if r.TopicPartition() == u.TopicPartition {
+		offset = r.Offset
+	}
+	if _, failed := p.Produce(ctx, passed(r, u.TopicPartition, offset, topic, err)); failed != nil {
 		return fmt.Errorf("%w; it could not be passed on to %s either: %w", err, topic, failed)
 	}
 	return nil
 }
 
-// passed is a record as it is passed on.
-func passed(r *Record, topic string, err error) *Record {
+// passed is a record, read there, as it is passed on.
+func passed(r *Record, read TopicPartition, offset int64, topic string, err error) *Record {
 	from, ok := Origin(r)
 	if !ok {
-		from = Provenance{TopicPartition: r.TopicPartition(), Offset: r.Offset, Timestamp: r.Timestamp}
+		from = Provenance{TopicPartition: read, Offset: offset, Timestamp: r.Timestamp}
 	}
 	out := &Record{Topic: topic, Key: r.Key, Value: r.Value}
 	for _, h := range r.Headers {

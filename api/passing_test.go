@@ -21,7 +21,7 @@ func FuzzOrigin(f *testing.F) {
 		if ok && (p.Topic == "" || len(p.Topic) > 249 || p.Partition < 0 || p.Offset < 0 || p.Passed < 1 || len(p.Error) > mostError || !utf8.ValidString(p.Error) || p.Timestamp.Year() > 9999) {
 			t.Fatalf("%+v", p)
 		}
-		next := passed(r, "dead", errors.New(string(text)))
+		next := passed(r, r.TopicPartition(), r.Offset, "dead", errors.New(string(text)))
 		q, told := Origin(next)
 		if !told {
 			t.Fatalf("no origin in %v", next.Headers)

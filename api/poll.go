@@ -98,7 +98,7 @@ func (c *Consumer) Poll(ctx context.Context, opts ...PollOption) ([]*Record, err
 			break
 		}
 		if err != nil {
-			return c.consumed(got), public(err)
+			return c.given(got), public(err)
 		}
 		k.Keep()
 		from := k
@@ -110,10 +110,10 @@ func (c *Consumer) Poll(ctx context.Context, opts ...PollOption) ([]*Record, err
 			got, err = own.records(got, k, p.most)
 		}
 		if err != nil || p.peek || len(got) == 0 {
-			return c.consumed(got), err
+			return c.given(got), err
 		}
 	}
-	return c.consumed(got), nil
+	return c.given(got), nil
 }
 
 // Records goes through the records as they come. They stay valid as long as they are referenced. It ends when ctx ends, when the consumer is closed, and with consumer.timeout.ms when nothing has come
@@ -131,6 +131,7 @@ func (c *Consumer) Records(ctx context.Context) iter.Seq2[*Record, error] {
 			}
 			k.Keep()
 			at := c.at(k, true)
+			given := c.world.NowMs()
 			var v record.View
 			for k.Next(&v) {
 				r, err := own.record(k, &v)
@@ -148,7 +149,7 @@ func (c *Consumer) Records(ctx context.Context) iter.Seq2[*Record, error] {
 					c.hand.Store(nil)
 					return
 				}
-				if at && c.group.Pending() {
+				if at && (c.group.Pending() || c.late(&given)) {
 					if err := c.tend(ctx); err != nil && (over(ctx, err) || !yield(nil, public(err)) || ended(err)) {
 						return
 					}
@@ -157,6 +158,14 @@ func (c *Consumer) Records(ctx context.Context) iter.Seq2[*Record, error] {
 			c.hand.Store(nil)
 		}
 	}
+}
+
+// late tells whether the application was so long at a record, given in that millisecond, that the group may have gone on without it: each step of the loop is a poll. A wall clock that jumps costs a look.
+func (c *Consumer) late(given *int64) bool {
+	now := c.world.NowMs()
+	away := now - *given
+	*given = now
+	return away < 0 || away >= c.group.Limit().Milliseconds()
 }
 
 // next is take that ends with consumer.timeout.ms.
@@ -217,7 +226,8 @@ func (b Batch) Next(v *View) bool { return b.chunk.Next(v) }
 // Err is why Next ended, if not by the end of the batch.
 func (b Batch) Err() error { return b.chunk.Err() }
 
-// Batches goes through what comes, a partition at a time: the cheapest way to read. What is not read of a batch comes again. It ends when ctx ends or the consumer is closed.
+// Batches goes through what comes, a partition at a time: the cheapest way to read. What is not read of a batch comes again. It ends when ctx ends or the consumer is closed. A batch is what one poll returns: who is at it when the
+// group takes its partition away, because max.poll.interval.ms is over, may read it to its end, beside the next owner. Records looks with each record.
 func (c *Consumer) Batches(ctx context.Context) iter.Seq2[Batch, error] {
 	return func(yield func(Batch, error) bool) {
 		for {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,7 +44,7 @@ type work struct {
 	core    *lanes.Core
 	timer   role.Timer
 	scopes  map[TopicPartition]scope
-	resting map[TopicPartition]bool      // paused by Handle: their records are to wait
+	resting map[TopicPartition]bool      // they are not fetched: their records are to wait, or there is no room for more
 	idle    []*role.Waiter               // workers
 	waiters []*role.Waiter               // for handlers to return
 	taking  *hand                        // what is being read, and not in the core yet
@@ -54,6 +55,7 @@ type work struct {
 	failed  error
 	stopped bool // nothing more begins
 	over    *role.Promise[struct{}]
+	items   []item // the reader's, to be used again
 }
 
 // read takes records in until there is a reason to end.
@@ -146,9 +148,7 @@ func (w *work) look() (k *fetcher.Chunk, rest bool, err error) {
 	for tp := range w.resting {
 		if !w.waits(tp) {
 			delete(w.resting, tp)
-			if !w.core.Paused(tp) {
-				_ = w.c.fetcher.Resume(tp)
-			}
+			_ = w.c.fetcher.Rest(tp, false)
 		}
 	}
 	if !w.restAt.IsZero() && !now.Before(w.restAt) {
@@ -201,21 +201,30 @@ func (w *work) restFull(now time.Time) {
 func (w *work) stop(tp TopicPartition) {
 	if !w.resting[tp] {
 		w.resting[tp] = true
-		_ = w.c.fetcher.Pause(tp)
+		_ = w.c.fetcher.Rest(tp, true)
 	}
+}
+
+// item is a record and where it was read. What is finished is counted by where records were read, whatever interceptors make of them.
+type item struct {
+	*Record
+	at     int64 // its offset
+	before int32 // leader epoch of the record before; -1: not known
+	err    error // it cannot be handled
 }
 
 // add takes records of a chunk in.
 func (w *work) add(k *fetcher.Chunk) {
 	k.Keep()
-	w.mu.Lock()
-	room, bytes := w.core.Room(k.TopicPartition)
-	w.mu.Unlock()
 	before := k.Epoch()
-	w.at(&hand{TopicPartition: k.TopicPartition, from: k.Position(), epoch: before, topic: k.TopicID})
+	w.mu.Lock()
+	w.core.Back(k.TopicPartition, k.Position())
+	room, bytes := w.core.Room(k.TopicPartition)
+	w.taking = &hand{TopicPartition: k.TopicPartition, from: k.Position(), epoch: before, topic: k.TopicID} // not finished before it is in the core
+	w.mu.Unlock()
 	var own owned
 	var v View
-	var got []*Record
+	read := w.items[:0]
 	for range min(room, w.c.poll) {
 		if bytes <= 0 || !k.Next(&v) {
 			break
@@ -223,16 +232,20 @@ func (w *work) add(k *fetcher.Chunk) {
 		bytes -= len(v.Key) + len(v.Value)
 		r, err := own.record(k, &v)
 		if err != nil {
-			before = w.enter(w.consumed(got), before, nil)
-			got = nil
-			before = w.enter([]*Record{r}, before, NotRetriable(&PartitionError{TopicPartition: k.TopicPartition, Offset: v.Offset, Err: err}))
-			continue
+			err = NotRetriable(&PartitionError{TopicPartition: k.TopicPartition, Offset: v.Offset, Err: err})
 		}
-		got = append(got, r)
+		read = append(read, item{r, v.Offset, before, err})
+		before = r.LeaderEpoch
 	}
-	w.enter(w.consumed(got), before, nil)
-	w.at(nil)
+	w.items = read
+	if len(w.c.set.onConsume) > 0 {
+		w.enter(w.intercepted(read))
+	} else {
+		w.enter(read)
+	}
+	clear(read)
 	w.mu.Lock()
+	w.taking = nil
 	if w.core.Waits(k.TopicPartition) {
 		w.stop(k.TopicPartition)
 	}
@@ -255,44 +268,72 @@ func (w *work) mine() bool {
 	return who != nil && *who == role.Goroutine()
 }
 
-// consumed passes records through the interceptors.
-func (w *work) consumed(records []*Record) []*Record {
-	if len(w.c.set.onConsume) > 0 {
-		w.application(func() { records = w.c.consumed(records) })
+// intercepted passes records through the interceptors, and gives what comes out in the order in which it was read. So they may change, copy, double and reorder records, which breaks no lane, and leave some out, which counts as if they
+// were handled. One that is none of those given, nor has the partition and the offset of one, goes behind the one that it stands behind; it may have been made of any, so none of them is finished before all are.
+func (w *work) intercepted(read []item) []item {
+	var records []*Record
+	var out []item
+	where := map[*Record]int{}
+	at, strange := 0, false
+	for i, one := range read {
+		if one.err != nil {
+			out = append(out, one)
+			continue
+		}
+		if len(records) == 0 {
+			at = i
+		}
+		where[one.Record] = i
+		records = append(records, one.Record)
 	}
-	return records
+	tp := w.taking.TopicPartition
+	w.application(func() { records = w.c.consumed(records) })
+	for _, r := range records {
+		if r == nil {
+			continue
+		}
+		if i, own := where[r]; own {
+			at = i
+		} else if i, known := slices.BinarySearchFunc(read, r.Offset, func(one item, offset int64) int { return cmp.Compare(one.at, offset) }); known && r.TopicPartition() == tp {
+			at = i
+		} else {
+			strange = true
+		}
+		out = append(out, item{r, read[at].at, read[at].before, nil})
+	}
+	slices.SortStableFunc(out, func(a, b item) int { return cmp.Compare(a.at, b.at) })
+	for i := range out {
+		if strange {
+			out[i].at, out[i].before = read[0].at, read[0].before
+		}
+	}
+	return out
 }
 
-// at notes what is being read: positions are not finished before it is in the core.
-func (w *work) at(h *hand) {
-	w.mu.Lock()
-	w.taking = h
-	w.mu.Unlock()
-}
-
-// enter puts records into the core; those that are broken cannot be handled. before is the leader epoch of the record before them; that of the last is returned.
-func (w *work) enter(records []*Record, before int32, broken error) int32 {
+// enter puts records into the core.
+func (w *work) enter(records []item) {
 	now := w.c.world.Now()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.taking.sought {
-		return before
+		return
 	}
-	for _, r := range records {
-		u := &lanes.Unit{TopicPartition: r.TopicPartition(), Offset: r.Offset, Epoch: r.LeaderEpoch, Before: before, Topic: w.taking.topic, Bytes: len(r.Key) + len(r.Value), Value: r}
-		before = r.LeaderEpoch
-		if broken != nil {
-			u.Value = &HandleError{r, broken}
+	tp := w.taking.TopicPartition
+	after := w.delay(tp.Topic)
+	for i := range records {
+		r := &records[i]
+		u := &lanes.Unit{TopicPartition: tp, Offset: r.at, Before: r.before, Topic: w.taking.topic, Bytes: len(r.Key) + len(r.Value), Value: r.Record}
+		if r.err != nil {
+			u.Value = &HandleError{r.Record, r.err}
 		}
-		if after := w.delay(r.Topic); after > 0 {
+		if after > 0 {
 			u.Due = now.Add(min(after, r.Timestamp.Add(after).Sub(now))) // who wrote it may have said that it comes from the future
 		}
 		w.core.Add(u, r.Key)
-		if _, ok := w.scopes[u.TopicPartition]; !ok {
-			w.scopes[u.TopicPartition] = newScope(w.ctx)
-		}
 	}
-	return before
+	if _, ok := w.scopes[tp]; !ok && len(records) > 0 {
+		w.scopes[tp] = newScope(w.ctx)
+	}
 }
 
 // arm sets the timer for records that wait. The lock is held.
@@ -326,17 +367,24 @@ func (w *work) wake(n int) {
 	}
 }
 
-// run is a worker.
+// run is a worker. Another takes its place when a handler ends its goroutine.
 func (w *work) run() {
+	handling := false
 	defer func() {
 		w.mu.Lock()
+		defer w.mu.Unlock()
+		if handling && !w.stopped {
+			w.c.world.Go("handler", w.run)
+			return
+		}
 		w.live--
 		w.release()
-		w.mu.Unlock()
 	}()
 	me := role.NewWaiter()
 	for u, s := w.next(me); u != nil; u, s = w.next(me) {
+		handling = true
 		w.handle(u, s)
+		handling = false
 	}
 }
 
@@ -375,9 +423,9 @@ func (w *work) handle(u *lanes.Unit, s scope) {
 	}()
 	switch v := u.Value.(type) {
 	case *Record:
-		err = w.settle(s, v, nil)
+		err = w.settle(s, u, v, nil)
 	case *HandleError:
-		err = w.settle(s, v.Record, v.Err)
+		err = w.settle(s, u, v.Record, v.Err)
 	}
 }
 
@@ -451,6 +499,11 @@ func (w *work) reason() error {
 func (w *work) low(tp TopicPartition) (o Offset, open bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	return w.lowest(tp)
+}
+
+// lowest is low with the lock held.
+func (w *work) lowest(tp TopicPartition) (o Offset, open bool) {
 	offset, epoch, open := w.core.Low(tp)
 	id := w.core.Topic(tp)
 	if h := w.taking; !open && h != nil && h.TopicPartition == tp && !h.sought {
@@ -459,25 +512,23 @@ func (w *work) low(tp TopicPartition) (o Offset, open bool) {
 	return Offset{Partition: tp, Offset: offset, LeaderEpoch: EpochOf(epoch), TopicID: id}, open
 }
 
-// rests tells whether Handle, and not the application, has paused a partition.
-func (w *work) rests(tp TopicPartition) bool {
+// heed lets the core know which of some partitions the application has paused, as the fetcher says. It is called after each change: whoever is the last to come here has seen them all.
+func (w *work) heed(parts []TopicPartition) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.resting[tp] && !w.core.Paused(tp)
-}
-
-// pause is Consumer.Pause and Resume. It gives those that may be read on.
-func (w *work) pause(parts []TopicPartition, on bool) (free []TopicPartition) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	paused := w.c.fetcher.Paused()
 	for _, tp := range parts {
+		_, on := slices.BinarySearchFunc(paused, tp, TopicPartition.Compare)
 		w.core.Pause(tp, on)
-		if !w.resting[tp] {
-			free = append(free, tp)
-		}
 	}
 	w.wake(w.core.Ready())
-	return free
+}
+
+// back forgets what was read of a partition from an offset on, when its position was set to that: the log may not have it any more.
+func (w *work) back(tp TopicPartition, to int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.core.Back(tp, to)
 }
 
 // giveUp lets nothing more of partitions begin, and waits for what runs, as long as ctx lasts; when that takes too long, or they are lost, it is told to end.
@@ -519,8 +570,11 @@ func (w *work) drained(ctx context.Context, done func() bool) {
 func (w *work) drop(parts []TopicPartition) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.core.Drop(parts...)
+	w.core.Forget(parts...)
 	for _, tp := range parts {
+		if w.taking != nil && w.taking.TopicPartition == tp {
+			w.taking.sought = true
+		}
 		if s, ok := w.scopes[tp]; ok {
 			s.end(ErrRevoked)
 			delete(w.scopes, tp)
@@ -541,8 +595,8 @@ func (w *work) halt(ctx context.Context, err error) {
 	_, _ = w.over.Get(ctx)
 }
 
-// cease lets nothing more begin, waits for what runs, and gives the partitions of which something is not finished.
-func (w *work) cease() []TopicPartition {
+// cease lets nothing more begin, and waits for what runs.
+func (w *work) cease() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.stopped = true
@@ -556,18 +610,15 @@ func (w *work) cease() []TopicPartition {
 		s.end(ErrRevoked)
 	}
 	for tp := range w.resting {
-		if !w.core.Paused(tp) {
-			_ = w.c.fetcher.Resume(tp)
-		}
+		_ = w.c.fetcher.Rest(tp, false)
 	}
-	return w.core.Open()
 }
 
 // end waits for what runs, commits what is finished, and goes back to what is not. It takes DrainTimeout at most; a commit that takes longer goes on behind it.
 func (w *work) end(why error) {
 	c := w.c
 	begun := c.world.Now()
-	open := w.cease()
+	w.cease()
 	if c.group != nil && c.set.group.AutoCommit && !errors.Is(why, fetcher.ErrClosed) {
 		wait, cancel := c.world.WithTimeout(w.ctx, w.drain-c.world.Now().Sub(begun))
 		if err := c.commitInTurn(wait); err != nil {
@@ -575,10 +626,16 @@ func (w *work) end(why error) {
 		}
 		cancel()
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	open := w.core.Open()
+	if h := w.taking; h != nil && !slices.Contains(open, h.TopicPartition) { // an interceptor has ended the goroutine
+		open = append(open, h.TopicPartition)
+	}
 	var back []fetcher.Begin
 	have, reads := c.fetcher.Assignment(), c.fetcher.Reads()
 	for _, tp := range open {
-		o, ok := w.low(tp)
+		o, ok := w.lowest(tp)
 		renewed := slices.ContainsFunc(reads, func(r fetcher.Read) bool {
 			return r.TopicPartition == tp && r.Topic != o.TopicID && o.TopicID != (wire.UUID{})
 		})
@@ -587,7 +644,11 @@ func (w *work) end(why error) {
 		}
 	}
 	if len(back) > 0 {
-		_ = c.fetcher.Seek(back...) // what is not assigned any more need not be read again
+		if err := c.fetcher.Seek(back...); err != nil { // one is not assigned any more
+			for _, b := range back {
+				_ = c.fetcher.Seek(b)
+			}
+		}
 	}
 	c.work.Store(nil)
 }

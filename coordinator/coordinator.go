@@ -149,12 +149,19 @@ func (c *Coordinator) Pending() bool { return c.bits.Load() != 0 }
 func (c *Coordinator) Seen() (last time.Time, late bool) {
 	now := c.world.Now()
 	last = c.began.Add(time.Duration(c.seen.Load()))
-	away := now.Sub(last)
-	if away >= c.cfg.MaxPoll || c.cfg.Protocol != Consumer && away >= c.cfg.Session {
+	if now.Sub(last) >= c.Limit() {
 		return last, true
 	}
 	c.see(now)
 	return last, false
+}
+
+// Limit is how long the application may be away before the group may have gone on without it.
+func (c *Coordinator) Limit() time.Duration {
+	if c.cfg.Protocol == Consumer {
+		return c.cfg.MaxPoll
+	}
+	return min(c.cfg.MaxPoll, c.cfg.Session)
 }
 
 func (c *Coordinator) see(now time.Time) { c.seen.Store(int64(now.Sub(c.began))) }

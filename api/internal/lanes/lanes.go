@@ -5,6 +5,7 @@
 package lanes
 
 import (
+	"cmp"
 	"container/heap"
 	"slices"
 	"time"
@@ -27,7 +28,6 @@ const (
 type Unit struct {
 	cluster.TopicPartition
 	Offset int64
-	Epoch  int32 // leader epoch; -1: not known
 	Before int32 // leader epoch of the record before; -1: not known
 	Topic  wire.UUID
 	Bytes  int // that it holds
@@ -37,6 +37,7 @@ type Unit struct {
 	part *part
 	lane *lane
 	done bool
+	cut  bool // it ran when the reader went back before it: whether it is done does not matter any more
 }
 
 // lane is a queue of units of which the first may be running.
@@ -57,13 +58,12 @@ type part struct {
 	all     *lane // ByPartition
 	parked  []*lane
 	running int
-	waiting int   // units of lanes that wait for a time
-	left    int   // units that are not done
-	bytes   int   // of those
-	counted int   // units that count for the bound
-	full    bool  // it was filled, and is to have room for some before it is added to again
-	epoch   int32 // of the record before the first that is open; -1
-	stopped bool  // nothing more of it is begun
+	waiting int  // units of lanes that wait for a time
+	left    int  // units that are not done
+	bytes   int  // of those
+	counted int  // units that count for the bound
+	full    bool // it was filled, and is to have room for some before it is added to again
+	stopped bool // nothing more of it is begun
 	dropped bool
 }
 
@@ -75,6 +75,7 @@ type Core struct {
 	divided int  // between so many partitions
 	parts   map[cluster.TopicPartition]*part
 	paused  map[cluster.TopicPartition]bool
+	stopped map[cluster.TopicPartition]bool
 	ready   []*lane
 	later   heapOf
 	stray   map[cluster.TopicPartition]int // units that run of what was dropped
@@ -82,7 +83,7 @@ type Core struct {
 
 // New makes a core that is full with most units or most bytes; units that wait for a time, and those of paused partitions, do not count, but their bytes do.
 func New(order Order, most, bytes int) *Core {
-	return &Core{order: order, units: newPool(most), bytes: newPool(bytes), divided: 1, parts: map[cluster.TopicPartition]*part{}, paused: map[cluster.TopicPartition]bool{}, stray: map[cluster.TopicPartition]int{}}
+	return &Core{order: order, units: newPool(most), bytes: newPool(bytes), divided: 1, parts: map[cluster.TopicPartition]*part{}, paused: map[cluster.TopicPartition]bool{}, stopped: map[cluster.TopicPartition]bool{}, stray: map[cluster.TopicPartition]int{}}
 }
 
 // Divide says between how many partitions the bounds are divided.
@@ -135,15 +136,11 @@ func (c *Core) count(p *part) {
 	}
 }
 
-// Add takes a unit. An offset that is not above the partition's last means that the reader went back: what was added before and has not begun is forgotten.
+// Add takes a unit. Its offset is not below that of the partition's last: see Back. Units may share one, if several came of one record: below it everything is finished when all of them are.
 func (c *Core) Add(u *Unit, key []byte) {
 	p := c.parts[u.TopicPartition]
-	if p != nil && len(p.open) > 0 && p.open[len(p.open)-1].Offset >= u.Offset {
-		c.Drop(u.TopicPartition)
-		p = nil
-	}
 	if p == nil {
-		p = &part{tp: u.TopicPartition, epoch: u.Before, lanes: map[string]*lane{}}
+		p = &part{tp: u.TopicPartition, stopped: c.stopped[u.TopicPartition], lanes: map[string]*lane{}}
 		c.parts[u.TopicPartition] = p
 	}
 	u.part = p
@@ -254,12 +251,11 @@ func (c *Core) Take(now time.Time) *Unit {
 func (c *Core) Done(u *Unit) {
 	u.done = true
 	p := u.part
-	if !p.dropped {
+	if !p.dropped && !u.cut {
 		c.hold(p, -1, -u.Bytes)
 	}
 	i := 0
 	for i < len(p.open) && p.open[i].done {
-		p.epoch = p.open[i].Epoch
 		p.open[i] = nil
 		i++
 	}
@@ -272,7 +268,11 @@ func (c *Core) Done(u *Unit) {
 	} else if l.keyed {
 		delete(p.lanes, l.key)
 	}
-	if len(p.open) == 0 && !p.dropped {
+	switch {
+	case len(p.open) > 0 || p.dropped:
+	case p.running > 0: // what was cut
+		c.Drop(p.tp)
+	default:
 		delete(c.parts, p.tp)
 	}
 }
@@ -291,13 +291,13 @@ func (c *Core) ended(p *part) {
 	}
 }
 
-// Low is the offset below which everything of a partition that was added is finished, with the leader epoch of the last such record, -1 if it is not known; ok is false if everything is.
+// Low is the offset below which everything of a partition that was added is finished, with the leader epoch of the record before it, -1 if it is not known; ok is false if everything is.
 func (c *Core) Low(tp cluster.TopicPartition) (offset int64, epoch int32, ok bool) {
 	p := c.parts[tp]
 	if p == nil {
 		return -1, -1, false
 	}
-	return p.open[0].Offset, p.epoch, true
+	return p.open[0].Offset, p.open[0].Before, true
 }
 
 // Topic is the id of the topic that the unit at Low was read of; zero: not known.
@@ -321,9 +321,10 @@ func (c *Core) Open() []cluster.TopicPartition {
 // Empty tells whether everything is finished.
 func (c *Core) Empty() bool { return len(c.parts) == 0 }
 
-// Stop lets nothing more of partitions begin.
+// Stop lets nothing more of partitions begin, neither of what was added nor of what will be, until they are forgotten.
 func (c *Core) Stop(tps ...cluster.TopicPartition) {
 	for _, tp := range tps {
+		c.stopped[tp] = true
 		if p := c.parts[tp]; p != nil {
 			p.stopped = true
 		}
@@ -341,25 +342,81 @@ func (c *Core) Running(tps ...cluster.TopicPartition) (n int) {
 	return n
 }
 
-// Drop forgets what was added of partitions; what runs of them is only counted by Running. They stay paused, if they are.
-func (c *Core) Drop(tps ...cluster.TopicPartition) {
+// Drop forgets what was added of a partition; what runs of it is only counted by Running. It stays paused and stopped, if it is.
+func (c *Core) Drop(tp cluster.TopicPartition) {
+	p := c.parts[tp]
+	if p == nil {
+		return
+	}
+	c.units.change(p.counted, 0)
+	c.bytes.change(p.bytes, 0)
+	p.dropped = true
+	if p.running > 0 {
+		c.stray[tp] += p.running
+	}
+	if p.waiting > 0 {
+		c.unlist(func(l *lane) bool { return l.part == p })
+	}
+	delete(c.parts, tp)
+}
+
+// unlist takes lanes out of those that wait for a time.
+func (c *Core) unlist(gone func(*lane) bool) {
+	c.later = slices.DeleteFunc(c.later, gone)
+	for i, l := range c.later {
+		l.at = i
+	}
+	heap.Init(&c.later)
+}
+
+// Forget drops partitions that are not the reader's any more. When one is again it is neither paused nor stopped.
+func (c *Core) Forget(tps ...cluster.TopicPartition) {
 	for _, tp := range tps {
-		p := c.parts[tp]
-		if p == nil {
+		c.Drop(tp)
+		delete(c.paused, tp)
+		delete(c.stopped, tp)
+	}
+}
+
+// Back says at which offset the reader of a partition goes on. What was added from there on is forgotten: it comes again, or the log does not have it any more. What runs of it is only counted by Running, and its lane waits for it.
+func (c *Core) Back(tp cluster.TopicPartition, to int64) {
+	p := c.parts[tp]
+	if p == nil || p.open[len(p.open)-1].Offset < to {
+		return
+	}
+	kept, _ := slices.BinarySearchFunc(p.open, to, func(u *Unit, to int64) int { return cmp.Compare(u.Offset, to) })
+	if kept == 0 {
+		c.Drop(tp)
+		return
+	}
+	empty := false
+	for _, u := range p.open[kept:] {
+		if u.done {
 			continue
 		}
-		c.units.change(p.counted, 0)
-		c.bytes.change(p.bytes, 0)
-		p.dropped = true
-		if p.running > 0 {
-			c.stray[tp] += p.running
+		l := u.lane
+		at, _ := slices.BinarySearchFunc(l.queue, to, func(u *Unit, to int64) int { return cmp.Compare(u.Offset, to) })
+		if l.at >= 0 {
+			p.waiting -= len(l.queue) - at
 		}
-		c.later = slices.DeleteFunc(c.later, func(l *lane) bool { return l.part == p })
-		for i, l := range c.later {
-			l.at = i
+		clear(l.queue[at:])
+		l.queue = l.queue[:at]
+		u.cut = true
+		c.hold(p, -1, -u.Bytes)
+		empty = empty || at == 0
+	}
+	clear(p.open[kept:])
+	p.open = p.open[:kept]
+	if !empty {
+		return
+	}
+	gone := func(l *lane) bool { return l.part == p && len(l.queue) == 0 }
+	c.ready, p.parked = slices.DeleteFunc(c.ready, gone), slices.DeleteFunc(p.parked, gone)
+	c.unlist(gone)
+	for key, l := range p.lanes {
+		if len(l.queue) == 0 && !l.running {
+			delete(p.lanes, key)
 		}
-		heap.Init(&c.later)
-		delete(c.parts, tp)
 	}
 }
 

@@ -3,6 +3,7 @@ package lanes_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -23,6 +24,8 @@ type model struct {
 	began   map[string]int64       // the last offset of a lane
 	open    map[int]map[int64]bool // by partition, what is not finished
 	held    [3]int                 // how many those are
+	cut     map[*lanes.Unit]bool   // those that run and were forgotten; true: nothing waits for them
+	stopped [3]bool
 	done    int
 }
 
@@ -50,8 +53,8 @@ func (m *model) take() bool {
 		m.t.Fatalf("offset %d of lane %q after %d", u.Offset, l, m.began[l])
 	case u.Due.After(m.now):
 		m.t.Fatalf("offset %d is run before its time", u.Offset)
-	case m.c.Paused(u.TopicPartition):
-		m.t.Fatalf("%v is paused", u.TopicPartition)
+	case m.c.Paused(u.TopicPartition) || m.stopped[u.Partition]:
+		m.t.Fatalf("%v is paused or stopped", u.TopicPartition)
 	}
 	m.busy[l], m.began[l] = true, u.Offset
 	m.running = append(m.running, u)
@@ -61,11 +64,68 @@ func (m *model) take() bool {
 func (m *model) finish(i int) {
 	u := m.running[i]
 	m.running = append(m.running[:i], m.running[i+1:]...)
-	delete(m.busy, m.lane(u))
-	delete(m.open[int(u.Partition)], u.Offset)
+	free, cut := m.cut[u]
+	if !free {
+		delete(m.busy, m.lane(u))
+	}
 	m.c.Done(u)
+	if cut {
+		delete(m.cut, u)
+		return
+	}
+	delete(m.open[int(u.Partition)], u.Offset)
 	m.held[u.Partition]--
 	m.done++
+	m.emptied(int(u.Partition))
+}
+
+// emptied frees the lanes of a partition of which nothing is to be finished any more.
+func (m *model) emptied(p int) {
+	if len(m.open[p]) > 0 {
+		return
+	}
+	for _, u := range m.running {
+		if free, cut := m.cut[u]; cut && !free && int(u.Partition) == p {
+			m.cut[u] = true
+			delete(m.busy, m.lane(u))
+		}
+	}
+}
+
+// back lets the reader go back, or somebody else be the reader: nothing of the partition is finished from there on.
+func (m *model) back(p int, to int64) (forgotten int) {
+	for o := range m.open[p] {
+		if o >= to {
+			delete(m.open[p], o)
+			forgotten++
+		}
+	}
+	m.held[p] -= forgotten
+	for _, u := range m.running {
+		if _, cut := m.cut[u]; !cut && int(u.Partition) == p && u.Offset >= to {
+			alone := m.order == lanes.Unordered || m.order == lanes.ByKey && u.Value == ""
+			if m.cut[u] = alone; alone {
+				delete(m.busy, m.lane(u))
+			}
+		}
+	}
+	for l := range m.began {
+		if strings.HasPrefix(l, fmt.Sprint(p)) {
+			m.began[l] = min(m.began[l], to-1)
+		}
+	}
+	m.emptied(p)
+	return forgotten
+}
+
+// runs is how many units of a partition run.
+func (m *model) runs(p int) (n int) {
+	for _, u := range m.running {
+		if int(u.Partition) == p {
+			n++
+		}
+	}
+	return n
 }
 
 func (m *model) check() {
@@ -89,6 +149,9 @@ func (m *model) check() {
 		if ok != (want >= 0) || ok && low != want {
 			m.t.Fatalf("partition %d: everything below %d is finished, it says %d, %v", p, want, low, ok)
 		}
+		if n := m.c.Running(tp(p)); n != m.runs(p) {
+			m.t.Fatalf("partition %d: %d run, it says %d", p, m.runs(p), n)
+		}
 	}
 }
 
@@ -99,7 +162,7 @@ const mostHeld = 30 + 3
 func TestOrderAndWhatIsFinished(t *testing.T) {
 	for seed := range uint64(600) {
 		rng := rand.New(rand.NewPCG(seed, 1))
-		m := &model{t: t, order: lanes.Order(seed % 3), now: time.Unix(1000, 0), busy: map[string]bool{}, began: map[string]int64{}, open: map[int]map[int64]bool{0: {}, 1: {}, 2: {}}}
+		m := &model{t: t, order: lanes.Order(seed % 3), now: time.Unix(1000, 0), busy: map[string]bool{}, began: map[string]int64{}, open: map[int]map[int64]bool{0: {}, 1: {}, 2: {}}, cut: map[*lanes.Unit]bool{}}
 		m.c = lanes.New(m.order, 20, 300)
 		m.c.Divide(3)
 		next, added := [3]int64{1, 1, 1}, 0
@@ -108,6 +171,21 @@ func TestOrderAndWhatIsFinished(t *testing.T) {
 				t.Fatalf("seed %d: only %d of %d records are finished; the next at %s, now is %s", seed, m.done, added, m.c.Next(), m.now)
 			}
 			switch n := rng.IntN(10); {
+			case rng.IntN(40) == 0:
+				p := rng.IntN(3)
+				switch to := max(1, next[p]-rng.Int64N(20)); rng.IntN(4) {
+				case 0:
+					m.stopped[p] = true
+					m.c.Stop(tp(p))
+				case 1:
+					m.stopped[p] = false
+					m.c.Forget(tp(p))
+					added -= m.back(p, 0)
+				default:
+					m.c.Back(tp(p), to)
+					added -= m.back(p, to)
+					next[p] = to
+				}
 			case n < 3 && added < 200:
 				p := rng.IntN(3)
 				if units, _ := m.c.Room(tp(p)); units == 0 {
@@ -137,6 +215,9 @@ func TestOrderAndWhatIsFinished(t *testing.T) {
 				m.c.Pause(tp(rng.IntN(3)), rng.IntN(4) == 0)
 			}
 			m.check()
+		}
+		for len(m.running) > 0 {
+			m.finish(0)
 		}
 		if n := room(m.c, 0); n != 3+5 || m.c.Take(m.now) != nil || len(m.c.Open()) != 0 {
 			t.Fatalf("seed %d: something is left: room for %d", seed, n)
@@ -281,8 +362,8 @@ func TestUndone(t *testing.T) {
 // TestEpochs: what is committed has the leader epoch of the record before, also when that was committed by somebody else.
 func TestEpochs(t *testing.T) {
 	c := lanes.New(lanes.ByPartition, 10, 1<<20)
-	c.Add(&lanes.Unit{TopicPartition: tp(0), Offset: 7, Epoch: 5, Before: 3}, nil)
-	c.Add(&lanes.Unit{TopicPartition: tp(0), Offset: 8, Epoch: 6, Before: 5}, nil)
+	c.Add(&lanes.Unit{TopicPartition: tp(0), Offset: 7, Before: 3}, nil)
+	c.Add(&lanes.Unit{TopicPartition: tp(0), Offset: 8, Before: 5}, nil)
 	for _, want := range []int32{3, 5} {
 		if _, epoch, _ := c.Low(tp(0)); epoch != want {
 			t.Errorf("the epoch is %d, not %d", epoch, want)
@@ -310,13 +391,90 @@ func TestStray(t *testing.T) {
 	}
 }
 
-// TestReadAgain adds a partition's records from an earlier offset on: what had not begun is forgotten, and comes again.
+// TestOneRecordOfSeveral has two units of an offset: it is finished when both are.
+func TestOneRecordOfSeveral(t *testing.T) {
+	c := lanes.New(lanes.ByKey, 10, 1<<20)
+	for i, o := range []int64{5, 5, 6} {
+		c.Add(&lanes.Unit{TopicPartition: tp(0), Offset: o}, []byte{byte(i)})
+	}
+	first, second := c.Take(time.Time{}), c.Take(time.Time{})
+	c.Done(second)
+	if low, _, ok := c.Low(tp(0)); low != 5 || !ok {
+		t.Errorf("everything below %d is finished, %v", low, ok)
+	}
+	c.Done(first)
+	if low, _, ok := c.Low(tp(0)); low != 6 || !ok {
+		t.Errorf("everything below %d is finished, %v", low, ok)
+	}
+}
+
+// TestTheLogWasCut has records that are not there any more: what was before them is not forgotten, or it would never be handled, and what comes in their place is handled after what runs of their keys.
+func TestTheLogWasCut(t *testing.T) {
+	for _, order := range []lanes.Order{lanes.ByPartition, lanes.ByKey, lanes.Unordered} {
+		c := lanes.New(order, 10, 1<<20)
+		for o := range int64(6) {
+			c.Add(&lanes.Unit{TopicPartition: tp(0), Offset: o, Bytes: 1}, []byte{byte(o % 3)})
+		}
+		var began []*lanes.Unit
+		for u := c.Take(time.Time{}); u != nil; u = c.Take(time.Time{}) {
+			began = append(began, u)
+		}
+		c.Back(tp(0), 2)
+		if low, _, ok := c.Low(tp(0)); low != 0 || !ok || c.Running(tp(0)) != len(began) {
+			t.Fatalf("order %d: everything below %d is finished, %v; %d run", order, low, ok, c.Running(tp(0)))
+		}
+		c.Add(&lanes.Unit{TopicPartition: tp(0), Offset: 2, Bytes: 1}, []byte{2})
+		if again := c.Take(time.Time{}); (again != nil) != (order == lanes.Unordered) {
+			t.Fatalf("order %d: taken: %+v", order, again)
+		} else if again != nil {
+			c.Done(again)
+		}
+		var ended []int64
+		for len(began) > 0 {
+			u := began[0]
+			began = began[1:]
+			ended = append(ended, u.Offset)
+			c.Done(u)
+			for v := c.Take(time.Time{}); v != nil; v = c.Take(time.Time{}) {
+				began = append(began, v)
+			}
+		}
+		if want := map[lanes.Order]string{lanes.ByPartition: "[0 1 2]", lanes.ByKey: "[0 1 2 2]", lanes.Unordered: "[0 1 2 3 4 5]"}[order]; fmt.Sprint(ended) != want || !c.Empty() || c.Running(tp(0)) != 0 || room(c, 0) != 10 {
+			t.Errorf("order %d: handled %v, expected %s; empty: %v, room for %d", order, ended, want, c.Empty(), room(c, 0))
+		}
+	}
+}
+
+// TestStoppedBeforeItIsRead: what is read of a partition that is being given up does not begin, also if it is sought meanwhile; when it is given up and assigned again it does.
+func TestStoppedBeforeItIsRead(t *testing.T) {
+	c := lanes.New(lanes.ByPartition, 10, 1<<20)
+	c.Stop(tp(0))
+	c.Pause(tp(0), true)
+	for range 2 {
+		c.Add(&lanes.Unit{TopicPartition: tp(0), Offset: 7}, nil)
+		if u := c.Take(time.Time{}); u != nil {
+			t.Errorf("offset %d begins", u.Offset)
+		}
+		if low, _, ok := c.Low(tp(0)); low != 7 || !ok {
+			t.Errorf("everything below %d is finished, %v", low, ok)
+		}
+		c.Drop(tp(0))
+	}
+	c.Forget(tp(0))
+	c.Add(&lanes.Unit{TopicPartition: tp(0), Offset: 8}, nil)
+	if u := c.Take(time.Time{}); u == nil || u.Offset != 8 {
+		t.Errorf("taken: %+v", u)
+	}
+}
+
+// TestReadAgain goes back to a partition's first records: what had not begun is forgotten, and comes again.
 func TestReadAgain(t *testing.T) {
 	c := lanes.New(lanes.ByPartition, 10, 1<<20)
 	for o := range int64(3) {
 		c.Add(&lanes.Unit{TopicPartition: tp(0), Offset: o}, nil)
 	}
 	c.Done(c.Take(time.Time{}))
+	c.Back(tp(0), 1)
 	c.Add(&lanes.Unit{TopicPartition: tp(0), Offset: 1}, nil)
 	if low, _, ok := c.Low(tp(0)); low != 1 || !ok {
 		t.Fatalf("everything below %d is finished", low)

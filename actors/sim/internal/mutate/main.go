@@ -42,7 +42,7 @@ var ofGroups = []mutation{
 	{"nothing told of what was lost", "coordinator/internal/member/leaving.go",
 		"case len(c.owned) > 0:\n\t\tc.offer(&Rebalance{Lost: true", "case len(c.owned) > 1000:\n\t\tc.offer(&Rebalance{Lost: true"},
 	{"commit of what is being handled", "api/internal/lanes/lanes.go",
-		"return p.open[0].Offset, p.epoch, true", "return p.open[len(p.open)-1].Offset, p.epoch, true"},
+		"return p.open[0].Offset, p.open[0].Before, true", "return p.open[len(p.open)-1].Offset, p.open[0].Before, true"},
 	{"two records of a key handled at a time", "api/internal/lanes/lanes.go",
 		"case len(l.queue) == 1 && !l.running:", "case len(l.queue) == 1:"},
 	{"partition given up while a record is being handled", "api/work.go",
