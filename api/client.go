@@ -6,9 +6,11 @@
 //	consumer, err := client.Consumer("billing", api.Topics("orders"), api.Property("auto.offset.reset", "earliest"))
 //	for record, err := range consumer.Records(ctx) { ... }
 //
-//	client.go  Dial, Client      producer.go  Producer      consumer.go  Consumer: Poll, Records, Batches    group.go  its group: Subscribe, commit.go: Commit
+//	client.go  Dial, Client      producer.go  Producer      consumer.go  Consumer     poll.go  Poll, Records, Batches; take.go: what they wait for
+//	group.go   its group, subscribe.go: Subscribe, rebalance.go: what the group gives and takes, commit.go: Commit
 //	admin.go   Admin: topics     record.go    Record        errors.go    what can go wrong
-//	handle.go  Handle: several records at a time, work.go: while it runs; handle_options.go; passing.go: retry and dead-letter topics; internal/lanes: what runs when
+//	handle.go  Handle: several records at a time; handle_options.go; passing.go: retry and dead-letter topics; internal/lanes: what runs when
+//	work.go    Handle while it runs; work_room.go: which partitions are read, work_taking.go: records that come in, work_handler.go: those that are handled, work_end.go: partitions that are given up, and the end
 //	options.go Option, Properties; the table of options is made from schemas/options.json
 //
 // Everything waits through the client's World, so a program on this package runs in a simulated world unchanged.

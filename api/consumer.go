@@ -16,6 +16,7 @@ import (
 	"github.com/kactor-go/kactor/fetcher"
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/cluster"
+	"github.com/kactor-go/kactor/protocol/msg"
 	"github.com/kactor-go/kactor/protocol/trouble"
 	"github.com/kactor-go/kactor/protocol/wire"
 )
@@ -423,4 +424,29 @@ func (c *Consumer) Close(ctx context.Context, how ...Leaving) error {
 		c.client.system.Sweep()
 	})
 	return public(err)
+}
+
+// Topics asks for the names of all topics that the client may see, internal ones aside.
+func (c *Consumer) Topics(ctx context.Context) ([]string, error) {
+	req := &msg.MetadataRequest{}
+	req.SetDefaults()
+	req.Topics = nil
+	reply, err := broker.Call(ctx, c.client.system.Cluster(), broker.Route{Req: req, Fit: func(version int16, _ protocol.Request) error {
+		if version == 0 {
+			req.Topics = []msg.MetadataRequestMetadataRequestTopic{}
+		}
+		return nil
+	}})
+	if err != nil {
+		return nil, public(err)
+	}
+	var names []string
+	resp := reply.Resp.(*msg.MetadataResponse)
+	for i := range resp.Topics {
+		if t := &resp.Topics[i]; t.Name != nil && t.ErrorCode == 0 && !t.IsInternal {
+			names = append(names, *t.Name)
+		}
+	}
+	slices.Sort(names)
+	return names, nil
 }
