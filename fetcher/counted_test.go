@@ -157,7 +157,7 @@ func (c *counted) random() string {
 		c.buf.put(&plan.Effects{Evict: []plan.Eviction{{TopicPartition: tp, Gen: c.gens[tp]}}})
 		return "evict"
 	case c.buf.byTP[tp] != nil:
-		c.buf.byTP[tp].pause(c.r.IntN(2) == 0)
+		c.buf.byTP[tp].pause(asked, c.r.IntN(2) == 0)
 		return "pause or resume"
 	default:
 		c.assign(tp, 0)
@@ -242,7 +242,7 @@ func (c *counted) finish(tp cluster.TopicPartition) {
 	case c.r.IntN(2) == 0:
 		c.assign(tp, 0)
 	default:
-		p.pause(false)
+		p.pause(asked, false)
 		for len(p.chunks) > 0 {
 			c.take(func(o cluster.TopicPartition) bool { return o == tp })
 			c.reads(1000)
