@@ -22,7 +22,7 @@ func TestAnActorThatFails(t *testing.T) {
 			failed += f.noticed
 			return err
 		}); err != nil {
-			t.Fatalf("seed %d: %v", *fromSeed+seed, err)
+			t.Fatalf("seed %d: %v\nreplay: go test ./actors/sim -run '%s$' -from %[1]d -seeds 1", *fromSeed+seed, err, t.Name())
 		}
 	}
 	if failed < *seeds/4 {

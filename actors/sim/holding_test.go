@@ -15,7 +15,7 @@ import (
 
 // TestRecordsThatWaitForTheirTopicKeepTheirOrder sends a record to a topic that is not known, and the next just when it becomes known, and may go at once.
 func TestRecordsThatWaitForTheirTopicKeepTheirOrder(t *testing.T) {
-	for seed := range uint64(200) {
+	for seed := range uint64(min(*seeds, 200)) {
 		if err := sim.Run(seed+1, waitForTopic); err != nil {
 			t.Fatalf("seed %d: %v", seed+1, err)
 		}
