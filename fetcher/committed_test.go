@@ -169,7 +169,11 @@ func (l *txnLog) fetch(rng *rand.Rand, offset int64) (raw []byte, aborted []msg.
 func TestOnlyCommittedRecordsAreRead(t *testing.T) {
 	b := newBench(t)
 	b.buf.committed = true
-	for seed := range uint64(3000) {
+	logs := uint64(3000)
+	if testing.Short() {
+		logs = 300
+	}
+	for seed := range logs {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		l := randomLog(rng)
 		at := rng.Int64N(l.end + 1)

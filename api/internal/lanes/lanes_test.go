@@ -160,7 +160,11 @@ const mostHeld = 30 + 3
 
 // TestOrderAndWhatIsFinished plays random histories.
 func TestOrderAndWhatIsFinished(t *testing.T) {
-	for seed := range uint64(600) {
+	histories := uint64(600)
+	if testing.Short() {
+		histories = 60
+	}
+	for seed := range histories {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		m := &model{t: t, order: lanes.Order(seed % 3), now: time.Unix(1000, 0), busy: map[string]bool{}, began: map[string]int64{}, open: map[int]map[int64]bool{0: {}, 1: {}, 2: {}}, cut: map[*lanes.Unit]bool{}}
 		m.c = lanes.New(m.order, 20, 300)

@@ -23,7 +23,11 @@ func FuzzConnection(f *testing.F) {
 // TestRandomHistoriesOfAConnection plays some in every run.
 func TestRandomHistoriesOfAConnection(t *testing.T) {
 	seen := map[string]int{}
-	for seed := range uint64(3000) {
+	histories := uint64(3000)
+	if testing.Short() {
+		histories = 500
+	}
+	for seed := range histories {
 		h := newHistory(t, script(seed, 400))
 		h.play()
 		if t.Failed() {
@@ -35,7 +39,7 @@ func TestRandomHistoriesOfAConnection(t *testing.T) {
 	}
 	for _, what := range []string{"answered", "written", "timeout", "closed", "moved", "refused", "fatal", "throttled", "broken"} {
 		if seen[what] == 0 {
-			t.Errorf("no call of 3,000 histories has ended so: %s; ends: %v", what, seen)
+			t.Errorf("no call of %d histories has ended so: %s; ends: %v", histories, what, seen)
 		}
 	}
 }

@@ -37,7 +37,11 @@ type history struct {
 }
 
 func TestHistories(t *testing.T) {
-	for seed := range uint64(4000) {
+	histories := uint64(4000)
+	if testing.Short() {
+		histories = 400
+	}
+	for seed := range histories {
 		h := &history{r: rand.New(rand.NewPCG(seed, 1)), ended: map[any]int{}, begin: map[Partition]bool{}}
 		if bad := h.play(t); bad != "" {
 			t.Fatalf("seed %d: %s\n%s", seed, bad, strings.Join(h.trace[max(0, len(h.trace)-30):], "\n"))

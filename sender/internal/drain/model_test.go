@@ -405,7 +405,11 @@ func TestHistoriesOfOnePartition(t *testing.T) {
 		{"all of it", rules{retries: 20, forgets: time.Minute, badRecord: true, flaps: true, elects: true, moves: true, lastIDs: true}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			for seed := range uint64(500) {
+			histories := uint64(500)
+			if testing.Short() {
+				histories = 50
+			}
+			for seed := range histories {
 				if wrong := playHistory(t, seed, c.rules, nil); wrong != "" {
 					var trace []string
 					playHistory(t, seed, c.rules, &trace)
