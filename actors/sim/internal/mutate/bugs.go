@@ -29,7 +29,7 @@ var ofGroups = []mutation{
 	{"assignment applied before revocation", "coordinator/internal/member/consumer.go",
 		"\tr := c.change(target)\n", "\tr := c.change(target)\n\tr.Revoke = nil\n"},
 	{"position of a revoked partition kept", "api/rebalance.go",
-		"c.unassign(r.Revoke)\n\t}\n\tif len(r.Assign) > 0 {\n\t\tc.fetcher.Hold(r.Assign...)", "_ = r.Revoke\n\t}\n\tif len(r.Assign) > 0 {\n\t\t_ = c.begin(r.Assign, c.fetcher.Assignment(), fetcher.AtDefault)"},
+		"c.unassign(r.Revoke)\n\t}\n\tif len(r.Assign) > 0 {\n\t\tc.fetcher.Hold(r.Assign...)", "_ = r.Revoke\n\t}\n\tif len(r.Assign) > 0 {\n\t\t_ = c.begin(r.Assign, c.fetcher.Assignment(), -3)"},
 	{"commit of the record at hand", "api/commit.go",
 		"if hand.each {", "if false {"},
 	{"partitions kept in an eager rebalance", "coordinator/internal/member/classic.go",
@@ -66,8 +66,6 @@ var ofGroups = []mutation{
 		"c.remote.told.owned, c.remote.unsure = false, false, true\n\t\treturn\n\t}\n\twhy", "c.remote.told.owned, c.remote.unsure = false, true, false\n\t\treturn\n\t}\n\twhy"},
 	{"pause kept of what another member has had", "api/rebalance.go",
 		"if !r.Back && (r.Given || r.Lost) {", "if false {"},
-	{"partition whose offset was refused once not read any more", "coordinator/internal/member/fetches.go",
-		"b.trouble.Met(now, kindOf(code, passes), code, c.backoff())", "b.trouble.Met(now, kindOf(code, passes), code, trouble.Backoff{First: time.Hour, Max: time.Hour})"},
 	{"group whose offsets were refused once not read any more", "coordinator/internal/member/fetches.go",
 		"if o.trouble.Met(now, kindOf(err, passing), err, c.backoff()) {", "if o.begins = nil; o.trouble.Met(now, kindOf(err, passing), err, c.backoff()) {"},
 }
