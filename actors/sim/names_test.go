@@ -17,6 +17,9 @@ import (
 // given up for one of another broker, which took as long; its names were asked for again and again, up to twelve times each.
 func TestNewTopicsOfASlowClusterAreAskedForTwiceAtMost(t *testing.T) {
 	for _, nodes := range []int{1, 3} {
+		if nodes == 1 && testing.Short() {
+			continue
+		}
 		for _, create := range []bool{false, true} {
 			for _, each := range []time.Duration{500 * time.Microsecond, time.Millisecond} {
 				play := func(w *sim.World) error { return nameMany(w, nodes, create, each) }
