@@ -136,6 +136,24 @@ var metadata = []Scenario{
 		t.fill(p, topic, 0, 2)
 		t.inOrder(t.read(t.reader(c, parts(topic, 1)), 2))
 	}},
+	{"records for a partition that is not there any more are told so", func(t *T) {
+		c := t.dial(props("linger.ms", "1000"))
+		topic := t.topic(c, 4)
+		p := t.producer(c)
+		t.produce(p, &api.Record{Topic: topic, Fixed: true, Partition: 3})
+		results, err := c.Admin().DeleteTopics(t.ctx, topic)
+		t.ok(err)
+		t.ok(results[topic])
+		told := make(chan error, 1)
+		t.ok(p.Send(t.ctx, &api.Record{Topic: topic, Fixed: true, Partition: 3}, func(_ api.Placed, err error) { told <- err }))
+		t.gone(c, topic)
+		t.create(c, topic, 2)
+		ctx, cancel := t.within(time.Minute) // half of delivery.timeout.ms
+		defer cancel()
+		t.ok(p.Flush(ctx))
+		t.is(<-told, protocol.UnknownTopicOrPartition)
+		t.fill(p, topic, 1, 2)
+	}},
 	{"a topic created again is read from its beginning", func(t *T) {
 		c := t.dial()
 		topic := t.topic(c, 1)

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/cluster"
@@ -77,6 +78,39 @@ func TestPartitionsAreInTheLineOfTheirLeader(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestATopicThatComesBackWithFewerPartitions: what waits for one that is no more would wait for delivery.timeout.ms, and every Flush and Close with it.
+func TestATopicThatComesBackWithFewerPartitions(t *testing.T) {
+	for _, byID := range []bool{true, false} {
+		b := newBench(t, nil)
+		b.add(1, 1)
+		b.answer(protocol.None, 0)
+		sent := b.add(1, 1)
+		b.fail(errReset, true) // it may have been written, in the topic that was
+		waits := b.add(1, 1)
+		s := snapshot(0, 1)
+		s.Version = b.c.snap.Version + 1
+		s.Topic("a").ID = wire.UUID{}
+		if byID {
+			s.Topic("a").ID = wire.UUID{2}
+		}
+		b.step(&Changed{Snapshot: s})
+		out := b.later(time.Second)
+		if !byID { // it may be a broker that does not know all of them yet
+			b.pending(sent)
+			b.pending(waits)
+			continue
+		}
+		b.outcome(sent, ErrUncertain)
+		b.outcome(waits, protocol.UnknownTopicOrPartition)
+		if b.c.alive != 0 || len(b.sent) > 0 {
+			t.Fatalf("%d alive, %+v", b.c.alive, out)
+		}
+		next := b.add(0, 1)
+		b.answer(protocol.None, 0)
+		b.outcome(next, nil)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/cluster"
+	"github.com/kactor-go/kactor/protocol/wire"
 	"github.com/kactor-go/kactor/sender/internal/batch"
 )
 
@@ -106,8 +107,12 @@ func (c *Core) sendAll(now time.Time, out *Effects) (more bool) {
 	return c.more
 }
 
-// leaderless waits for a leader.
+// leaderless waits for a leader, unless there is no such partition any more.
 func (c *Core) leaderless(now time.Time, p *part, out *Effects) {
+	if t := c.snap.Topic(p.to.Topic); t != nil && t.Err == protocol.None && t.ID != (wire.UUID{}) && int(p.to.Partition) >= len(t.Partitions) {
+		c.vanished(p, t, out)
+		return
+	}
 	p.settling = true
 	p.retryAt = now.Add(c.cfg.BackoffMax)
 	c.at(p.retryAt)
@@ -116,6 +121,18 @@ func (c *Core) leaderless(now time.Time, p *part, out *Effects) {
 		p.queue[0].LastErr = t.Err
 	}
 	out.Refresh = append(out.Refresh, Refresh{p.to.Topic, cluster.NoNode, "a partition has no leader"})
+}
+
+// vanished ends what waits for a partition that is no more: the topic was created again, with fewer. (A topic cannot lose partitions; where topics have no ids, one that seems to have is not believed to be another.)
+func (c *Core) vanished(p *part, t *cluster.Topic, out *Effects) {
+	for len(p.queue) > 0 {
+		b := p.pop()
+		err := fmt.Errorf("%w: the topic was created again, with %d partitions", protocol.UnknownTopicOrPartition, len(t.Partitions))
+		if b.Maybe {
+			err = fmt.Errorf("%w: %w", ErrUncertain, err)
+		}
+		c.settle(b, -1, -1, err, out)
+	}
 }
 
 // send makes one request for a broker: the first batch of each partition it leads, as many as fit. Who was sent comes behind those who were not. It returns false if
