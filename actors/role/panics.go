@@ -49,8 +49,13 @@ func (p *Panics) Report(kind, what string, value any) {
 	switch tell, kept := p.Met(kind); {
 	case !tell:
 	case kept > 0:
-		p.world.Report(fmt.Errorf("%s has panicked: %v (and %d times since that was told last)", what, value, kept))
+		p.world.Report(&PanicError{fmt.Sprintf("%s has panicked: %v (and %d times since that was told last)", what, value, kept)})
 	default:
-		p.world.Report(fmt.Errorf("%s has panicked: %v", what, value))
+		p.world.Report(&PanicError{fmt.Sprintf("%s has panicked: %v", what, value)})
 	}
 }
+
+// PanicError is a panic of a function of the application's.
+type PanicError struct{ text string }
+
+func (e *PanicError) Error() string { return e.text }

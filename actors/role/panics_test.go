@@ -1,8 +1,12 @@
 package role_test
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -61,5 +65,23 @@ func TestAHookThatPanicsAgainAndAgain(t *testing.T) {
 	}
 	if want := []string{"the hook has panicked: on purpose", "the hook has panicked: on purpose (and 9 times since that was told last)", "the hook has panicked: on purpose (and 9 times since that was told last)"}; !slices.Equal(w.bug, want) {
 		t.Errorf("reported: %q", w.bug)
+	}
+}
+
+// TestAPanicOfTheApplicationIsNoBugOfOurs in the log.
+func TestAPanicOfTheApplicationIsNoBugOfOurs(t *testing.T) {
+	var log bytes.Buffer
+	w := role.NewSystem(nil, nil, slog.New(slog.NewTextHandler(&log, nil)))
+	role.NewPanics(w).Report("a hook", "the hook", "on purpose")
+	if got := log.String(); !strings.Contains(got, "of the application's has panicked") || !strings.Contains(got, "the hook has panicked: on purpose") || strings.Contains(got, "please report") {
+		t.Error(got)
+	}
+	log.Reset()
+	w.Report(errors.New("an invariant"))
+	if got := log.String(); !strings.Contains(got, "please report") {
+		t.Error(got)
+	}
+	if w.Bugs() != 2 {
+		t.Errorf("%d were counted", w.Bugs())
 	}
 }

@@ -2,6 +2,7 @@ package role
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"runtime"
@@ -112,10 +113,15 @@ func (s *System) Wake(w *Waiter) {
 // Network gives the network.
 func (s *System) Network() Network { return s.network }
 
-// Report logs a bug as an error and counts it.
+// Report logs a bug as an error and counts it. That of an application is called so.
 func (s *System) Report(bug error) {
 	s.bugs.Add(1)
-	s.log.Error("kactor: a bug; please report it", "err", bug)
+	text := "kactor: a bug; please report it"
+	var own *PanicError
+	if errors.As(bug, &own) {
+		text = "kactor: a function of the application's has panicked"
+	}
+	s.log.Error(text, "err", bug)
 }
 
 // Bugs is how many bugs were reported.
