@@ -104,6 +104,7 @@ func (c *Consumer) Subscription() []string {
 }
 
 // Unsubscribe ends subscription and assignment: it commits if it commits automatically, calls the listener, and leaves the group.
+// A function that Handle calls had better not: it would be waited for itself, as long as DrainTimeout says. It may end the context of Handle instead, and whoever called Handle unsubscribe.
 func (c *Consumer) Unsubscribe(ctx context.Context) error {
 	if err := c.turn.take(ctx, "unsubscribe"); err != nil {
 		return err
