@@ -62,6 +62,12 @@ func TestTextThatNoBrokerReadsIsNotWritten(t *testing.T) {
 	if err := protocol.Read(&msg.HeartbeatRequest{}, body, 4); !errors.Is(err, wire.ErrLength) {
 		t.Errorf("read: %v", err)
 	}
+	m := msg.HeartbeatRequest{GroupID: "abcd"}
+	body, _ = protocol.Append(nil, &m, 0)
+	body[3] = 0xff
+	if err := protocol.Read(&m, body, 0); err != nil || m.GroupID != "a?cd" {
+		t.Errorf("read: %q, %v", m.GroupID, err)
+	}
 }
 
 func TestBytesLeftOverAreAnError(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -151,7 +152,7 @@ func (c *Codec) String(name string, v *string) {
 		if n < 0 {
 			c.failAt(name, ErrNull)
 		} else if p := c.take(name, n); p != nil {
-			*v = string(p)
+			*v = readText(p)
 		}
 	default:
 		p := v
@@ -184,7 +185,7 @@ func (c *Codec) NullString(name string, v **string, nullable bool) {
 				c.failAt(name, ErrNull)
 			}
 		} else if p := c.take(name, n); p != nil {
-			s := string(p)
+			s := readText(p)
 			*v = &s
 		}
 	default:
@@ -217,6 +218,15 @@ func CheckText(s string) error {
 		return ErrText
 	}
 	return nil
+}
+
+// readText gives what is not UTF-8 as question marks: what is read can be written, and is not longer.
+func readText(p []byte) string {
+	s := string(p)
+	if !utf8.ValidString(s) {
+		return strings.ToValidUTF8(s, "?")
+	}
+	return s
 }
 
 // stringLen reads the length of a text; -1 is null.

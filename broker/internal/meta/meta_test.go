@@ -49,6 +49,9 @@ func (b *bench) later(d time.Duration) *Effects {
 	b.now = b.now.Add(d)
 	b.out = Effects{}
 	b.c.Tick(b.now, &b.out)
+	if next := b.c.Next(); !next.IsZero() && !next.After(b.now) { // its actor would do nothing else
+		b.t.Errorf("at %s, %s is due still", b.now, next)
+	}
 	return &b.out
 }
 

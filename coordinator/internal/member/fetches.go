@@ -49,14 +49,14 @@ func (o *fetches) forgo(parts []Partition) {
 	o.begins = slices.DeleteFunc(o.begins, func(b begin) bool { return slices.Contains(parts, b.Partition) })
 }
 
-func (o *fetches) next() (t time.Time) {
+func (o *fetches) next(failed bool) (t time.Time) {
 	for _, m := range o.list {
 		t = earlier(t, m.Deadline)
 		if o.flight == nil {
 			t = earlier(t, o.askAt)
 		}
 	}
-	if o.begun == nil {
+	if o.begun == nil && !failed {
 		for i := range o.begins {
 			t = earlier(t, later(o.trouble.RetryAt, o.begins[i].trouble.RetryAt))
 		}

@@ -290,10 +290,10 @@ func (c *Core) Next() time.Time {
 		}
 	}
 	add(c.commits.next())
-	add(c.fetches.next())
+	add(c.fetches.next(c.state == Failed))
 	if c.leaving != nil {
 		add(c.leaving.Deadline)
-		if c.call == nil {
+		if c.call == nil && !c.commits.open() { // commits go before the goodbye
 			add(c.retryAt)
 		}
 		return t
