@@ -46,10 +46,13 @@ func idle(ctx context.Context, s *settings, k *kafka, r *report) error {
 }
 
 func create(ctx context.Context, client *api.Client, name string, partitions int32, replicas int16) error {
-	results, err := client.Admin().CreateTopics(ctx, api.NewTopic{Name: name, Partitions: partitions, Replicas: replicas})
-	if err == nil {
-		err = results[name]
-	}
+	err := withAllBrokers(ctx, func() error {
+		results, err := client.Admin().CreateTopics(ctx, api.NewTopic{Name: name, Partitions: partitions, Replicas: replicas})
+		if err == nil {
+			err = results[name]
+		}
+		return err
+	})
 	for err == nil {
 		topics, e := client.Admin().DescribeTopics(ctx, name)
 		d := topics[name]

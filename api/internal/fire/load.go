@@ -99,16 +99,31 @@ func (l *load) create(ctx context.Context, topic string, partitions int32) error
 	for i := range partitions {
 		t.Assignments = append(t.Assignments, msg.CreateTopicsRequestCreatableReplicaAssignment{PartitionIndex: i, BrokerIDs: []int32{i%3 + 1, (i+1)%3 + 1, (i+2)%3 + 1}})
 	}
-	reply, err := broker.Call(ctx, l.client.System().Cluster(), broker.Route{Req: &msg.CreateTopicsRequest{TimeoutMs: 30000, Topics: []msg.CreateTopicsRequestCreatableTopic{t}}, To: broker.Target{Kind: broker.ToController}})
-	if err != nil {
-		return err
-	}
-	for _, t := range reply.Resp.(*msg.CreateTopicsResponse).Topics {
-		if code := protocol.Code(t.ErrorCode); code != protocol.None && code != protocol.TopicAlreadyExists { // asked again, because an answer was lost
-			return fmt.Errorf("create %s: %w", topic, code)
+	return withAllBrokers(ctx, func() error {
+		reply, err := broker.Call(ctx, l.client.System().Cluster(), broker.Route{Req: &msg.CreateTopicsRequest{TimeoutMs: 30000, Topics: []msg.CreateTopicsRequestCreatableTopic{t}}, To: broker.Target{Kind: broker.ToController}})
+		if err != nil {
+			return err
+		}
+		for _, t := range reply.Resp.(*msg.CreateTopicsResponse).Topics {
+			if code := protocol.Code(t.ErrorCode); code != protocol.None && code != protocol.TopicAlreadyExists { // asked again, because an answer was lost
+				return fmt.Errorf("create %s: %w", topic, code)
+			}
+		}
+		return nil
+	})
+}
+
+// withAllBrokers creates something again until the controller counts on all brokers: one that was slow for a moment is out for a while.
+func withAllBrokers(ctx context.Context, create func() error) error {
+	for end := time.Now().Add(hang); ; {
+		err := create()
+		if !errors.Is(err, protocol.InvalidReplicaAssignment) && !errors.Is(err, protocol.InvalidReplicationFactor) || time.Now().After(end) {
+			return err
+		}
+		if err := sleep(ctx, 200*time.Millisecond); err != nil {
+			return err
 		}
 	}
-	return nil
 }
 
 func (l *load) dial(ctx context.Context) (*api.Client, error) {
