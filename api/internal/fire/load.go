@@ -113,6 +113,12 @@ func (l *load) create(ctx context.Context, topic string, partitions int32) error
 	})
 }
 
+// lasts tells whether a consumer was told of something that goes away by itself, and has lasted long: a cluster on a slow machine may need ten seconds for another coordinator.
+func lasts(err error) bool {
+	var code protocol.Code
+	return errors.As(err, &code) && code.Retriable()
+}
+
 // withAllBrokers creates something again until the controller counts on all brokers: one that was slow for a moment is out for a while.
 func withAllBrokers(ctx context.Context, create func() error) error {
 	for end := time.Now().Add(hang); ; {
@@ -227,7 +233,7 @@ func (l *load) consumer(ctx context.Context, name string) error {
 			records, err := k.Poll(ctx)
 			if errors.Is(err, record.ErrCRC) { // the network has changed it: it is fetched again
 				l.damaged.Add(1)
-			} else if err != nil && ctx.Err() == nil {
+			} else if err != nil && ctx.Err() == nil && !lasts(err) {
 				l.fail("%s: %v", name, err)
 			}
 			l.mu.Lock()

@@ -65,7 +65,7 @@ func (l *load) member(ctx context.Context, c *crew, name string, options ...api.
 		for ctx.Err() == nil {
 			short, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
 			records, err := k.Poll(short)
-			if err != nil && short.Err() == nil {
+			if err != nil && short.Err() == nil && !lasts(err) {
 				l.fail("%s: %v", name, err)
 			}
 			cancel()

@@ -309,7 +309,7 @@ func (x *soaked) read(ctx context.Context) error {
 	}
 	for ctx.Err() == nil {
 		records, err := c.Poll(ctx)
-		if err != nil && ctx.Err() == nil {
+		if err != nil && ctx.Err() == nil && !lasts(err) {
 			fmt.Println("wrong:", err)
 		}
 		for _, m := range records {
