@@ -272,6 +272,7 @@ func (p *play) rest(ctx context.Context) error {
 
 // wearOut lets the ids of producers have few epochs left.
 func (p *play) wearOut() {
+	p.h.Unfenced = true
 	id := int64(5000)
 	p.c.Seize(msg.InitProducerIdAPI, func(fake.Request) fake.Action {
 		id++
