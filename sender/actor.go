@@ -349,7 +349,7 @@ func (s *Sender) send(r *drain.Request) {
 			i++
 		}
 		req.TopicData[i].PartitionData = append(req.TopicData[i].PartitionData, msg.ProduceRequestPartitionProduceData{Index: b.To.Partition, Records: b.Bytes(false)})
-		if s.cfg.Idempotent && s.cfg.Acks == -1 { // a repetition of it is recognized: it may move
+		if b.Numbered { // a repetition of it is recognized: it may move
 			leader, epoch := snap.Leader(b.To.Topic, b.To.Partition)
 			if leader != r.Node { // it has moved already, and the core not heard of it
 				epoch = -1

@@ -18,9 +18,9 @@ const (
 // unproven notes that a partition has a new leader.
 func (p *part) unproven() { p.proofs = proofs }
 
-// prove gives a leader little time for a request that has a batch of p.
-func (c *Core) prove(p *part, r *Request) {
-	if p.proofs > 0 && c.cfg.Idempotent && c.cfg.Acks == -1 {
+// prove gives a leader little time for a request that has a batch of p, if a broker recognizes a repetition of it: by its number.
+func (c *Core) prove(p *part, b *batch.Batch, r *Request) {
+	if p.proofs > 0 && b.Numbered {
 		r.Timeout = min(r.Timeout, proofTime)
 	}
 }

@@ -81,14 +81,18 @@ func TestANewLeaderIsGivenLittleTime(t *testing.T) {
 	}
 }
 
-// TestWhoCannotRepeatGivesItsLeaderAllItsTime: without idempotence a repetition would be written twice, and without acks=all nobody waits for followers.
+// TestWhoCannotRepeatGivesItsLeaderAllItsTime: without numbers a repetition would be written twice. Brokers before 0.11 have no ids of producers.
 func TestWhoCannotRepeatGivesItsLeaderAllItsTime(t *testing.T) {
-	for what, change := range map[string]func(*Config){
-		"not idempotent": func(c *Config) { c.Idempotent = false },
-		"acks=1":         func(c *Config) { c.Idempotent, c.Acks = false, 1 },
+	for what, b := range map[string]*bench{
+		"not idempotent":      newBench(t, func(c *Config) { c.Idempotent = false }),
+		"brokers without ids": newBench(t, nil),
 	} {
-		b := newBench(t, change)
-		b.add(0, 1)
+		if b.c.cfg.Idempotent {
+			b.step(&Identity{Err: errReset, Unsupported: true})
+		}
+		if b.add(0, 1).Numbered {
+			t.Fatalf("%s: its batches have numbers", what)
+		}
 		b.answer(protocol.None, 0)
 		b.moved(1)
 		b.add(0, 1)

@@ -175,7 +175,7 @@ func (c *Core) send(now time.Time, l *line, out *Effects) bool {
 			topics++
 		}
 		r.Batches = append(r.Batches, b)
-		c.prove(p, r)
+		c.prove(p, b, r)
 		if p.listed = len(p.queue) > 0; p.listed {
 			behind = append(behind, p)
 		} else if !p.open.IsZero() && !now.Before(p.open.Add(c.cfg.Linger)) {
