@@ -265,3 +265,41 @@ func TestARecordForNoPartition(t *testing.T) {
 	}
 	produced(t, p)
 }
+
+// TestManyRecordsThatWaitForATopicAndAskAPartitioner: placing one costs no more because others wait. What it costs is seen in what it allocates: with a list of those left for each it was gigabytes.
+func TestManyRecordsThatWaitForATopicAndAskAPartitioner(t *testing.T) {
+	const n = 20_000
+	client := dialed(t)
+	p, err := client.Producer(api.Partitioner(sender.RoundRobin()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told, wrong atomic.Int64
+	for range n {
+		if err := p.Send(t.Context(), &api.Record{Topic: "later"}, func(_ api.Placed, err error) {
+			told.Add(1)
+			if err != nil {
+				wrong.Add(1)
+			}
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if _, err := client.Admin().CreateTopics(t.Context(), api.NewTopic{Name: "later", Partitions: 3, Replicas: 1}); err != nil {
+		t.Fatal(err)
+	}
+	within(t, "Flush", func() {
+		if err := p.Flush(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+	runtime.ReadMemStats(&after)
+	if told.Load() != n || wrong.Load() != 0 {
+		t.Errorf("%d of %d records have an outcome, %d a wrong one", told.Load(), n, wrong.Load())
+	}
+	if each := (after.TotalAlloc - before.TotalAlloc) / n; each > 20_000 {
+		t.Errorf("%d bytes were allocated for each record", each)
+	}
+}

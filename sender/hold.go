@@ -63,7 +63,8 @@ func (o *holds) changed(w role.World) {
 // refuse ends all that are held, and all that come, with err. With broker.ErrFatal only those that are held: connecting goes on, and what comes asks anew.
 func (o *holds) refuse(w role.World, err error) {
 	o.mu.Lock()
-	if o.running || !errors.Is(err, broker.ErrFatal) {
+	switch fatal := errors.Is(err, broker.ErrFatal); {
+	case !fatal, o.running && o.refused == nil: // what is told first lasts: the producer is closed, or its client
 		o.refused = err
 	}
 	o.mu.Unlock()
@@ -239,7 +240,7 @@ func (b *buffer) withdraw(t *topicBuffer, h *held) bool {
 	t.mu.Lock()
 	i := slices.Index(t.held, h)
 	if i >= 0 {
-		b.keep(t, slices.Delete(t.held, i, i+1))
+		b.drop(t, i)
 	}
 	t.mu.Unlock()
 	if i < 0 {
@@ -266,6 +267,19 @@ func (b *buffer) keep(t *topicBuffer, list []*held) {
 	}
 	if len(list) == 0 {
 		b.holds.remove(t)
+	}
+}
+
+// drop takes out one of the records of a topic, whose lock is held. The first costs nothing, however many there are.
+func (b *buffer) drop(t *topicBuffer, i int) {
+	h := t.held[i]
+	if i == 0 {
+		t.held[0], t.held = nil, t.held[1:]
+	} else {
+		t.held = slices.Delete(t.held, i, i+1)
+	}
+	if len(t.held) == 0 || h.lowest() == t.lowest && t.held[0].lowest() != t.lowest {
+		b.keep(t, t.held)
 	}
 }
 
@@ -382,14 +396,14 @@ func (b *buffer) sift(t *topicBuffer, now time.Time, refused error) (first *held
 			if h.known.IsZero() {
 				h.known = now
 			}
-			end = h.known.Add(b.cfg.MaxBlock)
+			end = h.known.Add(b.forPartitioner())
 		}
 		why, over := error(nil), !now.Before(end)
 		switch {
 		case known && errors.Is(refused, ErrClosed):
 			why = fmt.Errorf("produce %s: %w", h.Topic, ErrClosed)
 		case known && over:
-			why = fmt.Errorf("produce %s: %w for max.block.ms, %s", h.Topic, ErrPartitionerBusy, b.cfg.MaxBlock)
+			why = fmt.Errorf("produce %s: %w for %s", h.Topic, ErrPartitionerBusy, b.forPartitioner())
 		case !known && refused != nil:
 			why = b.unknown(&h.Record, h.begun, refused)
 		case !known && over:
@@ -432,9 +446,9 @@ func (b *buffer) askFor(t *topicBuffer) {
 		}
 	}()
 	for {
-		now := b.world.Now()
 		t.mu.Lock()
-		h, _, _ = b.sift(t, now, nil)
+		var m *cluster.Topic
+		h, m = b.first(t)
 		t.asked.Store(h != nil)
 		t.mu.Unlock()
 		b.rouse(false)
@@ -442,12 +456,36 @@ func (b *buffer) askFor(t *topicBuffer) {
 			b.world.Wake(b.holds.wait)
 			return
 		}
-		m := b.client.Snapshot().Topic(t.name)
-		wait, cancel := b.world.WithTimeout(context.Background(), h.known.Add(b.cfg.MaxBlock).Sub(now))
+		wait, cancel := b.world.WithTimeout(context.Background(), h.known.Add(b.forPartitioner()).Sub(b.world.Now()))
 		n, err := b.ask(wait, t, m, h.Key, h.size, waits)
 		cancel()
 		b.answered(t, m, h, n, err)
 	}
+}
+
+// first is the first record of a topic that the partitioner is to be asked about, and the topic as it is known; nil: there is none. Those before it about which nobody is asked are placed. What is over is left to settle: this is
+// done for each record. The topic's lock is held.
+func (b *buffer) first(t *topicBuffer) (*held, *cluster.Topic) {
+	m := b.client.Snapshot().Topic(t.name)
+	if m == nil {
+		return nil, nil
+	}
+	for i := 0; i < len(t.held); {
+		h := t.held[i]
+		switch {
+		case int(h.lowest()) >= len(m.Partitions):
+			i++
+		case t.asks(h):
+			if h.known.IsZero() {
+				h.known = b.world.Now()
+			}
+			return h, m
+		default:
+			b.put(m, t.grown(len(m.Partitions)), h, t.named(m, h))
+			b.drop(t, i)
+		}
+	}
+	return nil, nil
 }
 
 // answered places a record where the partitioner says, if it is held still.
@@ -463,7 +501,7 @@ func (b *buffer) answered(t *topicBuffer, m *cluster.Topic, h *held, n int32, er
 	} else {
 		b.put(m, t.grown(len(m.Partitions)), h, n)
 	}
-	b.keep(t, slices.Delete(t.held, i, i+1))
+	b.drop(t, i)
 }
 
 // put puts a record that was held into the batch of partition n. The topic's lock is held.

@@ -152,11 +152,14 @@ func (b *buffer) ask(ctx context.Context, t *topicBuffer, meta *cluster.Topic, k
 	return call(t.partition, meta, key, size), nil
 }
 
+// forPartitioner is how long who may block waits for a partitioner.
+func (b *buffer) forPartitioner() time.Duration { return max(patience, b.cfg.MaxBlock) }
+
 // await waits for the partitioner of a topic.
 func (b *buffer) await(ctx context.Context, t *topicBuffer, how manner) error {
 	limit := patience
 	if how != tries {
-		limit = max(limit, b.cfg.MaxBlock)
+		limit = b.forPartitioner()
 	}
 	wait, cancel := b.world.WithTimeout(ctx, limit)
 	defer cancel()
