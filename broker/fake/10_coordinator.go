@@ -33,6 +33,12 @@ func (c *Cluster) coordinatorOf(key string) *node {
 	return nil
 }
 
+// writes tells whether the coordinator of a key can write: it is not paused, and not cut off from the others.
+func (c *Cluster) writes(key string) bool {
+	n := c.coordinatorOf(key)
+	return n != nil && !n.paused && n.alone == nil
+}
+
 // named gives the broker that n says coordinates a key: the leader of a partition of the offsets topic, so what n has heard of last (KafkaApis.getCoordinator looks into its metadata cache).
 func (c *Cluster) named(n *node, key string) *node {
 	if id, ok := n.named[key]; ok {

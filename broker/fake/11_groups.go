@@ -635,6 +635,7 @@ func (c *Cluster) MoveCoordinator(group string, node int32) {
 	} else {
 		c.moved[group] = node
 	}
+	c.tickTransactions() // who stood still may have had their markers to write
 }
 
 // GroupMember is a member of a group as DescribeGroup tells of it.

@@ -33,7 +33,12 @@ func (c *Cluster) writeMarkers(q *call) {
 // writeMarker appends one marker, if neither its producer nor its coordinator is of the past (ProducerAppendInfo.appendEndTxnMarker). Where each transaction has an epoch of its own the marker has the next (KIP-1228).
 func (c *Cluster) writeMarker(q *call, tp topicPartition, m marker, raised bool) protocol.Code {
 	if tp.topic == offsetsTopic {
-		c.concludeOffsets(tp.partition, m)
+		switch {
+		case m.epoch < c.offsetsKnown(tp.partition, m.producer).epoch:
+			return protocol.InvalidProducerEpoch
+		case !c.concludeOffsets(tp.partition, m):
+			return protocol.NotEnoughReplicas
+		}
 		return protocol.None
 	}
 	t, code := c.lookup(tp.topic, protocol.UUID{}, false)

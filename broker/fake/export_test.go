@@ -2,3 +2,6 @@ package fake
 
 // SetEpoch sets the epoch of a transactional id.
 func SetEpoch(c *Cluster, id string, epoch int16) { c.transaction(id).epoch = epoch }
+
+// TransactionState is the state of a transaction, as Kafka calls it.
+func TransactionState(c *Cluster, id string) string { return c.transaction(id).state.String() }

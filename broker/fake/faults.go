@@ -181,6 +181,7 @@ func (c *Cluster) admit(n *node) {
 		}
 	}
 	c.wakeFetches()
+	c.tickTransactions() // markers may have waited for it
 }
 
 // partition finds a partition.
@@ -204,6 +205,7 @@ func (c *Cluster) MoveLeader(topic string, index, node int32) error {
 	}
 	p.lead(node)
 	c.wakeFetches()
+	c.tickTransactions()
 	return nil
 }
 
@@ -217,6 +219,7 @@ func (c *Cluster) ElectLeaders() {
 		}
 	}
 	c.wakeFetches()
+	c.tickTransactions()
 }
 
 // Truncate does what an unclean election does: what lies from offset on is lost, and the leader begins a new epoch.

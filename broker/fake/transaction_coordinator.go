@@ -197,8 +197,7 @@ func (c *Cluster) overrule(t *transaction) {
 
 // complete writes the markers that can be written, and ends the transaction with the last.
 func (c *Cluster) complete(t *transaction) {
-	n := c.coordinatorOf(transactionKey(t.id))
-	if !t.ending() || c.now.Before(t.markersAt) || n == nil || n.paused || n.alone != nil {
+	if !t.ending() || c.now.Before(t.markersAt) || !c.writes(transactionKey(t.id)) {
 		return
 	}
 	m := marker{producer: t.producer, epoch: t.epoch, commit: t.state == transactionPrepareCommit}
@@ -236,10 +235,7 @@ func (c *Cluster) concludeIn(tp topicPartition, m marker) (done bool) {
 // tickTransactions aborts what has taken too long, and writes markers that had to wait.
 func (c *Cluster) tickTransactions() {
 	for _, t := range c.transactions {
-		if n := c.coordinatorOf(transactionKey(t.id)); n == nil || n.paused || n.alone != nil {
-			continue
-		}
-		if t.state == transactionOngoing && !c.now.Before(c.overdue(t)) {
+		if t.state == transactionOngoing && !c.now.Before(c.overdue(t)) && c.writes(transactionKey(t.id)) {
 			c.overrule(t)
 		}
 		c.complete(t)
@@ -255,8 +251,8 @@ func (c *Cluster) overdue(t *transaction) time.Time {
 // nextTransactions is when tickTransactions is wanted.
 func (c *Cluster) nextTransactions(add func(time.Time)) {
 	for _, t := range c.transactions {
-		switch n := c.coordinatorOf(transactionKey(t.id)); {
-		case n == nil || n.paused || n.alone != nil:
+		switch {
+		case !c.writes(transactionKey(t.id)):
 		case t.state == transactionOngoing:
 			add(c.overdue(t))
 		case t.ending() && c.now.Before(t.markersAt):

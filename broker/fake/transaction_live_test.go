@@ -27,6 +27,9 @@ var (
 
 // TestTransactionsOfKafka plays the scripts on a real broker, and compares what is seen with what was seen when they were written.
 func TestTransactionsOfKafka(t *testing.T) {
+	if _, known := kafkas[*kafkaName]; !known || *kafkaBroker == "" {
+		t.Fatal("say which broker with -kafka, and which of kafkas it is with -as")
+	}
 	k := &kafkaStage{ranges: protocol.NewRanges()}
 	var err error
 	if k.conn, err = net.Dial("tcp", *kafkaBroker); err != nil {

@@ -73,7 +73,7 @@ func (c *Cluster) concludeOffsets(partition int32, m marker) (done bool) {
 		if len(g.pending[m.producer]) == 0 || offsetsOf(g.id).partition != partition {
 			continue
 		}
-		if n := c.coordinatorOf(g.id); n == nil || n.paused || n.alone != nil {
+		if !c.writes(g.id) {
 			return false
 		}
 		groups = append(groups, g)

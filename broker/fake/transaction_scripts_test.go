@@ -79,6 +79,11 @@ func same(t *testing.T, got, want string) {
 func isFor(script, cluster string) bool {
 	for line := range strings.Lines(script) {
 		if w := strings.Fields(line); len(w) > 0 && w[0] == "only" {
+			for _, name := range w[1:] {
+				if _, known := kafkas[name]; !known {
+					panic("a script is only for " + name + ", which nobody plays")
+				}
+			}
 			return slices.Contains(w[1:], cluster)
 		}
 	}

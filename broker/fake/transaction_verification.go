@@ -20,7 +20,7 @@ func (c *Cluster) verify(v verification) protocol.Code {
 	if !c.txn.verify {
 		return protocol.None
 	}
-	if n := c.coordinatorOf(transactionKey(v.id)); n == nil || n.paused || n.alone != nil {
+	if !c.writes(transactionKey(v.id)) {
 		return protocol.CoordinatorNotAvailable
 	}
 	var code protocol.Code
