@@ -16,7 +16,6 @@ import (
 	"github.com/kactor-go/kactor/fetcher"
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/cluster"
-	"github.com/kactor-go/kactor/protocol/msg"
 	"github.com/kactor-go/kactor/protocol/trouble"
 	"github.com/kactor-go/kactor/protocol/wire"
 )
@@ -428,23 +427,14 @@ func (c *Consumer) Close(ctx context.Context, how ...Leaving) error {
 
 // Topics asks for the names of all topics that the client may see, internal ones aside.
 func (c *Consumer) Topics(ctx context.Context) ([]string, error) {
-	req := &msg.MetadataRequest{}
-	req.SetDefaults()
-	req.Topics = nil
-	reply, err := broker.Call(ctx, c.client.system.Cluster(), broker.Route{Req: req, Fit: func(version int16, _ protocol.Request) error {
-		if version == 0 {
-			req.Topics = []msg.MetadataRequestMetadataRequestTopic{}
-		}
-		return nil
-	}})
+	found, err := c.client.Admin().DescribeTopics(ctx)
 	if err != nil {
-		return nil, public(err)
+		return nil, err
 	}
 	var names []string
-	resp := reply.Resp.(*msg.MetadataResponse)
-	for i := range resp.Topics {
-		if t := &resp.Topics[i]; t.Name != nil && t.ErrorCode == 0 && !t.IsInternal {
-			names = append(names, *t.Name)
+	for name, t := range found {
+		if t.Err == nil && !t.Topic.Internal {
+			names = append(names, name)
 		}
 	}
 	slices.Sort(names)

@@ -84,7 +84,6 @@ func (c *Consumer) subscribe(what, topics []string, pattern func(string) bool, r
 	c.named.Lock()
 	c.topics, c.matches = slices.Clone(what), pattern != nil || regex != ""
 	c.named.Unlock()
-	c.group.Seen()
 	c.group.Subscribe(topics, pattern, regex)
 	return nil
 }

@@ -221,13 +221,7 @@ func CheckText(s string) error {
 }
 
 // readText gives what is not UTF-8 as question marks: what is read can be written, and is not longer.
-func readText(p []byte) string {
-	s := string(p)
-	if !utf8.ValidString(s) {
-		return strings.ToValidUTF8(s, "?")
-	}
-	return s
-}
+func readText(p []byte) string { return strings.ToValidUTF8(string(p), "?") }
 
 // stringLen reads the length of a text; -1 is null.
 func (c *Codec) stringLen(name string) int {

@@ -63,7 +63,6 @@ type part struct {
 	bytes   int  // of those
 	counted int  // units that count for the bound
 	full    bool // it was filled, and is to have room for some before it is added to again
-	stopped bool // nothing more of it is begun
 	dropped bool
 }
 
@@ -140,7 +139,7 @@ func (c *Core) count(p *part) {
 func (c *Core) Add(u *Unit, key []byte) {
 	p := c.parts[u.TopicPartition]
 	if p == nil {
-		p = &part{tp: u.TopicPartition, stopped: c.stopped[u.TopicPartition], lanes: map[string]*lane{}}
+		p = &part{tp: u.TopicPartition, lanes: map[string]*lane{}}
 		c.parts[u.TopicPartition] = p
 	}
 	u.part = p
@@ -231,7 +230,7 @@ func (c *Core) Take(now time.Time) *Unit {
 		c.ready = c.ready[1:]
 		p := l.part
 		switch {
-		case p.dropped || p.stopped:
+		case p.dropped || c.stopped[p.tp]:
 			continue
 		case c.paused[p.tp]:
 			p.parked = append(p.parked, l)
@@ -325,9 +324,6 @@ func (c *Core) Empty() bool { return len(c.parts) == 0 }
 func (c *Core) Stop(tps ...cluster.TopicPartition) {
 	for _, tp := range tps {
 		c.stopped[tp] = true
-		if p := c.parts[tp]; p != nil {
-			p.stopped = true
-		}
 	}
 }
 

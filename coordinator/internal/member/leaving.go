@@ -90,7 +90,8 @@ func (c *Core) goodbye() (protocol.Request, Kind) {
 	return c.goodbyeClassic("the consumer is closed"), LeaveCall
 }
 
-// left takes the answer to a goodbye. It is said again while there is time, if another broker is the coordinator now, which has not heard it: else the group would wait for the member until its session is over.
+// left takes the answer to a goodbye. It is said again while there is time, if another broker is the coordinator now, which has not heard it: else the group would wait for the member until its session is over. One that could
+// not be sent is not: nobody can be reached, and who closes does not wait for that.
 func (c *Core) left(now time.Time, m *Answer, out *Effects) {
 	code := protocol.None
 	switch r := m.Resp.(type) {
