@@ -5,7 +5,8 @@
 //
 //	sender.go     Config, Record, Sender: append, flush, close
 //	buffer.go     the buffer that callers fill, under small locks and byte credits; batches.go and chunks.go their batches and memory
-//	hold.go       records whose topic is not known yet
+//	hold.go       records whose topic is not known yet, and who waits for them
+//	place.go      where they go when it is
 //	turn.go       partitioners of the application's, which are called under no lock
 //	actor.go      the actor: performs the core's effects
 //	complete.go   the goroutine on which completions run

@@ -10,6 +10,7 @@
 //	transaction_verification.go  what leaders ask the coordinator before they begin with a transaction (KIP-890)
 //	transaction_offsets.go       offsets that are committed with a transaction
 //	transactions.go              what partitions know of transactions; transactions that a test writes itself
+//	groups.go  groups of consumers: what is kept of them
 //	NN_*.go    one file for each API, by its key
 //
 // A Config.Release makes it speak the versions of that release, 0.10 to 4.3. It shares the protocol packages with the client, and nothing else.

@@ -184,7 +184,7 @@ var ofClients = []mutation{
 		"if err := ctx.Err(); err != nil {\n\t\treturn false, fmt", "if err := ctx.Err(); err != nil && false {\n\t\treturn false, fmt"},
 	{"flush does not wait for records that wait for their topic", "sender/actor.go",
 		"held := s.buf.holds.flushed(s.world); held != nil {\n\t\ts.hurry()", "held := s.buf.holds.flushed(s.world); held != nil && ctx == nil {\n\t\ts.hurry()"},
-	{"record whose topic does not become known forgotten", "sender/hold.go",
+	{"record whose topic does not become known forgotten", "sender/place.go",
 		"\t\tb.refused(h, err)\n", "\t\t_ = b.refused\n"},
 	{"reset to the wrong end", "fetcher/internal/plan/reset.go",
 		"case c.cfg.Policy == ResetEarliest:\n\t\treturn earliest", "case c.cfg.Policy == ResetEarliest:\n\t\treturn latest"},

@@ -1,0 +1,227 @@
+package fake
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/msg"
+)
+
+// group is a consumer group: its committed offsets, and its members by one of the two protocols.
+type group struct {
+	id      string
+	node    int32 // its coordinator at last
+	offsets map[topicPartition]committed
+	pending map[int64]map[topicPartition]committed // offsets in transactions under way, by producer
+	classic classicGroup
+	modern  modernGroup
+}
+
+// classicGroup is a group whose members divide the partitions.
+type classicGroup struct {
+	state      groupState
+	generation int32
+	protocol   string
+	leader     string
+	members    []*classicMember // in the order they joined
+	pending    []pendingMember
+	until      time.Time // the members have joined by then
+}
+
+type groupState uint8
+
+const (
+	groupEmpty groupState = iota
+	groupPreparing
+	groupCompleting
+	groupStable
+)
+
+func (s groupState) String() string {
+	return [...]string{"Empty", "PreparingRebalance", "CompletingRebalance", "Stable"}[s]
+}
+
+type classicMember struct {
+	id, instance, client string
+	session, rebalance   time.Duration
+	expires              time.Time
+	protocols            []msg.JoinGroupRequestJoinGroupRequestProtocol
+	join, sync           *call
+	assignment           []byte
+}
+
+// pendingMember has been given an id, and is expected with it.
+type pendingMember struct {
+	id      string
+	expires time.Time
+}
+
+// group gives a group; it comes into being.
+func (c *Cluster) group(id string) *group {
+	i, found := slices.BinarySearchFunc(c.groups, id, func(g *group, id string) int { return strings.Compare(g.id, id) })
+	if !found {
+		c.groups = slices.Insert(c.groups, i, &group{id: id, offsets: map[topicPartition]committed{}})
+	}
+	return c.groups[i]
+}
+
+// lookGroup gives a group if there is one.
+func (c *Cluster) lookGroup(id string) *group {
+	i, found := slices.BinarySearchFunc(c.groups, id, func(g *group, id string) int { return strings.Compare(g.id, id) })
+	if !found {
+		return nil
+	}
+	return c.groups[i]
+}
+
+// coordinated gives the group of a request that has come to its coordinator. A new coordinator knows nobody who waits, and gives every member a new session.
+func (c *Cluster) coordinated(q *call, id string) (*group, protocol.Code) {
+	return c.coordinatedUnless(c.injected(q.Key), q, id)
+}
+
+// coordinatedUnless is coordinated, if nothing else has gone wrong.
+func (c *Cluster) coordinatedUnless(wrong protocol.Code, q *call, id string) (*group, protocol.Code) {
+	if code := or(wrong, c.coordinates(q, id)); code != protocol.None {
+		return nil, code
+	}
+	g := c.group(id)
+	if g.node != q.Node {
+		for _, m := range g.classic.members {
+			m.join, m.sync, m.expires = nil, nil, c.now.Add(m.session)
+		}
+		if g.classic.state == groupCompleting {
+			c.prepare(g)
+		}
+		for _, m := range g.modern.members {
+			m.expires, m.revokeBy, m.rejoinBy = c.now.Add(c.cfg.GroupSession), time.Time{}, time.Time{}
+			if m.classic != nil {
+				m.expires = c.now.Add(m.classic.session)
+			}
+			if len(m.revoking) > 0 {
+				m.revokeBy = c.now.Add(m.rebalance)
+			}
+		}
+		g.node = q.Node
+	}
+	return g, protocol.None
+}
+
+// tickGroups removes members that were not heard of, and ends joins that last too long.
+func (c *Cluster) tickGroups() {
+	for _, g := range c.groups {
+		n := c.node(g.node)
+		if n == nil || n.down || n.paused { // nobody counts
+			continue
+		}
+		k := &g.classic
+		k.pending = slices.DeleteFunc(k.pending, func(p pendingMember) bool { return !c.now.Before(p.expires) })
+		for _, m := range slices.Clone(k.members) {
+			if m.join == nil && m.sync == nil && !c.now.Before(m.expires) {
+				c.remove(g, m)
+			}
+		}
+		if k.state == groupPreparing && !c.now.Before(k.until) {
+			for _, m := range slices.Clone(k.members) {
+				if m.join == nil {
+					k.members = slices.DeleteFunc(k.members, func(o *classicMember) bool { return o == m })
+				}
+			}
+			k.pending = nil
+		}
+		c.completeJoin(g)
+		c.tickModern(g)
+	}
+}
+
+// nextGroups is when tickGroups is wanted.
+func (c *Cluster) nextGroups(add func(time.Time)) {
+	for _, g := range c.groups {
+		n := c.node(g.node)
+		if n == nil || n.down || n.paused {
+			continue
+		}
+		for _, m := range g.classic.members {
+			if m.join == nil && m.sync == nil {
+				add(m.expires)
+			}
+		}
+		for _, p := range g.classic.pending {
+			add(p.expires)
+		}
+		if g.classic.state == groupPreparing {
+			add(g.classic.until)
+		}
+		for _, m := range g.modern.members {
+			add(m.expires)
+			add(m.revokeBy)
+			add(m.rejoinBy)
+		}
+	}
+}
+
+// MoveCoordinator makes a broker the coordinator of a group; -1 lets the cluster choose again.
+func (c *Cluster) MoveCoordinator(group string, node int32) {
+	if node < 0 {
+		delete(c.moved, group)
+	} else {
+		c.moved[group] = node
+	}
+	c.tickTransactions() // who stood still may have had their markers to write
+}
+
+// GroupMember is a member of a group as DescribeGroup tells of it.
+type GroupMember struct {
+	ID, Instance, Client string
+	Epoch                int32 // generation, or member epoch; -2: a static member that is away
+	Assigned             []Partition
+}
+
+// DescribeGroup gives the state of a group and its members, in the order of their ids.
+func (c *Cluster) DescribeGroup(id string) (state string, members []GroupMember) {
+	g := c.lookGroup(id)
+	if g == nil {
+		return "Dead", nil
+	}
+	if len(g.modern.members) > 0 {
+		state = g.modern.state()
+		for _, m := range g.modern.members {
+			out := GroupMember{ID: m.id, Instance: m.instance, Client: m.client, Epoch: m.epoch}
+			if m.left {
+				out.Epoch = -2
+			}
+			for tp := range m.assigned {
+				out.Assigned = append(out.Assigned, Partition{tp.topic, tp.partition})
+			}
+			members = append(members, out)
+		}
+	} else {
+		state = g.classic.state.String()
+		for _, m := range g.classic.members {
+			out := GroupMember{ID: m.id, Instance: m.instance, Client: m.client, Epoch: g.classic.generation}
+			a := &msg.ConsumerProtocolAssignment{}
+			if _, err := protocol.ReadVersioned(a, m.assignment); err == nil {
+				for _, t := range a.AssignedPartitions {
+					for _, p := range t.Partitions {
+						out.Assigned = append(out.Assigned, Partition{t.Topic, p})
+					}
+				}
+			}
+			members = append(members, out)
+		}
+	}
+	slices.SortFunc(members, func(a, b GroupMember) int { return strings.Compare(a.ID, b.ID) })
+	for i := range members {
+		slices.SortFunc(members[i].Assigned, func(a, b Partition) int {
+			return cmp.Or(strings.Compare(a.Topic, b.Topic), int(a.Index-b.Index))
+		})
+	}
+	return state, members
+}
+
+// Committed gives an offset that a group has committed; -1 for none.
+func (c *Cluster) Committed(id, topic string, partition int32) int64 {
+	return c.committed(id, topic, partition).offset
+}
