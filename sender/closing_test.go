@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/kactor-go/kactor/actors/role"
-	"github.com/kactor-go/kactor/broker"
 	"github.com/kactor-go/kactor/protocol/cluster"
 )
 
@@ -41,19 +40,7 @@ func TestNoBatchIsOpenedWhenTheLastIsTaken(t *testing.T) {
 
 // Mail of an actor that is gone is lost: a producer that was closed behind it waited for ever.
 func TestAProducerIsClosedBehindItsActor(t *testing.T) {
-	w := role.NewSystem(nil, broker.NewNetwork(broker.NetworkConfig{}), nil)
-	defer w.Close()
-	tree := role.NewTree(w, "client")
-	of := broker.Default()
-	of.Bootstrap = []string{"127.0.0.1:1"}
-	client, err := broker.Start(tree, of, broker.Hooks{}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := Start(tree, client, DefaultConfig(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	client, s := unreached(t, DefaultConfig())
 	if err := errors.Join(client.Stop(context.Background()), s.Stop(context.Background()), s.Close(context.Background())); err != nil {
 		t.Error(err)
 	}

@@ -13,10 +13,11 @@ import (
 	"github.com/kactor-go/kactor/broker"
 )
 
-// The goroutine that places records took the locks of all and of a topic in the other order than those who hand records over: now and then both waited for ever. Only real threads can show it.
-func TestRecordsAreHandedOverWhileOthersArePlaced(t *testing.T) {
+// unreached gives a producer whose client reaches no broker. Who begins it ends both.
+func unreached(t *testing.T, cfg Config) (*broker.Client, *Sender) {
+	t.Helper()
 	w := role.NewSystem(nil, broker.NewNetwork(broker.NetworkConfig{}), nil)
-	defer w.Close()
+	t.Cleanup(w.Close)
 	tree := role.NewTree(w, "client")
 	of := broker.Default()
 	of.Bootstrap = []string{"127.0.0.1:1"}
@@ -24,12 +25,18 @@ func TestRecordsAreHandedOverWhileOthersArePlaced(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := DefaultConfig()
-	cfg.MaxBlock = time.Nanosecond // nobody knows the topic: each is refused as soon as it is looked at
 	s, err := Start(tree, client, cfg, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return client, s
+}
+
+// The goroutine that places records took the locks of all and of a topic in the other order than those who hand records over: now and then both waited for ever. Only real threads can show it.
+func TestRecordsAreHandedOverWhileOthersArePlaced(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.MaxBlock = time.Nanosecond // nobody knows the topic: each is refused as soon as it is looked at
+	client, s := unreached(t, cfg)
 	const callers, each = 4, 2000
 	var wrong, told atomic.Int64
 	done := completed(func(_ Placed, err error) {
@@ -62,27 +69,15 @@ func TestRecordsAreHandedOverWhileOthersArePlaced(t *testing.T) {
 
 // A certificate or a password that was wrong for a moment made the producer refuse every topic that it did not know yet, for ever and without asking.
 func TestATopicIsAskedForAgainAfterAFatalErrorThatPasses(t *testing.T) {
-	w := role.NewSystem(nil, broker.NewNetwork(broker.NetworkConfig{}), nil)
-	defer w.Close()
-	of := broker.Default()
-	of.Bootstrap = []string{"127.0.0.1:1"}
-	tree := role.NewTree(w, "client")
-	client, err := broker.Start(tree, of, broker.Hooks{}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := Start(tree, client, DefaultConfig(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	client, s := unreached(t, DefaultConfig())
 	outcomes := make(chan error, 1)
 	done := completed(func(_ Placed, err error) { outcomes <- err })
-	s.buf.holds.refuse(w, broker.ErrFatal) // nothing is held
+	s.buf.holds.refuse(s.world, broker.ErrFatal) // nothing is held
 	for range 3 {
 		if err := s.Append(context.Background(), &Record{Topic: "t", Partition: AnyPartition}, done); err != nil {
 			t.Fatalf("a record is refused at once: %v", err)
 		}
-		s.buf.holds.refuse(w, fmt.Errorf("no broker: %w", broker.ErrFatal))
+		s.buf.holds.refuse(s.world, fmt.Errorf("no broker: %w", broker.ErrFatal))
 		if err := <-outcomes; !errors.Is(err, broker.ErrFatal) {
 			t.Errorf("the outcome is %v", err)
 		}
