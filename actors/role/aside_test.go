@@ -9,8 +9,7 @@ import (
 
 // TestAside has functions that panic, end their goroutine and block: those behind them are called in order, and who gives them never waits.
 func TestAside(t *testing.T) {
-	w := role.NewSystem(nil, nil, nil)
-	defer w.Close()
+	w := system(t, nil)
 	a := role.NewAside(w)
 	called, gate, over := make(chan int, 10), make(chan struct{}), make(chan struct{})
 	a.Do("panics", func() { called <- 1; panic("on purpose") })

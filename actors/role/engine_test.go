@@ -2,12 +2,31 @@ package role_test
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
+	"os"
 	"testing"
 	"time"
 
 	"github.com/kactor-go/kactor/actors/role"
 )
+
+// TestMain holds the tests to closing their systems: one that is left open is what the next test shares.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if n := role.Users(); n > 0 && code == 0 {
+		fmt.Println("FAIL: the tests left", n, "systems open")
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// system makes one that is closed behind the test.
+func system(t testing.TB, log *slog.Logger) *role.System {
+	w := role.NewSystem(nil, nil, log)
+	t.Cleanup(w.Close)
+	return w
+}
 
 func TestWhoHasNoActorSystemSharesOne(t *testing.T) {
 	one, two := role.NewSystem(nil, nil, nil), role.NewSystem(nil, nil, nil)

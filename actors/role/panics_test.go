@@ -71,7 +71,7 @@ func TestAHookThatPanicsAgainAndAgain(t *testing.T) {
 // TestAPanicOfTheApplicationIsNoBugOfOurs in the log.
 func TestAPanicOfTheApplicationIsNoBugOfOurs(t *testing.T) {
 	var log bytes.Buffer
-	w := role.NewSystem(nil, nil, slog.New(slog.NewTextHandler(&log, nil)))
+	w := system(t, slog.New(slog.NewTextHandler(&log, nil)))
 	role.NewPanics(w).Report("a hook", "the hook", "on purpose")
 	if got := log.String(); !strings.Contains(got, "of the application's has panicked") || !strings.Contains(got, "the hook has panicked: on purpose") || strings.Contains(got, "please report") {
 		t.Error(got)

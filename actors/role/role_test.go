@@ -108,7 +108,7 @@ func reset(out *effects) { out.answers = out.answers[:0] }
 
 func start(t *testing.T, failed func(error)) (*role.System, role.Ref[message], func()) {
 	t.Helper()
-	w := role.NewSystem(nil, nil, nil)
+	w := system(t, nil)
 	tree := role.NewTree(w, "client")
 	ref, stop := role.Spawn[message, effects](tree, &core{}, perform, reset, role.Options{Name: "counter", Failed: failed})
 	return w, ref, func() {
@@ -118,7 +118,6 @@ func start(t *testing.T, failed func(error)) (*role.System, role.Ref[message], f
 		if err := tree.Stop(context.Background()); err != nil {
 			t.Error(err)
 		}
-		w.Close()
 	}
 }
 
@@ -185,8 +184,7 @@ func TestPanicCompletesWhatWasAcceptedAndRefusesTheRest(t *testing.T) {
 }
 
 func TestPromiseWakesEveryWaiterAndKeepsTheFirstAnswer(t *testing.T) {
-	w := role.NewSystem(nil, nil, nil)
-	defer w.Close()
+	w := system(t, nil)
 	p := role.NewPromise[int](w)
 	var wg sync.WaitGroup
 	for range 8 {
@@ -215,8 +213,7 @@ func TestPromiseWakesEveryWaiterAndKeepsTheFirstAnswer(t *testing.T) {
 }
 
 func TestPromiseOutlivesACancelledWait(t *testing.T) {
-	w := role.NewSystem(nil, nil, nil)
-	defer w.Close()
+	w := system(t, nil)
 	p := role.NewPromise[int](w)
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -230,8 +227,7 @@ func TestPromiseOutlivesACancelledWait(t *testing.T) {
 }
 
 func TestCreditsServeInOrderAndNeverExceedTheLimit(t *testing.T) {
-	w := role.NewSystem(nil, nil, nil)
-	defer w.Close()
+	w := system(t, nil)
 	c := role.NewCredits(w, 100)
 	if !c.TryTake(80) || c.TryTake(30) || !c.TryTake(20) {
 		t.Fatal("taking from the free credits")
@@ -270,8 +266,7 @@ func TestCreditsServeInOrderAndNeverExceedTheLimit(t *testing.T) {
 }
 
 func TestBackoffDoublesUpToItsMaximumWithinItsJitter(t *testing.T) {
-	w := role.NewSystem(nil, nil, nil)
-	defer w.Close()
+	w := system(t, nil)
 	b := role.Backoff{Initial: 100 * time.Millisecond, Max: time.Second, Jitter: 0.2}
 	r := w.Rand()
 	for failures, want := range map[int]time.Duration{1: 100, 2: 200, 3: 400, 4: 800, 5: 1000, 50: 1000} {
@@ -285,8 +280,7 @@ func TestBackoffDoublesUpToItsMaximumWithinItsJitter(t *testing.T) {
 }
 
 func TestCoarseClockFollowsTheClock(t *testing.T) {
-	w := role.NewSystem(nil, nil, nil)
-	defer w.Close()
+	w := system(t, nil)
 	before := time.Now().UnixMilli()
 	for range 1000 {
 		if ms := w.NowMs(); ms < before-1000 || ms > time.Now().UnixMilli() {
@@ -311,7 +305,7 @@ func ExampleSpawn() {
 }
 
 func BenchmarkTell(b *testing.B) {
-	w := role.NewSystem(nil, nil, nil)
+	w := system(b, nil)
 	tree := role.NewTree(w, "client")
 	ref, _ := role.Spawn[message, effects](tree, &core{}, perform, reset, role.Options{Name: "counter"})
 	b.ReportAllocs()
@@ -321,11 +315,10 @@ func BenchmarkTell(b *testing.B) {
 	}
 	_, _ = ask(w, ref, func(p *role.Promise[int]) message { return get{p} })
 	_ = tree.Stop(context.Background())
-	w.Close()
 }
 
 func BenchmarkAsk(b *testing.B) {
-	w := role.NewSystem(nil, nil, nil)
+	w := system(b, nil)
 	tree := role.NewTree(w, "client")
 	ref, _ := role.Spawn[message, effects](tree, &core{}, perform, reset, role.Options{Name: "counter"})
 	b.ReportAllocs()
@@ -335,5 +328,4 @@ func BenchmarkAsk(b *testing.B) {
 		}
 	}
 	_ = tree.Stop(context.Background())
-	w.Close()
 }
