@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"testing"
 
+	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
 	"github.com/pierrec/lz4/v4"
 
@@ -109,6 +110,68 @@ func TestMemoryIsAskedForByWhatIsThereNotByWhatIsDeclared(t *testing.T) {
 		}
 		if grown > 4<<20 {
 			t.Errorf("%s: %d KiB were allocated for ten bytes", c, grown>>10)
+		}
+	}
+}
+
+// TestWhatIsAllocatedIsWhatComesOut has frames as other clients write them: with the largest blocks and windows, whatever is in them.
+func TestWhatIsAllocatedIsWhatComesOut(t *testing.T) {
+	wide, err := zstd.NewWriter(nil, zstd.WithWindowSize(128<<20), zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	packers := map[string]func([]byte) []byte{
+		"lz4 in blocks of 4 MiB": func(b []byte) []byte {
+			var l bytes.Buffer
+			w := lz4.NewWriter(&l)
+			_ = w.Apply(lz4.BlockSizeOption(lz4.Block4Mb))
+			_, _ = w.Write(b)
+			_ = w.Close()
+			return l.Bytes()
+		},
+		"zstd with a window of 128 MiB": func(b []byte) []byte { return wide.EncodeAll(b, nil) },
+		"snappy without a frame":        func(b []byte) []byte { return s2.EncodeSnappy(nil, b) },
+	}
+	kinds := map[string]compress.Codec{"lz4 in blocks of 4 MiB": compress.LZ4, "zstd with a window of 128 MiB": compress.Zstd, "snappy without a frame": compress.Snappy}
+	for _, c := range codecs[1:] {
+		kinds[c.String()] = c
+		packers[c.String()] = func(b []byte) []byte {
+			packed, err := c.Compress(nil, b, compress.DefaultLevel)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return packed
+		}
+	}
+	for name, pack := range packers {
+		for _, size := range []int{100, 16 << 10, 64 << 10, 300 << 10, 2 << 20} {
+			for contents, plain := range map[string][]byte{"text": text(size), "zeros": make([]byte, size)} {
+				packed := pack(plain)
+				for _, kept := range []bool{false, true} {
+					const times = 4
+					var dst []byte
+					one := func() {
+						if kept {
+							dst = nil
+						}
+						got, err := kinds[name].Decompress(dst[:0], packed, compress.Limit{})
+						if err != nil || !bytes.Equal(got, plain) {
+							t.Fatalf("%s of %d bytes of %s: %d bytes, %v", name, size, contents, len(got), err)
+						}
+						dst = got
+					}
+					one() // fills the pools
+					grown := allocated(func() {
+						for range times {
+							one()
+						}
+					})
+					// What a pool has lost to the collector may be made again, a few times.
+					if most := times*(4*size+4<<10) + 6<<20; grown > most {
+						t.Errorf("%s of %d bytes of %s, kept %v: %d KiB were allocated, %d times", name, size, contents, kept, grown>>10, times)
+					}
+				}
+			}
 		}
 	}
 }

@@ -143,18 +143,23 @@ func (f *lz4Frame) decompress(dst, src []byte, most int) (out, rest []byte, err 
 	return dst, src, nil
 }
 
-// unpack appends one block to dst, in which its frame begins at first.
+// unpack appends one block to dst, in which its frame begins at first. A frame says only how much a block may hold: 4 MiB with most clients of Go, for batches of a few KiB. So a block is tried in the room there is, and in twice as
+// much where that was too little.
 func (f *lz4Frame) unpack(dst, block []byte, first int) ([]byte, error) {
 	at, most := len(dst), min(f.block, 255*len(block)) // each byte adds at most 255
-	dst = slices.Grow(dst, most)
-	var n int
-	var err error
-	if f.linked && at > first {
-		n, err = lz4.UncompressBlockWithDict(block, dst[at:at+most], dst[max(first, at-lz4Window):at])
-	} else {
-		n, err = lz4.UncompressBlock(block, dst[at:at+most])
+	for size := min(max(cap(dst)-at, 4*len(block)), most); ; size = min(2*size, most) {
+		dst = slices.Grow(dst, size)
+		var n int
+		var err error
+		if f.linked && at > first {
+			n, err = lz4.UncompressBlockWithDict(block, dst[at:at+size], dst[max(first, at-lz4Window):at])
+		} else {
+			n, err = lz4.UncompressBlock(block, dst[at:at+size])
+		}
+		if err == nil || size == most {
+			return dst[:at+n], err
+		}
 	}
-	return dst[:at+n], err
 }
 
 // lz4Header reads the header of a frame. Clients before 0.10 computed its checksum over the magic number, too (KAFKA-3160): that is accepted wherever it is met.
