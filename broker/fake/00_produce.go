@@ -62,6 +62,9 @@ func refuses(t msg.ProduceResponseTopicProduceResponse) bool {
 
 func (c *Cluster) producePartition(q *call, t *topic, acks int16, in *msg.ProduceRequestPartitionProduceData, r *msg.ProduceResponsePartitionProduceResponse, resp *msg.ProduceResponse) {
 	p, code := c.led(q, t, in.Index)
+	if code != protocol.UnknownTopicOrPartition && internal(t.name) && q.client != adminClient {
+		code = protocol.InvalidTopicException // ReplicaManager looks at this before it looks for the leader
+	}
 	if code == protocol.NotLeaderOrFollower && q.Version >= 10 { // the new leader is told along (KIP-951)
 		r.CurrentLeader = msg.ProduceResponseLeaderIDAndEpoch{LeaderID: p.leader, LeaderEpoch: p.epoch}
 		if n := c.node(p.leader); n != nil && !slices.ContainsFunc(resp.NodeEndpoints, func(e msg.ProduceResponseNodeEndpoint) bool { return e.NodeID == n.id }) {

@@ -31,27 +31,6 @@ type fetching struct {
 // maxSessions is how many sessions a broker keeps; the oldest goes first (max.incremental.fetch.session.cache.slots).
 const maxSessions = 1000
 
-// longPoll is a fetch that waits for data.
-type longPoll struct {
-	conn  ConnID
-	until time.Time
-	try   func(final bool) bool
-}
-
-func (c *Cluster) wakeFetches() {
-	waiting := c.waiting
-	c.waiting = nil
-	for _, w := range waiting {
-		k := c.conns[w.conn]
-		if k == nil {
-			continue
-		}
-		if k.node.paused || !w.try(!c.now.Before(w.until)) {
-			c.waiting = append(c.waiting, w)
-		}
-	}
-}
-
 func (c *Cluster) fetch(q *call) {
 	req := q.Req.(*msg.FetchRequest)
 	if code := c.injected(q.Key); code != protocol.None {
@@ -79,7 +58,7 @@ func (c *Cluster) fetch(q *call) {
 		return true
 	}
 	if wait := time.Duration(req.MaxWaitMs) * time.Millisecond; !try(wait <= 0) {
-		c.waiting = append(c.waiting, &longPoll{q.Conn, c.now.Add(wait), try})
+		c.wait(&longPoll{conn: q.Conn, until: c.now.Add(wait), try: try, session: s}, parts)
 	}
 }
 
@@ -161,7 +140,7 @@ func (c *Cluster) fetchParts(q *call, req *msg.FetchRequest) (parts []*fetching,
 		return nil, nil, false, protocol.InvalidFetchSessionEpoch
 	}
 	s.epoch++
-	parts = s.parts
+	parts = slices.Clone(s.parts) // a fetch of a connection that is gone may still wait with those
 	merge()
 	s.parts = parts
 	return parts, s, false, protocol.None

@@ -8,7 +8,8 @@ import (
 	"github.com/kactor-go/kactor/protocol/wire"
 )
 
-var legalTopic = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
+// legalTopic matches names of topics: 1 to 249 letters, digits, dots, underscores and hyphens, but not "." and "..".
+var legalTopic = regexp.MustCompile(`^([a-zA-Z0-9_-][a-zA-Z0-9._-]{0,248}|\.[a-zA-Z0-9_-][a-zA-Z0-9._-]{0,247}|\.\.[a-zA-Z0-9._-]{1,247})$`)
 
 func (c *Cluster) metadata(q *call) {
 	req := q.Req.(*msg.MetadataRequest)
@@ -80,7 +81,7 @@ func (c *Cluster) describeTopic(t *topic, name string, injected protocol.Code) m
 		out.ErrorCode = int16(protocol.UnknownTopicOrPartition)
 		return out
 	}
-	out.TopicID = t.id
+	out.TopicID, out.IsInternal = t.id, internal(name)
 	for _, p := range t.partitions {
 		r := msg.MetadataResponseMetadataResponsePartition{PartitionIndex: p.index, LeaderID: p.leader, LeaderEpoch: p.epoch,
 			ReplicaNodes: p.replicas, IsrNodes: p.isr, OfflineReplicas: []int32{}}

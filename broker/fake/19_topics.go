@@ -59,13 +59,16 @@ func (c *Cluster) createTopics(q *call) {
 	c.reply(q, resp)
 }
 
+// maxPartitions of a topic.
+const maxPartitions = 100_000
+
 func (c *Cluster) checkTopic(t Topic) protocol.Code {
 	switch {
 	case !legalTopic.MatchString(t.Name):
 		return protocol.InvalidTopicException
 	case c.topic(t.Name) != nil:
 		return protocol.TopicAlreadyExists
-	case t.Partitions < 1 || t.Partitions > 100_000:
+	case t.Partitions < 1 || t.Partitions > maxPartitions:
 		return protocol.InvalidPartitions
 	case t.Replicas < 1 || t.Replicas > c.cfg.Nodes:
 		return protocol.InvalidReplicationFactor
@@ -108,7 +111,7 @@ func (c *Cluster) createPartitions(q *call) {
 	for i := range req.Topics {
 		in := &req.Topics[i]
 		t, code := c.lookup(in.Name, wire.UUID{}, false)
-		if code = or(injected, code); code == protocol.None && (int(in.Count) <= len(t.partitions) || in.Count > 100_000) {
+		if code = or(injected, code); code == protocol.None && (int(in.Count) <= len(t.partitions) || in.Count > maxPartitions) {
 			code = protocol.InvalidPartitions
 		}
 		if code == protocol.None && !req.ValidateOnly {
@@ -144,6 +147,7 @@ func (c *Cluster) deleteRecords(q *call) {
 				if ip.Offset == -1 {
 					ip.Offset = p.end
 				}
+				p.changes++
 				p.start = max(p.start, ip.Offset)
 				p.log = slices.DeleteFunc(p.log, func(e entry) bool { return e.last < p.start })
 				p.forgetBefore(p.start)

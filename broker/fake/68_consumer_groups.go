@@ -17,6 +17,7 @@ type modernGroup struct {
 	epoch   int32
 	members []*modernMember // by id
 	counted map[string]int  // partitions of the topics when they were divided
+	changes uint64          // of the cluster when they were last counted
 }
 
 type set map[topicPartition]bool
@@ -90,14 +91,25 @@ func (g *modernGroup) state() string {
 // tickModern removes members that were not heard of or do not give up what they must, and divides anew when topics have changed.
 func (c *Cluster) tickModern(g *group) {
 	x := &g.modern
-	for _, m := range slices.Clone(x.members) {
-		if m.expired(c.now) {
-			c.removeModern(g, m)
+	if slices.ContainsFunc(x.members, func(m *modernMember) bool { return m.expired(c.now) }) {
+		for _, m := range slices.Clone(x.members) {
+			if m.expired(c.now) {
+				c.removeModern(g, m)
+			}
 		}
 	}
-	if len(x.members) > 0 && !maps.Equal(x.counted, c.count(x)) {
+	if len(x.members) > 0 && c.outgrown(x) {
 		c.retarget(g)
 	}
+}
+
+// outgrown tells whether topics that somebody reads have come, gone or grown since they were divided.
+func (c *Cluster) outgrown(x *modernGroup) bool {
+	if x.changes == c.changes {
+		return false
+	}
+	x.changes = c.changes
+	return !maps.Equal(x.counted, c.count(x))
 }
 
 func (c *Cluster) removeModern(g *group, m *modernMember) {
@@ -126,7 +138,7 @@ func (c *Cluster) count(x *modernGroup) map[string]int {
 func (c *Cluster) retarget(g *group) {
 	x := &g.modern
 	x.epoch++
-	x.counted = c.count(x)
+	x.counted, x.changes = c.count(x), c.changes
 	owner := map[topicPartition]*modernMember{}
 	for _, m := range x.members {
 		for tp := range m.target {
@@ -256,7 +268,7 @@ func (c *Cluster) beatModern(q *call, g *group, req *msg.ConsumerGroupHeartbeatR
 		m.regex = regex
 		changed = true
 	}
-	if changed || !maps.Equal(x.counted, c.count(x)) {
+	if changed || c.outgrown(x) {
 		c.retarget(g)
 	}
 	had := maps.Clone(m.assigned)

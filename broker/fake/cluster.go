@@ -24,6 +24,7 @@ type Cluster struct {
 	id               string
 	nodes            []*node
 	topics           []*topic // by name
+	changes          uint64   // of brokers and topics, so far; those of a partition are counted there
 	conns            map[ConnID]*conn
 	nextConn         ConnID
 	out              []Reply
@@ -107,6 +108,9 @@ func NewCluster(cfg Config) (*Cluster, error) {
 	}
 	for _, t := range cfg.Topics {
 		c.create(t)
+	}
+	if cfg.InternalTopics {
+		c.createInternal()
 	}
 	return c, nil
 }

@@ -46,6 +46,10 @@ type Config struct {
 	GroupSession, GroupHeartbeat time.Duration
 	// NoConsumerProtocol refuses group.protocol=consumer as brokers do that have it switched off.
 	NoConsumerProtocol bool
+	// InternalTopics makes __consumer_offsets and __transaction_state exist, so that clients see them. What groups and transactions do is not written there.
+	InternalTopics bool
+	// Port is where the first broker of a Server listens; those of the others follow. Default 0: any that are free.
+	Port int
 	// Host gives the host name and port that a broker is known by. Default "broker-ID", 9092; a Server fills in its own.
 	Host func(node int32) (host string, port int32)
 }
@@ -104,8 +108,19 @@ func (c *Config) defaults() error {
 	if c.TransactionVersion < -1 || c.TransactionVersion > 2 {
 		errs = append(errs, fmt.Errorf("fake: transaction.version %d; 1, 2 and -1 (for 0) are possible", c.TransactionVersion))
 	}
+	if c.Port < 0 || c.Port > 0 && c.Port+c.Nodes-1 > 65535 {
+		errs = append(errs, fmt.Errorf("fake: port %d for the first of %d brokers; ports are 1 to 65535, and 0 for any", c.Port, c.Nodes))
+	}
+	names := map[string]bool{}
 	for _, t := range c.Topics {
-		if t.Name == "" || t.Partitions < 0 || t.Replicas < 0 || t.Replicas > c.Nodes {
+		switch {
+		case !legalTopic.MatchString(t.Name):
+			errs = append(errs, fmt.Errorf("fake: topic %q: a name has 1 to 249 letters, digits, dots, underscores and hyphens, and is neither \".\" nor \"..\"", t.Name))
+		case names[t.Name]:
+			errs = append(errs, fmt.Errorf("fake: topic %q is there twice", t.Name))
+		}
+		names[t.Name] = true
+		if t.Partitions < 0 || t.Partitions > maxPartitions || t.Replicas < 0 || t.Replicas > c.Nodes {
 			errs = append(errs, fmt.Errorf("fake: topic %q with %d partitions and %d replicas on %d nodes", t.Name, t.Partitions, t.Replicas, c.Nodes))
 		}
 	}

@@ -4,12 +4,14 @@
 //	Cluster    the cluster itself: frames in, frames out, with the time as an argument; no goroutine, no clock (cluster.go)
 //	Server     the same on TCP, or on pipes for testing/synctest (server.go)
 //	faults.go  what a test can do to it: fail requests, seize them, stop and pause brokers, move leaders, truncate logs, forget producers
+//	long_poll.go  fetches that wait
 //	log.go     partitions: batches, epochs
 //	producers.go  what partitions know of idempotent producers, and when they forget it
 //	transaction_coordinator.go   transactional ids: producers, epochs, states, time-outs, markers
 //	transaction_verification.go  what leaders ask the coordinator before they begin with a transaction (KIP-890)
 //	transaction_offsets.go       offsets that are committed with a transaction
 //	transactions.go              what partitions know of transactions; transactions that a test writes itself
+//	internal_topics.go  __consumer_offsets and __transaction_state
 //	groups.go  groups of consumers: what is kept of them
 //	NN_*.go    one file for each API, by its key
 //

@@ -75,6 +75,7 @@ func (c *Cluster) Stop(now time.Time, id int32) {
 	if n == nil || n.down {
 		return
 	}
+	c.changes++
 	n.down, n.paused, n.sessions, n.stale, n.behind, n.alone, n.named = true, false, nil, nil, nil, nil, nil
 	for _, k := range c.connsOf(n) {
 		c.hangUp(k)
@@ -125,6 +126,7 @@ func (c *Cluster) expel(n *node) {
 
 // fence takes a broker's leaderships away and elects others in sync.
 func (c *Cluster) fence(n *node) {
+	c.changes++
 	n.fenced = true
 	for _, t := range c.topics {
 		for _, p := range t.partitions {
@@ -166,6 +168,7 @@ func (c *Cluster) elect(p *partition) {
 
 // admit lets a broker into the cluster again.
 func (c *Cluster) admit(n *node) {
+	c.changes++
 	n.fenced, n.fenceAt = false, time.Time{}
 	for _, t := range c.topics {
 		for _, p := range t.partitions {
@@ -300,6 +303,7 @@ func (c *Cluster) picture() []*topic {
 func (c *Cluster) Isolate(now time.Time, id int32) {
 	c.advance(now)
 	if n := c.node(id); n != nil && !n.down && n.alone == nil && c.atLeast("2.1") {
+		c.changes++
 		n.alone, n.named = c.picture(), maps.Clone(c.moved)
 		c.expel(n)
 	}
@@ -309,6 +313,7 @@ func (c *Cluster) Isolate(now time.Time, id int32) {
 func (c *Cluster) Join(now time.Time, id int32) {
 	c.advance(now)
 	if n := c.node(id); n != nil && n.alone != nil {
+		c.changes++
 		n.alone, n.named = nil, nil
 		if !n.paused {
 			c.admit(n)
@@ -333,6 +338,7 @@ func (c *Cluster) FallBehind(id int32) {
 	if n == nil || n.down {
 		return
 	}
+	c.changes++
 	n.behind = c.picture()
 	for _, t := range n.behind {
 		for _, q := range t.partitions {
@@ -347,6 +353,7 @@ func (c *Cluster) FallBehind(id int32) {
 // CatchUp ends FallBehind.
 func (c *Cluster) CatchUp(id int32) {
 	if n := c.node(id); n != nil {
+		c.changes++
 		n.behind = nil
 		c.wakeFetches()
 	}
@@ -392,6 +399,7 @@ func (c *Cluster) DeleteTopic(name string) error {
 	if t == nil {
 		return fmt.Errorf("fake: there is no topic %q", name)
 	}
+	c.changes++
 	c.topics = slices.DeleteFunc(c.topics, func(o *topic) bool { return o == t })
 	for _, g := range c.groups { // coordinators forget what was committed for it
 		g.forgetTopic(name)

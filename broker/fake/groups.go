@@ -117,10 +117,15 @@ func (c *Cluster) tickGroups() {
 			continue
 		}
 		k := &g.classic
+		if len(k.members) == 0 && len(k.pending) == 0 && len(g.modern.members) == 0 && k.state != groupPreparing {
+			continue
+		}
 		k.pending = slices.DeleteFunc(k.pending, func(p pendingMember) bool { return !c.now.Before(p.expires) })
-		for _, m := range slices.Clone(k.members) {
-			if m.join == nil && m.sync == nil && !c.now.Before(m.expires) {
-				c.remove(g, m)
+		if slices.ContainsFunc(k.members, c.silent) {
+			for _, m := range slices.Clone(k.members) {
+				if c.silent(m) {
+					c.remove(g, m)
+				}
 			}
 		}
 		if k.state == groupPreparing && !c.now.Before(k.until) {
@@ -134,6 +139,11 @@ func (c *Cluster) tickGroups() {
 		c.completeJoin(g)
 		c.tickModern(g)
 	}
+}
+
+// silent tells whether a member was not heard of for too long. One that waits for an answer is there.
+func (c *Cluster) silent(m *classicMember) bool {
+	return m.join == nil && m.sync == nil && !c.now.Before(m.expires)
 }
 
 // nextGroups is when tickGroups is wanted.

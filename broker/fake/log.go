@@ -36,6 +36,7 @@ type partition struct {
 	end       int64 // log end offset, which is also the high watermark
 	log       []entry
 	epochs    []epochStart
+	changes   uint64 // of the log and of who leads, so far
 	producers map[int64]*producer
 	verifying map[int64]verifying // by producer
 	transactions
@@ -74,6 +75,7 @@ func (c *Cluster) create(t Topic) *topic {
 
 // grow adds partitions up to the given number; leaders go round the brokers.
 func (c *Cluster) grow(t *topic, partitions, replicas int) {
+	c.changes++
 	for i := len(t.partitions); i < partitions; i++ {
 		p := &partition{index: int32(i), producers: map[int64]*producer{}}
 		for r := range replicas {
@@ -92,6 +94,7 @@ func (c *Cluster) grow(t *topic, partitions, replicas int) {
 
 // lead makes a node the leader, in a new epoch.
 func (p *partition) lead(node int32) {
+	p.changes++
 	p.leader = node
 	p.epoch++
 	if node >= 0 {
@@ -102,6 +105,7 @@ func (p *partition) lead(node int32) {
 
 // append puts a batch of magic 2 at the end of the log. bytes is taken over.
 func (p *partition) append(b *record.Batch, bytes []byte, now time.Time) (base int64) {
+	p.changes++
 	base = p.end
 	record.SetOffset(bytes, base, p.epoch)
 	last := base + int64(b.LastOffsetDelta)
@@ -165,6 +169,7 @@ func (p *partition) forgetBefore(start int64) {
 
 // truncate drops everything from offset on, as an unclean election does.
 func (p *partition) truncate(offset int64, rules *producerRules) {
+	p.changes++
 	p.log = slices.DeleteFunc(p.log, func(e entry) bool { return e.last >= offset })
 	p.end = p.start
 	if len(p.log) > 0 {

@@ -34,7 +34,7 @@ type serverConn struct {
 	over  bool
 }
 
-// Listen makes a cluster and listens on a free port of 127.0.0.1 for each broker. End it with Close.
+// Listen makes a cluster and listens on a port of 127.0.0.1 for each broker: a free one, or those that follow cfg.Port. End it with Close.
 func Listen(cfg Config) (*Server, error) {
 	if err := cfg.defaults(); err != nil {
 		return nil, err
@@ -42,10 +42,14 @@ func Listen(cfg Config) (*Server, error) {
 	s := &Server{conns: map[ConnID]*serverConn{}}
 	ports := make([]int32, cfg.Nodes)
 	for i := range ports {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		port := 0
+		if cfg.Port > 0 {
+			port = cfg.Port + i
+		}
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 		if err != nil {
 			s.Close()
-			return nil, fmt.Errorf("fake: %w", err)
+			return nil, fmt.Errorf("fake: broker %d: %w", i+1, err)
 		}
 		s.listeners = append(s.listeners, l)
 		s.addrs = append(s.addrs, l.Addr().String())
@@ -132,6 +136,7 @@ func (s *Server) Resume(node int32) { s.Do(func(c *Cluster) { c.Resume(time.Now(
 
 // deliver hands the cluster's answers to the writers and sets the timer. The lock is held.
 func (s *Server) deliver() {
+	s.cluster.wakeFetches() // for what has come consumers do not wait till something else happens to the cluster
 	for _, r := range s.cluster.Take() {
 		k := s.conns[r.Conn]
 		if k == nil {

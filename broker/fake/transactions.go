@@ -174,6 +174,7 @@ func (c *Cluster) Clean(topic string, index int32) error {
 		return err
 	}
 	stable := p.lastStable()
+	p.changes++
 	kept := p.aborted[:0:0]
 	p.log = slices.Clone(p.log) // a broker that is cut off has its own: see picture
 	for _, a := range p.aborted {

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -266,5 +269,72 @@ func TestDoctor(t *testing.T) {
 	}
 	if _, _, err := c.try("", "doctor"); err == nil || !strings.Contains(err.Error(), "-b is missing") {
 		t.Errorf("without brokers: %v", err)
+	}
+}
+
+// TestFake has the cluster that the command runs used over TCP, from its first line on to its end.
+func TestFake(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	lines, out := io.Pipe()
+	ended := make(chan error, 1)
+	go func() {
+		err := run(ctx, strings.Fields("fake --nodes 3 --topics a:3,b -release 3.9 --port 0"), nil, out, io.Discard)
+		out.CloseWithError(io.EOF)
+		ended <- err
+	}()
+	first, err := bufio.NewReader(lines).ReadString('\n')
+	if err != nil {
+		t.Fatalf("%q: %v, %v", first, err, <-ended)
+	}
+	c := command{t, strings.TrimSpace(first)}
+	if got := strings.Split(c.hosts, ","); len(got) != 3 {
+		t.Errorf("addresses: %v", got)
+	}
+	c.run("1\n2\n3\n", "produce", "-b", c.hosts, "-t", "a", "-p", "2")
+	if got := c.run("", "consume", "-b", c.hosts, "-t", "a", "-p", "2", "-e", "-f", "%s "); got != "1 2 3 " {
+		t.Errorf("what was produced: %q", got)
+	}
+	if _, _, err := c.try("", "consume", "-b", c.hosts, "-t", "b", "-p", "1", "-e"); err == nil || !strings.Contains(err.Error(), "1 partition") {
+		t.Errorf("a topic with one partition: %v", err)
+	}
+	c.run("new\n", "produce", "-b", c.hosts, "-t", "c")
+	if got := c.run("", "consume", "-b", c.hosts, "-t", "c", "-e"); got != "new\n" {
+		t.Errorf("a topic that nobody has created: %q", got)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Errorf("at the end: %v", err)
+	}
+	if _, err := net.Dial("tcp", strings.Split(c.hosts, ",")[0]); err == nil {
+		t.Error("it listens though it has ended")
+	}
+}
+
+func TestFakeCommandLines(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for _, b := range []struct{ args, says string }{
+		{"--port " + fmt.Sprint(l.Addr().(*net.TCPAddr).Port), "address already in use"},
+		{"--port 65535 --nodes 2", "port 65535 for the first of 2 brokers"},
+		{"--port -1", "port -1"},
+		{"--nodes 0", "--nodes 0"},
+		{"--nodes 1001", "1 to 1000"},
+		{"--release 9.9", `"9.9" is no release of Kafka`},
+		{"--release=", "--release is empty"},
+		{"--topics a:x", `"a:x" is not name:partitions`},
+		{"--topics a:0", `"a:0" is not name:partitions`},
+		{"--topics a:3,,b", `topic ""`},
+		{"--topics a,a:2", `topic "a" is there twice`},
+		{"--topics a/b", `topic "a/b"`},
+		{"now", `unexpected argument "now"`},
+		{"--fly", "flag provided but not defined"},
+	} {
+		if _, errs, err := (command{t: t}).try("", append([]string{"fake"}, strings.Fields(b.args)...)...); err == nil || !strings.Contains(err.Error()+errs, b.says) {
+			t.Errorf("kactor fake %s: %v, expected %q", b.args, err, b.says)
+		}
 	}
 }

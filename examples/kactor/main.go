@@ -4,6 +4,7 @@
 //	kactor consume -b HOSTS -t TOPIC ...   records to standard output
 //	kactor consume -b HOSTS -t TOPIC -g G  the same as a member of the group G, which commits what it has written
 //	kactor doctor -b HOSTS                 the way to every broker, step by step, and what to look at where it ends
+//	kactor fake                            brokers for development in one process
 //	kactor verifiable-producer ...         what Kafka's own tool of that name does, for its system tests; and verifiable-consumer
 //	kactor codec                           protocol messages between bytes and JSON, a line each
 //	kactor bench --mode produce ...        one measurement, one line of JSON
@@ -39,6 +40,7 @@ const usage = `usage: kactor COMMAND [flags]
   produce   one record a line of standard input
   consume   records to standard output
   doctor    the way to every broker, step by step, and what to look at where it ends
+  fake      brokers for development in one process
   codec     protocol messages between bytes and JSON
   bench     one measurement
   verifiable-producer, verifiable-consumer
@@ -59,6 +61,8 @@ func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) 
 		return consume(ctx, args[1:], out, errs)
 	case "doctor":
 		return doctor(ctx, args[1:], out, errs)
+	case "fake":
+		return runFake(ctx, args[1:], out, errs)
 	case "verifiable-producer":
 		return verifiableProducer(ctx, args[1:], out, errs)
 	case "verifiable-consumer":

@@ -1,0 +1,54 @@
+package fake_test
+
+import (
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/kactor-go/kactor/broker/fake"
+)
+
+func TestConfigs(t *testing.T) {
+	for _, b := range []struct {
+		says string
+		cfg  fake.Config
+	}{
+		{"-1 nodes", fake.Config{Nodes: -1}},
+		{`"9.9" is no release`, fake.Config{Release: "9.9"}},
+		{"port 65535 for the first of 2 brokers", fake.Config{Port: 65535, Nodes: 2}},
+		{"port -1", fake.Config{Port: -1}},
+		{`topic "a b"`, fake.Config{Topics: []fake.Topic{{Name: "a b"}}}},
+		{`topic ""`, fake.Config{Topics: []fake.Topic{{}}}},
+		{`topic "."`, fake.Config{Topics: []fake.Topic{{Name: "."}}}},
+		{`topic ".."`, fake.Config{Topics: []fake.Topic{{Name: ".."}}}},
+		{"1 to 249", fake.Config{Topics: []fake.Topic{{Name: strings.Repeat("n", 250)}}}},
+		{`topic "a" is there twice`, fake.Config{Topics: []fake.Topic{{Name: "a"}, {Name: "a"}}}},
+		{"2 replicas on 1 nodes", fake.Config{Topics: []fake.Topic{{Name: "a", Replicas: 2}}}},
+		{"100001 partitions", fake.Config{Topics: []fake.Topic{{Name: "a", Partitions: 100_001}}}},
+	} {
+		if _, err := fake.NewCluster(b.cfg); err == nil || !strings.Contains(err.Error(), b.says) {
+			t.Errorf("%+v: %v, expected %q", b.cfg, err, b.says)
+		}
+	}
+	for _, name := range []string{"...", "..a", ".a", "a.b_c-D9", strings.Repeat("n", 249), "." + strings.Repeat("n", 248), ".." + strings.Repeat(".", 247)} {
+		if _, err := fake.NewCluster(fake.Config{Topics: []fake.Topic{{Name: name}}}); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestPortInUse(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	server, err := fake.Listen(fake.Config{Port: l.Addr().(*net.TCPAddr).Port})
+	if err == nil {
+		server.Close()
+		t.Fatal("a port was taken that is in use")
+	}
+	if !strings.Contains(err.Error(), "broker 1: listen tcp "+l.Addr().String()) {
+		t.Error(err)
+	}
+}

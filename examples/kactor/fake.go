@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/kactor-go/kactor/broker/fake"
+)
+
+// runFake runs a cluster in this process until ctx ends. The first line of its output is the addresses of the brokers.
+func runFake(ctx context.Context, args []string, out, errs io.Writer) error {
+	f := flag.NewFlagSet("kactor fake", flag.ContinueOnError)
+	f.SetOutput(errs)
+	f.Usage = func() {
+		fmt.Fprint(errs, "kactor fake runs brokers for development on 127.0.0.1, and prints their addresses on its first line. Topics are created when they are first asked for.\n"+
+			"Everything is kept in memory, and gone when it ends: with SIGINT or SIGTERM.\n")
+		f.PrintDefaults()
+	}
+	cfg := fake.Config{AutoCreate: true, InternalTopics: true}
+	topics := ""
+	f.IntVar(&cfg.Nodes, "nodes", 1, "`N`: how many brokers")
+	f.StringVar(&topics, "topics", "", "`LIST`: topics to create at the start, name:partitions,name:partitions; a name alone has one partition")
+	f.StringVar(&cfg.Release, "release", "4.3", "`RELEASE` of Kafka whose versions the brokers speak: 0.10 to 4.3")
+	f.IntVar(&cfg.Port, "port", 9092, "`PORT` of the first broker; the others take those that follow. 0: any that are free")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	switch {
+	case f.NArg() > 0:
+		return fmt.Errorf("%s: unexpected argument %q", f.Name(), f.Arg(0))
+	case cfg.Nodes < 1:
+		return fmt.Errorf("--nodes %d: there is at least one broker", cfg.Nodes)
+	case cfg.Release == "":
+		return errors.New("--release is empty: which one?")
+	}
+	var err error
+	if cfg.Topics, err = parseTopics(topics); err != nil {
+		return err
+	}
+	server, err := fake.Listen(cfg)
+	if err != nil {
+		return err
+	}
+	if _, err = fmt.Fprintln(out, strings.Join(server.Addrs(), ",")); err == nil {
+		<-ctx.Done()
+	}
+	return errors.Join(err, server.Close())
+}
+
+// parseTopics reads name:partitions,name:partitions.
+func parseTopics(list string) (topics []fake.Topic, err error) {
+	if list == "" {
+		return nil, nil
+	}
+	for item := range strings.SplitSeq(list, ",") {
+		t := fake.Topic{Partitions: 1}
+		name, count, counted := strings.Cut(item, ":")
+		t.Name = name
+		if counted {
+			if t.Partitions, err = strconv.Atoi(count); err != nil || t.Partitions < 1 {
+				return nil, fmt.Errorf("--topics: %q is not name:partitions, with at least one partition", item)
+			}
+		}
+		topics = append(topics, t)
+	}
+	return topics, nil
+}
