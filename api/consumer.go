@@ -331,41 +331,52 @@ func (c *Consumer) Watermarks(tp TopicPartition) (w fetcher.Watermarks, ok bool)
 	return c.fetcher.Watermarks(tp)
 }
 
-// Offsets asks the leaders for offsets: of AtStart, AtEnd, or of a time in milliseconds since 1970.
+// offsets asks the leaders for offsets: AtStart, or AtEnd.
 func (c *Consumer) offsets(ctx context.Context, at int64, parts []TopicPartition) (map[TopicPartition]int64, error) {
 	what := map[cluster.TopicPartition]int64{}
 	for _, tp := range parts {
 		what[tp] = at
 	}
-	got, err := fetcher.Offsets(ctx, c.client.system.Cluster(), c.set.fetcher.Committed, what)
-	if err != nil {
-		return nil, public(err)
-	}
+	got, err := c.ask(ctx, what)
 	out := map[TopicPartition]int64{}
 	for tp, o := range got {
 		out[tp] = o.Offset
 	}
-	return out, nil
+	return out, err
 }
 
-// BeginningOffsets asks for the offsets of the first records.
+// BeginningOffsets asks for the offsets of the first records. A partition that has no leader, or that there is not, is asked for again as long as ctx lasts, and at most default.api.timeout.ms. If some have no answer by then
+// the error is a *PartitionErrors, which tells why for each of them, and the map has the answers of the others.
 func (c *Consumer) BeginningOffsets(ctx context.Context, parts ...TopicPartition) (map[TopicPartition]int64, error) {
 	return c.offsets(ctx, AtStart, parts)
 }
 
-// EndOffsets asks for the offsets behind the last records.
+// EndOffsets asks for the offsets behind the last records. It waits, and tells of partitions that have no answer, as BeginningOffsets does.
 func (c *Consumer) EndOffsets(ctx context.Context, parts ...TopicPartition) (map[TopicPartition]int64, error) {
 	return c.offsets(ctx, AtEnd, parts)
 }
 
-// OffsetsForTimes asks for the first record of a time or later in each partition; Offset -1 where there is none. A time before 1970 is that of the first record.
+// OffsetsForTimes asks for the first record of a time or later in each partition; Offset -1 where there is none. A time before 1970 is that of the first record. It waits, and tells of partitions that have no answer, as
+// BeginningOffsets does.
 func (c *Consumer) OffsetsForTimes(ctx context.Context, times map[TopicPartition]time.Time) (map[TopicPartition]OffsetAt, error) {
 	what := map[cluster.TopicPartition]int64{}
 	for tp, at := range times {
 		what[tp] = fetcher.Timestamp(at)
 	}
-	got, err := fetcher.Offsets(ctx, c.client.system.Cluster(), c.set.fetcher.Committed, what)
-	return got, public(err)
+	return c.ask(ctx, what)
+}
+
+func (c *Consumer) ask(ctx context.Context, what map[TopicPartition]int64) (map[TopicPartition]OffsetAt, error) {
+	got, err := fetcher.Offsets(ctx, c.client.system.Cluster(), c.set.group.Timeout, c.set.fetcher.Committed, what)
+	var some *PartitionErrors
+	if errors.As(err, &some) {
+		for tp, err := range some.Errors {
+			if some.Errors[tp] = public(err); errors.Is(err, protocol.UnknownTopicOrPartition) {
+				some.Errors[tp] = &mapped{some.Errors[tp], ErrUnknownTopic}
+			}
+		}
+	}
+	return got, err
 }
 
 // Partitions asks for the partitions of a topic.

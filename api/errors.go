@@ -49,6 +49,9 @@ type GroupError = coordinator.Fatal
 // PartitionError is what went wrong with one partition of a consumer.
 type PartitionError = fetcher.PartitionError
 
+// PartitionErrors tells why some of the partitions that were asked for have no answer; those that it does not name have theirs.
+type PartitionErrors = fetcher.PartitionErrors
+
 // DecompressionError says that a batch holds more than decompress.max.bytes. It comes inside a PartitionError, which has topic, partition and offset.
 type DecompressionError = compress.SizeError
 

@@ -39,13 +39,23 @@ var offsets = []Scenario{
 		t.ok(err)
 		equal(t, "offset after the last", got[a].Offset, -1)
 	}},
-	{"offsets of a partition that does not exist are an error", func(t *T) {
-		c, topic, _ := t.filled(1)
-		k := t.reader(c, parts(topic, 1))
-		ctx, cancel := t.within(2 * time.Second)
-		defer cancel()
-		if got, err := k.EndOffsets(ctx, api.TopicPartition{Topic: topic, Partition: 9}); err == nil {
-			t.Failf("an offset was told: %v", got)
+	{"offsets of a partition that does not exist are an error, and the others' come with it", func(t *T) {
+		_, topic, tp := t.filled(1)
+		within := "2000"
+		if t.Real { // and the leader of the one that is there may be slow
+			within = "8000"
+		}
+		k := t.reader(t.dial(props("allow.auto.create.topics", "false", "default.api.timeout.ms", within)), nil)
+		none, gone := api.TopicPartition{Topic: topic, Partition: 9}, api.TopicPartition{Topic: t.name()}
+		end, err := k.EndOffsets(t.ctx, none, tp, gone)
+		var missing *api.PartitionErrors
+		if !errors.As(err, &missing) || len(missing.Errors) != 2 || len(end) != 1 {
+			t.Failf("one of three partitions is there: %v, and %v", end, err)
+		}
+		equal(t, "end", end[tp], 1)
+		for _, tp := range []api.TopicPartition{none, gone} {
+			t.is(missing.Errors[tp], api.ErrUnknownTopic)
+			t.is(missing.Errors[tp], api.ErrTimeout)
 		}
 	}},
 	{"offsets of many partitions over all brokers", func(t *T) {
