@@ -395,8 +395,8 @@ func (c *Consumer) Partitions(ctx context.Context, topic string) ([]cluster.Part
 	return t.Partitions, nil
 }
 
-// Close ends the consumer: as a member of a group it commits what is finished, if it commits automatically, calls the listener's Revoked, and leaves, as far as ctx lasts. Who waits in Poll,
-// Records or Batches is released. Any goroutine may call it. A listener, the function of a commit, an interceptor's OnCommit, and what Handle calls where it reads (OnConsume, OnHandleError) may not: they are told ErrIllegalState; while one is being called by another goroutine, Close waits for it as long as ctx lasts, and may be
+// Close ends the consumer: as a member of a group it commits what is finished, if it commits automatically, calls the listener's Revoked, waits for commits that are under way, and leaves, as far as ctx lasts. The functions of
+// CommitAsync that have not been called yet are called before Close returns, also when the outcome is that there was no time. Who waits in Poll, Records or Batches is released. Any goroutine may call it. A listener, the function of a commit, an interceptor's OnCommit, and what Handle calls where it reads (OnConsume, OnHandleError) may not: they are told ErrIllegalState; while one is being called by another goroutine, Close waits for it as long as ctx lasts, and may be
 // called again then.
 func (c *Consumer) Close(ctx context.Context, how ...Leaving) error {
 	if c.closed.Load() {
@@ -425,6 +425,10 @@ func (c *Consumer) Close(ctx context.Context, how ...Leaving) error {
 			leaving = how[len(how)-1]
 		}
 		err = c.letGo(ctx, leaving, true)
+	}, func() {
+		if c.group != nil { // nobody polls any more who would be told how commits have ended
+			c.application(func() { each(c.group.Work().Callbacks...) })
+		}
 	}, func() {
 		if c.group != nil {
 			c.group.End()

@@ -185,6 +185,33 @@ var groups = slices.Concat(
 		equal(g.T, "offset", got[parts(g.topic, 1)[0]].Offset, 20)
 		equal(g.T, "commits that the interceptor saw", len(strings.Split(tell.text(), "committed"))-1, 22)
 	}),
+	grouped("asynchronous commits are told when the consumer is closed", 1, func(g *G) {
+		g.write(1, 0, 3)
+		tp := parts(g.topic, 1)[0]
+		closed := func(ctx context.Context, left int) (told []error) {
+			k := g.consumer(api.Topics(g.topic), props("enable.auto.commit", "false"))
+			g.read(k, left)
+			for i := range int64(3) {
+				g.ok(k.CommitAsync(func(err error) { told = append(told, err) }, api.Offset{Partition: tp, Offset: i}))
+			}
+			err := k.Close(ctx)
+			if ctx.Err() == nil {
+				g.ok(err)
+			}
+			equal(g.T, "outcomes", len(told), 3)
+			_, err = k.Poll(g.ctx)
+			g.is(err, api.ErrClosed)
+			equal(g.T, "outcomes in the end", len(told), 3)
+			return told
+		}
+		g.ok(errors.Join(closed(g.ctx, 3)...))
+		got, err := g.consumer().Committed(g.ctx, tp)
+		g.ok(err)
+		equal(g.T, "offset", got[tp].Offset, 2)
+		over, cancel := context.WithCancel(g.ctx)
+		cancel()
+		closed(over, 1)
+	}),
 	grouped("what was not finished is read again", 1, func(g *G) {
 		g.write(1, 0, 10)
 		k := g.consumer(api.Topics(g.topic))
