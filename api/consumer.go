@@ -29,7 +29,8 @@ const (
 // OffsetAt is the answer to a question for an offset.
 type OffsetAt = fetcher.OffsetAt
 
-// Consumer reads topics as a member of a group (Subscribe), or partitions that it is given (Assign). Poll, Records, Batches and Handle are for one goroutine; everything else may be called by any.
+// Consumer reads topics as a member of a group (Subscribe), or partitions that it is given (Assign). Poll, Records, Batches and Handle are for one goroutine at a time: another that calls one of them meanwhile is told
+// ErrConcurrent. Everything else may be called by any.
 //
 // With enable.auto.commit it commits from time to time what the application has finished: what Poll returned when Poll is called again or the consumer is closed, a record of Records and a batch of
 // Batches when the loop goes on to the next one. A record whose loop was left with break is not committed automatically.
@@ -41,6 +42,7 @@ type Consumer struct {
 	poll    int
 	set     *settings
 
+	reader      reader
 	named       sync.Mutex // of the next three
 	topics      []string   // or patterns
 	matches     bool       // there are patterns

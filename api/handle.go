@@ -86,6 +86,11 @@ func (c *Consumer) Handle(ctx context.Context, h Handler, opts ...HandleOption) 
 	}
 	w := &work{handling: set, c: c, ctx: context.WithoutCancel(ctx), h: h, core: lanes.New(set.order, set.most, set.bytes), scopes: map[TopicPartition]scope{}, resting: map[TopicPartition]bool{}, full: map[TopicPartition]time.Time{},
 		over: role.NewPromise[struct{}](c.world)}
+	end, err := c.reads("handle", false)
+	if err != nil {
+		return err
+	}
+	defer end()
 	if !c.work.CompareAndSwap(nil, w) {
 		return fmt.Errorf("handle: %w", errHandling)
 	}
@@ -96,7 +101,6 @@ func (c *Consumer) Handle(ctx context.Context, h Handler, opts ...HandleOption) 
 	for i := range set.workers {
 		c.world.Go(fmt.Sprint("handler ", i), w.run)
 	}
-	var err error
 	each(func() { err = w.read(ctx) }, func() { w.end(err); w.over.Complete(struct{}{}, nil) })
 	switch failed := w.reason(); {
 	case failed != nil:

@@ -83,6 +83,11 @@ func (c *Consumer) Poll(ctx context.Context, opts ...PollOption) ([]*Record, err
 	if p.most < 1 {
 		return nil, fmt.Errorf("poll: at most %d records cannot be returned", p.most)
 	}
+	end, err := c.reads("poll", false)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
 	var got []*Record
 	var own owned
 	c.hand.Store(nil)
@@ -120,6 +125,12 @@ func (c *Consumer) Poll(ctx context.Context, opts ...PollOption) ([]*Record, err
 // for so long; breaking out loses nothing: what was not yielded comes next time. An error of a partition is yielded with a nil record, and the others go on.
 func (c *Consumer) Records(ctx context.Context) iter.Seq2[*Record, error] {
 	return func(yield func(*Record, error) bool) {
+		end, err := c.reads("records", true)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		defer end()
 		var own owned
 		for {
 			k, err := c.next(ctx)
@@ -230,6 +241,12 @@ func (b Batch) Err() error { return b.chunk.Err() }
 // group takes its partition away, because max.poll.interval.ms is over, may read it to its end, beside the next owner. Records looks with each record.
 func (c *Consumer) Batches(ctx context.Context) iter.Seq2[Batch, error] {
 	return func(yield func(Batch, error) bool) {
+		end, err := c.reads("batches", true)
+		if err != nil {
+			yield(Batch{}, err)
+			return
+		}
+		defer end()
 		for {
 			k, err := c.next(ctx)
 			if err != nil {
