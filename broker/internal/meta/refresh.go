@@ -116,6 +116,7 @@ func (c *Core) wish(now time.Time, m *Refresh, out *Effects) {
 		if !fresh {
 			at = c.soon(now)
 		}
+		i.create = i.create || fresh || m.Shared && c.absent(t)
 		if !m.Shared {
 			r.askFor(at, i, r.ask+1)
 			continue
@@ -142,6 +143,12 @@ func (c *Core) wish(now time.Time, m *Refresh, out *Effects) {
 	default:
 		r.someWait = append(r.someWait, m.Owner)
 	}
+}
+
+// absent tells whether it is not known that there is a topic.
+func (c *Core) absent(name string) bool {
+	t := c.snap.Topic(name)
+	return t == nil || t.Err == protocol.UnknownTopicOrPartition
 }
 
 // share asks for a topic that somebody waits for, at that time or when its own back-off is over. If it is being asked for that is enough, whoever has wished it.
@@ -194,7 +201,12 @@ func (c *Core) driveRefresh(now time.Time, out *Effects) {
 		r.all, r.some = later(r.all, at), later(r.some, at)
 		return
 	}
-	if whole {
+	create := c.creates(now)
+	switch {
+	case create && (whole || r.nodes || !c.onlyCreates(now)): // a request says of all its topics whether they may be created: what else there is to ask for is next, and who waits waits for that
+		r.asked, whole = c.takeDue(now, true), false
+		r.some = now
+	case whole:
 		c.forgetIdle(now, out)
 		c.forgetCoordinators(now, out)
 		r.asked = c.askable()
@@ -203,14 +215,14 @@ func (c *Core) driveRefresh(now time.Time, out *Effects) {
 		}
 		r.all, r.some, r.due = time.Time{}, time.Time{}, nil
 		r.waiters = append(append(r.waiters, r.allWait...), r.someWait...)
-		r.allWait = nil
-	} else {
-		r.asked = c.takeDue(now)
+		r.nodes, r.allWait, r.someWait = false, nil, nil
+	default:
+		r.asked = c.takeDue(now, false)
 		r.waiters = append(r.waiters, r.someWait...)
+		r.nodes, r.someWait = false, nil
 	}
-	r.nodes, r.someWait = false, nil
 	r.ask++
-	m := &msg.MetadataRequest{AllowAutoTopicCreation: c.cfg.AutoCreate, Topics: make([]msg.MetadataRequestMetadataRequestTopic, 0, len(r.asked))}
+	m := &msg.MetadataRequest{AllowAutoTopicCreation: create, Topics: make([]msg.MetadataRequestMetadataRequestTopic, 0, len(r.asked))}
 	for k, name := range r.asked {
 		m.Topics = append(m.Topics, msg.MetadataRequestMetadataRequestTopic{Name: &r.asked[k]})
 		c.topics[name].asked = r.ask
@@ -232,9 +244,12 @@ func (c *Core) askable() (names []string) {
 	return names
 }
 
+// wanted tells whether a topic still is to be asked for at its time.
+func (c *Core) wanted(i *interest) bool { return i.told < i.need && c.topics[i.name] == i }
+
 // isDue tells whether a topic is to be asked for now: what would follow in a moment goes along.
 func (c *Core) isDue(now time.Time, i *interest) bool {
-	return !i.askAt.After(now.Add(c.cfg.BackoffFirst/2)) && i.told < i.need && c.topics[i.name] == i
+	return c.wanted(i) && !i.askAt.After(now.Add(c.cfg.BackoffFirst/2))
 }
 
 // anyDue tells whether there is something to ask for besides all topics, and if not, when to look again.
@@ -243,20 +258,30 @@ func (c *Core) anyDue(now time.Time) bool {
 	if r.nodes || len(r.someWait) > 0 || slices.ContainsFunc(r.due, func(i *interest) bool { return c.isDue(now, i) }) {
 		return true
 	}
-	c.takeDue(now)
+	c.takeDue(now, false)
 	return false
 }
 
-// takeDue takes out the names of the topics that are to be asked for now, and what needs no asking any more.
-func (c *Core) takeDue(now time.Time) (names []string) {
+// creates tells whether a topic that is to be asked for now may be created.
+func (c *Core) creates(now time.Time) bool {
+	return c.cfg.AutoCreate && slices.ContainsFunc(c.refresh.due, func(i *interest) bool { return i.create && c.isDue(now, i) })
+}
+
+// onlyCreates tells whether all that are to be asked for now may be created.
+func (c *Core) onlyCreates(now time.Time) bool {
+	return !slices.ContainsFunc(c.refresh.due, func(i *interest) bool { return !i.create && c.isDue(now, i) })
+}
+
+// takeDue takes out the names of the topics that are to be asked for now, or only of those that may be created, and what needs no asking any more.
+func (c *Core) takeDue(now time.Time, create bool) (names []string) {
 	r := &c.refresh
 	r.some = time.Time{}
 	kept := r.due[:0]
 	for _, i := range r.due {
 		switch {
-		case c.isDue(now, i):
+		case c.isDue(now, i) && (i.create || !create):
 			names = append(names, i.name)
-		case i.told < i.need && c.topics[i.name] == i:
+		case c.wanted(i):
 			kept = append(kept, i)
 			r.some = earlier(r.some, i.askAt)
 			continue

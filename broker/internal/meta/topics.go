@@ -16,6 +16,9 @@ type interest struct {
 	use  *cluster.Use
 	used time.Time
 	bad  bool // there cannot be a topic of that name, nor a question that has it
+	// create: it is to be read or written, and no broker has said yet that it is there: brokers may create it. Of a topic that was there and is not any more nothing but a record for it makes another one: who only keeps up
+	// to date what it knows would bring back what somebody has deleted.
+	create bool
 
 	askAt  time.Time // when to ask for it; zero: there is no reason to, and it is not in refresh.due
 	need   uint64    // the first question whose answer will do then
@@ -145,6 +148,9 @@ func (c *Core) drop(topics []string, out *Effects) {
 func (c *Core) judge(now time.Time, i *interest, m *msg.MetadataResponseMetadataResponseTopic, a *answer) (t *cluster.Topic, doubt bool) {
 	old := c.snap.Topic(i.name)
 	t = &cluster.Topic{Name: i.name, ID: wire.UUID(m.TopicID), Internal: m.IsInternal, Err: protocol.Code(m.ErrorCode), Use: i.use}
+	if t.Err == protocol.None || t.Err == protocol.LeaderNotAvailable {
+		i.create = false
+	}
 	if !lacks(t.Err) {
 		i.missing = 0
 	} else {
