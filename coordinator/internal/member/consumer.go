@@ -19,6 +19,7 @@ type remote struct {
 	names    map[wire.UUID]string // of the target's topics, as far as they are known: that metadata forgets a topic takes nothing away
 	asking   bool                 // for names
 	askAt    time.Time
+	asks     int                          // how often in a row nothing new was told
 	told     struct{ topics, owned bool } // the coordinator knows them
 	unsure   bool                         // an answer was lost: the coordinator may have raised the epoch, and takes the one before only from who says what it owns
 	knocked  bool                         // a first heartbeat has gone: the coordinator may know the member
@@ -182,6 +183,9 @@ func (c *Core) named(m *Listed) {
 			if c.remote.names == nil {
 				c.remote.names = map[wire.UUID]string{}
 			}
+			if c.remote.names[t.ID] != t.Name {
+				c.remote.asks = 0
+			}
 			c.remote.names[t.ID] = t.Name
 		}
 	}
@@ -260,6 +264,11 @@ func (c *Core) consumed(now time.Time, m *Answer, out *Effects) {
 	}
 	if resp.Assignment != nil {
 		c.remote.targeted = true
+		for _, t := range resp.Assignment.TopicPartitions {
+			if _, before := c.remote.target[t.TopicID]; !before { // a name that nobody has asked for yet
+				c.remote.askAt, c.remote.asks = time.Time{}, 0
+			}
+		}
 		c.remote.target = map[wire.UUID][]int32{}
 		for _, t := range resp.Assignment.TopicPartitions {
 			c.remote.target[t.TopicID] = append(c.remote.target[t.TopicID], t.Partitions...)
@@ -304,7 +313,8 @@ func (c *Core) reconcile(now time.Time, out *Effects) {
 	}
 	slices.SortFunc(target, Partition.Compare)
 	if unknown && !c.remote.asking && !now.Before(c.remote.askAt) {
-		c.remote.asking, c.remote.askAt = true, now.Add(c.cfg.BackoffMax)
+		c.remote.asking, c.remote.askAt = true, now.Add(min(c.cfg.BackoffMax<<min(c.remote.asks, 20), c.cfg.MaxAge)) // it may not be for this member to see
+		c.remote.asks++
 		out.List = true
 	}
 	r := c.change(target)
