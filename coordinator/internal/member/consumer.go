@@ -233,6 +233,10 @@ func (c *Core) consumed(now time.Time, m *Answer, out *Effects) {
 		c.remote.freeing = true
 		return
 	case protocol.UnknownMemberID, protocol.FencedMemberEpoch, protocol.GroupIDNotFound:
+		if code == protocol.GroupIDNotFound && m.Call.generation == 0 && c.cfg.Protocol == Auto { // a join makes the group that is not there: it is a classic one that stays so (group.consumer.migration.policy, or what its members are)
+			c.fallBack(fmt.Sprintf("a classic group that cannot become one of group.protocol=consumer (%v)", why()), out)
+			return
+		}
 		if c.generation < 0 { // it was not a member; a new one has nothing to lose
 			c.later(now, why(), out)
 			return
@@ -279,15 +283,16 @@ func (c *Core) consumed(now time.Time, m *Answer, out *Effects) {
 
 // unsupported falls back to the classic protocol, if it may.
 func (c *Core) unsupported(out *Effects) {
-	if c.cfg.Protocol == Auto && c.sub.regex == "" {
-		if c.state != Joining { // a cluster that has gone back to an older release
-			c.lose(out)
-		}
-		c.proto, c.id, c.generation = Classic, "", -1
-		out.Notes = append(out.Notes, "group "+c.cfg.Group+": the cluster does not have group.protocol=consumer: the classic protocol is used")
+	if c.cfg.Protocol != Auto {
+		c.fail(fmt.Errorf("the cluster does not have group.protocol=consumer (Kafka 4.0, or its configuration): %w", protocol.UnsupportedVersion), out)
 		return
 	}
-	if c.cfg.Protocol == Auto {
+	c.fallBack("the cluster does not have group.protocol=consumer", out)
+}
+
+// fallBack goes on with the classic protocol: why tells what speaks against the other.
+func (c *Core) fallBack(why string, out *Effects) {
+	if c.sub.regex != "" {
 		c.fail(ErrRegex, out)
 		return
 	}

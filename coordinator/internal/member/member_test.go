@@ -423,12 +423,16 @@ func TestHowMembersLeave(t *testing.T) {
 	}
 }
 
+// TestAutoFallsBackToTheClassicProtocol: where the cluster does not have the other, and where the group is a classic one that must stay so, which Kafka 4.3 tells with GROUP_ID_NOT_FOUND
+// (group.consumer.migration.policy=disabled). Such a member tried to join for ever.
 func TestAutoFallsBackToTheClassicProtocol(t *testing.T) {
-	b := newBench(t, func(c *Config) { c.Protocol = Auto })
-	out := b.step(&Subscribe{Topics: []string{"work"}})
-	out = b.answer(b.call(out, ConsumerCall), &msg.ConsumerGroupHeartbeatResponse{ErrorCode: int16(protocol.UnsupportedVersion)})
-	if req := b.call(out, JoinCall).Req.(*msg.JoinGroupRequest); req.MemberID != "" || len(out.Notes) != 1 {
-		t.Errorf("%+v, %v", req, out.Notes)
+	for _, code := range []protocol.Code{protocol.UnsupportedVersion, protocol.GroupIDNotFound} {
+		b := newBench(t, func(c *Config) { c.Protocol = Auto })
+		out := b.step(&Subscribe{Topics: []string{"work"}})
+		out = b.answer(b.call(out, ConsumerCall), &msg.ConsumerGroupHeartbeatResponse{ErrorCode: int16(code)})
+		if req := b.call(out, JoinCall).Req.(*msg.JoinGroupRequest); req.MemberID != "" || len(out.Notes) != 1 {
+			t.Errorf("%s: %+v, %v", code, req, out.Notes)
+		}
 	}
 }
 
