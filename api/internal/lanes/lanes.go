@@ -50,7 +50,7 @@ type lane struct {
 	at      int  // in Core.later; -1: it is not there
 }
 
-// part is a partition of which something is not finished.
+// part is a partition of which something is not finished, or of which something runs that was cut.
 type part struct {
 	tp      cluster.TopicPartition
 	open    []*Unit // in order; the first is not done
@@ -259,7 +259,6 @@ func (c *Core) Done(u *Unit) {
 		i++
 	}
 	p.open = p.open[i:]
-	c.ended(p)
 	l := u.lane
 	l.running = false
 	if len(l.queue) > 0 {
@@ -267,22 +266,19 @@ func (c *Core) Done(u *Unit) {
 	} else if l.keyed {
 		delete(p.lanes, l.key)
 	}
-	switch {
-	case len(p.open) > 0 || p.dropped:
-	case p.running > 0: // what was cut
-		c.Drop(p.tp)
-	default:
-		delete(c.parts, p.tp)
-	}
+	c.ended(p)
 }
 
 // Undone says that a unit ran and is not finished. Nothing more of its lane begins, until the partition is dropped.
 func (c *Core) Undone(u *Unit) { c.ended(u.part) }
 
-// ended counts a unit that does not run any more.
+// ended counts a unit that does not run any more. A partition is kept as long as something of it runs: what comes again of a lane waits for what was cut.
 func (c *Core) ended(p *part) {
 	p.running--
 	if !p.dropped {
+		if len(p.open) == 0 && p.running == 0 {
+			delete(c.parts, p.tp)
+		}
 		return
 	}
 	if c.stray[p.tp]--; c.stray[p.tp] == 0 {
@@ -293,7 +289,7 @@ func (c *Core) ended(p *part) {
 // Low is the offset below which everything of a partition that was added is finished, with the leader epoch of the record before it, -1 if it is not known; ok is false if everything is.
 func (c *Core) Low(tp cluster.TopicPartition) (offset int64, epoch int32, ok bool) {
 	p := c.parts[tp]
-	if p == nil {
+	if p == nil || len(p.open) == 0 {
 		return -1, -1, false
 	}
 	return p.open[0].Offset, p.open[0].Before, true
@@ -301,7 +297,7 @@ func (c *Core) Low(tp cluster.TopicPartition) (offset int64, epoch int32, ok boo
 
 // Topic is the id of the topic that the unit at Low was read of; zero: not known.
 func (c *Core) Topic(tp cluster.TopicPartition) (id wire.UUID) {
-	if p := c.parts[tp]; p != nil {
+	if p := c.parts[tp]; p != nil && len(p.open) > 0 {
 		id = p.open[0].Topic
 	}
 	return id
@@ -310,15 +306,24 @@ func (c *Core) Topic(tp cluster.TopicPartition) (id wire.UUID) {
 // Open gives the partitions of which something is not finished, in order.
 func (c *Core) Open() []cluster.TopicPartition {
 	var out []cluster.TopicPartition
-	for tp := range c.parts {
-		out = append(out, tp)
+	for tp, p := range c.parts {
+		if len(p.open) > 0 {
+			out = append(out, tp)
+		}
 	}
 	slices.SortFunc(out, cluster.TopicPartition.Compare)
 	return out
 }
 
 // Empty tells whether everything is finished.
-func (c *Core) Empty() bool { return len(c.parts) == 0 }
+func (c *Core) Empty() bool {
+	for _, p := range c.parts {
+		if len(p.open) > 0 {
+			return false
+		}
+	}
+	return true
+}
 
 // Stop lets nothing more of partitions begin, neither of what was added nor of what will be, until they are forgotten.
 func (c *Core) Stop(tps ...cluster.TopicPartition) {
@@ -377,11 +382,11 @@ func (c *Core) Forget(tps ...cluster.TopicPartition) {
 // Back says at which offset the reader of a partition goes on. What was added from there on is forgotten: it comes again, or the log does not have it any more. What runs of it is only counted by Running, and its lane waits for it.
 func (c *Core) Back(tp cluster.TopicPartition, to int64) {
 	p := c.parts[tp]
-	if p == nil || p.open[len(p.open)-1].Offset < to {
+	if p == nil || len(p.open) == 0 || p.open[len(p.open)-1].Offset < to {
 		return
 	}
 	kept, _ := slices.BinarySearchFunc(p.open, to, func(u *Unit, to int64) int { return cmp.Compare(u.Offset, to) })
-	if kept == 0 {
+	if kept == 0 && p.running == 0 { // also the lanes of what is undone
 		c.Drop(tp)
 		return
 	}

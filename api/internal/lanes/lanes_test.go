@@ -76,14 +76,10 @@ func (m *model) finish(i int) {
 	delete(m.open[int(u.Partition)], u.Offset)
 	m.held[u.Partition]--
 	m.done++
-	m.emptied(int(u.Partition))
 }
 
-// emptied frees the lanes of a partition of which nothing is to be finished any more.
-func (m *model) emptied(p int) {
-	if len(m.open[p]) > 0 {
-		return
-	}
+// forget frees the lanes of a partition.
+func (m *model) forget(p int) {
 	for _, u := range m.running {
 		if free, cut := m.cut[u]; cut && !free && int(u.Partition) == p {
 			m.cut[u] = true
@@ -92,7 +88,7 @@ func (m *model) emptied(p int) {
 	}
 }
 
-// back lets the reader go back, or somebody else be the reader: nothing of the partition is finished from there on.
+// back lets the reader go back: nothing of the partition is finished from there on.
 func (m *model) back(p int, to int64) (forgotten int) {
 	for o := range m.open[p] {
 		if o >= to {
@@ -114,7 +110,6 @@ func (m *model) back(p int, to int64) (forgotten int) {
 			m.began[l] = min(m.began[l], to-1)
 		}
 	}
-	m.emptied(p)
 	return forgotten
 }
 
@@ -185,6 +180,7 @@ func TestOrderAndWhatIsFinished(t *testing.T) {
 					m.stopped[p] = false
 					m.c.Forget(tp(p))
 					added -= m.back(p, 0)
+					m.forget(p)
 				default:
 					m.c.Back(tp(p), to)
 					added -= m.back(p, to)
@@ -445,6 +441,46 @@ func TestTheLogWasCut(t *testing.T) {
 		}
 		if want := map[lanes.Order]string{lanes.ByPartition: "[0 1 2]", lanes.ByKey: "[0 1 2 2]", lanes.Unordered: "[0 1 2 3 4 5]"}[order]; fmt.Sprint(ended) != want || !c.Empty() || c.Running(tp(0)) != 0 || room(c, 0) != 10 {
 			t.Errorf("order %d: handled %v, expected %s; empty: %v, room for %d", order, ended, want, c.Empty(), room(c, 0))
+		}
+	}
+}
+
+// TestAllThatRunsWasCut has nothing before what comes again: it waits for what runs of its key all the same. Two handlers had records of one key.
+func TestAllThatRunsWasCut(t *testing.T) {
+	for _, before := range []bool{false, true} { // is there something before that ends first
+		for _, undone := range []bool{false, true} {
+			c := lanes.New(lanes.ByKey, 10, 1<<20)
+			var first *lanes.Unit
+			if before {
+				c.Add(&lanes.Unit{TopicPartition: tp(0), Offset: 0}, []byte("b"))
+				first = c.Take(time.Time{})
+			}
+			c.Add(&lanes.Unit{TopicPartition: tp(0), Offset: 1}, []byte("a"))
+			cut := c.Take(time.Time{})
+			c.Back(tp(0), 1)
+			if before {
+				c.Done(first)
+			}
+			if _, _, open := c.Low(tp(0)); open || !c.Empty() || len(c.Open()) != 0 || c.Running(tp(0)) != 1 {
+				t.Errorf("something is to be finished, or not one runs but %d", c.Running(tp(0)))
+			}
+			c.Add(&lanes.Unit{TopicPartition: tp(0), Offset: 1}, []byte("a"))
+			if u := c.Take(time.Time{}); u != nil {
+				t.Errorf("offset %d runs twice", u.Offset)
+			}
+			if undone {
+				c.Undone(cut)
+				if u := c.Take(time.Time{}); u != nil || c.Running(tp(0)) != 0 {
+					t.Errorf("taken: %+v", u)
+				}
+				continue
+			}
+			c.Done(cut)
+			if u := c.Take(time.Time{}); u == nil || u.Offset != 1 {
+				t.Errorf("taken: %+v", u)
+			} else if c.Done(u); !c.Empty() || c.Running(tp(0)) != 0 || room(c, 0) != 10 {
+				t.Error("something is left")
+			}
 		}
 	}
 }
