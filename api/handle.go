@@ -67,7 +67,10 @@ func NotRetriable(err error) error {
 // handled. A handler ends it all by ending ctx; Close waits for handlers, and so for DrainTimeout when one of them calls it.
 func (c *Consumer) Handle(ctx context.Context, h Handler, opts ...HandleOption) error {
 	set := handling{workers: 16, drain: 5 * time.Second, attempts: 1}
-	for _, o := range opts {
+	for i, o := range opts {
+		if o == nil {
+			return fmt.Errorf("handle: %w", errNilOption(i))
+		}
 		if err := o(&set); err != nil {
 			return fmt.Errorf("handle: %w", err)
 		}

@@ -76,11 +76,18 @@ func (s *settings) clone() *settings {
 
 func (s *settings) apply(opts []Option) error {
 	var errs []error
-	for _, o := range opts {
+	for i, o := range opts {
+		if o == nil {
+			errs = append(errs, errNilOption(i))
+			continue
+		}
 		errs = append(errs, o(s))
 	}
 	return errors.Join(errs...)
 }
+
+// errNilOption says that an option is nil, as that of a variable that was never set.
+func errNilOption(i int) error { return fmt.Errorf("option %d is nil", i+1) }
 
 // Property sets one option by its Kafka name, as in a properties file: "linger.ms", "5". The same name in snake_case and librdkafka's names are known, too. Durations are milliseconds or
 // Go durations ("5s"); sizes are bytes or "1MiB". An unknown name is an error that names the nearest one.

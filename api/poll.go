@@ -77,7 +77,10 @@ func Peek() PollOption { return func(p *polling) { p.peek = true } }
 // does this one by itself if Retried says so.
 func (c *Consumer) Poll(ctx context.Context, opts ...PollOption) ([]*Record, error) {
 	p := polling{most: c.poll}
-	for _, o := range opts {
+	for i, o := range opts {
+		if o == nil {
+			return nil, fmt.Errorf("poll: %w", errNilOption(i))
+		}
 		o(&p)
 	}
 	if p.most < 1 {

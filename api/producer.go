@@ -32,8 +32,8 @@ func (c *Client) Producer(opts ...Option) (*Producer, error) {
 	return &Producer{p, c.system.World(), s, c.system}, nil
 }
 
-// out is a record as the sender takes it.
-func out(r *Record) sender.Record {
+// out is a record as the sender takes it. A partition that is named is no negative one: the sender means by that that none is.
+func out(r *Record) (sender.Record, error) {
 	s := sender.Record{Topic: r.Topic, Partition: sender.AnyPartition, Key: r.Key, Value: r.Value, Headers: r.Headers}
 	if r.Fixed {
 		s.Partition = r.Partition
@@ -41,7 +41,10 @@ func out(r *Record) sender.Record {
 	if !r.Timestamp.IsZero() {
 		s.Timestamp, s.Timed = r.Timestamp.UnixMilli(), true
 	}
-	return s
+	if r.Fixed && r.Partition < 0 {
+		return s, fmt.Errorf("produce %s: %d is no partition: %w", r.Topic, r.Partition, ErrUnknownTopic)
+	}
+	return s, nil
 }
 
 // manner is how a record is handed over.
@@ -56,11 +59,16 @@ const (
 // append hands a record over, past the interceptors.
 func (p *Producer) append(ctx context.Context, r *Record, c sender.Completion, how manner) error {
 	if len(p.set.onProduce) == 0 {
-		s := out(r)
+		s, err := out(r)
+		if err != nil {
+			return err
+		}
 		return p.hand(ctx, &s, c, how)
 	}
-	s := out(p.set.sending(*r))
-	err := p.hand(ctx, &s, watched{p.set, c}, how)
+	s, err := out(p.set.sending(*r))
+	if err == nil {
+		err = p.hand(ctx, &s, watched{p.set, c}, how)
+	}
 	if err != nil {
 		p.set.acknowledged(Placed{Topic: s.Topic, Partition: s.Partition, Offset: -1}, err)
 	}
@@ -113,7 +121,8 @@ func (p *Producer) Produce(ctx context.Context, r *Record) (Placed, error) {
 
 // nowhere is the place of a record that has none.
 func nowhere(r *Record) Placed {
-	return Placed{Topic: r.Topic, Partition: out(r).Partition, Offset: -1}
+	s, _ := out(r)
+	return Placed{Topic: r.Topic, Partition: s.Partition, Offset: -1}
 }
 
 // callback is a completion of the user's.

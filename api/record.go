@@ -29,7 +29,7 @@ type Record struct {
 	Headers   []Header
 	Timestamp time.Time // kept in milliseconds; the zero Time: now, or of a consumed record: it has none. Before 1970 it is refused (protocol.InvalidTimestamp)
 	Partition int32     // where it is, or with Fixed where it shall go
-	Fixed     bool      // Partition is meant
+	Fixed     bool      // Partition is meant; a negative one is refused
 	// LogAppendTime tells of a consumed record that the broker has set its Timestamp (message.timestamp.type).
 	LogAppendTime bool
 	Offset        int64

@@ -1,0 +1,63 @@
+package api_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/kactor-go/kactor/api"
+)
+
+// TestANilOptionIsAnError: it was a panic. A variable that was never set is one.
+func TestANilOptionIsAnError(t *testing.T) {
+	ctx := context.Background()
+	client, end := cluster()
+	defer end()
+	k, err := client.Consumer("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.Close(ctx)
+	for what, call := range map[string]func() error{
+		"Dial":     func() error { _, err := api.Dial(ctx, api.ClientID("a"), nil); return err },
+		"Producer": func() error { _, err := client.Producer(api.ClientID("a"), nil); return err },
+		"Consumer": func() error { _, err := client.Consumer("", api.ClientID("a"), nil); return err },
+		"Poll":     func() error { _, err := k.Poll(ctx, api.Peek(), nil); return err },
+		"Handle": func() error {
+			return k.Handle(ctx, func(context.Context, *api.Record) error { return nil }, api.Concurrency(1), nil)
+		},
+	} {
+		if err := call(); err == nil || !strings.Contains(err.Error(), "option 2 is nil") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+// TestANegativePartitionIsRefused: -1 was as if none had been named.
+func TestANegativePartitionIsRefused(t *testing.T) {
+	client, end := cluster()
+	defer end()
+	for _, opts := range [][]api.Option{nil, {api.ProducerInterceptors(passing{})}} {
+		p, err := client.Producer(opts...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, partition := range []int32{-1, -2} {
+			r := &api.Record{Topic: "orders", Partition: partition, Fixed: true}
+			placed, err := p.Produce(context.Background(), r)
+			if !errors.Is(err, api.ErrUnknownTopic) {
+				t.Errorf("partition %d: %+v, %v", partition, placed, err)
+			}
+			if err := p.Send(context.Background(), r, nil); !errors.Is(err, api.ErrUnknownTopic) {
+				t.Errorf("partition %d is sent: %v", partition, err)
+			}
+		}
+	}
+}
+
+// passing is an interceptor that changes nothing.
+type passing struct{}
+
+func (passing) OnSend(r *api.Record) *api.Record    { return r }
+func (passing) OnAcknowledgement(api.Placed, error) {}
