@@ -63,3 +63,56 @@ func TestABatchAboveTheLimitIsNotTriedAtFullRate(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestAPollIsBoundedByBytes has records that are packed thousands of times: all that was fetched within the budget was decompressed for one Poll.
+func TestAPollIsBoundedByBytes(t *testing.T) {
+	const records, size, budget = 20, 1 << 20, 3 << 20
+	if err := sim.Run(1, func(w *sim.World) error {
+		cluster, err := fake.NewCluster(fake.Config{Topics: []fake.Topic{{Name: "t"}}})
+		if err != nil {
+			return err
+		}
+		sim.NewNetwork(w, cluster)
+		ctx, cancel := w.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		c, err := api.Dial(ctx, api.World(w), api.Brokers("broker-1:9092"))
+		if err != nil {
+			return err
+		}
+		defer c.Close(ctx)
+		p, err := c.Producer(api.Compression(compress.Zstd), api.Property("max.request.size", fmt.Sprint(2*size)))
+		if err != nil {
+			return err
+		}
+		for range records {
+			if _, err := p.Produce(ctx, &api.Record{Topic: "t", Fixed: true, Value: make([]byte, size)}); err != nil {
+				return err
+			}
+		}
+		k, err := c.Consumer("", api.Property("receive.budget.bytes", fmt.Sprint(budget)))
+		if err != nil {
+			return err
+		}
+		if err := k.AssignAt(api.AtStart, api.TopicPartition{Topic: "t"}); err != nil {
+			return err
+		}
+		for next := int64(0); next < records; {
+			got, err := k.Poll(ctx)
+			if err != nil {
+				return err
+			}
+			if len(got) > budget/size {
+				t.Errorf("%d records of %d bytes came at once", len(got), size)
+			}
+			for _, r := range got {
+				if r.Offset != next {
+					return fmt.Errorf("offset %d comes, expected %d", r.Offset, next)
+				}
+				next++
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Error(err)
+	}
+}

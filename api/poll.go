@@ -45,10 +45,11 @@ func (o *owned) record(k *fetcher.Chunk, v *record.View) (*Record, error) {
 	return r, err
 }
 
-// records adds records of a chunk to got, until there are most.
-func (o *owned) records(got []*Record, k *fetcher.Chunk, most int) ([]*Record, error) {
+// records adds records of a chunk to got, until there are most, or there is no room for their bytes.
+func (o *owned) records(got []*Record, k *fetcher.Chunk, most int, room *int64) ([]*Record, error) {
 	var v record.View
-	for len(got) < most && k.Next(&v) {
+	for len(got) < most && *room > 0 && k.Next(&v) {
+		*room -= int64(len(v.Key) + len(v.Value))
 		r, err := o.record(k, &v)
 		if err != nil {
 			return got, &PartitionError{TopicPartition: k.TopicPartition, Offset: v.Offset, Err: err}
@@ -72,8 +73,8 @@ func MaxRecords(n int) PollOption { return func(p *polling) { p.most = n } }
 // Peek lets Poll return records and leave the positions as they are: they come again.
 func Peek() PollOption { return func(p *polling) { p.peek = true } }
 
-// Poll waits for records and returns those that are there, at most max.poll.records. They stay valid as long as they are referenced. When ctx ends first it returns
-// none and ctx's error. It returns none, too, when what came holds nothing for the application: the markers of transactions; the position has moved then. An error of a partition is a *PartitionError or a *LogTruncationError; the others go on, and so
+// Poll waits for records and returns those that are there, at most max.poll.records, and no more when their keys and values have receive.budget.bytes. They stay valid as long as they are referenced.
+// When ctx ends first it returns none and ctx's error. It returns none, too, when what came holds nothing for the application: the markers of transactions; the position has moved then. An error of a partition is a *PartitionError or a *LogTruncationError; the others go on, and so
 // does this one by itself if Retried says so.
 func (c *Consumer) Poll(ctx context.Context, opts ...PollOption) ([]*Record, error) {
 	p := polling{most: c.poll}
@@ -97,7 +98,8 @@ func (c *Consumer) Poll(ctx context.Context, opts ...PollOption) ([]*Record, err
 	if c.group != nil {
 		c.group.Reading(false)
 	}
-	for len(got) < p.most {
+	room := c.set.fetcher.Budget // what was fetched within it may become hundreds of times as much
+	for len(got) < p.most && room > 0 {
 		var k *fetcher.Chunk
 		var err error
 		if len(got) == 0 {
@@ -113,9 +115,9 @@ func (c *Consumer) Poll(ctx context.Context, opts ...PollOption) ([]*Record, err
 		if p.peek {
 			from = k.Peek()
 		}
-		got, err = own.records(got, from, p.most)
+		got, err = own.records(got, from, p.most, &room)
 		if p.peek && len(got) == 0 && err == nil { // nothing for the application: only reading goes past it
-			got, err = own.records(got, k, p.most)
+			got, err = own.records(got, k, p.most, &room)
 		}
 		if err != nil || p.peek || len(got) == 0 {
 			return c.given(got), err
