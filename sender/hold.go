@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -39,13 +40,30 @@ type holds struct {
 	topics  []*topicBuffer // that have some
 	running bool           // the goroutine that places
 	closing bool           // none are taken any more
-	refused error          // none that is held can be placed any more
+	refused refusal
 	serial  uint64
 	count   int
 	flushes []holdFlush
 	some    atomic.Bool
 	wait    *role.Waiter
 }
+
+// refusal says that records that are held cannot be placed any more: those that were held by then.
+type refusal struct {
+	err  error // nil: there is none
+	upTo uint64
+}
+
+// of is the error of a record.
+func (f refusal) of(h *held) error {
+	if h.serial > f.upTo {
+		return nil
+	}
+	return f.err
+}
+
+// lasts tells whether it is also of those that come.
+func (f refusal) lasts() bool { return f.err != nil && f.upTo == math.MaxUint64 }
 
 type holdFlush struct {
 	upTo uint64
@@ -64,8 +82,10 @@ func (o *holds) changed(w role.World) {
 func (o *holds) refuse(w role.World, err error) {
 	o.mu.Lock()
 	switch fatal := errors.Is(err, broker.ErrFatal); {
-	case !fatal, o.running && o.refused == nil: // what is told first lasts: the producer is closed, or its client
-		o.refused = err
+	case !fatal:
+		o.refused = refusal{err, math.MaxUint64}
+	case o.running && !o.refused.lasts(): // else the producer is closed, or its client
+		o.refused = refusal{err, o.serial}
 	}
 	o.mu.Unlock()
 	w.Wake(o.wait)
@@ -220,8 +240,8 @@ func (o *holds) add(h *held, t *topicBuffer) (start bool, err error) {
 	if o.closing {
 		return false, ErrClosed
 	}
-	if o.refused != nil {
-		return false, o.refused
+	if o.refused.lasts() {
+		return false, o.refused.err
 	}
 	o.serial++
 	h.serial = o.serial

@@ -90,6 +90,29 @@ func TestATopicIsAskedForAgainAfterAFatalErrorThatPasses(t *testing.T) {
 	}
 }
 
+// What a fatal error was told of are the records that were held: one that came before they were ended was refused as if the producer were closed.
+func TestWhatComesAfterAFatalErrorIsHeld(t *testing.T) {
+	w := role.NewSystem(nil, nil, nil)
+	defer w.Close()
+	o := holds{running: true, wait: role.NewWaiter()}
+	before, after, last := &held{}, &held{}, &held{}
+	if _, err := o.add(before, &topicBuffer{}); err != nil {
+		t.Fatal(err)
+	}
+	o.refuse(w, broker.ErrFatal)
+	if _, err := o.add(after, &topicBuffer{}); err != nil {
+		t.Fatalf("a record is refused at once: %v", err)
+	}
+	if first, second := o.refused.of(before), o.refused.of(after); !errors.Is(first, broker.ErrFatal) || second != nil {
+		t.Errorf("the one before is told %v, the one behind %v", first, second)
+	}
+	o.refuse(w, ErrClosed)
+	o.refuse(w, broker.ErrFatal)
+	if _, err := o.add(last, &topicBuffer{}); !errors.Is(err, ErrClosed) || !errors.Is(o.refused.of(after), ErrClosed) {
+		t.Errorf("after the end: %v", err)
+	}
+}
+
 type completed func(Placed, error)
 
 func (f completed) Done(at Placed, err error) { f(at, err) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -41,8 +42,8 @@ func (b *buffer) place() {
 	for {
 		o.mu.Lock()
 		topics, refused := slices.Clone(o.topics), o.refused
-		if errors.Is(refused, broker.ErrFatal) {
-			o.refused = nil
+		if !refused.lasts() {
+			o.refused = refusal{}
 		}
 		if len(topics) == 0 {
 			o.running = false
@@ -83,7 +84,7 @@ func (b *buffer) place() {
 }
 
 // settle places the records of a topic that can be placed, and ends those that cannot be any more. It gives the time when the next ends; zero: none are left. lacks: some wait for metadata.
-func (b *buffer) settle(t *topicBuffer, now time.Time, refused error) (due time.Time, lacks bool) {
+func (b *buffer) settle(t *topicBuffer, now time.Time, refused refusal) (due time.Time, lacks bool) {
 	t.mu.Lock()
 	h, due, lacks := b.sift(t, now, refused)
 	start := h != nil && t.asked.CompareAndSwap(false, true)
@@ -95,10 +96,10 @@ func (b *buffer) settle(t *topicBuffer, now time.Time, refused error) (due time.
 }
 
 // sift is settle, but that it leaves what the partitioner is to be asked about, and what comes behind: it gives the first of those. The topic's lock is held.
-func (b *buffer) sift(t *topicBuffer, now time.Time, refused error) (first *held, due time.Time, lacks bool) {
+func (b *buffer) sift(t *topicBuffer, now time.Time, refused refusal) (first *held, due time.Time, lacks bool) {
 	m := b.client.Snapshot().Topic(t.name)
 	if m != nil && m.Err != 0 && !m.Err.Retriable() && len(m.Partitions) == 0 {
-		refused = m.Err
+		refused = refusal{m.Err, math.MaxUint64}
 	}
 	var partitions []*partitionBuffer
 	if m != nil {
@@ -118,7 +119,7 @@ func (b *buffer) sift(t *topicBuffer, now time.Time, refused error) (first *held
 			}
 			end = h.known.Add(b.forPartitioner())
 		}
-		why, over := error(nil), !now.Before(end)
+		why, over, refused := error(nil), !now.Before(end), refused.of(h)
 		switch {
 		case known && errors.Is(refused, ErrClosed):
 			why = fmt.Errorf("produce %s: %w", h.Topic, ErrClosed)
