@@ -180,9 +180,9 @@ func (c *climb) versions() bool {
 		c.spoken = limit
 		return true
 	}
-	assumed, from := limit, "broker.version"
+	assumed, from := conn.Assumed(limit, release(c.cfg.ReleaseFallback)), "broker.version"
 	if !limit.Known() {
-		assumed, from = release(c.cfg.ReleaseFallback), "broker.version.fallback"
+		from = "broker.version.fallback"
 	}
 	told := true
 	ok := c.step("api-versions", func(ctx context.Context) (string, error) {

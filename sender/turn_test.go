@@ -55,6 +55,9 @@ func TestWhoWaitsForATurnIsToldOfTheEnd(t *testing.T) {
 	for range 2 {
 		go func() { told <- x.wait(context.Background(), w) }()
 	}
+	for x.line.Load() < 2 { // who comes behind the end need not be woken
+		runtime.Gosched()
+	}
 	x.close(w, ErrClosed)
 	for range 2 {
 		if err := <-told; !errors.Is(err, ErrClosed) {

@@ -47,11 +47,14 @@ func (c *Core) first(now time.Time) int16 {
 }
 
 // assumed is what a broker speaks that is not asked, or does not answer; not Known: nothing is assumed.
-func (c *Core) assumed() protocol.Ranges {
-	if c.cfg.Versions.Known() {
-		return c.cfg.Versions
+func (c *Core) assumed() protocol.Ranges { return Assumed(c.cfg.Versions, c.cfg.Fallback) }
+
+// Assumed is what a broker speaks that does not tell it, with what broker.version and broker.version.fallback stand for.
+func Assumed(release, fallback protocol.Ranges) protocol.Ranges {
+	if release.Known() {
+		return release
 	}
-	return c.cfg.Fallback
+	return fallback
 }
 
 // lower takes the next lower version that brokers are known to answer, when one was met with silence or the end of the connection: Kafka answers each (KIP-511), but Azure Event Hubs resets the connection at version 4, and

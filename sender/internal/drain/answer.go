@@ -165,18 +165,23 @@ func (c *Core) outcome(now time.Time, r *Request, b *batch.Batch, a partitionAns
 			return
 		}
 		b.LastErr = code
-		switch {
-		case code == protocol.NotEnoughReplicas || code == protocol.NotEnoughReplicasAfterAppend || code == protocol.RequestTimedOut: // it may be cut off from the others, and not know who leads in its place
-			out.Refresh = append(out.Refresh, Refresh{b.To.Topic, r.Node, code.Name()})
-		case code.RefreshMetadata():
-			out.Refresh = append(out.Refresh, Refresh{b.To.Topic, cluster.NoNode, code.Name()})
-		}
+		doubted(r, b, code, out)
 		c.again(now, b, backOff, out)
 	default:
 		if says == refused && len(a.RecordErrors) > 0 && c.spoilt(b, code, a, out) {
 			return
 		}
 		c.reject(b, code, a, out)
+	}
+}
+
+// doubted asks for metadata, if a code says that what is known may not be so any more.
+func doubted(r *Request, b *batch.Batch, code protocol.Code, out *Effects) {
+	switch {
+	case code == protocol.NotEnoughReplicas || code == protocol.NotEnoughReplicasAfterAppend || code == protocol.RequestTimedOut: // it may be cut off from the others, and not know who leads in its place
+		out.Refresh = append(out.Refresh, Refresh{b.To.Topic, r.Node, code.Name()})
+	case code.RefreshMetadata():
+		out.Refresh = append(out.Refresh, Refresh{b.To.Topic, cluster.NoNode, code.Name()})
 	}
 }
 

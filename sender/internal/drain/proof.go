@@ -35,6 +35,6 @@ func (c *Core) unproved(now time.Time, r *Request, b *batch.Batch, out *Effects)
 	if p := of(b); p.proofs > 0 {
 		p.proofs--
 	}
-	out.Refresh = append(out.Refresh, Refresh{b.To.Topic, r.Node, protocol.RequestTimedOut.Name()}) // it may be cut off from the others, and not know who leads in its place
+	doubted(r, b, protocol.RequestTimedOut, out)
 	c.again(now, b, atOnce, out)
 }
