@@ -1,6 +1,10 @@
 // Package scenario is one suite of behaviour for three backends: the simulated world, the fake cluster over TCP, and real Apache Kafka.
 //
-//	scenario.go  T: what a scenario works with      producing.go, fetching.go, limits.go, offsets.go, failures.go, groups.go, handling.go, shares.go  the scenarios
+//	scenario.go  T: what a scenario works with      group_kit.go, handling_kit.go  and one of groups, or of Handle
+//	producing.go, produced_records.go, placing.go  how records are written, what they are, where they go
+//	fetching.go, positions.go, offsets.go, limits.go, interceptors.go  how records are read, from where, and what may be in between
+//	groups.go, group_offsets.go, group_subscriptions.go, shares.go  who reads what, what is committed, what is subscribed to
+//	handling.go, handling_interceptors.go, handling_groups.go, failures.go
 //	sim_test.go  in virtual time, from seeds        tcp_test.go  the fake over TCP      real_test.go  real brokers (build tag live)
 //
 // A scenario talks to the facade only, and to Cluster for failures. It runs unchanged on every backend.
@@ -33,7 +37,8 @@ func (s Scenario) Calm() bool {
 
 // All gives the scenarios, by area.
 func All() []Scenario {
-	return slices.Concat(producing, fetching, limits, offsets, metadata, failures, handling, sharing, groups, groupHandling, brokersMatch)
+	return slices.Concat(producing, produced, placing, fetching, positions, intercepting, limits, offsets, metadata, failures, handling, handlingIntercepted, sharing, groups, groupOffsets, groupSubscriptions, groupHandling,
+		brokersMatch)
 }
 
 // Cluster is what a scenario may do to brokers; their ids count from 1 on the fake and from 1 on real clusters, too.

@@ -296,7 +296,11 @@ func (c *Core) fallBack(why string, out *Effects) {
 		c.fail(ErrRegex, out)
 		return
 	}
-	c.fail(fmt.Errorf("the cluster does not have group.protocol=consumer (Kafka 4.0, or its configuration): %w", protocol.UnsupportedVersion), out)
+	if c.state != Joining { // a cluster that has gone back to an older release
+		c.lose(out)
+	}
+	c.proto, c.id, c.generation = Classic, "", -1
+	out.Notes = append(out.Notes, "group "+c.cfg.Group+": "+why+": the classic protocol is used")
 }
 
 // reconcile lets the application give up and take what the coordinator has decided. Topics whose names are not known yet come when they are.
