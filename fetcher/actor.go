@@ -115,7 +115,7 @@ func (f *Fetcher) perform(h *role.Handle, out *plan.Effects) {
 	for _, q := range out.Check {
 		f.check(now, q)
 	}
-	for _, n := range f.buf.put(out) {
+	for _, n := range few(f.buf.put(out)) {
 		if f.note != nil {
 			f.note(n.what, n.text)
 		}

@@ -188,9 +188,6 @@ func (b *buffer) revoke(tp cluster.TopicPartition) (dropped []plan.Taking, waite
 	return b.drop(p), p.waiters, true
 }
 
-// note is something for the log.
-type note struct{ what, text string }
-
 // put puts in what the core found.
 func (b *buffer) put(out *plan.Effects) (notes []note) {
 	b.mu.Lock()

@@ -7,6 +7,7 @@
 //	buffer.go     what was fetched and is not taken; positions of the application
 //	chunk.go      the records of one answer, decoded while they are read; ahead.go: what is decompressed before the reader comes to it
 //	frame.go      the memory of an answer, counted
+//	notes.go      what goes into the log
 //	offsets.go    beginning and end offsets, offsets for times; errors.go: those of several partitions
 //	actor.go      the actor: performs the core's effects; requests.go: what it asks brokers for
 //	assignment.go, positions.go, taking.go   what the consumer calls: assign, seek and pause; where it is; what it is given
