@@ -1,0 +1,51 @@
+package conn_test
+
+import (
+	"cmp"
+	"flag"
+	"testing"
+
+	"github.com/kactor-go/kactor/actors/sim/explore"
+	"github.com/kactor-go/kactor/broker/internal/conn"
+)
+
+var whole = flag.Bool("whole", false, "explore the worlds that take minutes, too")
+
+// forgotten are what decides nothing: the versions are always the same, once they are known.
+var forgotten = []string{"conn.Core.versions", "conn.Core.cfg", "conn.Call.Req"}
+
+func oneWay(c *conn.Call)  { c.OneWay = true }
+func movable(c *conn.Call) { c.Moved = func() bool { return false } }
+
+var worlds = []struct {
+	rules rules
+	depth int    // 0: to the end
+	size  string // what there is so far
+	whole string // and in all, if that is more
+}{
+	{rules{name: "links end", calls: []func(*conn.Call){nil, nil}, faults: 2, breaks: true, twice: true}, 0, "877 states, 1162 transitions, depth 24", ""},
+	{rules{name: "time passes", calls: []func(*conn.Call){nil, oneWay}, faults: 2, slow: true, throttle: 60_000, strange: true}, 0, "815 states, 1061 transitions, depth 20", ""},
+	{rules{name: "calls move, and the connection is closed", calls: []func(*conn.Call){movable, oneWay}, faults: 1, breaks: true, slow: true, moves: true, closes: true}, 0, "2797 states, 4923 transitions, depth 21", ""},
+	{rules{name: "versions", calls: []func(*conn.Call){nil, nil}, faults: 2, versions: true, breaks: true, room: 1}, 0, "832 states, 984 transitions, depth 24", ""},
+	{rules{name: "no Kafka", calls: []func(*conn.Call){nil, nil}, faults: 2, fatal: true, breaks: true, closes: true}, 0, "2229 states, 3515 transitions, depth 26", ""},
+}
+
+// TestWorlds plays each small world in every order: to its end, or to a depth, which is less with -short; with -whole all of it.
+func TestWorlds(t *testing.T) {
+	for _, c := range worlds {
+		t.Run(c.rules.name, func(t *testing.T) {
+			p := explore.Plan{New: func() explore.World { return newWorld(c.rules) }, Forget: forgotten, Depth: c.depth}
+			want := c.size
+			switch {
+			case *whole:
+				p.Depth, want = 0, cmp.Or(c.whole, c.size)
+			case testing.Short():
+				p.Depth, want = 10, ""
+			}
+			r := explore.Explore(p)
+			if got := r.String(); r.Wrong != "" || want != "" && got != want || c.size == "" {
+				t.Errorf("world %q: %s", c.rules.name, got)
+			}
+		})
+	}
+}

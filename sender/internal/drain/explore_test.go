@@ -1,0 +1,64 @@
+package drain_test
+
+import (
+	"cmp"
+	"flag"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/kactor-go/kactor/actors/sim/explore"
+	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/sender/internal/drain"
+)
+
+var whole = flag.Bool("whole", false, "explore the worlds that take minutes, too")
+
+// forgotten are what decides nothing: texts, and counts that no limit is near.
+var forgotten = []string{"batch.Batch.LastErr", "batch.Batch.Created", "batch.Batch.Buf", "drain.Request.Deadline", "drain.Core.behind", "drain.Core.cuts", "drain.Core.found"}
+
+var worlds = []struct {
+	rules rules
+	depth int    // 0: to the end
+	size  string // what there is so far
+	whole string // and in all, if that is more
+}{
+	{rules{name: "connections end", batches: 3, faults: 2, breaks: true}, 0, "2310 states, 3646 transitions, depth 20", ""},
+	{rules{name: "the leader moves", batches: 2, faults: 2, breaks: true, moves: true}, 0, "8330 states, 16535 transitions, depth 24", ""},
+	{rules{name: "codes", batches: 3, faults: 2, codes: codes}, 0, "1002 states, 1598 transitions, depth 17", ""},
+	{rules{name: "time passes", batches: 2, faults: 2, breaks: true, slow: true, within: 2 * time.Second}, 0, "758 states, 1201 transitions, depth 15", ""},
+	{rules{name: "few retries", batches: 2, faults: 2, breaks: true, codes: codes, change: func(c *drain.Config) { c.Retries = 1 }}, 0, "817 states, 1375 transitions, depth 15", ""},
+	{rules{name: "the leader forgets", batches: 3, faults: 2, breaks: true, forgets: true}, 0, "2483 states, 3880 transitions, depth 20", ""},
+	{rules{name: "the next leader lacks a record", batches: 3, faults: 1, elects: true}, 0, "554 states, 956 transitions, depth 20", ""},
+	{rules{name: "the topic is created again", batches: 3, faults: 2, recreates: true, breaks: true}, 16, "8297 states, 13464 transitions, depth 16, not to the end", "11559 states, 18801 transitions, depth 27"},
+	{rules{name: "ids are used up", batches: 3, faults: 2, breaks: true, elects: true, epoch: math.MaxInt16 - 2}, 15, "7493 states, 12212 transitions, depth 15, not to the end", "18460 states, 34976 transitions, depth 29"},
+	{rules{name: "no id", batches: 2, faults: 2, noID: true, breaks: true}, 0, "659 states, 938 transitions, depth 16", ""},
+	{rules{name: "the producer is closed", batches: 2, faults: 1, breaks: true, slow: true, closes: true}, 0, "287 states, 456 transitions, depth 13", ""},
+	{rules{name: "records are not valid", batches: 2, records: 2, faults: 1, breaks: true, codes: codes, spoilt: 2}, 0, "250 states, 364 transitions, depth 14", ""},
+	{rules{name: "batches are too large", batches: 2, records: 2, faults: 1, breaks: true, codes: codes, most: 1}, 0, "704 states, 1007 transitions, depth 20", ""},
+	{rules{name: "acks=0", batches: 3, faults: 2, breaks: true, moves: true, loose: true, change: func(c *drain.Config) { c.Acks, c.Idempotent = 0, false }}, 10, "8613 states, 16566 transitions, depth 10, not to the end", "17616 states, 38587 transitions, depth 17"},
+	{rules{name: "without idempotence", batches: 2, faults: 2, breaks: true, moves: true, loose: true, change: func(c *drain.Config) { c.Idempotent = false }}, 10, "5217 states, 8132 transitions, depth 10, not to the end", "69017 states, 193649 transitions, depth 32"},
+}
+
+// codes are what a leader says: before the append, behind it, and what may be either.
+var codes = []protocol.Code{protocol.NotEnoughReplicas, protocol.NotEnoughReplicasAfterAppend, protocol.NotLeaderOrFollower, protocol.KafkaStorageError, protocol.UnknownServerError, protocol.PolicyViolation}
+
+// TestWorlds plays each small world in every order: to its end, or to a depth, which is less with -short; with -whole all of it.
+func TestWorlds(t *testing.T) {
+	for _, c := range worlds {
+		t.Run(c.rules.name, func(t *testing.T) {
+			p := explore.Plan{New: func() explore.World { return newWorld(c.rules) }, Forget: forgotten, Depth: c.depth}
+			want := c.size
+			switch {
+			case *whole:
+				p.Depth, want = 0, cmp.Or(c.whole, c.size)
+			case testing.Short():
+				p.Depth, want = 10, ""
+			}
+			r := explore.Explore(p)
+			if got := r.String(); r.Wrong != "" || want != "" && got != want || c.size == "" {
+				t.Errorf("world %q: %s", c.rules.name, got)
+			}
+		})
+	}
+}
