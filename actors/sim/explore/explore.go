@@ -44,11 +44,12 @@ func (e Event) String() string {
 
 // Plan is what is to be explored.
 type Plan struct {
-	New    func() World // each time the same
-	Depth  int          // of histories, in events; 0: to their end
-	States int          // more are not looked at; 0: as many as there are
-	Forget []string     // fields that decide nothing, as "batch.Batch.LastErr": states that differ in nothing else are the same
-	Names  []string     // fields whose numbers only name something: it counts where the same is, and not which it is. Who counts up to make them never meets an old one again
+	New    func() World  // each time the same
+	Depth  int           // of histories, in events; 0: to their end
+	States int           // more are not looked at; 0: as many as there are
+	Forget []string      // fields that decide nothing, as "batch.Batch.LastErr": states that differ in nothing else are the same
+	Old    time.Duration // times that are longer ago are all the same: nobody looks further back; 0: they are not
+	Names  []string      // fields whose numbers only name something: it counts where the same is, and not which it is. Who counts up to make them never meets an old one again
 }
 
 // Result is what was found.
@@ -102,6 +103,7 @@ type explorer struct {
 // Explore plays a world in every order.
 func Explore(p Plan) Result {
 	x := &explorer{plan: p, print: newPrinter(p.Forget, p.Names), seen: map[fingerprint]int32{}}
+	x.print.old = p.Old
 	x.Whole = true
 	w := p.New()
 	x.add(node{from: -1}, w)

@@ -25,6 +25,7 @@ type printer struct {
 	used   map[string]bool          // of forget and names
 	buf    []byte
 	now    time.Time
+	old    time.Duration // what is longer ago is all the same; 0: it is not
 	met    map[pointer]uint64
 	named  map[int64]uint64
 }
@@ -192,7 +193,11 @@ func (p *printer) time(v reflect.Value) {
 	}
 	const zero = 62135596800 // seconds from year 1 to 1970
 	p.buf = append(p.buf, 't')
-	p.buf = binary.AppendVarint(p.buf, (seconds-zero-p.now.Unix())*int64(time.Second)+int64(wall)-int64(p.now.Nanosecond()))
+	d := (seconds-zero-p.now.Unix())*int64(time.Second) + int64(wall) - int64(p.now.Nanosecond())
+	if p.old > 0 {
+		d = max(d, -int64(p.old))
+	}
+	p.buf = binary.AppendVarint(p.buf, d)
 }
 
 func (p *printer) pointer(v reflect.Value) {

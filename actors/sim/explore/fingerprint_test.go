@@ -86,6 +86,16 @@ func TestTimesCountByHowFarTheyAre(t *testing.T) {
 	}
 }
 
+// TestWhatIsLongAgo does not count by how long, if nobody looks so far back.
+func TestWhatIsLongAgo(t *testing.T) {
+	p := newPrinter(nil, nil)
+	p.old = time.Minute
+	at := func(d time.Duration) fingerprint { return p.of(&thing{at: start.Add(d)}, start) }
+	if at(-time.Hour) != at(-2*time.Minute) || at(-time.Hour) == at(-time.Second) || at(time.Hour) == at(2*time.Hour) {
+		t.Error("what is longer ago than a minute counts by how long, or what is not does not")
+	}
+}
+
 func TestWhatIsNoPartOfAState(t *testing.T) {
 	for name, v := range map[string]*thing{
 		"a channel":          {any: make(chan int)},

@@ -152,7 +152,6 @@ func (w *world) says(n int, l *link, add, fault func(string, int, func())) {
 	}
 	if t := w.rules.throttle; t > 0 {
 		fault("answered, and throttled, is a call on link", n, func() {
-			w.throttled = true
 			says(a.id, a.version, answer(t))
 		})
 	}
@@ -160,9 +159,5 @@ func (w *world) says(n int, l *link, add, fault func(string, int, func())) {
 
 // theVersions are what the broker speaks.
 func theVersions() *msg.ApiVersionsResponse {
-	m := &msg.ApiVersionsResponse{FinalizedFeaturesEpoch: -1}
-	for _, r := range []msg.ApiVersionsResponseApiVersion{{ApiKey: msg.MetadataAPI, MaxVersion: 9}, {ApiKey: msg.ApiVersionsAPI, MaxVersion: 3}} {
-		m.ApiKeys = append(m.ApiKeys, r)
-	}
-	return m
+	return &msg.ApiVersionsResponse{FinalizedFeaturesEpoch: -1, ApiKeys: []msg.ApiVersionsResponseApiVersion{{ApiKey: msg.MetadataAPI, MaxVersion: 9}, {ApiKey: msg.ApiVersionsAPI, MaxVersion: 3}}}
 }

@@ -41,7 +41,6 @@ type world struct {
 	rules     rules
 	core      *conn.Core
 	now       time.Time
-	began     time.Time
 	calls     []*fate
 	next      int // call to be made
 	resolving uint64
@@ -50,7 +49,6 @@ type world struct {
 	moved     bool
 	closed    bool
 	finished  bool
-	throttled bool
 	bad       string
 }
 
@@ -58,7 +56,6 @@ type world struct {
 type fate struct {
 	call            *conn.Call
 	sent            bool // to a link
-	arrived         bool // at the broker
 	written         bool
 	ended, released int
 }
@@ -69,7 +66,7 @@ type steady struct{}
 func (steady) Uint64() uint64 { return 1 << 63 }
 
 func newWorld(r rules) *world {
-	w := &world{rules: r, now: time.Unix(1000, 0), began: time.Unix(1000, 0), faults: r.faults}
+	w := &world{rules: r, now: time.Unix(1000, 0), faults: r.faults}
 	cfg := conn.Config{Host: "broker", Port: 9092, ClientID: wire.Ptr("test"), SetupTimeout: 10 * time.Second, Window: 5, BackoffFirst: 100 * time.Millisecond, BackoffMax: 100 * time.Millisecond, LateFloor: time.Second,
 		ThrottleMax: 5 * time.Second, Rand: rand.New(steady{})}
 	if r.change != nil {

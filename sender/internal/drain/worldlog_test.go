@@ -12,8 +12,9 @@ import (
 // log is a partition's, with what its leader knows of producers (ProducerAppendInfo, ProducerStateEntry). All replicas have the same, unless a world says something else.
 type log struct {
 	acks    int16
-	most    int // records of a batch that is not too large; 0: any number
-	spoilt  int // a record that is not valid, from 1 on; 0: all are
+	most    int  // records of a batch that is not too large; 0: any number
+	spoilt  int  // a record that is not valid, from 1 on; 0: all are
+	old     bool // it says DUPLICATE_SEQUENCE_NUMBER
 	known   bool
 	id      int64
 	epoch   int16
@@ -70,6 +71,9 @@ func (l *log) append(c *call) protocol.Code {
 		known := l.known && c.id == l.id
 		switch {
 		case known && c.epoch == l.epoch && slices.Contains(l.cache, [2]int32{c.first, last}):
+			if l.old {
+				return protocol.DuplicateSequenceNumber
+			}
 			c.base = l.base(c)
 			return protocol.None
 		case known && c.epoch < l.epoch:

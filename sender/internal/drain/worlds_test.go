@@ -3,6 +3,7 @@ package drain_test
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -37,6 +38,7 @@ type rules struct {
 	closes    bool // the producer is closed
 	most      int  // records that fit into a batch; 0: any number
 	spoilt    int  // a record that is not valid; 0: all are
+	old       bool // the leader is of a release before 2.0, which does not say where a repetition is
 	loose     bool // records may be there twice, and out of order: only what is told is held against the log
 }
 
@@ -113,7 +115,7 @@ func newWorld(r rules) *world {
 	if r.change != nil {
 		r.change(&cfg)
 	}
-	w.log.acks, w.log.most, w.log.spoilt = cfg.Acks, r.most, r.spoilt
+	w.log.acks, w.log.most, w.log.spoilt, w.log.old = cfg.Acks, r.most, r.spoilt, r.old
 	w.core = drain.New(cfg, w, w.picture())
 	return w
 }
@@ -270,6 +272,9 @@ func (w *world) perform(out *drain.Effects) {
 		}
 		b := r.Batches[0]
 		b.Bytes(false)
+		if b.Epoch == math.MaxInt16 {
+			w.bad = "there is no such epoch" // KIP-360
+		}
 		c := &call{request: r, id: b.ProducerID, epoch: b.Epoch, first: b.Sequence, topic: b.TopicID}
 		for _, e := range b.Entries {
 			c.records = append(c.records, int(e.Done.(record)))
@@ -311,6 +316,11 @@ func (w *world) tell(n, i int, s drain.Settled) {
 		}
 	case errors.Is(s.Err, drain.ErrUncertain):
 		how = uncertain
+	case errors.Is(s.Err, protocol.InvalidRecord) && n != w.rules.spoilt-1:
+		w.bad = fmt.Sprintf("record %d is valid, and is told as not", n+1)
+	}
+	if errors.Is(s.Err, drain.ErrTimeout) && !w.rules.slow {
+		w.bad = fmt.Sprintf("record %d has waited in vain", n+1)
 	}
 	w.told[n] = append(w.told[n], how)
 }

@@ -1,0 +1,58 @@
+package member_test
+
+import (
+	"flag"
+	"testing"
+	"time"
+
+	"github.com/kactor-go/kactor/actors/sim/explore"
+	"github.com/kactor-go/kactor/coordinator/assign"
+	"github.com/kactor-go/kactor/coordinator/internal/member"
+)
+
+var whole = flag.Bool("whole", false, "explore the worlds that take minutes, too")
+
+// forgotten are what decides nothing: what does not change, and the numbers of what was said and done.
+var forgotten = []string{"member.Core.cfg", "member.Core.snap", "member.Core.kinds"}
+
+func remote(c *member.Config)      { c.Protocol = member.Consumer }
+func cooperative(c *member.Config) { c.Assignors = []assign.Assignor{assign.CooperativeSticky{}} }
+
+var worlds = []struct {
+	rules rules
+	depth int    // 0: to the end
+	size  string // what there is so far
+	whole string // and in all; empty: it is that, or was not found out
+}{
+	{rules{name: "classic, eager", members: 2, faults: 1, kills: true, loses: true}, 24, "3830 states, 7037 transitions, depth 24, not to the end", ""},
+	{rules{name: "cooperative", change: cooperative, members: 2, faults: 1, kills: true, loses: true}, 24, "3970 states, 7317 transitions, depth 24, not to the end", ""},
+	{rules{name: "KIP-848", change: remote, members: 2, faults: 1, kills: true, loses: true}, 0, "2738 states, 4053 transitions, depth 46", ""},
+	{rules{name: "classic, a commit", members: 1, faults: 2, commits: 1, loses: true, moves: true, forgets: true, fails: true}, 18, "2849 states, 4114 transitions, depth 18, not to the end", ""},
+	{rules{name: "KIP-848, a commit", change: remote, members: 1, faults: 2, commits: 1, loses: true, moves: true, forgets: true, fails: true}, 0, "4177 states, 6824 transitions, depth 39", ""},
+	{rules{name: "classic, a member that is forgotten", members: 2, faults: 1, commits: 1, forgets: true}, 18, "3364 states, 6501 transitions, depth 18, not to the end", ""},
+	{rules{name: "KIP-848, a member that is forgotten", change: remote, members: 2, faults: 1, commits: 1, forgets: true}, 17, "3034 states, 6515 transitions, depth 17, not to the end", ""},
+	{rules{name: "classic, an application that is late", members: 1, faults: 2, late: true, commits: 1, denies: true}, 22, "2353 states, 4716 transitions, depth 22, not to the end", ""},
+	{rules{name: "KIP-848, an application that is late", change: remote, members: 2, faults: 1, late: true}, 16, "3945 states, 8350 transitions, depth 16, not to the end", ""},
+	{rules{name: "classic, a member is closed", members: 2, faults: 1, leaves: true, loses: true}, 17, "3245 states, 5790 transitions, depth 17, not to the end", ""},
+	{rules{name: "KIP-848, a member is closed", change: remote, members: 2, faults: 1, leaves: true, loses: true}, 20, "2561 states, 4515 transitions, depth 20, not to the end", ""},
+}
+
+// TestWorlds plays each small world in every order: to its end, or to a depth, which is less with -short; with -whole all of it.
+func TestWorlds(t *testing.T) {
+	for _, c := range worlds {
+		t.Run(c.rules.name, func(t *testing.T) {
+			p := explore.Plan{New: func() explore.World { return newWorld(c.rules) }, Forget: forgotten, Old: 6 * time.Second, Depth: c.depth}
+			want := c.size
+			switch {
+			case *whole && c.whole != "":
+				p.Depth, want = 0, c.whole
+			case testing.Short():
+				p.Depth, want = 10, ""
+			}
+			r := explore.Explore(p)
+			if got := r.String(); r.Wrong != "" || want != "" && got != want || c.size == "" {
+				t.Errorf("world %q: %s", c.rules.name, got)
+			}
+		})
+	}
+}
