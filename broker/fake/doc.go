@@ -14,6 +14,7 @@
 //	internal_topics.go  __consumer_offsets and __transaction_state
 //	groups.go  groups of consumers: what is kept of them
 //	NN_*.go    one file for each API, by its key
+//	interop    other people's clients on it, and franz-go's own tests: a module of its own
 //
 // A Config.Release makes it speak the versions of that release, 0.10 to 4.3. It shares the protocol packages with the client, and nothing else.
 //
