@@ -79,16 +79,47 @@ func (c *Cluster) producePartition(q *call, t *topic, acks int16, in *msg.Produc
 		code = protocol.InvalidRequiredAcks
 	}
 	if code == protocol.None {
-		code = c.appendSet(q, t, p, in.Records, r)
+		code = oneBatch(q, in.Records)
 	}
-	r.ErrorCode = int16(code)
-	if code != protocol.None {
+	if code == protocol.None {
+		if code = c.appendSet(q, t, p, in.Records, r); tellsStart(code) {
+			r.LogStartOffset = p.start
+		}
+	}
+	if r.ErrorCode = int16(code); code != protocol.None {
 		return
 	}
 	r.LogStartOffset = p.start
 	if t.appendTime {
 		r.LogAppendTimeMs = c.now.UnixMilli()
 	}
+}
+
+// oneBatch refuses what is not one batch of magic 2, which there must be since Kafka 0.11 (ProduceRequest.validateRecords).
+func oneBatch(q *call, raw []byte) protocol.Code {
+	if q.Version < 3 {
+		return protocol.None
+	}
+	b, rest, ok, err := record.Next(raw)
+	switch {
+	case err != nil:
+		return protocol.CorruptMessage
+	case !ok || b.Magic != 2:
+		return protocol.InvalidRecord
+	}
+	if _, _, more, err := record.Next(rest); more && err == nil {
+		return protocol.InvalidRecord
+	}
+	return protocol.None
+}
+
+// tellsStart tells of an error whether the answer says where the log begins: not of those that were found before the records were looked at, and of some others (ReplicaManager.appendRecordsToLeader).
+func tellsStart(code protocol.Code) bool {
+	switch code {
+	case protocol.CorruptMessage, protocol.MessageTooLarge, protocol.UnsupportedCompressionType, protocol.InvalidTxnState, protocol.InvalidProducerIDMapping, protocol.ConcurrentTransactions, protocol.NotEnoughReplicas:
+		return false
+	}
+	return code != protocol.None
 }
 
 func (c *Cluster) appendSet(q *call, t *topic, p *partition, raw []byte, r *msg.ProduceResponsePartitionProduceResponse) protocol.Code {
@@ -104,7 +135,7 @@ func (c *Cluster) appendSet(q *call, t *topic, p *partition, raw []byte, r *msg.
 		if b.Codec == compress.Zstd && q.Version < 7 {
 			return protocol.UnsupportedCompressionType
 		}
-		if b.Control || b.Codec > compress.Zstd {
+		if b.Control || b.Codec > compress.Zstd || b.Magic == 2 && b.BaseOffset != 0 {
 			return protocol.InvalidRecord
 		}
 		if b.Transactional {

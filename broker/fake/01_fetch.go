@@ -15,6 +15,7 @@ import (
 type session struct {
 	id    int32
 	epoch int32
+	byID  bool // topics have ids, as from version 13 on
 	parts []*fetching
 }
 
@@ -22,6 +23,7 @@ type session struct {
 type fetching struct {
 	name  string
 	id    wire.UUID
+	was   string // the name of the topic with the id, once it was known
 	req   msg.FetchRequestFetchPartition
 	hw    int64
 	start int64
@@ -51,9 +53,7 @@ func (c *Cluster) fetch(q *call) {
 		if s != nil {
 			resp.SessionID = s.id
 		}
-		for _, p := range parts {
-			c.told(q, p)
-		}
+		c.told(parts, resp)
 		c.reply(q, resp)
 		return true
 	}
@@ -97,11 +97,6 @@ func newPartitionData(index int32) (d msg.FetchResponsePartitionData) {
 func (c *Cluster) fetchParts(q *call, req *msg.FetchRequest) (parts []*fetching, s *session, full bool, code protocol.Code) {
 	n := q.conn.node
 	merge := func() {
-		for _, t := range req.ForgottenTopicsData {
-			parts = slices.DeleteFunc(parts, func(f *fetching) bool {
-				return f.name == t.Topic && f.id == wire.UUID(t.TopicID) && slices.Contains(t.Partitions, f.req.Partition)
-			})
-		}
 		for _, t := range req.Topics {
 			for _, p := range t.Partitions {
 				i := slices.IndexFunc(parts, func(f *fetching) bool {
@@ -127,7 +122,7 @@ func (c *Cluster) fetchParts(q *call, req *msg.FetchRequest) (parts []*fetching,
 			n.sessions = n.sessions[1:]
 		}
 		c.nextSession++
-		s = &session{id: c.nextSession, epoch: 1, parts: parts}
+		s = &session{id: c.nextSession, epoch: 1, byID: q.Version >= 13, parts: parts}
 		n.sessions = append(n.sessions, s)
 		return parts, s, true, protocol.None
 	}
@@ -139,18 +134,38 @@ func (c *Cluster) fetchParts(q *call, req *msg.FetchRequest) (parts []*fetching,
 	if req.SessionEpoch != s.epoch {
 		return nil, nil, false, protocol.InvalidFetchSessionEpoch
 	}
-	s.epoch++
+	if s.byID != (q.Version >= 13) {
+		return nil, nil, false, protocol.FetchSessionTopicIDError
+	}
 	parts = slices.Clone(s.parts) // a fetch of a connection that is gone may still wait with those
 	merge()
+	for _, t := range req.ForgottenTopicsData {
+		parts = slices.DeleteFunc(parts, func(f *fetching) bool {
+			return f.name == t.Topic && f.id == wire.UUID(t.TopicID) && slices.Contains(t.Partitions, f.req.Partition)
+		})
+	}
+	if len(parts) == 0 { // it ends when there is nothing left in it (FetchManager.newContext)
+		n.sessions = slices.Delete(n.sessions, i, i+1)
+		merge()
+		return parts, nil, true, protocol.None
+	}
+	s.epoch++
 	s.parts = parts
 	return parts, s, false, protocol.None
 }
 
-func (c *Cluster) told(q *call, f *fetching) {
-	t, code := c.lookup(f.name, f.id, q.Version >= 13)
-	if code == protocol.None && f.req.Partition >= 0 && int(f.req.Partition) < len(t.partitions) {
-		p := t.partitions[f.req.Partition]
-		f.hw, f.start, f.told = p.end, p.start, true
+// told notes what an answer tells of the partitions of a session. After an error all counts as not told (CachedPartition.maybeUpdateResponseData).
+func (c *Cluster) told(parts []*fetching, resp *msg.FetchResponse) {
+	for i := range resp.Responses {
+		t := &resp.Responses[i]
+		for k := range t.Partitions {
+			d := &t.Partitions[k]
+			for _, f := range parts {
+				if f.req.Partition == d.PartitionIndex && f.name == t.Topic && f.id == wire.UUID(t.TopicID) {
+					f.hw, f.start, f.told = d.HighWatermark, d.LogStartOffset, d.ErrorCode == 0
+				}
+			}
+		}
 	}
 }
 
@@ -158,7 +173,7 @@ func (c *Cluster) told(q *call, f *fetching) {
 func (c *Cluster) readAll(q *call, req *msg.FetchRequest, parts []*fetching, incremental bool) (resp *msg.FetchResponse, size int, urgent bool) {
 	resp = &msg.FetchResponse{Responses: []msg.FetchResponseFetchableTopicResponse{}}
 	budget := int(req.MaxBytes)
-	if q.Version < 3 || budget <= 0 {
+	if q.Version < 3 {
 		budget = 50 << 20
 	}
 	for _, f := range parts {
@@ -178,9 +193,20 @@ func (c *Cluster) readAll(q *call, req *msg.FetchRequest, parts []*fetching, inc
 func (c *Cluster) readPartition(q *call, req *msg.FetchRequest, f *fetching, budget int, first bool, resp *msg.FetchResponse) msg.FetchResponsePartitionData {
 	d := newPartitionData(f.req.Partition)
 	t, code := c.lookup(f.name, f.id, q.Version >= 13)
+	switch { // sessions remember what an id stands for
+	case code == protocol.None:
+		f.was = t.name
+	case f.was != "" && c.topic(f.was) != nil:
+		code = protocol.InconsistentTopicID
+	case f.was != "":
+		code = protocol.UnknownTopicOrPartition
+	}
 	var p *partition
 	if code == protocol.None {
 		p, code = c.led(q, t, f.req.Partition)
+	}
+	if p != nil { // what the leader says of a partition has no such list where there is none; what is refused before has an empty one
+		d.AbortedTransactions = nil
 	}
 	if code == protocol.NotLeaderOrFollower && q.Version >= 11 && slices.Contains(p.isr, q.Node) {
 		p, code = c.followed(q.conn.node, t, p), protocol.None // followers serve consumers (KIP-392)
@@ -213,15 +239,15 @@ func (c *Cluster) readPartition(q *call, req *msg.FetchRequest, f *fetching, bud
 		}
 		if epoch < f.req.LastFetchedEpoch || end < f.req.FetchOffset {
 			d.DivergingEpoch = msg.FetchResponseEpochEndOffset{Epoch: epoch, EndOffset: end}
-			d.HighWatermark, d.LogStartOffset = p.end, p.start
+			d.HighWatermark, d.LastStableOffset, d.LogStartOffset = p.end, p.lastStable(), p.start
 			return d
 		}
 	}
-	d.HighWatermark, d.LastStableOffset, d.LogStartOffset = p.end, p.lastStable(), p.start
-	if f.req.FetchOffset < p.start || f.req.FetchOffset > p.end {
+	if f.req.FetchOffset < p.start || f.req.FetchOffset > p.end { // and no word of where the log begins and ends (ReplicaManager.createLogReadResult)
 		d.ErrorCode = int16(protocol.OffsetOutOfRange)
 		return d
 	}
+	d.HighWatermark, d.LastStableOffset, d.LogStartOffset = p.end, p.lastStable(), p.start
 	end, n := p.end, 0
 	committed := req.IsolationLevel == 1 && q.Version >= 4
 	if committed {

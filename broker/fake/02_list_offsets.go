@@ -8,11 +8,12 @@ import (
 
 // Timestamps that ask for a place instead of a time.
 const (
-	atEnd    = -1
-	atStart  = -2
-	atNewest = -3 // KIP-734
-	atLocal  = -4 // KIP-405: without tiered storage the same as atStart
-	atTiered = -5 // KIP-1005
+	atEnd      = -1
+	atStart    = -2
+	atNewest   = -3 // KIP-734
+	atLocal    = -4 // KIP-405: without tiered storage the same as atStart
+	atTiered   = -5 // KIP-1005
+	atUploaded = -6 // KIP-1023: what is not in the tiered storage yet
 )
 
 func (c *Cluster) listOffsets(q *call) {
@@ -27,7 +28,7 @@ func (c *Cluster) listOffsets(q *call) {
 			r := msg.ListOffsetsResponseListOffsetsPartitionResponse{}
 			r.SetDefaults()
 			r.PartitionIndex, r.Offset, r.Timestamp, r.LeaderEpoch = in.Partitions[k].PartitionIndex, -1, -1, -1
-			if got := or(injected, code); got != protocol.None {
+			if got := or(injected, placed(in.Partitions[k].Timestamp, q.Version), code); got != protocol.None {
 				r.ErrorCode = int16(got)
 			} else {
 				c.listPartition(q, t, req.IsolationLevel == 1 && q.Version >= 2, &in.Partitions[k], &r)
@@ -78,7 +79,7 @@ func (c *Cluster) offsetFor(p *partition, timestamp int64) (offset, at int64) {
 		return p.end, -1
 	case atStart, atLocal:
 		return p.start, -1
-	case atTiered:
+	case atTiered, atUploaded:
 		return -1, -1
 	}
 	offset, at = -1, -1
@@ -106,4 +107,13 @@ func (c *Cluster) offsetFor(p *partition, timestamp int64) (offset, at int64) {
 		}
 	}
 	return offset, at
+}
+
+// placed refuses negative timestamps that mean no place in a version (ReplicaManager.isListOffsetsTimestampUnsupported).
+func placed(timestamp int64, version int16) protocol.Code {
+	since, ok := map[int64]int16{atEnd: 0, atStart: 0, atNewest: 7, atLocal: 8, atTiered: 9, atUploaded: 11}[timestamp]
+	if timestamp < 0 && (!ok || version < since) {
+		return protocol.UnsupportedVersion
+	}
+	return protocol.None
 }

@@ -2,6 +2,7 @@ package fake
 
 import (
 	"regexp"
+	"slices"
 
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/msg"
@@ -26,6 +27,9 @@ func (c *Cluster) metadata(q *call) {
 		}
 		resp.Brokers = append(resp.Brokers, b)
 	}
+	if req.IncludeClusterAuthorizedOperations {
+		resp.ClusterAuthorizedOperations = clusterOperations
+	}
 	injected := c.injected(q.Key)
 	topics := c.topics
 	switch n := q.conn.node; {
@@ -38,15 +42,26 @@ func (c *Cluster) metadata(q *call) {
 		for _, t := range topics {
 			resp.Topics = append(resp.Topics, c.describeTopic(t, t.name, injected))
 		}
-		c.reply(q, resp)
+		c.replyMetadata(q, resp)
 		return
 	}
 	for i := range req.Topics {
 		in := &req.Topics[i]
+		if slices.ContainsFunc(req.Topics[:i], func(o msg.MetadataRequestMetadataRequestTopic) bool {
+			return text(o.Name) == text(in.Name) && o.TopicID == in.TopicID
+		}) {
+			continue // Kafka reads them into a set
+		}
+		if in.TopicID == (wire.UUID{}) && slices.ContainsFunc(req.Topics, func(o msg.MetadataRequestMetadataRequestTopic) bool { return o.TopicID != wire.UUID{} }) {
+			continue // who asks by ids is not told of names
+		}
 		if in.Name == nil {
 			t := c.topicByID(in.TopicID)
 			if t == nil {
-				resp.Topics = append(resp.Topics, msg.MetadataResponseMetadataResponseTopic{ErrorCode: int16(protocol.UnknownTopicID), TopicID: in.TopicID})
+				unknown := msg.MetadataResponseMetadataResponseTopic{}
+				unknown.SetDefaults()
+				unknown.ErrorCode, unknown.Name, unknown.TopicID = int16(protocol.UnknownTopicID), nil, in.TopicID
+				resp.Topics = append(resp.Topics, unknown)
 				continue
 			}
 			resp.Topics = append(resp.Topics, c.describeTopic(t, t.name, injected))
@@ -64,6 +79,22 @@ func (c *Cluster) metadata(q *call) {
 			continue
 		}
 		resp.Topics = append(resp.Topics, c.describeTopic(t, *in.Name, injected))
+	}
+	c.replyMetadata(q, resp)
+}
+
+// What a client may do where there are no rules: all that there is (AclEntry.supportedOperations), a bit for each operation.
+const (
+	topicOperations   = 0xdf8
+	clusterOperations = 0x1fa0
+)
+
+// replyMetadata answers, and tells of the topics what the client may do with them, if it has asked.
+func (c *Cluster) replyMetadata(q *call, resp *msg.MetadataResponse) {
+	for i := range resp.Topics {
+		if q.Req.(*msg.MetadataRequest).IncludeTopicAuthorizedOperations {
+			resp.Topics[i].TopicAuthorizedOperations = topicOperations
+		}
 	}
 	c.reply(q, resp)
 }

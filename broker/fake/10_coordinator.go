@@ -56,7 +56,9 @@ func (c *Cluster) findCoordinator(q *call) {
 			name = transactionKey(key)
 		}
 		r := msg.FindCoordinatorResponseCoordinator{Key: key, NodeID: -1, Port: -1, ErrorCode: int16(injected)}
-		if n := c.named(q.conn.node, name); injected == protocol.None && n != nil {
+		if req.KeyType < 0 || req.KeyType > keyOfTransaction {
+			r.ErrorCode = int16(protocol.InvalidRequest)
+		} else if n := c.named(q.conn.node, name); injected == protocol.None && n != nil {
 			r.NodeID = n.id
 			r.Host, r.Port = c.cfg.Host(n.id)
 		} else if injected == protocol.None {
@@ -83,6 +85,24 @@ func (c *Cluster) describeCluster(q *call) {
 	resp := &msg.DescribeClusterResponse{}
 	resp.SetDefaults()
 	resp.ClusterID, resp.ControllerID = c.id, c.controller
+	if q.Req.(*msg.DescribeClusterRequest).IncludeClusterAuthorizedOperations {
+		resp.ClusterAuthorizedOperations = clusterOperations
+	}
+	const brokers, controllers = 1, 2
+	switch kind := q.Req.(*msg.DescribeClusterRequest).EndpointType; kind {
+	case brokers:
+	case controllers: // brokers do not tell of them (KIP-919)
+		resp.ErrorCode = int16(protocol.MismatchedEndpointType)
+	default:
+		resp.ErrorCode = int16(protocol.UnsupportedEndpointType)
+	}
+	if resp.ErrorCode != 0 {
+		failed := &msg.DescribeClusterResponse{}
+		failed.SetDefaults()
+		failed.ErrorCode = resp.ErrorCode
+		c.reply(q, failed)
+		return
+	}
 	for _, n := range c.nodes {
 		if n.fenced || n.down {
 			continue

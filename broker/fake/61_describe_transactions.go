@@ -55,8 +55,9 @@ func (c *Cluster) describeTransactions(q *call) {
 	resp := &msg.DescribeTransactionsResponse{}
 	injected := c.injected(q.Key)
 	for _, id := range req.TransactionalIDs {
-		out := msg.DescribeTransactionsResponseTransactionState{TransactionalID: id}
+		out := msg.DescribeTransactionsResponseTransactionState{}
 		out.SetDefaults()
+		out.TransactionalID = id
 		t := c.transaction(id)
 		code := injected
 		switch {
@@ -110,7 +111,7 @@ func (c *Cluster) listTransactions(q *call) {
 	if req.TransactionalIDPattern != nil && *req.TransactionalIDPattern != "" {
 		var err error
 		if pattern, err = regexp.Compile("^(?:" + *req.TransactionalIDPattern + ")$"); err != nil {
-			resp.ErrorCode = int16(protocol.InvalidRegularExpression)
+			resp.ErrorCode, resp.UnknownStateFilters = int16(protocol.InvalidRegularExpression), nil
 		}
 	}
 	for _, t := range c.transactions {
@@ -119,7 +120,7 @@ func (c *Cluster) listTransactions(q *call) {
 		case resp.ErrorCode != 0 || c.coordinatesTransaction(q, t.id) != protocol.None:
 		case len(req.StateFilters) > 0 && !slices.Contains(req.StateFilters, t.state.String()):
 		case len(req.ProducerIDFilters) > 0 && !slices.Contains(req.ProducerIDFilters, t.producer):
-		case q.Version >= 1 && req.DurationFilter >= 0 && (t.started.IsZero() || lasts <= time.Duration(req.DurationFilter)*time.Millisecond):
+		case q.Version >= 1 && req.DurationFilter >= 0 && (lasts <= time.Duration(req.DurationFilter)*time.Millisecond):
 		case pattern != nil && !pattern.MatchString(t.id):
 		default:
 			resp.TransactionStates = append(resp.TransactionStates, msg.ListTransactionsResponseTransactionState{TransactionalID: t.id, ProducerID: t.producer, TransactionState: t.state.String()})

@@ -126,11 +126,17 @@ func (p *partition) find(offset int64) int {
 	return i
 }
 
-// read gives whole batches from the one that holds offset on, below end, up to max bytes but at least one if first is set; n is how many.
+// read gives batches from the one that holds offset on, below end, up to max bytes but at least one if first is set; n is how many. Behind them comes the beginning of the next one, as far as there is room.
 func (p *partition) read(offset, end int64, max int, first bool) (records []byte, n int) {
 	for i := p.find(offset); i < len(p.log); i++ {
 		e := &p.log[i]
-		if e.last >= end || len(records)+len(e.bytes) > max && (n > 0 || !first) {
+		if e.last >= end {
+			break
+		}
+		if room := max - len(records); len(e.bytes) > room && (n > 0 || !first) {
+			if n > 0 && room > 0 { // Kafka sends what is in a range of its file: LogSegment.read
+				records = append(records, e.bytes[:room]...)
+			}
 			break
 		}
 		records = append(records, e.bytes...)
@@ -145,6 +151,8 @@ func (p *partition) epochEnd(epoch int32) (found int32, end int64) {
 	i, known := slices.BinarySearchFunc(p.epochs, epoch, func(e epochStart, epoch int32) int { return cmp.Compare(e.epoch, epoch) })
 	last := len(p.epochs) - 1
 	switch {
+	case epoch < 0:
+		return -1, -1
 	case known && i == last:
 		return epoch, p.end
 	case known:
@@ -195,7 +203,10 @@ func modern(raw []byte) ([]record.Batch, protocol.Code) {
 	rest := raw
 	for len(rest) > 0 {
 		b, next, ok, err := record.Next(rest)
-		if err != nil || !ok || b.CheckCRC() != nil {
+		if err == nil && !ok { // a part of one is none
+			break
+		}
+		if err != nil || b.CheckCRC() != nil {
 			return nil, protocol.CorruptMessage
 		}
 		rest = next

@@ -1,0 +1,120 @@
+package fake_test
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/kactor-go/kactor/broker/fake"
+	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/wire"
+)
+
+// What these tests expect was seen on Kafka 4.3.0, where the fake was held against it with random requests (see package differ).
+
+func one(t *testing.T) (*bench, fake.ConnID) {
+	b := newBench(t, fake.Config{Topics: []fake.Topic{{Name: "a"}, {Name: "b"}}})
+	return b, b.connect(1)
+}
+
+func TestAnErrorTellsNothingOfTheLog(t *testing.T) {
+	b, k := one(t)
+	b.produce(k, "a", 0, batch(-1, -1, -1, "x"))
+	d := b.fetch(k, "a", 0, 5)
+	b.code("beyond the end", d.ErrorCode, protocol.OffsetOutOfRange)
+	if d.HighWatermark != -1 || d.LastStableOffset != -1 || d.LogStartOffset != -1 || d.AbortedTransactions != nil {
+		t.Errorf("%+v", d)
+	}
+}
+
+func TestAFetchEndsWithAPartOfABatch(t *testing.T) {
+	b, k := one(t)
+	first, second := batch(-1, -1, -1, "x"), batch(-1, -1, -1, "yy")
+	b.produce(k, "a", 0, first)
+	b.produce(k, "a", 0, second)
+	for _, c := range []struct{ limit, want int }{{0, len(first)}, {1, len(first)}, {len(first), len(first)}, {len(first) + 10, len(first) + 10}, {1 << 20, len(first) + len(second)}} {
+		m := fetchRequest("a", 0, 0, 0, 0)
+		m.Topics[0].Partitions[0].PartitionMaxBytes = int32(c.limit)
+		if got := ask(b, k, m, &msg.FetchResponse{}, 12).Responses[0].Partitions[0].Records; len(got) != c.want {
+			t.Errorf("%d bytes for a limit of %d, not %d", len(got), c.limit, c.want)
+		}
+		m.MaxBytes, m.Topics[0].Partitions[0].PartitionMaxBytes = int32(c.limit), 1<<20
+		if got := ask(b, k, m, &msg.FetchResponse{}, 12).Responses[0].Partitions[0].Records; len(got) != c.want {
+			t.Errorf("%d bytes for a limit of %d of the whole answer, not %d", len(got), c.limit, c.want)
+		}
+	}
+}
+
+func TestSessionsTellAgainWhatWasRefused(t *testing.T) {
+	b, k := one(t)
+	m := fetchRequest("a", 0, 0, 0, 0)
+	m.SessionEpoch = 0
+	s := ask(b, k, m, &msg.FetchResponse{}, 12)
+	next := func(epoch int32) *msg.FetchResponse {
+		m.SessionID, m.SessionEpoch = s.SessionID, epoch
+		return ask(b, k, m, &msg.FetchResponse{}, 12)
+	}
+	if r := next(1); len(r.Responses) != 0 {
+		t.Errorf("nothing is new, and %+v is told", r.Responses)
+	}
+	m.Topics[0].Partitions[0].CurrentLeaderEpoch = 7
+	if r := next(2); len(r.Responses) != 1 {
+		t.Error("an error is not told")
+	}
+	m.Topics[0].Partitions[0].CurrentLeaderEpoch = -1
+	if r := next(3); len(r.Responses) != 1 || r.Responses[0].Partitions[0].ErrorCode != 0 {
+		t.Errorf("after an error: %+v", r.Responses)
+	}
+	b.code("by ids in a session of names", ask(b, k, &msg.FetchRequest{SessionID: s.SessionID, SessionEpoch: 4, ReplicaState: msg.FetchRequestReplicaState{ReplicaID: -1, ReplicaEpoch: -1}, ReplicaID: -1}, &msg.FetchResponse{}, 13).ErrorCode, protocol.FetchSessionTopicIDError)
+	m.Topics, m.ForgottenTopicsData = nil, []msg.FetchRequestForgottenTopic{{Topic: "a", Partitions: []int32{0}}}
+	if r := next(4); r.SessionID != 0 || r.ErrorCode != 0 {
+		t.Errorf("with nothing left in it the session goes on: %+v", r)
+	}
+	b.code("the session that has ended", next(5).ErrorCode, protocol.FetchSessionIDNotFound)
+}
+
+func TestPlacesThatAVersionDoesNotKnow(t *testing.T) {
+	b, k := one(t)
+	for _, c := range []struct {
+		timestamp int64
+		version   int16
+		want      protocol.Code
+	}{{-1, 1, protocol.None}, {-3, 6, protocol.UnsupportedVersion}, {-3, 7, protocol.None}, {-4, 7, protocol.UnsupportedVersion}, {-4, 8, protocol.None}, {-5, 8, protocol.UnsupportedVersion}, {-7, 10, protocol.UnsupportedVersion}} {
+		r := ask(b, k, &msg.ListOffsetsRequest{ReplicaID: -1, Topics: []msg.ListOffsetsRequestListOffsetsTopic{{Name: "a", Partitions: []msg.ListOffsetsRequestListOffsetsPartition{{CurrentLeaderEpoch: -1, MaxNumOffsets: 1, Timestamp: c.timestamp}}}}},
+			&msg.ListOffsetsResponse{}, c.version)
+		b.code("a place", r.Topics[0].Partitions[0].ErrorCode, c.want)
+	}
+}
+
+func TestBatchesThatNoProducerSends(t *testing.T) {
+	b, k := one(t)
+	good := batch(-1, -1, -1, "x")
+	moved := bytes.Clone(good)
+	moved[7] = 5
+	for name, raw := range map[string][]byte{"two": append(bytes.Clone(good), good...), "none": {}, "half of one": good[:len(good)-3], "one with an offset of its own": moved} {
+		r := b.produce(k, "a", 0, raw)
+		b.code(name, r.ErrorCode, protocol.InvalidRecord)
+	}
+}
+
+func TestMetadataTellsEachTopicOnce(t *testing.T) {
+	b, k := one(t)
+	a := msg.MetadataRequestMetadataRequestTopic{Name: wire.Ptr("a")}
+	r := ask(b, k, &msg.MetadataRequest{Topics: []msg.MetadataRequestMetadataRequestTopic{a, a}, IncludeTopicAuthorizedOperations: true}, &msg.MetadataResponse{}, 12)
+	if len(r.Topics) != 1 || r.Topics[0].TopicAuthorizedOperations != 3576 {
+		t.Errorf("%+v", r.Topics)
+	}
+}
+
+func TestSmallThingsThatKafkaChecks(t *testing.T) {
+	b, k := one(t)
+	b.code("the end of no epoch", ask(b, k, &msg.OffsetForLeaderEpochRequest{ReplicaID: -1, Topics: []msg.OffsetForLeaderEpochRequestOffsetForLeaderTopic{{Topic: "a",
+		Partitions: []msg.OffsetForLeaderEpochRequestOffsetForLeaderPartition{{CurrentLeaderEpoch: -1, LeaderEpoch: -1}}}}}, &msg.OffsetForLeaderEpochResponse{}, 4).Topics[0].Partitions[0].ErrorCode, protocol.None)
+	b.code("coordinators of nothing", ask(b, k, &msg.FindCoordinatorRequest{KeyType: 3, CoordinatorKeys: []string{"x"}}, &msg.FindCoordinatorResponse{}, 4).Coordinators[0].ErrorCode, protocol.InvalidRequest)
+	for kind, want := range map[int8]protocol.Code{1: protocol.None, 2: protocol.MismatchedEndpointType, 3: protocol.UnsupportedEndpointType} {
+		b.code("endpoints", ask(b, k, &msg.DescribeClusterRequest{EndpointType: kind}, &msg.DescribeClusterResponse{}, 1).ErrorCode, want)
+	}
+	if s := ask(b, k, &msg.DescribeTransactionsRequest{TransactionalIDs: []string{"x"}}, &msg.DescribeTransactionsResponse{}, 0).TransactionStates[0]; s.TransactionalID != "x" {
+		t.Errorf("%+v", s)
+	}
+}
