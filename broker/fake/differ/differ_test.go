@@ -1,0 +1,93 @@
+package differ_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/kactor-go/kactor/broker/fake"
+	"github.com/kactor-go/kactor/broker/fake/differ"
+)
+
+func listen(t *testing.T, cfg fake.Config) string {
+	t.Helper()
+	s, err := fake.Listen(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s.Addrs()[0]
+}
+
+// seeds gives the scripts of the seeds up to n.
+func seeds(n uint64) func() (differ.Script, bool) {
+	at := uint64(0)
+	return func() (differ.Script, bool) {
+		at++
+		return differ.Generate(at), at <= n
+	}
+}
+
+// compare plays scripts on two fakes: one stands for Kafka.
+func compare(t *testing.T, kafka, other fake.Config, n uint64) (*differ.Report, []*differ.Difference, *differ.Runner) {
+	t.Helper()
+	var found []*differ.Difference
+	r := &differ.Runner{Kafka: listen(t, kafka), Fake: listen(t, other), Workers: 2, Found: func(d *differ.Difference) { found = append(found, d) }}
+	if err := r.Ready(); err != nil {
+		t.Fatal(err)
+	}
+	report, err := r.Run(t.Context(), seeds(n))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return report, found, r
+}
+
+// Ids, times and names are the only things that two clusters of one kind tell differently, and those are not compared.
+func TestTwoFakesAnswerAlike(t *testing.T) {
+	for _, release := range []string{"4.3", "3.9", "2.8"} {
+		kafka, other := fake.Config{Release: release, Seed: 1}, fake.Config{Release: release, Seed: 2}
+		report, found, _ := compare(t, kafka, other, 36)
+		for _, d := range found {
+			t.Errorf("%s: %s\n%s", release, d, d.Transcript)
+		}
+		if report.Scripts != 36 || report.Answers < 500 {
+			t.Errorf("%s: %s", release, report)
+		}
+	}
+}
+
+// A difference comes with the few requests that lead to it, and is the same when they are played again.
+func TestADifferenceIsMadeSmall(t *testing.T) {
+	_, found, r := compare(t, fake.Config{}, fake.Config{MaxMessage: 300}, 60)
+	at := slices.IndexFunc(found, func(d *differ.Difference) bool { return d.API == "Produce" && d.Fake == "MESSAGE_TOO_LARGE" })
+	if at < 0 {
+		t.Fatalf("batches that are too large were not found: %v", found)
+	}
+	d := found[at]
+	if n := len(d.Script.Steps); n > 3 {
+		t.Errorf("%d steps are left:\n%s", n, d.Transcript)
+	}
+	again, err := differ.Parse(d.Script.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	small, err := r.Shrink(&differ.Difference{Script: again, Path: d.Path, Kafka: d.Kafka, Fake: d.Fake})
+	if err != nil || small == nil || small.Script.String() != d.Script.String() {
+		t.Errorf("played again: %v, %v", small, err)
+	}
+}
+
+// A script is known by its seed, and by what is left of it.
+func TestScriptsAreReadAsTheyAreWritten(t *testing.T) {
+	s := differ.Generate(7)
+	s.Steps = slices.Concat(s.Steps[:2], s.Steps[9:11])
+	got, err := differ.Parse(s.String())
+	if err != nil || !slices.Equal(got.Steps, s.Steps) {
+		t.Errorf("%v, %v; not %v", got, err, s)
+	}
+	for _, wrong := range []string{"", "x", "7:", "7:1,x", "7:1000"} {
+		if _, err := differ.Parse(wrong); err == nil {
+			t.Errorf("%q is a script", wrong)
+		}
+	}
+}

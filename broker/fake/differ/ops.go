@@ -1,0 +1,82 @@
+package differ
+
+import (
+	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/msg"
+)
+
+// Themes of scripts.
+var Themes = []string{"logs", "sessions", "topics", "transactions", "groups", "consumers"}
+
+// weights tell how often an operation comes, by theme.
+type weights [6]int
+
+// operation makes requests of one API.
+type operation struct {
+	name    string
+	key     int16
+	weights weights
+	// ask makes the request out of what the side has told so far; learn takes in the answer. No request: there is nothing to ask.
+	ask   func(d *draw, w *world) (req protocol.Request, learn func(protocol.Response))
+	after settling
+}
+
+func (o *operation) api() string { return protocol.APIName(o.key) }
+
+// settling is what has to be waited for behind an operation, because brokers do it by and by.
+type settling uint8
+
+const (
+	nothing settling = iota
+	leaders          // of topics that were created, changed or deleted
+	markers          // of transactions
+)
+
+var operations []operation
+
+func init() { // not a literal: operations look at worlds, and those at operations
+	operations = []operation{
+		//                                                         logs sessions topics transactions groups consumers
+		{"CreateTopics", msg.CreateTopicsAPI, weights{3, 3, 4, 3, 3, 3}, createTopics, leaders},
+		{"CreateTopics oddly", msg.CreateTopicsAPI, weights{0, 0, 6, 0, 0, 0}, createTopicsOddly, leaders},
+		{"DeleteTopics", msg.DeleteTopicsAPI, weights{1, 2, 6, 1, 1, 1}, deleteTopics, leaders},
+		{"CreatePartitions", msg.CreatePartitionsAPI, weights{1, 1, 5, 1, 1, 2}, createPartitions, leaders},
+		{"DeleteRecords", msg.DeleteRecordsAPI, weights{4, 3, 1, 2, 0, 0}, deleteRecords, nothing},
+		{"Metadata", msg.MetadataAPI, weights{3, 1, 9, 1, 1, 1}, metadata, nothing},
+		{"DescribeCluster", msg.DescribeClusterAPI, weights{1, 0, 2, 0, 0, 0}, describeCluster, nothing},
+		{"ApiVersions", msg.ApiVersionsAPI, weights{1, 0, 1, 0, 0, 0}, apiVersions, nothing},
+		{"Produce", msg.ProduceAPI, weights{30, 20, 12, 20, 2, 1}, produce, nothing},
+		{"Fetch", msg.FetchAPI, weights{20, 40, 8, 12, 0, 0}, fetch, nothing},
+		{"ListOffsets", msg.ListOffsetsAPI, weights{14, 4, 6, 6, 0, 0}, listOffsets, nothing},
+		{"OffsetForLeaderEpoch", msg.OffsetForLeaderEpochAPI, weights{6, 1, 3, 1, 0, 0}, offsetForLeaderEpoch, nothing},
+		{"InitProducerId", msg.InitProducerIdAPI, weights{8, 1, 1, 12, 2, 0}, initProducerID, markers},
+		{"AddPartitionsToTxn", msg.AddPartitionsToTxnAPI, weights{0, 0, 0, 12, 0, 0}, addPartitions, nothing},
+		{"AddOffsetsToTxn", msg.AddOffsetsToTxnAPI, weights{0, 0, 0, 5, 2, 0}, addOffsets, nothing},
+		{"TxnOffsetCommit", msg.TxnOffsetCommitAPI, weights{0, 0, 0, 7, 4, 0}, txnOffsetCommit, nothing},
+		{"EndTxn", msg.EndTxnAPI, weights{0, 0, 0, 14, 3, 0}, endTxn, markers},
+		{"WriteTxnMarkers", msg.WriteTxnMarkersAPI, weights{0, 0, 0, 3, 0, 0}, writeTxnMarkers, nothing},
+		{"DescribeProducers", msg.DescribeProducersAPI, weights{4, 0, 1, 5, 0, 0}, describeProducers, nothing},
+		{"DescribeTransactions", msg.DescribeTransactionsAPI, weights{0, 0, 0, 5, 1, 0}, describeTransactions, nothing},
+		{"ListTransactions", msg.ListTransactionsAPI, weights{0, 0, 0, 4, 0, 0}, listTransactions, nothing},
+		{"FindCoordinator", msg.FindCoordinatorAPI, weights{0, 0, 1, 1, 2, 1}, findCoordinator, nothing},
+		{"OffsetCommit", msg.OffsetCommitAPI, weights{0, 0, 0, 3, 12, 8}, offsetCommit, nothing},
+		{"OffsetFetch", msg.OffsetFetchAPI, weights{0, 0, 0, 6, 12, 8}, offsetFetch, nothing},
+		{"JoinGroup", msg.JoinGroupAPI, weights{0, 0, 0, 0, 12, 2}, joinGroup, nothing},
+		{"SyncGroup", msg.SyncGroupAPI, weights{0, 0, 0, 0, 8, 1}, syncGroup, nothing},
+		{"Heartbeat", msg.HeartbeatAPI, weights{0, 0, 0, 0, 6, 2}, heartbeat, nothing},
+		{"LeaveGroup", msg.LeaveGroupAPI, weights{0, 0, 0, 0, 4, 1}, leaveGroup, nothing},
+		{"DescribeGroups", msg.DescribeGroupsAPI, weights{0, 0, 0, 0, 6, 3}, describeGroups, nothing},
+		{"ListGroups", msg.ListGroupsAPI, weights{0, 0, 0, 0, 1, 1}, listGroups, nothing},
+		{"ConsumerGroupHeartbeat", msg.ConsumerGroupHeartbeatAPI, weights{0, 0, 0, 0, 1, 30}, consumerGroupHeartbeat, nothing},
+		{"ConsumerGroupDescribe", msg.ConsumerGroupDescribeAPI, weights{0, 0, 0, 0, 1, 6}, consumerGroupDescribe, nothing},
+	}
+}
+
+func operationOf(name string) *operation {
+	for i := range operations {
+		if operations[i].name == name {
+			return &operations[i]
+		}
+	}
+	return nil
+}

@@ -1,0 +1,180 @@
+package differ
+
+import (
+	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/wire"
+)
+
+// subscription is what a classic consumer says when it joins: nothing but its version and no topics.
+var subscription = []byte{0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff}
+
+// joinGroup joins the only member of group g, or lets it join again: a second would have to wait for the first.
+func joinGroup(d *draw, w *world) (protocol.Request, func(protocol.Response)) {
+	m := w.members["g"]
+	if m == nil {
+		m = &memberState{}
+	}
+	req := &msg.JoinGroupRequest{GroupID: usual(d, 20, w.name("g"), ""), SessionTimeoutMs: usual[int32](d, 15, 60_000, 1, 5_999, 1_800_001, -1), MemberID: usual(d, 20, m.id, w.prefix+"nobody"), ProtocolType: usual(d, 10, "consumer", "connect", ""),
+		Protocols: []msg.JoinGroupRequestJoinGroupRequestProtocol{{Name: usual(d, 8, "range", "roundrobin"), Metadata: subscription}}}
+	if d.once(15) {
+		req.Protocols = req.Protocols[:0]
+	}
+	if d.version >= 1 {
+		req.RebalanceTimeoutMs = 60_000
+	} else {
+		req.RebalanceTimeoutMs = -1
+	}
+	if m.joined && req.MemberID == "" { // it would be another member
+		return nil, nil
+	}
+	return req, func(resp protocol.Response) {
+		r := resp.(*msg.JoinGroupResponse)
+		switch {
+		case req.GroupID == "" || req.MemberID != m.id:
+		case r.ErrorCode == 0:
+			w.members["g"] = &memberState{r.MemberID, r.GenerationID, true}
+		case protocol.Code(r.ErrorCode) == protocol.MemberIDRequired:
+			w.members["g"] = &memberState{id: r.MemberID}
+		case protocol.Code(r.ErrorCode) == protocol.UnknownMemberID:
+			delete(w.members, "g")
+		}
+	}
+}
+
+func syncGroup(d *draw, w *world) (protocol.Request, func(protocol.Response)) {
+	group := usual(d, 20, w.name("g"), w.name("h"), "")
+	req := &msg.SyncGroupRequest{GroupID: group}
+	req.MemberID, req.GenerationID = d.member(w, group)
+	if d.version >= 5 {
+		req.ProtocolType, req.ProtocolName = usual(d, 6, wire.Ptr("consumer"), nil, wire.Ptr("connect")), usual(d, 6, wire.Ptr("range"), nil, wire.Ptr("roundrobin"))
+	}
+	if !d.once(5) {
+		req.Assignments = []msg.SyncGroupRequestSyncGroupRequestAssignment{{MemberID: req.MemberID, Assignment: []byte{0, 0, 0, 0, 0, 0, 0, 0, 0, byte(d.IntN(3))}}}
+	}
+	return req, nil
+}
+
+func heartbeat(d *draw, w *world) (protocol.Request, func(protocol.Response)) {
+	group := d.group(w)
+	req := &msg.HeartbeatRequest{GroupID: group}
+	req.MemberID, req.GenerationID = d.member(w, group)
+	return req, nil
+}
+
+func leaveGroup(d *draw, w *world) (protocol.Request, func(protocol.Response)) {
+	group := usual(d, 12, w.name("g"), w.name("h"), w.name("unknown"), "")
+	id, _ := d.member(w, group)
+	req := &msg.LeaveGroupRequest{GroupID: group}
+	if d.version < 3 {
+		req.MemberID = id
+	} else {
+		for range usual(d, 8, 1, 0) {
+			req.Members = append(req.Members, msg.LeaveGroupRequestMemberIdentity{MemberID: id})
+		}
+	}
+	return req, func(resp protocol.Response) {
+		r := resp.(*msg.LeaveGroupResponse)
+		left := r.ErrorCode == 0 && (d.version < 3 || len(r.Members) > 0 && r.Members[0].ErrorCode == 0)
+		if m := w.members["g"]; left && m != nil && m.id == id && group == w.name("g") {
+			delete(w.members, "g")
+		}
+	}
+}
+
+func describeGroups(d *draw, w *world) (protocol.Request, func(protocol.Response)) {
+	req := &msg.DescribeGroupsRequest{}
+	for range usual(d, 4, 1, 2) {
+		req.Groups = append(req.Groups, d.group(w))
+	}
+	if d.version >= 3 {
+		req.IncludeAuthorizedOperations = d.once(4)
+	}
+	return req, nil
+}
+
+func listGroups(d *draw, _ *world) (protocol.Request, func(protocol.Response)) {
+	req := &msg.ListGroupsRequest{}
+	if d.version >= 4 && d.once(2) {
+		req.StatesFilter = []string{pick(d, "Empty", "Stable", "stable", "nonsense")}
+	}
+	if d.version >= 5 && d.once(2) {
+		req.TypesFilter = []string{pick(d, "classic", "consumer", "Consumer", "nonsense")}
+	}
+	return req, nil
+}
+
+// consumerGroupHeartbeat is of one of two members of group k.
+func consumerGroupHeartbeat(d *draw, w *world) (protocol.Request, func(protocol.Response)) {
+	name := pick(d, "m0", "m0", "m1")
+	c := w.consumers[name]
+	req := &msg.ConsumerGroupHeartbeatRequest{GroupID: usual(d, 30, w.name("k"), ""), MemberID: w.name(name), RebalanceTimeoutMs: -1}
+	switch {
+	case c == nil || d.once(10):
+		req.RebalanceTimeoutMs, req.SubscribedTopicNames, req.TopicPartitions = usual[int32](d, 12, 60_000, -1, 0), d.subscribed(w), []msg.ConsumerGroupHeartbeatRequestTopicPartitions{}
+		if d.once(15) {
+			req.SubscribedTopicNames = nil
+		}
+		if d.once(8) {
+			req.ServerAssignor = wire.Ptr(pick(d, "uniform", "range", "nonsense", ""))
+		}
+	default:
+		req.MemberEpoch = usual(d, 8, c.epoch, c.epoch, c.epoch+1, c.epoch-1, -1, -1, -2)
+		if d.once(3) {
+			req.SubscribedTopicNames = d.subscribed(w)
+		}
+		if !d.once(4) {
+			req.TopicPartitions = owned(w, c)
+		}
+	}
+	if d.once(30) {
+		req.MemberID = pick(d, "", w.prefix+"nobody")
+	}
+	return req, func(m protocol.Response) { w.beaten(name, req, m.(*msg.ConsumerGroupHeartbeatResponse)) }
+}
+
+func (d *draw) subscribed(w *world) []string {
+	return usual(d, 4, []string{w.name("a")}, []string{w.name("a"), w.name("b")}, []string{w.name("b")}, []string{}, []string{w.name("none")})
+}
+
+// owned says what a member has: all it was told of.
+func owned(w *world, c *consumerState) []msg.ConsumerGroupHeartbeatRequestTopicPartitions {
+	out := []msg.ConsumerGroupHeartbeatRequestTopicPartitions{}
+	for _, n := range topicNames {
+		if id := w.topicID(n); len(c.owned[id]) > 0 {
+			out = append(out, msg.ConsumerGroupHeartbeatRequestTopicPartitions{TopicID: id, Partitions: c.owned[id]})
+		}
+	}
+	return out
+}
+
+func (w *world) beaten(name string, req *msg.ConsumerGroupHeartbeatRequest, r *msg.ConsumerGroupHeartbeatResponse) {
+	switch {
+	case req.MemberID != w.name(name) || req.GroupID == "":
+	case r.ErrorCode == 0 && r.MemberEpoch < 0:
+		delete(w.consumers, name)
+	case r.ErrorCode == 0:
+		c := w.consumers[name]
+		if c == nil {
+			c = &consumerState{owned: map[wire.UUID][]int32{}}
+			w.consumers[name] = c
+		}
+		c.epoch = r.MemberEpoch
+		if r.Assignment != nil {
+			clear(c.owned)
+			for _, t := range r.Assignment.TopicPartitions {
+				c.owned[t.TopicID] = t.Partitions
+			}
+		}
+	case protocol.Code(r.ErrorCode) == protocol.UnknownMemberID || protocol.Code(r.ErrorCode) == protocol.FencedMemberEpoch:
+		delete(w.consumers, name)
+	}
+}
+
+func consumerGroupDescribe(d *draw, w *world) (protocol.Request, func(protocol.Response)) {
+	req := &msg.ConsumerGroupDescribeRequest{IncludeAuthorizedOperations: d.once(4)}
+	for range usual(d, 4, 1, 2) {
+		req.GroupIDs = append(req.GroupIDs, d.group(w))
+	}
+	return req, nil
+}

@@ -1,0 +1,128 @@
+package differ
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/wire"
+)
+
+// errClosed is what a broker answers by closing the connection.
+var errClosed = errors.New("the broker has closed the connection")
+
+// patience is how long anything is waited for that must come.
+const patience = time.Minute
+
+// peer is a connection to one side, which is made anew when it was closed.
+type peer struct {
+	addr string
+	conn net.Conn
+	last int32
+}
+
+func (p *peer) close() {
+	if p.conn != nil {
+		p.conn.Close()
+		p.conn = nil
+	}
+}
+
+func (p *peer) send(req protocol.Request, version int16) error {
+	if p.conn == nil {
+		conn, err := net.DialTimeout("tcp", p.addr, patience)
+		if err != nil {
+			return err
+		}
+		p.conn = conn
+	}
+	p.last++
+	frame, err := protocol.AppendRequest(nil, req, version, p.last, wire.Ptr("differ"))
+	if err != nil {
+		return fmt.Errorf("%s v%d: %w", protocol.APIName(req.APIKey()), version, err)
+	}
+	if err := p.conn.SetDeadline(time.Now().Add(patience)); err != nil {
+		return err
+	}
+	if _, err := p.conn.Write(frame); err != nil {
+		return errClosed
+	}
+	return nil
+}
+
+// ask sends a request and gives the answer; errClosed if there is none.
+func (p *peer) ask(req protocol.Request, version int16) (protocol.Response, error) {
+	if err := p.send(req, version); err != nil {
+		return nil, p.ended(err)
+	}
+	body, err := p.read()
+	if err != nil {
+		return nil, p.ended(err)
+	}
+	m := req.NewResponse()
+	m.SetDefaults()
+	if err := protocol.ReadResponse(m, body, version); err != nil {
+		if v := int16(0); req.APIKey() == msg.ApiVersionsAPI && protocol.ReadResponse(m, body, v) == nil { // of a version that is not known
+			return m, nil
+		}
+		return nil, fmt.Errorf("%s v%d: %w", protocol.APIName(req.APIKey()), version, err)
+	}
+	return m, nil
+}
+
+// tell sends a request that is not answered, and one that is, to see whether the connection goes on.
+func (p *peer) tell(req protocol.Request, version int16) error {
+	if err := p.send(req, version); err != nil {
+		return p.ended(err)
+	}
+	_, err := p.ask(&msg.ApiVersionsRequest{}, 0)
+	return err
+}
+
+func (p *peer) ended(err error) error {
+	if errors.Is(err, errClosed) {
+		p.close()
+	}
+	return err
+}
+
+func (p *peer) read() ([]byte, error) {
+	var prefix [protocol.SizeLen]byte
+	if _, err := io.ReadFull(p.conn, prefix[:]); err != nil {
+		return nil, gone(err)
+	}
+	size, err := protocol.FrameSize(prefix, protocol.MaxFrame)
+	if err != nil {
+		return nil, err
+	}
+	body := make([]byte, size)
+	if _, err := io.ReadFull(p.conn, body); err != nil {
+		return nil, gone(err)
+	}
+	if got := int32(binary.BigEndian.Uint32(body)); got != p.last {
+		return nil, fmt.Errorf("%w: %d, not %d", protocol.ErrCorrelation, got, p.last)
+	}
+	return body, nil
+}
+
+// gone tells a connection that was closed from one that is silent.
+func gone(err error) error {
+	if t, ok := errors.AsType[net.Error](err); ok && t.Timeout() {
+		return err
+	}
+	return errClosed
+}
+
+// rangesOf asks a side for the versions it has.
+func (p *peer) rangesOf() (protocol.Ranges, error) {
+	m, err := p.ask(&msg.ApiVersionsRequest{ClientSoftwareName: "differ", ClientSoftwareVersion: "1"}, 3)
+	if err != nil {
+		return protocol.Ranges{}, err
+	}
+	return protocol.RangesOf(m.(*msg.ApiVersionsResponse)), nil
+}

@@ -1,0 +1,154 @@
+package differ
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/msg"
+)
+
+// side is a cluster in a script.
+type side struct {
+	name string
+	peer *peer
+	w    *world
+}
+
+// answer is what a side has answered to a step.
+type answer struct {
+	version int16
+	request []line
+	lines   []line
+	asked   string // the request as JSON
+	learn   func()
+	skipped bool
+}
+
+// play plays a script on both sides until they differ. pause is how long is waited behind each step: what only differs because one side was not ready does not differ then.
+func (r *Runner) play(s Script, pause time.Duration) (*Difference, error) {
+	began := time.Now()
+	prefix := fmt.Sprintf("d%d-", r.last.Add(1)+r.began)
+	kafka := &side{"Kafka", &peer{addr: r.Kafka}, newWorld(prefix, began, r.ranges)}
+	fake := &side{"the fake", &peer{addr: r.Fake}, newWorld(prefix, began, r.ranges)}
+	defer kafka.peer.close()
+	defer fake.peer.close()
+	defer kafka.sweep()
+	var transcript strings.Builder
+	for i, step := range s.Steps {
+		op := operationOf(step.Op)
+		a, err := kafka.step(op, step)
+		if err != nil {
+			return nil, fmt.Errorf("step %d of %s: Kafka: %w", i, s, err)
+		}
+		b, err := fake.step(op, step)
+		if err != nil {
+			return nil, fmt.Errorf("step %d of %s: the fake: %w", i, s, err)
+		}
+		if a.skipped && b.skipped {
+			continue
+		}
+		note(&transcript, i, op, a)
+		d := &Difference{Script: s, At: i, API: op.api(), Version: a.version, Request: a.asked}
+		if path, x, y, differ := firstDifference(a.request, b.request); differ {
+			d.Path, d.Kafka, d.Fake = "request "+path, x, y
+		} else if path, x, y, differ := firstDifference(a.lines, b.lines); differ {
+			d.Path, d.Kafka, d.Fake = path, x, y
+		}
+		if d.Path != "" {
+			d.Transcript = transcript.String()
+			return d, nil
+		}
+		r.cover.add(op.api(), a.version, a.lines)
+		for _, it := range []*answer{a, b} {
+			if it.learn != nil {
+				it.learn()
+			}
+		}
+		for _, it := range []*side{kafka, fake} {
+			if err := it.settle(op.after); err != nil {
+				return nil, fmt.Errorf("behind step %d of %s: %s: %w", i, s, it.name, err)
+			}
+		}
+		time.Sleep(pause)
+	}
+	return nil, nil
+}
+
+func note(out *strings.Builder, i int, op *operation, a *answer) {
+	fmt.Fprintf(out, "%d. %s v%d %s\n", i, op.name, a.version, a.asked)
+	for _, l := range a.lines {
+		fmt.Fprintf(out, "      %s = %s\n", l.path, l.value)
+	}
+}
+
+// step asks one request, again where what is answered passes by itself.
+func (s *side) step(op *operation, step Step) (*answer, error) {
+	known, ok := s.w.ranges.Get(op.key)
+	if !ok {
+		return &answer{skipped: true}, nil
+	}
+	for until := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		d := newDraw(step.Seed, known)
+		req, learn := op.ask(d, s.w)
+		if req == nil {
+			return &answer{skipped: true}, nil
+		}
+		a := &answer{version: d.version, request: flatten("request", req, s.w)}
+		if text, err := protocol.ToJSON(req, d.version); err == nil {
+			a.asked = strings.ReplaceAll(string(compact(text)), s.w.prefix, "")
+		}
+		if p, ok := req.(*msg.ProduceRequest); ok && p.Acks == 0 {
+			err := s.peer.tell(req, d.version)
+			if err != nil && !errors.Is(err, errClosed) {
+				return nil, err
+			}
+			a.lines = []line{{op.api() + ".closed", fmt.Sprint(err != nil)}}
+			return a, nil
+		}
+		resp, err := s.peer.ask(req, d.version)
+		switch {
+		case errors.Is(err, errClosed):
+			a.lines = []line{{op.api() + ".closed", "true"}}
+			return a, nil
+		case err != nil:
+			return nil, err
+		}
+		a.lines = flatten(op.api(), resp, s.w)
+		if passing(a.lines) && time.Now().Before(until) {
+			continue
+		}
+		if learn != nil {
+			a.learn = func() { learn(resp) }
+		}
+		return a, nil
+	}
+}
+
+func compact(text []byte) []byte {
+	var v any
+	if json.Unmarshal(text, &v) != nil {
+		return text
+	}
+	if out, err := json.Marshal(v); err == nil {
+		return out
+	}
+	return text
+}
+
+// passing tells whether an answer says that the same request is answered otherwise in a moment.
+func passing(lines []line) bool {
+	for _, l := range lines {
+		if !strings.HasSuffix(l.path, "ErrorCode") {
+			continue
+		}
+		switch l.value {
+		case protocol.CoordinatorNotAvailable.Name(), protocol.CoordinatorLoadInProgress.Name(), protocol.ConcurrentTransactions.Name(), protocol.LeaderNotAvailable.Name():
+			return true
+		}
+	}
+	return false
+}

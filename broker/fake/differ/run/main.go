@@ -1,0 +1,166 @@
+// Command run plays random scripts on the fake and on a real Kafka, and tells where they differ.
+//
+//	go run ./broker/fake/differ/run -version 4.3.0 -for 10m     starts a broker, plays for so long
+//	go run ./broker/fake/differ/run -seeds 1-200                just these scripts
+//	go run ./broker/fake/differ/run -script 17:0,4,9 -v         one script, or what is left of it, with all answers
+//	go run ./broker/fake/differ/run -kafka 127.0.0.1:9092       on a broker that runs (see properties in main.go)
+package main
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kactor-go/kactor/broker/fake"
+	"github.com/kactor-go/kactor/broker/fake/differ"
+)
+
+// properties of the broker, as the fake has them: nothing that a script does expires, and no session of a fetch goes for want of room.
+var properties = []string{"offsets.topic.num.partitions=50", "group.consumer.session.timeout.ms=45000", "group.consumer.heartbeat.interval.ms=5000", "max.incremental.fetch.session.cache.slots=100000",
+	"log.segment.delete.delay.ms=1000", "log.index.size.max.bytes=4096", "default.replication.factor=1", "group.min.session.timeout.ms=6000"}
+
+func main() {
+	version := flag.String("version", "4.3.0", "release of Kafka that is started")
+	kafka := flag.String("kafka", "", "address of a broker that runs; none is started then")
+	seeds := flag.String("seeds", "", "first and last seed, as in 1-200; default: from -from on")
+	from := flag.Uint64("from", 1, "first seed")
+	length := flag.Duration("for", 10*time.Minute, "how long")
+	workers := flag.Int("workers", 4, "scripts at once")
+	themes := flag.String("themes", strings.Join(differ.Themes, ","), "what the scripts are about")
+	script := flag.String("script", "", "one script")
+	verbose := flag.Bool("v", false, "show all answers of Kafka's that lead to a difference")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	different, err := run(ctx, options{*version, *kafka, *seeds, *script, *from, *length, *workers, *verbose, strings.Split(*themes, ",")})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	if err != nil || different {
+		os.Exit(1)
+	}
+}
+
+type options struct {
+	version, kafka, seeds, script string
+	from                          uint64
+	length                        time.Duration
+	workers                       int
+	verbose                       bool
+	themes                        []string
+}
+
+func run(ctx context.Context, o options) (different bool, err error) {
+	kafka := o.kafka
+	if kafka == "" {
+		tool, err := tool()
+		if err != nil {
+			return false, err
+		}
+		name := fmt.Sprintf("differ-%d", os.Getpid())
+		out, err := call(tool, append([]string{"up", name, o.version, "1"}, properties...)...)
+		if err != nil {
+			return false, err
+		}
+		defer call(tool, "down", name)
+		lines := strings.Split(out, "\n")
+		kafka = lines[len(lines)-1]
+	}
+	release := strings.Join(strings.Split(o.version, ".")[:2], ".")
+	server, err := fake.Listen(fake.Config{Release: release})
+	if err != nil {
+		return false, err
+	}
+	defer server.Close()
+	r := &differ.Runner{Kafka: kafka, Fake: server.Addrs()[0], Workers: o.workers, Pause: 50 * time.Millisecond}
+	r.Found = func(d *differ.Difference) {
+		fmt.Printf("DIFFERENCE %s\n", d)
+		if o.verbose {
+			fmt.Print(d.Transcript)
+		} else {
+			fmt.Printf("    request:  %s\n", d.Request)
+		}
+	}
+	if err := r.Ready(); err != nil {
+		return false, err
+	}
+	next, ctx, cancel, err := scripts(ctx, o)
+	if err != nil {
+		return false, err
+	}
+	defer cancel()
+	report, err := r.Run(ctx, next)
+	fmt.Print(report)
+	return len(report.Kinds) > 0, err
+}
+
+// scripts gives what is to be played, and a context for how long.
+func scripts(ctx context.Context, o options) (func() (differ.Script, bool), context.Context, context.CancelFunc, error) {
+	last := uint64(1<<64 - 2)
+	switch {
+	case o.script != "":
+		s, err := differ.Parse(o.script)
+		done := false
+		return func() (differ.Script, bool) {
+			again := done
+			done = true
+			return s, !again
+		}, ctx, func() {}, err
+	case o.seeds != "":
+		if _, err := fmt.Sscanf(o.seeds, "%d-%d", &o.from, &last); err != nil {
+			return nil, ctx, nil, fmt.Errorf("-seeds %s: %w", o.seeds, err)
+		}
+	}
+	cancel := context.CancelFunc(func() {})
+	if o.seeds == "" {
+		ctx, cancel = context.WithTimeout(ctx, o.length)
+	}
+	at := o.from
+	return func() (differ.Script, bool) {
+		for ; at <= last; at++ {
+			if s := differ.Generate(at); slices.Contains(o.themes, s.Theme()) {
+				at++
+				return s, true
+			}
+		}
+		return differ.Script{}, false
+	}, ctx, cancel, nil
+}
+
+// tool finds .ci/kafka.
+func tool() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+		if at := filepath.Join(dir, ".ci", "kafka"); exists(at) {
+			return at, nil
+		}
+	}
+	return "", fmt.Errorf(".ci/kafka is not in this folder or one above it")
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+func call(tool string, args ...string) (string, error) {
+	cmd := exec.Command(tool, args...)
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("%s %s: %w: %s", tool, strings.Join(args, " "), err, said.Bytes())
+	}
+	return strings.TrimSpace(string(out)), nil
+}

@@ -1,0 +1,45 @@
+package differ
+
+import "slices"
+
+// Shrink makes the script of a difference smaller as long as it shows a difference of the same kind (delta debugging: halves are left out first, single steps last). It is played slowly: nil if it shows
+// none then, because it was a matter of time only.
+func (r *Runner) Shrink(d *Difference) (*Difference, error) {
+	best, err := r.again(d.Script, d.Kind())
+	if best == nil || err != nil {
+		return nil, err
+	}
+	for size := max(len(best.Script.Steps)/2, 1); ; {
+		smaller := false
+		for at := 0; at < len(best.Script.Steps); {
+			s := best.Script
+			s.Steps = slices.Concat(s.Steps[:at], s.Steps[min(at+size, len(s.Steps)):])
+			found, err := r.again(s, d.Kind())
+			if err != nil {
+				return nil, err
+			}
+			if found == nil {
+				at += size
+				continue
+			}
+			best, smaller = found, true
+		}
+		if size == 1 && !smaller {
+			return best, nil
+		}
+		size = max(size/2, 1)
+	}
+}
+
+// again plays a script slowly, and gives the difference if it is of a kind; what comes behind that is cut off.
+func (r *Runner) again(s Script, kind string) (*Difference, error) {
+	if len(s.Steps) == 0 {
+		return nil, nil
+	}
+	d, err := r.play(s, r.Pause)
+	if d == nil || err != nil || d.Kind() != kind {
+		return nil, err
+	}
+	d.Script.Steps = d.Script.Steps[:d.At+1]
+	return d, nil
+}
