@@ -2,11 +2,14 @@
 // while the test is built, once, with all bugs asleep in it; then each is woken in a process of its own.
 //
 //	go run ./actors/sim/internal/mutate [-seeds N] [-only NAME] [-update]
+//	go run ./actors/sim/internal/mutate -worlds [-only NAME] [-update]
 //
-// testdata/caught.txt tells which seed has caught a bug: it is played first. Only if it passes the whole swarm is played, and the line has to be renewed (-update).
+// testdata/caught.txt tells which seed has caught a bug: it is played first. Only if it passes the whole swarm is played, and the line has to be renewed (-update). With -worlds the bugs in the cores are looked for in their small
+// worlds, where each shows by its shortest history (testdata/worlds.txt).
 //
 //	bugs.go     the bugs                    plant.go    how they are planted
 //	caught.go   testdata/caught.txt         main.go     building and playing
+//	worlds.go   small worlds, and testdata/worlds.txt
 package main
 
 import (
@@ -27,9 +30,16 @@ import (
 func main() {
 	seeds := flag.Int("seeds", 2000, "seeds for a bug that is not caught by what caught it last")
 	only := flag.String("only", "", "wake only the bugs whose names match this expression")
-	update := flag.Bool("update", false, "renew testdata/caught.txt")
+	update := flag.Bool("update", false, "renew testdata/caught.txt, or testdata/worlds.txt")
+	small := flag.Bool("worlds", false, "play the small worlds of the cores instead of seeds")
 	flag.Parse()
-	if err := mutate(*seeds, *only, *update); err != nil {
+	err := error(nil)
+	if *small {
+		err = worlds(*only, *update)
+	} else {
+		err = mutate(*seeds, *only, *update)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "mutate:", err)
 		os.Exit(1)
 	}
@@ -127,27 +137,8 @@ type tester struct{ binary string }
 
 // build plants the bugs and builds the test in dir.
 func build(dir string, bugs []mutation) (*tester, error) {
-	files, err := plant(".", bugs)
+	table, err := overlay(dir, bugs)
 	if err != nil {
-		return nil, err
-	}
-	replace := map[string]string{}
-	for name, text := range files {
-		from, err := filepath.Abs(name)
-		if err != nil {
-			return nil, err
-		}
-		replace[from] = filepath.Join(dir, strings.ReplaceAll(name, "/", "-"))
-		if err := os.WriteFile(replace[from], []byte(text), 0o600); err != nil {
-			return nil, err
-		}
-	}
-	overlay, err := json.Marshal(map[string]any{"Replace": replace})
-	if err != nil {
-		return nil, err
-	}
-	table := filepath.Join(dir, "overlay.json")
-	if err := os.WriteFile(table, overlay, 0o600); err != nil {
 		return nil, err
 	}
 	t := &tester{filepath.Join(dir, "sim.test")}
@@ -155,6 +146,31 @@ func build(dir string, bugs []mutation) (*tester, error) {
 		return nil, fmt.Errorf("the test could not be built: %w\n%s", err, out)
 	}
 	return t, nil
+}
+
+// overlay plants the bugs and writes the table of what is laid over what into dir.
+func overlay(dir string, bugs []mutation) (string, error) {
+	files, err := plant(".", bugs)
+	if err != nil {
+		return "", err
+	}
+	replace := map[string]string{}
+	for name, text := range files {
+		from, err := filepath.Abs(name)
+		if err != nil {
+			return "", err
+		}
+		replace[from] = filepath.Join(dir, strings.ReplaceAll(name, "/", "-"))
+		if err := os.WriteFile(replace[from], []byte(text), 0o600); err != nil {
+			return "", err
+		}
+	}
+	text, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		return "", err
+	}
+	table := filepath.Join(dir, "overlay.json")
+	return table, os.WriteFile(table, text, 0o600)
 }
 
 // outcome is what became of a bug.

@@ -35,6 +35,30 @@ func TestCaughtIsOfBugs(t *testing.T) {
 	}
 }
 
+// TestHalfOfTheBugsInCoresShowInSmallWorlds counts what testdata/worlds.txt has.
+func TestHalfOfTheBugsInCoresShowInSmallWorlds(t *testing.T) {
+	lines, err := readWorlds(filepath.Join(root, here))
+	if err != nil {
+		t.Fatal(err)
+	}
+	bugs, shown := 0, 0
+	for _, core := range cores {
+		for _, m := range ofCore(core) {
+			bugs++
+			if how := lines[m.name]; strings.HasPrefix(how, core+", ") {
+				shown++
+			}
+			delete(lines, m.name)
+		}
+	}
+	for name := range lines {
+		t.Errorf("testdata/worlds.txt has %q: there is no such bug in a core", name)
+	}
+	if 2*shown < bugs {
+		t.Errorf("%d of %d bugs show", shown, bugs)
+	}
+}
+
 // TestPlant has a file with two bugs in a function, one in a variable, and some that cannot be planted.
 func TestPlant(t *testing.T) {
 	const source = `package p // as it was
