@@ -24,7 +24,9 @@ var worlds = []struct {
 	size  string // what there is so far
 	whole string // and in all; empty: it is that, or was not found out
 }{
-	{rules{name: "classic, eager", members: 2, faults: 1, kills: true, loses: true}, 24, "3830 states, 7037 transitions, depth 24, not to the end", ""},
+	{rules{name: "classic, eager", members: 2, faults: 1, kills: true, loses: true, eager: true}, 24, "3830 states, 7037 transitions, depth 24, not to the end", ""},
+	{rules{name: "classic, a slow application", members: 1, faults: 1, slow: true, eager: true}, 0, "101 states, 151 transitions, depth 24", ""},
+	{rules{name: "classic, commits of what was given up", members: 2, commits: 1, behind: true, eager: true}, 42, "3725 states, 8148 transitions, depth 42, not to the end", "4773 states, 10232 transitions, depth 58"},
 	{rules{name: "cooperative", change: cooperative, members: 2, faults: 1, kills: true, loses: true}, 24, "3970 states, 7317 transitions, depth 24, not to the end", ""},
 	{rules{name: "KIP-848", change: remote, members: 2, faults: 1, kills: true, loses: true}, 0, "2738 states, 4053 transitions, depth 46", ""},
 	{rules{name: "classic, a commit", members: 1, faults: 2, commits: 1, loses: true, moves: true, forgets: true, fails: true}, 18, "2849 states, 4114 transitions, depth 18, not to the end", ""},

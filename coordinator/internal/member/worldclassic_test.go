@@ -76,6 +76,9 @@ func (g *classic) next() (t time.Time) {
 func (g *classic) tick(w *world) {
 	for _, s := range slices.Clone(g.members) {
 		if s.join == nil && s.sync == nil && !w.now.Before(s.session) {
+			if w.rules.slow {
+				w.bad = "a member that is alive is let go, because it has said nothing"
+			}
 			g.remove(w, s)
 		}
 	}

@@ -41,6 +41,9 @@ func (w *world) ofProcessFails(p *process, add func(string, int, func())) {
 			w.step(p, &member.Polled{At: w.now.Add(-24e9)})
 		})
 	}
+	if r.slow && p.work != nil && !p.slow {
+		add("takes its time, the application of member", p.n, func() { p.slow = true })
+	}
 	if r.forgets && p.core.Identity().Member != "" {
 		add("the coordinator forgets member", p.n, func() {
 			p.outside = true

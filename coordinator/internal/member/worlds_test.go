@@ -31,6 +31,9 @@ type rules struct {
 	forgets bool // the coordinator forgets a member
 	denies  bool // committed offsets are refused once
 	fails   bool // a commit is refused once
+	eager   bool // members give up everything before they join
+	behind  bool // an application may commit what it has given up
+	slow    bool // an application takes its time
 }
 
 // coordinator is a group's.
@@ -68,6 +71,7 @@ type process struct {
 	lost    []int32 // what it was reading before that was lost: it may try to commit it
 	outside bool    // the group has gone on without it, and it could not know
 	idle    bool    // it does not poll
+	slow    bool    // it takes its time with what it is told
 	commits int     // under way
 }
 
@@ -160,7 +164,7 @@ func (w *world) ofProcess(p *process, add func(string, int, func())) {
 	case p.work != nil:
 		add("is done, the application of member", p.n, func() {
 			seq := p.work.Seq
-			p.work, p.held = nil, false
+			p.work, p.held, p.slow = nil, false, false
 			w.step(p, &member.Done{Seq: seq})
 		})
 	}
@@ -188,7 +192,7 @@ func (w *world) hold(p *process) {
 	r := p.work
 	p.held = true
 	for _, q := range r.Revoke {
-		if r.Lost {
+		if r.Lost || w.rules.behind {
 			p.lost = []int32{q.Partition}
 		}
 		drop(&p.has, q.Partition)
@@ -249,7 +253,7 @@ func (w *world) next() (t time.Time) {
 // busy tells whether something is under way that takes no time.
 func (w *world) busy() bool {
 	return slices.ContainsFunc(w.all, func(p *process) bool {
-		return !p.alive && !p.left || p.alive && (p.work != nil || p.idle || len(p.calls) > 0 && (p.calls[0].answer != nil || !p.calls[0].handled))
+		return !p.alive && !p.left || p.alive && (p.work != nil && !p.slow || p.idle || len(p.calls) > 0 && (p.calls[0].answer != nil || !p.calls[0].handled))
 	})
 }
 
@@ -278,8 +282,26 @@ func (w *world) step(p *process, m member.Message) {
 	out := member.Effects{}
 	p.core.Step(w.now, m, &out)
 	w.perform(p, &out)
+	w.judge(p, m)
 	if len(p.has) == 0 && p.work == nil && p.core.Identity().State == member.Joining { // it begins anew
 		p.outside = false
+	}
+}
+
+// judge looks at what an application believes to own, and has been told nothing of.
+func (w *world) judge(p *process, m member.Message) {
+	if !p.alive || p.work != nil || len(p.has) == 0 {
+		return
+	}
+	who := p.core.Identity()
+	_, back := m.(*member.Returned)
+	switch {
+	case who.State == member.Joining && who.Generation < 0:
+		w.bad = fmt.Sprintf("member %d joins anew, and its application is not told what it has lost", p.n)
+	case back && who.State == member.Expired:
+		w.bad = fmt.Sprintf("the application of member %d is back too late, and goes on reading", p.n)
+	case who.State == member.Joining && w.rules.eager:
+		w.bad = fmt.Sprintf("member %d joins, and has given up nothing", p.n)
 	}
 }
 
@@ -365,7 +387,8 @@ func (w *world) Rest() bool {
 			read += len(p.begun)
 		}
 	}
-	return !w.busy() && (read == len(w.stored) || alive == 0)
+	fair := !slices.ContainsFunc(w.all, func(p *process) bool { return p.alive && len(p.begun)*alive != len(w.stored) })
+	return !w.busy() && fair && (read == len(w.stored) || alive == 0)
 }
 
 var errLost = errors.New("connection reset")

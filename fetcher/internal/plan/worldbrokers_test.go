@@ -132,6 +132,9 @@ func (w *world) fetch(a *ask, look bool) (code protocol.Code, id int32, rows []m
 		case r.Ask.ID != b.session:
 			return protocol.FetchSessionIDNotFound, 0, nil
 		case r.Ask.Epoch != b.turn:
+			if !look && !w.rules.sessions {
+				w.bad = "a broker is asked in a turn of its session that is not the next"
+			}
 			return protocol.InvalidFetchSessionEpoch, 0, nil
 		}
 		id = b.session

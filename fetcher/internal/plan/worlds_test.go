@@ -100,7 +100,7 @@ func newWorld(r rules) *world {
 		r.change(&cfg)
 	}
 	if r.follower {
-		w.lags = 1
+		w.lags = int64(r.records)
 	}
 	w.told = w.epoch
 	w.core = plan.New(cfg, w.picture())
@@ -324,6 +324,9 @@ func (w *world) place(p plan.Place) {
 	}
 	if !w.moved {
 		w.bad = fmt.Sprintf("reading goes on at %d, for nothing", p.Position)
+	}
+	if w.read < 0 && w.faults == w.rules.faults && p.Position != w.log.start {
+		w.bad = fmt.Sprintf("reading begins at %d", p.Position)
 	}
 	w.dropped, w.chunks = append(w.dropped, w.chunks...), nil // what is in the buffer was fetched at the position before
 	w.read, w.before, w.again = p.Position, -1, -1

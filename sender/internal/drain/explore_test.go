@@ -22,13 +22,13 @@ var worlds = []struct {
 	size  string // what there is so far
 	whole string // and in all; empty: it is that, or was not found out
 }{
-	{rules{name: "connections end", batches: 3, faults: 2, breaks: true}, 0, "2310 states, 3646 transitions, depth 20", ""},
-	{rules{name: "an old leader", batches: 3, faults: 1, breaks: true, old: true}, 0, "380 states, 571 transitions, depth 16", ""},
-	{rules{name: "the leader moves", batches: 2, faults: 2, breaks: true, moves: true}, 0, "8330 states, 16535 transitions, depth 24", ""},
+	{rules{name: "connections end", all: true, batches: 3, faults: 2, breaks: true}, 0, "2310 states, 3646 transitions, depth 20", ""},
+	{rules{name: "an old leader", all: true, batches: 3, faults: 1, breaks: true, old: true}, 0, "380 states, 571 transitions, depth 16", ""},
+	{rules{name: "the leader moves", all: true, batches: 2, faults: 2, breaks: true, moves: true}, 0, "8330 states, 16535 transitions, depth 24", ""},
 	{rules{name: "codes", batches: 3, faults: 2, codes: codes}, 0, "1002 states, 1598 transitions, depth 17", ""},
 	{rules{name: "time passes", batches: 2, faults: 2, breaks: true, slow: true, within: 2 * time.Second}, 0, "758 states, 1201 transitions, depth 15", ""},
 	{rules{name: "few retries", batches: 2, faults: 2, breaks: true, codes: codes, change: func(c *drain.Config) { c.Retries = 1 }}, 0, "817 states, 1375 transitions, depth 15", ""},
-	{rules{name: "the leader forgets", batches: 3, faults: 2, breaks: true, forgets: true, codes: codes[:1]}, 0, "2940 states, 4681 transitions, depth 20", ""},
+	{rules{name: "the leader forgets", all: true, batches: 3, faults: 2, breaks: true, forgets: true, codes: codes[:1]}, 0, "2940 states, 4681 transitions, depth 20", ""},
 	{rules{name: "the next leader lacks a record", batches: 3, faults: 1, elects: true}, 0, "554 states, 956 transitions, depth 20", ""},
 	{rules{name: "the topic is created again", batches: 3, faults: 2, recreates: true, breaks: true}, 16, "8297 states, 13464 transitions, depth 16, not to the end", "11559 states, 18801 transitions, depth 27"},
 	{rules{name: "ids are used up", batches: 3, faults: 2, breaks: true, elects: true, epoch: math.MaxInt16 - 1}, 15, "7478 states, 12195 transitions, depth 15, not to the end", "18488 states, 35009 transitions, depth 29"},

@@ -39,6 +39,7 @@ type rules struct {
 	most      int  // records that fit into a batch; 0: any number
 	spoilt    int  // a record that is not valid; 0: all are
 	old       bool // the leader is of a release before 2.0, which does not say where a repetition is
+	all       bool // nothing happens for which a record could not be written in the end
 	loose     bool // records may be there twice, and out of order: only what is told is held against the log
 }
 
@@ -318,6 +319,9 @@ func (w *world) tell(n, i int, s drain.Settled) {
 		how = uncertain
 	case errors.Is(s.Err, protocol.InvalidRecord) && n != w.rules.spoilt-1:
 		w.bad = fmt.Sprintf("record %d is valid, and is told as not", n+1)
+	}
+	if w.rules.all && how != written {
+		w.bad = fmt.Sprintf("record %d is given up: %v", n+1, s.Err)
 	}
 	if errors.Is(s.Err, drain.ErrTimeout) && !w.rules.slow {
 		w.bad = fmt.Sprintf("record %d has waited in vain", n+1)
