@@ -228,6 +228,9 @@ func (c *Consumer) Assignment() []TopicPartition { return c.fetcher.Assignment()
 
 // Seek moves a partition to an offset, AtStart or AtEnd.
 func (c *Consumer) Seek(tp TopicPartition, offset int64) error {
+	if offset < AtStart { // the fetcher has marks of its own
+		return fmt.Errorf("seek %s: %d is no offset", tp, offset)
+	}
 	return c.seek(fetcher.Begin{TopicPartition: tp, Offset: offset})
 }
 

@@ -3,6 +3,7 @@ package scenario
 import (
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/kactor-go/kactor/api"
@@ -70,6 +71,19 @@ var positions = []Scenario{
 		t.ok(err)
 		t.produce(t.producer(c), &api.Record{Topic: topic, Value: []byte("3")})
 		equal(t, "records", t.polled(end, 1), "3")
+	}},
+	{"seeking to what is no offset is refused", func(t *T) {
+		c, topic, tp := t.filled(3)
+		k := t.reader(c, parts(topic, 1))
+		t.read(k, 3)
+		for _, offset := range []int64{-3, -4, math.MinInt64} {
+			if k.Seek(tp, offset) == nil {
+				t.Failf("the position may be %d", offset)
+			}
+		}
+		at, err := k.Position(t.ctx, tp)
+		t.ok(err)
+		equal(t, "position", at, 3)
 	}},
 	{"seeking back reads again", func(t *T) {
 		c, topic, tp := t.filled(10)
