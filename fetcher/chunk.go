@@ -172,6 +172,7 @@ func (c *Chunk) open() bool {
 			return c.fail(err)
 		}
 		if c.drops(&b) {
+			c.life.epoch.Store(c.epoch(&b))
 			c.move(b.LastOffset() + 1)
 			continue
 		}

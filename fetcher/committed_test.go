@@ -165,6 +165,31 @@ func (l *txnLog) fetch(rng *rand.Rand, offset int64) (raw []byte, aborted []msg.
 	return raw, aborted
 }
 
+// TestPositionsHaveTheLeaderEpochOfWhatIsPassedOver reads a log of which nothing is for the application: a position is committed with the leader epoch of the batch before it, as Java's client (4.3) does it.
+func TestPositionsHaveTheLeaderEpochOfWhatIsPassedOver(t *testing.T) {
+	b := newBench(t)
+	b.buf.committed = true
+	l := &txnLog{}
+	l.add(1, true, 2, 0, "aborted")
+	l.add(1, true, 0, record.Abort, "")
+	var raw []byte
+	for _, batch := range l.batches {
+		record.SetOffset(batch.raw, batch.base, 7)
+		raw = append(raw, batch.raw...)
+	}
+	b.seek(0)
+	f := newFrame(raw, &b.net)
+	b.buf.put(&plan.Effects{Chunks: []*plan.Chunk{{TopicPartition: tp, Gen: b.gen, Records: raw, LeaderEpoch: 7, Bytes: int64(len(raw)), Frame: f, Aborted: []msg.FetchResponseAbortedTransaction{{ProducerID: 1}}}}})
+	f.release()
+	var v record.View
+	if k := b.take(); k != nil && k.Next(&v) {
+		t.Fatalf("offset %d is given out", v.Offset)
+	}
+	if at := b.buf.byTP[tp].life; at.position.Load() != 3 || at.epoch.Load() != 7 {
+		t.Fatalf("the position is %d behind epoch %d", at.position.Load(), at.epoch.Load())
+	}
+}
+
 // TestOnlyCommittedRecordsAreRead reads random logs in answers of random sizes, from random places, with seeks and readers that stop and go on: all that was committed is read, and nothing else.
 func TestOnlyCommittedRecordsAreRead(t *testing.T) {
 	b := newBench(t)
