@@ -30,6 +30,8 @@ func (c *Consumer) take(ctx context.Context) (*fetcher.Chunk, error) {
 			if err := c.tend(ctx); err != nil {
 				return nil, err
 			}
+		} else if err := c.usable(); err != nil {
+			return nil, err
 		}
 		if c.fetcher.Moved() {
 			if err := c.moved(ctx); err != nil {

@@ -85,6 +85,17 @@ var positions = []Scenario{
 		t.ok(err)
 		equal(t, "position", at, 3)
 	}},
+	{"who polls and has been assigned nothing is told so", func(t *T) {
+		c := t.dial()
+		for _, group := range []string{"", t.name()} {
+			k, err := c.Consumer(group)
+			t.ok(err)
+			ctx, cancel := t.within(10 * time.Second)
+			_, err = k.Poll(ctx)
+			cancel()
+			t.is(err, api.ErrIllegalState)
+		}
+	}},
 	{"seeking back reads again", func(t *T) {
 		c, topic, tp := t.filled(10)
 		k := t.reader(c, parts(topic, 1))
