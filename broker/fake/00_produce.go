@@ -72,19 +72,20 @@ func (c *Cluster) producePartition(q *call, t *topic, acks int16, in *msg.Produc
 			resp.NodeEndpoints = append(resp.NodeEndpoints, msg.ProduceResponseNodeEndpoint{NodeID: n.id, Host: host, Port: port})
 		}
 	}
-	if code == protocol.None && (acks == -1 && len(p.isr) < c.minISR(t) || q.conn.node.alone != nil) {
-		code = protocol.NotEnoughReplicas
+	if code == protocol.None {
+		code = oneBatch(q, in.Records)
+	}
+	if code == protocol.None { // the transaction has begun, whatever else is wrong
+		code = c.verifySet(q, t, p, in.Records)
 	}
 	if code == protocol.None && acks != 0 && acks != 1 && acks != -1 {
 		code = protocol.InvalidRequiredAcks
 	}
-	if code == protocol.None {
-		code = oneBatch(q, in.Records)
+	if code == protocol.None && (acks == -1 && len(p.isr) < c.minISR(t) || q.conn.node.alone != nil) {
+		code = protocol.NotEnoughReplicas
 	}
 	if code == protocol.None {
-		if code = c.appendSet(q, t, p, in.Records, r); tellsStart(code) {
-			r.LogStartOffset = p.start
-		}
+		code = c.appendSet(q, t, p, in.Records, r)
 	}
 	if r.ErrorCode = int16(code); code != protocol.None {
 		return
@@ -110,21 +111,31 @@ func oneBatch(q *call, raw []byte) protocol.Code {
 	if _, _, more, err := record.Next(rest); more && err == nil {
 		return protocol.InvalidRecord
 	}
+	if b.Codec == compress.Zstd && q.Version < 7 {
+		return protocol.UnsupportedCompressionType
+	}
 	return protocol.None
 }
 
-// tellsStart tells of an error whether the answer says where the log begins: not of those that were found before the records were looked at, and of some others (ReplicaManager.appendRecordsToLeader).
-func tellsStart(code protocol.Code) bool {
-	switch code {
-	case protocol.CorruptMessage, protocol.MessageTooLarge, protocol.UnsupportedCompressionType, protocol.InvalidTxnState, protocol.InvalidProducerIDMapping, protocol.ConcurrentTransactions, protocol.NotEnoughReplicas:
-		return false
+// verifySet verifies the transactions of batches, before their records are looked at.
+func (c *Cluster) verifySet(q *call, t *topic, p *partition, raw []byte) protocol.Code {
+	for b, err := range record.Batches(raw) {
+		if err != nil || b.Magic != 2 || !b.Transactional {
+			break // what is not one batch is refused elsewhere
+		}
+		if code := c.verifyBatch(q, q.Req.(*msg.ProduceRequest).TransactionalID, t, p, &b); code != protocol.None {
+			return code
+		}
 	}
-	return code != protocol.None
+	return protocol.None
 }
 
 func (c *Cluster) appendSet(q *call, t *topic, p *partition, raw []byte, r *msg.ProduceResponsePartitionProduceResponse) protocol.Code {
 	batches, code := modern(raw)
 	if code != protocol.None {
+		if code == protocol.InvalidRecord {
+			r.LogStartOffset = p.start
+		}
 		return code
 	}
 	for i := range batches {
@@ -132,17 +143,11 @@ func (c *Cluster) appendSet(q *call, t *topic, p *partition, raw []byte, r *msg.
 		if len(b.Bytes()) > c.cfg.MaxMessage {
 			return protocol.MessageTooLarge
 		}
-		if b.Codec == compress.Zstd && q.Version < 7 {
-			return protocol.UnsupportedCompressionType
-		}
 		if b.Control || b.Codec > compress.Zstd || b.Magic == 2 && b.BaseOffset != 0 {
+			r.LogStartOffset = p.start
 			return protocol.InvalidRecord
 		}
-		if b.Transactional {
-			if code := c.verifyBatch(q, q.Req.(*msg.ProduceRequest).TransactionalID, t, p, b); code != protocol.None {
-				return code
-			}
-		}
+		r.LogStartOffset = p.start // from here on errors tell it, too (ReplicaManager.appendRecordsToLeader)
 		if code := c.validate(t, b, r); code != protocol.None {
 			return code
 		}

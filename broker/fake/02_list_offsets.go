@@ -52,7 +52,7 @@ func (c *Cluster) listPartition(q *call, t *topic, committed bool, in *msg.ListO
 	offset, timestamp := c.offsetFor(p, in.Timestamp)
 	if stable := p.lastStable(); committed && in.Timestamp == atEnd { // Kafka's Partition.fetchOffsetForTimestamp
 		offset = stable
-	} else if committed && in.Timestamp >= 0 && offset >= stable {
+	} else if committed && (in.Timestamp >= 0 || in.Timestamp == atNewest) && offset >= stable {
 		offset, timestamp = -1, -1
 	}
 	if q.Version == 0 {

@@ -92,7 +92,7 @@ const (
 // replyMetadata answers, and tells of the topics what the client may do with them, if it has asked.
 func (c *Cluster) replyMetadata(q *call, resp *msg.MetadataResponse) {
 	for i := range resp.Topics {
-		if q.Req.(*msg.MetadataRequest).IncludeTopicAuthorizedOperations {
+		if q.Req.(*msg.MetadataRequest).IncludeTopicAuthorizedOperations && resp.Topics[i].Name != nil {
 			resp.Topics[i].TopicAuthorizedOperations = topicOperations
 		}
 	}

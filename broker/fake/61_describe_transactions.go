@@ -115,12 +115,12 @@ func (c *Cluster) listTransactions(q *call) {
 		}
 	}
 	for _, t := range c.transactions {
-		lasts := c.now.Sub(t.started)
+		lasts := c.now.Sub(t.started) // who has never begun one has been at it for ever, for Kafka
 		switch {
 		case resp.ErrorCode != 0 || c.coordinatesTransaction(q, t.id) != protocol.None:
 		case len(req.StateFilters) > 0 && !slices.Contains(req.StateFilters, t.state.String()):
 		case len(req.ProducerIDFilters) > 0 && !slices.Contains(req.ProducerIDFilters, t.producer):
-		case q.Version >= 1 && req.DurationFilter >= 0 && (lasts <= time.Duration(req.DurationFilter)*time.Millisecond):
+		case q.Version >= 1 && req.DurationFilter >= 0 && !t.started.IsZero() && lasts <= time.Duration(req.DurationFilter)*time.Millisecond:
 		case pattern != nil && !pattern.MatchString(t.id):
 		default:
 			resp.TransactionStates = append(resp.TransactionStates, msg.ListTransactionsResponseTransactionState{TransactionalID: t.id, ProducerID: t.producer, TransactionState: t.state.String()})

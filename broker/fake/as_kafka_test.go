@@ -7,6 +7,7 @@ import (
 	"github.com/kactor-go/kactor/broker/fake"
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/record"
 	"github.com/kactor-go/kactor/protocol/wire"
 )
 
@@ -116,5 +117,47 @@ func TestSmallThingsThatKafkaChecks(t *testing.T) {
 	}
 	if s := ask(b, k, &msg.DescribeTransactionsRequest{TransactionalIDs: []string{"x"}}, &msg.DescribeTransactionsResponse{}, 0).TransactionStates[0]; s.TransactionalID != "x" {
 		t.Errorf("%+v", s)
+	}
+}
+
+// A transaction whose first records were deleted keeps the batch unstable that the log begins in.
+func TestStableOffsetOfADeletedBeginning(t *testing.T) {
+	b, k := one(t)
+	if _, err := b.c.Transact("a", 0, 7, []byte("x"), []byte("y")); err != nil {
+		t.Fatal(err)
+	}
+	ask(b, k, &msg.DeleteRecordsRequest{Topics: []msg.DeleteRecordsRequestDeleteRecordsTopic{{Name: "a", Partitions: []msg.DeleteRecordsRequestDeleteRecordsPartition{{Offset: 1}}}}}, &msg.DeleteRecordsResponse{}, 2)
+	if d := b.fetch(k, "a", 0, 1); d.LastStableOffset != 0 || d.LogStartOffset != 1 {
+		t.Errorf("%+v", d)
+	}
+}
+
+// A transaction begins with what a leader is asked, whatever else is wrong with that; and a committed newest record is told of only when it is stable.
+func TestARefusedBatchBeginsATransaction(t *testing.T) {
+	b, k := one(t)
+	p := ask(b, k, &msg.InitProducerIdRequest{TransactionalID: wire.Ptr("t"), TransactionTimeoutMs: 60000, ProducerID: -1, ProducerEpoch: -1}, &msg.InitProducerIdResponse{}, 4)
+	raw := make([]byte, record.Overhead)
+	raw = record.AppendRecord(raw, 0, 0, nil, []byte("x"), nil)
+	record.Seal(raw, &record.Info{Magic: 2, LeaderEpoch: -1, Count: 1, BaseTimestamp: 1000, MaxTimestamp: 1000, ProducerID: p.ProducerID, ProducerEpoch: p.ProducerEpoch, Transactional: true})
+	state := func() string {
+		return ask(b, k, &msg.DescribeTransactionsRequest{TransactionalIDs: []string{"t"}}, &msg.DescribeTransactionsResponse{}, 0).TransactionStates[0].TransactionState
+	}
+	produce := func(acks int16) protocol.Code {
+		m := produceRequest(acks, "a", 0, raw)
+		m.TransactionalID = wire.Ptr("t")
+		return protocol.Code(ask(b, k, m, &msg.ProduceResponse{}, 12).Responses[0].PartitionResponses[0].ErrorCode)
+	}
+	if got := produce(2); got != protocol.InvalidRequiredAcks || state() != "Ongoing" {
+		t.Errorf("%s, and the transaction is %s", got, state())
+	}
+	if got := produce(-1); got != protocol.None {
+		t.Error(got)
+	}
+	for isolation, want := range []int64{0, -1} {
+		r := ask(b, k, &msg.ListOffsetsRequest{ReplicaID: -1, IsolationLevel: int8(isolation), Topics: []msg.ListOffsetsRequestListOffsetsTopic{{Name: "a",
+			Partitions: []msg.ListOffsetsRequestListOffsetsPartition{{CurrentLeaderEpoch: -1, MaxNumOffsets: 1, Timestamp: -3}}}}}, &msg.ListOffsetsResponse{}, 7)
+		if got := r.Topics[0].Partitions[0].Offset; got != want {
+			t.Errorf("isolation %d: the newest is at %d, not %d", isolation, got, want)
+		}
 	}
 }

@@ -69,7 +69,10 @@ func coordinatorOfMarker(b *record.Batch) int32 {
 func (p *partition) lastStable() int64 {
 	stable := p.end
 	for _, first := range p.open {
-		stable = min(stable, max(first, p.start))
+		if i := p.find(p.start); first < p.start && i < len(p.log) { // Kafka names the batch that the log begins in
+			first = p.log[i].base
+		}
+		stable = min(stable, first)
 	}
 	return stable
 }

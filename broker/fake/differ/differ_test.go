@@ -77,6 +77,24 @@ func TestADifferenceIsMadeSmall(t *testing.T) {
 	}
 }
 
+// What is known and not mended does not hide what is new.
+func TestKnownDifferencesAreCountedOnly(t *testing.T) {
+	const kind = "Produce.Responses.PartitionResponses.ErrorCode: Kafka NONE, the fake MESSAGE_TOO_LARGE"
+	r := &differ.Runner{Kafka: listen(t, fake.Config{}), Fake: listen(t, fake.Config{MaxMessage: 300}), Open: map[string]bool{kind: true}}
+	r.Found = func(d *differ.Difference) {
+		if d.Kind() == kind {
+			t.Errorf("told of %s", d)
+		}
+	}
+	if err := r.Ready(); err != nil {
+		t.Fatal(err)
+	}
+	report, err := r.Run(t.Context(), seeds(30))
+	if err != nil || report.Open[kind] == 0 || report.Kinds[kind] != 0 {
+		t.Errorf("%v\n%s", err, report)
+	}
+}
+
 // A script is known by its seed, and by what is left of it.
 func TestScriptsAreReadAsTheyAreWritten(t *testing.T) {
 	s := differ.Generate(7)

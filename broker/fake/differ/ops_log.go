@@ -22,7 +22,7 @@ func produce(d *draw, w *world) (protocol.Request, func(protocol.Response)) {
 	for _, p := range d.places(w) {
 		t := msg.ProduceRequestTopicProduceData{PartitionData: []msg.ProduceRequestPartitionProduceData{{Index: p.partition, Records: d.batch(w, p, producer)}}}
 		if d.version >= 13 {
-			t.TopicID = usual(d, 40, w.topicID(p.topic), nobodys, wire.UUID{})
+			t.TopicID = usual(d, 40, w.topicID(p.topic), nobodys)
 		} else {
 			t.Name = usual(d, 40, w.name(p.topic), "", w.prefix+"!")
 		}

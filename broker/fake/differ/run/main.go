@@ -36,11 +36,12 @@ func main() {
 	workers := flag.Int("workers", 4, "scripts at once")
 	themes := flag.String("themes", strings.Join(differ.Themes, ","), "what the scripts are about")
 	script := flag.String("script", "", "one script")
+	open := flag.String("open", "", "file with the kinds of differences that are known, a line each")
 	verbose := flag.Bool("v", false, "show all answers of Kafka's that lead to a difference")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	different, err := run(ctx, options{*version, *kafka, *seeds, *script, *from, *length, *workers, *verbose, strings.Split(*themes, ",")})
+	different, err := run(ctx, options{*version, *kafka, *seeds, *script, *from, *length, *workers, *verbose, strings.Split(*themes, ","), *open})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	}
@@ -56,6 +57,7 @@ type options struct {
 	workers                       int
 	verbose                       bool
 	themes                        []string
+	open                          string
 }
 
 func run(ctx context.Context, o options) (different bool, err error) {
@@ -81,6 +83,9 @@ func run(ctx context.Context, o options) (different bool, err error) {
 	}
 	defer server.Close()
 	r := &differ.Runner{Kafka: kafka, Fake: server.Addrs()[0], Workers: o.workers, Pause: 50 * time.Millisecond}
+	if r.Open, err = known(o.open); err != nil {
+		return false, err
+	}
 	r.Found = func(d *differ.Difference) {
 		fmt.Printf("DIFFERENCE %s\n", d)
 		if o.verbose {
@@ -133,6 +138,24 @@ func scripts(ctx context.Context, o options) (func() (differ.Script, bool), cont
 		}
 		return differ.Script{}, false
 	}, ctx, cancel, nil
+}
+
+// known reads the kinds of differences that are known.
+func known(file string) (map[string]bool, error) {
+	kinds := map[string]bool{}
+	if file == "" {
+		return kinds, nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	for line := range strings.Lines(string(text)) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+			kinds[line] = true
+		}
+	}
+	return kinds, nil
 }
 
 // tool finds .ci/kafka.
