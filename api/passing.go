@@ -132,7 +132,9 @@ func (w *work) pass(ctx context.Context, u *lanes.Unit, r *Record, err error) er
 	if r.TopicPartition() == u.TopicPartition {
 		offset = r.Offset
 	}
-	if _, failed := p.Produce(ctx, passed(r, u.TopicPartition, offset, topic, err)); failed != nil {
+	m := passed(r, u.TopicPartition, offset, topic, err)
+	m.Timestamp = w.c.world.Now().Add(time.Millisecond - 1) // in milliseconds the next one. RetryTopic.After counts from here, and the coarse clock is late on a busy machine
+	if _, failed := p.Produce(ctx, m); failed != nil {
 		return fmt.Errorf("%w; it could not be passed on to %s either: %w", err, topic, failed)
 	}
 	return nil
