@@ -18,6 +18,8 @@
 //
 // A Config.Release makes it speak the versions of that release, 0.10 to 4.3. It shares the protocol packages with the client, and nothing else.
 //
+// As a process of its own it is the command kactor fake (examples/kactor).
+//
 //	server, err := fake.Listen(fake.Config{Topics: []fake.Topic{{Name: "orders", Partitions: 3}}})
 //	client, err := api.Dial(ctx, api.Brokers(server.Addrs()...))
 package fake
