@@ -129,7 +129,7 @@ func (p *groupPlay) run(w *sim.World) error {
 	}
 	var err error
 	if p.c, err = fake.NewCluster(fake.Config{Nodes: 3, Topics: []fake.Topic{{Name: groupWork, Partitions: int(p.partitions)}}, Seed: w.Seed(), Release: release,
-		SessionTimeout: time.Duration(rng.IntN(5000)) * time.Millisecond, GroupSession: time.Duration(5+rng.IntN(5)) * time.Second, GroupHeartbeat: 500 * time.Millisecond}); err != nil {
+		SessionTimeout: time.Duration(rng.IntN(5000)) * time.Millisecond, GroupMinSession: time.Second, GroupSession: time.Duration(5+rng.IntN(5)) * time.Second, GroupHeartbeat: 500 * time.Millisecond}); err != nil {
 		return err
 	}
 	w.Tracef("release %s, %v, mixed: %v, static: %v, %d partitions", release, p.props, p.mixed, p.static, p.partitions)

@@ -1,6 +1,10 @@
 package fake
 
 import (
+	"maps"
+	"slices"
+	"time"
+
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/msg"
 	"github.com/kactor-go/kactor/protocol/wire"
@@ -11,7 +15,9 @@ type committed struct {
 	offset   int64
 	epoch    int32
 	metadata *string
-	at       int64 // its number among all commits
+	at       int64     // its number among all commits
+	time     time.Time // of its commit
+	expires  time.Time // as who committed it has said (versions 2 to 4); zero: as the cluster's offsets do
 }
 
 func (c *Cluster) offsetCommit(q *call) {
@@ -23,8 +29,12 @@ func (c *Cluster) offsetCommit(q *call) {
 		whole = protocol.None
 	}
 	g, code := c.coordinatedUnless(whole, q, req.GroupID)
-	if code == protocol.None && q.Version > 0 {
+	if code == protocol.None {
 		code = c.mayCommit(g, req, q.Version)
+	}
+	var expires time.Time
+	if q.Version >= 2 && q.Version <= 4 && req.RetentionTimeMs >= 0 {
+		expires = c.now.Add(time.Duration(req.RetentionTimeMs) * time.Millisecond)
 	}
 	for i := range req.Topics {
 		in := &req.Topics[i]
@@ -35,17 +45,26 @@ func (c *Cluster) offsetCommit(q *call) {
 			if t != nil && (p.PartitionIndex < 0 || int(p.PartitionIndex) >= len(t.partitions)) {
 				got = protocol.UnknownTopicOrPartition
 			}
-			if got = or(got, code); one {
+			if got = or(got, code, c.soundMetadata(p.CommittedMetadata)); one {
 				got, one = or(got, injected), false
 			}
 			if got == protocol.None {
-				g.offsets[topicPartition{t.name, p.PartitionIndex}] = committed{p.CommittedOffset, p.CommittedLeaderEpoch, p.CommittedMetadata, c.commit()}
+				c.keep(g)
+				g.offsets[topicPartition{t.name, p.PartitionIndex}] = committed{p.CommittedOffset, p.CommittedLeaderEpoch, p.CommittedMetadata, c.commit(), c.now, expires}
 			}
 			out.Partitions = append(out.Partitions, msg.OffsetCommitResponseOffsetCommitResponsePartition{PartitionIndex: p.PartitionIndex, ErrorCode: int16(got)})
 		}
 		resp.Topics = append(resp.Topics, out)
 	}
 	c.reply(q, resp)
+}
+
+// soundMetadata holds what is to be kept with an offset against offset.metadata.max.bytes.
+func (c *Cluster) soundMetadata(metadata *string) protocol.Code {
+	if metadata != nil && len(*metadata) > c.cfg.MaxOffsetMetadata {
+		return protocol.OffsetMetadataTooLarge
+	}
+	return protocol.None
 }
 
 // ofOnePartition tells whether coordinators give an error for single partitions: FailNext gives it for the first, and the others are well.
@@ -61,54 +80,122 @@ func (c *Cluster) offsetFetch(q *call) {
 	req := q.Req.(*msg.OffsetFetchRequest)
 	resp := &msg.OffsetFetchResponse{}
 	injected := c.injected(q.Key)
-	one := ofOnePartition(injected)
-	spoil := func(code *int16) {
-		if one {
-			*code, one = int16(injected), false
-		}
+	f := offsetsFetch{version: q.Version, stable: req.RequireStable, spoilt: ofOnePartition(injected), injected: injected}
+	if f.spoilt {
+		injected = protocol.None
 	}
-	whole := injected
-	if one {
-		whole = protocol.None
-	}
-	if q.Version < 8 {
-		resp.ErrorCode = int16(or(whole, c.coordinates(q, req.GroupID)))
-		for i := range req.Topics {
-			out := msg.OffsetFetchResponseOffsetFetchResponseTopic{Name: req.Topics[i].Name}
-			for _, index := range req.Topics[i].PartitionIndexes {
-				k, code := c.committedStable(req.GroupID, out.Name, index, req.RequireStable)
-				out.Partitions = append(out.Partitions, msg.OffsetFetchResponseOffsetFetchResponsePartition{PartitionIndex: index,
-					CommittedOffset: k.offset, CommittedLeaderEpoch: k.epoch, Metadata: k.metadata, ErrorCode: int16(or(protocol.Code(resp.ErrorCode), code))})
-				spoil(&out.Partitions[len(out.Partitions)-1].ErrorCode)
+	if q.Version >= 8 {
+		for i := range req.Groups {
+			in := &req.Groups[i]
+			out := msg.OffsetFetchResponseOffsetFetchResponseGroup{GroupID: in.GroupID, Topics: []msg.OffsetFetchResponseOffsetFetchResponseTopics{}}
+			code := or(injected, c.coordinates(q, in.GroupID), c.mayFetch(in))
+			if out.ErrorCode = int16(code); code == protocol.None {
+				out.Topics = c.fetchOffsets(&f, in)
 			}
-			resp.Topics = append(resp.Topics, out)
+			resp.Groups = append(resp.Groups, out)
 		}
 		c.reply(q, resp)
 		return
 	}
-	for i := range req.Groups {
-		g := &req.Groups[i]
-		out := msg.OffsetFetchResponseOffsetFetchResponseGroup{GroupID: g.GroupID, ErrorCode: int16(or(whole, c.coordinates(q, g.GroupID)))}
-		for k := range g.Topics {
-			t, code := c.lookup(g.Topics[k].Name, g.Topics[k].TopicID, q.Version >= 10)
-			ot := msg.OffsetFetchResponseOffsetFetchResponseTopics{Name: g.Topics[k].Name, TopicID: g.Topics[k].TopicID}
-			for _, index := range g.Topics[k].PartitionIndexes {
-				p := msg.OffsetFetchResponseOffsetFetchResponsePartitions{PartitionIndex: index, CommittedOffset: -1, CommittedLeaderEpoch: -1, Metadata: wire.Ptr("")}
-				if q.Version >= 10 { // by name, a topic that is not there has no offsets
-					p.ErrorCode = int16(code)
-				}
-				if code == protocol.None {
-					k, unstable := c.committedStable(g.GroupID, t.name, index, req.RequireStable)
-					p.CommittedOffset, p.CommittedLeaderEpoch, p.Metadata, p.ErrorCode = k.offset, k.epoch, k.metadata, int16(unstable)
-				}
-				spoil(&p.ErrorCode)
-				ot.Partitions = append(ot.Partitions, p)
-			}
-			out.Topics = append(out.Topics, ot)
+	in := &msg.OffsetFetchRequestOffsetFetchRequestGroup{GroupID: req.GroupID, MemberEpoch: -1}
+	if req.Topics != nil {
+		in.Topics = []msg.OffsetFetchRequestOffsetFetchRequestTopics{}
+	}
+	for i := range req.Topics {
+		in.Topics = append(in.Topics, msg.OffsetFetchRequestOffsetFetchRequestTopics{Name: req.Topics[i].Name, PartitionIndexes: req.Topics[i].PartitionIndexes})
+	}
+	resp.Topics = []msg.OffsetFetchResponseOffsetFetchResponseTopic{}
+	f.whole = or(injected, c.coordinates(q, in.GroupID), c.mayFetch(in))
+	resp.ErrorCode = int16(f.whole)
+	for _, t := range c.fetchOffsets(&f, in) {
+		out := msg.OffsetFetchResponseOffsetFetchResponseTopic{Name: t.Name}
+		for _, p := range t.Partitions {
+			out.Partitions = append(out.Partitions, msg.OffsetFetchResponseOffsetFetchResponsePartition(p))
 		}
-		resp.Groups = append(resp.Groups, out)
+		resp.Topics = append(resp.Topics, out)
 	}
 	c.reply(q, resp)
+}
+
+// offsetsFetch is how a request wants its offsets.
+type offsetsFetch struct {
+	version  int16
+	stable   bool
+	whole    protocol.Code // of the group, which single partitions have, too, before version 8
+	spoilt   bool          // the next partition gets the error injected
+	injected protocol.Code
+}
+
+// mayFetch tells whether who asks may, if it says that it is a member: as such it must be one, of the present epoch.
+func (c *Cluster) mayFetch(in *msg.OffsetFetchRequestOffsetFetchRequestGroup) protocol.Code {
+	g := c.lookGroup(in.GroupID)
+	switch {
+	case g == nil || !g.consumer || in.MemberID == nil && in.MemberEpoch < 0:
+		return protocol.None
+	}
+	m := g.modern.member(text(in.MemberID))
+	switch {
+	case m == nil:
+		return protocol.UnknownMemberID
+	case m.epoch != in.MemberEpoch && m.classic != nil:
+		return protocol.IllegalGeneration
+	case m.epoch != in.MemberEpoch:
+		return protocol.StaleMemberEpoch
+	}
+	return protocol.None
+}
+
+// fetchOffsets gives the offsets that are asked for; without topics, all that are committed.
+func (c *Cluster) fetchOffsets(f *offsetsFetch, in *msg.OffsetFetchRequestOffsetFetchRequestGroup) []msg.OffsetFetchResponseOffsetFetchResponseTopics {
+	topics := in.Topics
+	if topics == nil {
+		topics = c.committedTopics(in.GroupID)
+	}
+	out := []msg.OffsetFetchResponseOffsetFetchResponseTopics{}
+	for i := range topics {
+		name, code := topics[i].Name, protocol.None
+		if f.version >= 10 { // by name, a topic that is not there has no offsets
+			var t *topic
+			if t, code = c.lookup("", topics[i].TopicID, true); t != nil {
+				name = t.name
+			}
+		}
+		ot := msg.OffsetFetchResponseOffsetFetchResponseTopics{Name: topics[i].Name, TopicID: topics[i].TopicID}
+		for _, index := range topics[i].PartitionIndexes {
+			k, unstable := noneCommitted(), protocol.None
+			if got := or(f.whole, code); got != protocol.None {
+				unstable = got
+			} else {
+				k, unstable = c.committedStable(in.GroupID, name, index, f.stable)
+			}
+			if f.spoilt {
+				f.spoilt, unstable = false, f.injected
+			}
+			ot.Partitions = append(ot.Partitions, msg.OffsetFetchResponseOffsetFetchResponsePartitions{PartitionIndex: index, CommittedOffset: k.offset, CommittedLeaderEpoch: k.epoch, Metadata: k.metadata, ErrorCode: int16(unstable)})
+		}
+		out = append(out, ot)
+	}
+	return out
+}
+
+// committedTopics are the partitions that a group has offsets of, in order.
+func (c *Cluster) committedTopics(id string) (out []msg.OffsetFetchRequestOffsetFetchRequestTopics) {
+	g := c.lookGroup(id)
+	if g == nil {
+		return nil
+	}
+	for _, tp := range slices.SortedFunc(maps.Keys(g.offsets), topicPartition.compare) {
+		if n := len(out); n == 0 || out[n-1].Name != tp.topic {
+			next := msg.OffsetFetchRequestOffsetFetchRequestTopics{Name: tp.topic}
+			if t := c.topic(tp.topic); t != nil {
+				next.TopicID = t.id
+			}
+			out = append(out, next)
+		}
+		last := &out[len(out)-1]
+		last.PartitionIndexes = append(last.PartitionIndexes, tp.partition)
+	}
+	return out
 }
 
 func noneCommitted() committed { return committed{offset: -1, epoch: -1, metadata: wire.Ptr("")} }
@@ -132,33 +219,53 @@ func (c *Cluster) committed(group, topic string, partition int32) committed {
 
 // mayCommit tells whether who commits may: a member of the present generation, or anybody while there are no members.
 func (c *Cluster) mayCommit(g *group, req *msg.OffsetCommitRequest, version int16) protocol.Code {
-	if len(g.modern.members) > 0 {
-		m := g.modern.member(req.MemberID)
+	generation := req.GenerationIDOrMemberEpoch
+	if !c.keeps(g) {
 		switch {
-		case m == nil:
-			return protocol.UnknownMemberID
-		case m.classic == nil && version < 9:
-			return protocol.UnsupportedVersion
-		case req.GenerationIDOrMemberEpoch != m.epoch && m.classic != nil:
-			return protocol.IllegalGeneration
-		case req.GenerationIDOrMemberEpoch != m.epoch:
-			return protocol.StaleMemberEpoch
+		case generation < 0:
+			return protocol.None
+		case version >= 9 && c.atLeast("4.0"):
+			return protocol.GroupIDNotFound
 		}
+		return protocol.IllegalGeneration
+	}
+	if g.consumer {
+		return c.mayCommitModern(g, req.MemberID, generation, version)
+	}
+	k := &g.classic
+	if generation < 0 && k.state == groupEmpty {
 		return protocol.None
 	}
-	if req.GenerationIDOrMemberEpoch < 0 && req.MemberID == "" {
-		if len(g.classic.members) > 0 {
-			return protocol.UnknownMemberID
-		}
-		return protocol.None
+	if generation < 0 && req.MemberID == "" && req.GroupInstanceID == nil {
+		return protocol.UnknownMemberID
 	}
-	m, code := g.classic.known(req.MemberID, req.GroupInstanceID, req.GenerationIDOrMemberEpoch)
+	m, code := c.known(k, req.MemberID, req.GroupInstanceID, generation)
 	if code != protocol.None {
 		return code
 	}
 	m.expires = c.now.Add(m.session)
-	if g.classic.state == groupCompleting {
+	if k.state == groupCompleting {
 		return protocol.RebalanceInProgress
+	}
+	return protocol.None
+}
+
+// mayCommitModern is mayCommit for groups of the new protocol.
+func (c *Cluster) mayCommitModern(g *group, id string, epoch int32, version int16) protocol.Code {
+	x := &g.modern
+	if epoch < 0 && len(x.members) == 0 {
+		return protocol.None
+	}
+	m := x.member(id)
+	switch {
+	case m == nil:
+		return protocol.UnknownMemberID
+	case m.classic == nil && version < 9:
+		return protocol.UnsupportedVersion
+	case epoch != m.epoch && m.classic != nil:
+		return protocol.IllegalGeneration
+	case epoch != m.epoch:
+		return protocol.StaleMemberEpoch
 	}
 	return protocol.None
 }

@@ -9,23 +9,8 @@ import (
 	"github.com/kactor-go/kactor/protocol/msg"
 )
 
-func (k *classicGroup) member(id string) *classicMember {
-	for _, m := range k.members {
-		if m.id == id {
-			return m
-		}
-	}
-	return nil
-}
-
-func (k *classicGroup) static(instance string) *classicMember {
-	for _, m := range k.members {
-		if instance != "" && m.instance == instance {
-			return m
-		}
-	}
-	return nil
-}
+// consumerKind is the protocol type of groups of consumers; groups of others (of workers of Kafka Connect) have their own.
+const consumerKind = "consumer"
 
 func text(s *string) string {
 	if s == nil {
@@ -36,83 +21,150 @@ func text(s *string) string {
 
 func (c *Cluster) joinGroup(q *call) {
 	req := q.Req.(*msg.JoinGroupRequest)
-	fail := func(code protocol.Code, id string) {
-		resp := &msg.JoinGroupResponse{}
-		resp.SetDefaults()
-		resp.ErrorCode, resp.MemberID = int16(code), id
-		if q.Version < 7 {
-			resp.ProtocolName = new(string)
-		}
-		c.reply(q, resp)
-	}
-	if req.GroupID == "" {
-		fail(protocol.InvalidGroupID, req.MemberID)
-		return
-	}
-	g, code := c.coordinated(q, req.GroupID)
+	g, code := c.joinable(q, req)
 	if code != protocol.None {
-		fail(code, req.MemberID)
+		c.failJoin(q, code, req.MemberID)
 		return
 	}
-	k := &g.classic
-	if len(g.modern.members) > 0 && len(req.Protocols) > 0 {
+	if g.consumer && len(g.modern.members) > 0 {
 		c.reply(q, c.joinModern(q, g, req))
 		return
 	}
-	if len(req.Protocols) == 0 || !k.agree(req) {
-		fail(protocol.InconsistentGroupProtocol, req.MemberID)
+	k := &g.classic
+	if !k.accepts(req, c.cfg.GroupMaxSize) {
+		c.failJoin(q, protocol.GroupMaxSizeReached, req.MemberID)
 		return
 	}
-	instance := text(req.GroupInstanceID)
+	if !k.supports(req) {
+		c.failJoin(q, protocol.InconsistentGroupProtocol, req.MemberID)
+		return
+	}
+	if g.consumer { // nobody is in it
+		g.consumer, g.classic, g.modern = false, classicGroup{}, modernGroup{}
+	}
+	c.keep(g)
+	if req.MemberID == "" {
+		c.joinNew(g, q, req)
+	} else {
+		c.joinAgain(g, q, req)
+	}
+}
+
+func (c *Cluster) failJoin(q *call, code protocol.Code, id string) {
+	resp := &msg.JoinGroupResponse{}
+	resp.SetDefaults()
+	resp.ErrorCode, resp.MemberID = int16(code), id
+	if resp.ProtocolName = nil; q.Version < 7 {
+		resp.ProtocolName = new(string)
+	}
+	c.reply(q, resp)
+}
+
+// joinable looks at what has to be well before the group itself is asked.
+func (c *Cluster) joinable(q *call, req *msg.JoinGroupRequest) (*group, protocol.Code) {
+	if req.GroupID == "" {
+		return nil, protocol.InvalidGroupID
+	}
+	g, code := c.coordinated(q, req.GroupID)
+	session := time.Duration(req.SessionTimeoutMs) * time.Millisecond
+	switch {
+	case code != protocol.None:
+		return nil, code
+	case session < c.cfg.GroupMinSession || session > c.cfg.GroupMaxSession:
+		return nil, protocol.InvalidSessionTimeout
+	case req.MemberID != "" && (!c.keeps(g) || g.consumer && g.empty()):
+		return nil, protocol.UnknownMemberID
+	}
+	return g, protocol.None
+}
+
+// accepts tells whether there is room for another member (group.max.size): who is a member has it.
+func (k *classicGroup) accepts(req *msg.JoinGroupRequest, most int) bool {
 	m := k.member(req.MemberID)
-	switch other := k.static(instance); {
-	case req.MemberID == "" && other != nil: // it is back after a restart
-		c.takeOver(g, other, q, req)
-		return
-	case other != nil && other.id != req.MemberID:
-		fail(protocol.FencedInstanceID, req.MemberID)
-		return
-	case req.MemberID == "" && instance == "" && q.Version >= 4:
-		id := c.memberID(q)
-		k.pending = append(k.pending, pendingMember{id, c.now.Add(time.Duration(req.SessionTimeoutMs) * time.Millisecond)})
-		fail(protocol.MemberIDRequired, id)
-		return
-	case req.MemberID == "":
-		req.MemberID = c.memberID(q)
-		if instance != "" {
-			req.MemberID = instance + "-" + req.MemberID
-		}
-	case m == nil:
-		i := slices.IndexFunc(k.pending, func(p pendingMember) bool { return p.id == req.MemberID })
-		if i < 0 {
-			fail(protocol.UnknownMemberID, req.MemberID)
-			return
-		}
-		k.pending = slices.Delete(k.pending, i, i+1)
+	switch {
+	case most == 0 || k.state == groupEmpty:
+		return true
+	case k.state != groupPreparing:
+		return m != nil || len(k.members) < most
 	}
-	if m == nil {
-		m = &classicMember{id: req.MemberID, instance: instance, client: q.client}
-		k.members = append(k.members, m)
-		m.update(req)
-		m.join = q
-		c.prepare(g)
-		c.completeJoin(g)
+	joined := 0
+	for _, o := range k.members {
+		if o.join != nil {
+			joined++
+		}
+	}
+	return m != nil && m.join != nil || joined < most
+}
+
+// supports tells whether all members have a protocol that the joining one has, too.
+func (k *classicGroup) supports(req *msg.JoinGroupRequest) bool {
+	if len(k.members) == 0 {
+		return req.ProtocolType != "" && len(req.Protocols) > 0
+	}
+	return req.ProtocolType == k.kind && slices.ContainsFunc(req.Protocols, func(p msg.JoinGroupRequestJoinGroupRequestProtocol) bool { return k.common(p.Name) })
+}
+
+// joinNew takes in who has no id yet.
+func (c *Cluster) joinNew(g *group, q *call, req *msg.JoinGroupRequest) {
+	k := &g.classic
+	instance := text(req.GroupInstanceID)
+	if m := k.static(instance); m != nil { // it is back after a restart
+		c.takeOver(g, m, q, req)
+		return
+	}
+	id := c.memberID(q)
+	if instance == "" && q.Version >= 4 {
+		k.pending = append(k.pending, pendingMember{id, c.now.Add(time.Duration(req.SessionTimeoutMs) * time.Millisecond)})
+		c.failJoin(q, protocol.MemberIDRequired, id)
+		return
+	}
+	if instance != "" {
+		id = instance + "-" + id
+	}
+	c.addMember(g, q, req, id)
+}
+
+func (c *Cluster) addMember(g *group, q *call, req *msg.JoinGroupRequest, id string) {
+	k := &g.classic
+	m := &classicMember{id: id, instance: text(req.GroupInstanceID), client: q.client}
+	if len(k.members) == 0 {
+		k.kind = req.ProtocolType
+	}
+	k.members = append(k.members, m)
+	m.update(req)
+	m.join = q
+	c.prepare(g)
+	c.completeJoin(g)
+}
+
+// joinAgain takes in who knows its id.
+func (c *Cluster) joinAgain(g *group, q *call, req *msg.JoinGroupRequest) {
+	k := &g.classic
+	if i := slices.IndexFunc(k.pending, func(p pendingMember) bool { return p.id == req.MemberID }); i >= 0 {
+		k.pending = slices.Delete(k.pending, i, i+1)
+		c.addMember(g, q, req, req.MemberID)
+		return
+	}
+	m, code := c.instance(k, req.MemberID, req.GroupInstanceID)
+	if code != protocol.None {
+		c.failJoin(q, code, req.MemberID)
 		return
 	}
 	same := m.same(req)
-	m.update(req)
 	m.expires = c.now.Add(m.session)
-	if before := m.join; before != nil { // it has asked before
-		m.join = nil
-		defer c.reply(before, &msg.JoinGroupResponse{ErrorCode: int16(protocol.UnknownMemberID), ProtocolName: new(string)})
-	}
 	if same && (k.state == groupCompleting || k.state == groupStable && m.id != k.leader) { // the answer was lost, or there is nothing new
 		c.reply(q, c.joinAnswer(g, m, q, false))
 		return
 	}
+	m.update(req)
+	m.expires = c.now.Add(m.session)
+	before := m.join // it has asked before
 	m.join = q
 	c.prepare(g)
 	c.completeJoin(g)
+	if before != nil {
+		c.failJoin(before, protocol.UnknownMemberID, req.MemberID)
+	}
 }
 
 // takeOver lets a static member go on under a new id. The group does not notice, unless it must have another protocol then (KIP-345, KIP-814).
@@ -123,7 +175,7 @@ func (c *Cluster) takeOver(g *group, m *classicMember, q *call, req *msg.JoinGro
 		m.join, m.sync = nil, nil
 		defer func() {
 			if join != nil {
-				c.reply(join, &msg.JoinGroupResponse{ErrorCode: int16(protocol.FencedInstanceID), ProtocolName: new(string)})
+				c.failJoin(join, protocol.FencedInstanceID, old)
 			} else {
 				c.reply(sync, &msg.SyncGroupResponse{ErrorCode: int16(protocol.FencedInstanceID)})
 			}
@@ -134,8 +186,8 @@ func (c *Cluster) takeOver(g *group, m *classicMember, q *call, req *msg.JoinGro
 	if led {
 		k.leader = m.id
 	}
+	m.expires = c.now.Add(m.session) // as long as it was before: what it says now counts from its next heartbeat on
 	m.update(req)
-	m.expires = c.now.Add(m.session)
 	if k.state == groupStable && k.vote() == k.protocol {
 		resp := c.joinAnswer(g, m, q, q.Version >= 9)
 		if led && q.Version < 9 { // it must not divide, and cannot be told so: it is told that another leads
@@ -152,20 +204,6 @@ func (c *Cluster) takeOver(g *group, m *classicMember, q *call, req *msg.JoinGro
 func (c *Cluster) memberID(q *call) string {
 	u := c.uuid()
 	return fmt.Sprintf("%s-%x-%x", q.client, u[:4], u[4:10])
-}
-
-// agree tells whether the members have a protocol that the joining one has, too.
-func (k *classicGroup) agree(req *msg.JoinGroupRequest) bool {
-	for i := range req.Protocols {
-		all := true
-		for _, m := range k.members {
-			all = all && (m.id == req.MemberID || slices.ContainsFunc(m.protocols, func(p msg.JoinGroupRequestJoinGroupRequestProtocol) bool { return p.Name == req.Protocols[i].Name }))
-		}
-		if all {
-			return true
-		}
-	}
-	return false
 }
 
 func (m *classicMember) update(req *msg.JoinGroupRequest) {
@@ -186,107 +224,30 @@ func (m *classicMember) same(req *msg.JoinGroupRequest) bool {
 	})
 }
 
-// prepare begins a rebalance: members are told with their heartbeats.
-func (c *Cluster) prepare(g *group) {
-	k := &g.classic
-	if k.state == groupPreparing {
-		return
-	}
-	var told []*call
-	for _, m := range k.members {
-		if m.sync != nil {
-			told = append(told, m.sync)
-			m.sync, m.expires = nil, c.now.Add(m.session)
-		}
-	}
-	k.state = groupPreparing
-	var longest time.Duration
-	for _, m := range k.members {
-		longest = max(longest, m.rebalance)
-	}
-	k.until = c.now.Add(longest)
-	for _, q := range told { // last: an answer lets the connection go on with its next request
-		c.reply(q, &msg.SyncGroupResponse{ErrorCode: int16(protocol.RebalanceInProgress)})
-	}
-}
-
-// answer is an answer that is ready; it is given when the group is in order, because it lets a connection go on with its next request.
-type answer struct {
-	to   *call
-	resp protocol.Response
-}
-
-// completeJoin answers the joins when all members have asked.
-func (c *Cluster) completeJoin(g *group) {
-	k := &g.classic
-	if k.state != groupPreparing || len(k.pending) > 0 || slices.ContainsFunc(k.members, func(m *classicMember) bool { return m.join == nil }) {
-		return
-	}
-	k.generation++
-	if len(k.members) == 0 {
-		k.state, k.leader, k.protocol = groupEmpty, "", ""
-		return
-	}
-	k.state = groupCompleting
-	k.protocol = k.vote()
-	if k.member(k.leader) == nil {
-		k.leader = k.members[0].id
-	}
-	var answers []answer
-	for _, m := range k.members {
-		answers = append(answers, answer{m.join, c.joinAnswer(g, m, m.join, false)})
-		m.join, m.expires = nil, c.now.Add(m.session)
-	}
-	for _, a := range answers {
-		c.reply(a.to, a.resp)
-	}
-}
-
-// vote gives the protocol that most members like best, of those that all have.
-func (k *classicGroup) vote() string {
-	votes := map[string]int{}
-	for _, m := range k.members {
-		for _, p := range m.protocols {
-			all := true
-			for _, o := range k.members {
-				all = all && slices.ContainsFunc(o.protocols, func(q msg.JoinGroupRequestJoinGroupRequestProtocol) bool { return q.Name == p.Name })
-			}
-			if all {
-				votes[p.Name]++
-				break
-			}
-		}
-	}
-	best := ""
-	for name, n := range votes {
-		if best == "" || n > votes[best] || n == votes[best] && name < best {
-			best = name
-		}
-	}
-	return best
-}
-
 func (c *Cluster) joinAnswer(g *group, m *classicMember, q *call, skip bool) *msg.JoinGroupResponse {
 	k := &g.classic
-	kind := "consumer"
-	resp := &msg.JoinGroupResponse{GenerationID: k.generation, ProtocolType: &kind, ProtocolName: &k.protocol, Leader: k.leader, MemberID: m.id, SkipAssignment: skip && m.id == k.leader,
+	kind, name := k.kind, k.protocol
+	resp := &msg.JoinGroupResponse{GenerationID: k.generation, ProtocolType: &kind, ProtocolName: &name, Leader: k.leader, MemberID: m.id, SkipAssignment: skip && m.id == k.leader,
 		Members: []msg.JoinGroupResponseJoinGroupResponseMember{}}
-	name := k.protocol
-	resp.ProtocolName = &name
 	if m.id != k.leader {
 		return resp
 	}
 	for _, o := range k.members {
-		out := msg.JoinGroupResponseJoinGroupResponseMember{MemberID: o.id}
+		out := msg.JoinGroupResponseJoinGroupResponseMember{MemberID: o.id, Metadata: o.metadata(k.protocol)}
 		if o.instance != "" && q.Version >= 5 {
 			out.GroupInstanceID = &o.instance
-		}
-		for _, p := range o.protocols {
-			if p.Name == k.protocol {
-				out.Metadata = p.Metadata
-			}
 		}
 		resp.Members = append(resp.Members, out)
 	}
 	return resp
+}
+
+// metadata is what a member says to a protocol.
+func (m *classicMember) metadata(protocol string) []byte {
+	for _, p := range m.protocols {
+		if p.Name == protocol {
+			return p.Metadata
+		}
+	}
+	return []byte{}
 }

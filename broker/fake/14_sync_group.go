@@ -2,46 +2,32 @@ package fake
 
 import (
 	"slices"
+	"time"
 
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/msg"
 )
 
-// known finds the member of a request that names itself.
-func (k *classicGroup) known(id string, instance *string, generation int32) (*classicMember, protocol.Code) {
-	if other := k.static(text(instance)); other != nil && other.id != id {
-		return nil, protocol.FencedInstanceID
-	}
-	m := k.member(id)
-	switch {
-	case m == nil:
-		return nil, protocol.UnknownMemberID
-	case generation != k.generation:
-		return m, protocol.IllegalGeneration
-	}
-	return m, protocol.None
-}
-
 func (c *Cluster) syncGroup(q *call) {
 	req := q.Req.(*msg.SyncGroupRequest)
 	g, code := c.coordinated(q, req.GroupID)
-	if code == protocol.None && len(g.modern.members) > 0 {
+	if code == protocol.None && g.consumer {
 		c.reply(q, c.syncModern(g, req))
 		return
 	}
 	var m *classicMember
 	if code == protocol.None {
-		m, code = g.classic.known(req.MemberID, req.GroupInstanceID, req.GenerationID)
-	}
-	if code == protocol.None && g.classic.state == groupPreparing {
-		code = protocol.RebalanceInProgress
+		m, code = c.syncs(&g.classic, req)
 	}
 	if code != protocol.None {
-		c.reply(q, &msg.SyncGroupResponse{ErrorCode: int16(code)})
+		c.failSync(q, code)
 		return
 	}
 	k := &g.classic
-	m.expires = c.now.Add(m.session)
+	m.expires, m.synced = c.now.Add(m.session), true
+	if !slices.ContainsFunc(k.members, func(o *classicMember) bool { return !o.synced }) {
+		k.syncBy = time.Time{}
+	}
 	if k.state == groupStable {
 		c.reply(q, k.syncAnswer(m))
 		return
@@ -71,8 +57,26 @@ func (c *Cluster) syncGroup(q *call) {
 	}
 }
 
+// syncs finds the member that may sync now.
+func (c *Cluster) syncs(k *classicGroup, req *msg.SyncGroupRequest) (*classicMember, protocol.Code) {
+	m, code := c.known(k, req.MemberID, req.GroupInstanceID, req.GenerationID)
+	switch {
+	case code != protocol.None:
+		return nil, code
+	case req.ProtocolType != nil && *req.ProtocolType != k.kind, req.ProtocolName != nil && *req.ProtocolName != k.protocol:
+		return nil, protocol.InconsistentGroupProtocol
+	case k.state == groupPreparing:
+		return nil, protocol.RebalanceInProgress
+	}
+	return m, protocol.None
+}
+
+func (c *Cluster) failSync(q *call, code protocol.Code) {
+	c.reply(q, &msg.SyncGroupResponse{ErrorCode: int16(code)})
+}
+
 func (k *classicGroup) syncAnswer(m *classicMember) *msg.SyncGroupResponse {
-	kind, name := "consumer", k.protocol
+	kind, name := k.kind, k.protocol
 	assignment := m.assignment
 	if assignment == nil {
 		assignment = []byte{}

@@ -1,6 +1,7 @@
 package fake
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -17,39 +18,46 @@ func (c *Cluster) describeGroups(q *call) {
 	for _, id := range req.Groups {
 		out := msg.DescribeGroupsResponseDescribedGroup{}
 		out.SetDefaults()
-		out.GroupID, out.ErrorCode = id, int16(or(injected, c.coordinates(q, id)))
-		out.GroupState, out.ProtocolType = "Dead", ""
-		if out.ErrorCode == 0 && q.Version >= 6 {
-			out.ErrorCode = int16(protocol.GroupIDNotFound)
+		code := or(injected, c.coordinates(q, id))
+		out.GroupID, out.GroupState = id, "Dead"
+		switch g := c.lookGroup(id); {
+		case code != protocol.None:
+		case g != nil && !g.consumer:
+			g.classic.describe(&out, c.atLeast("4.0"))
+		case q.Version >= 6:
+			code = protocol.GroupIDNotFound
 		}
-		if g := c.lookGroup(id); g != nil && (out.ErrorCode == 0 || out.ErrorCode == int16(protocol.GroupIDNotFound)) && len(g.modern.members) == 0 {
-			out.ErrorCode = 0
-			out.GroupState, out.ProtocolType, out.ProtocolData = g.classic.state.String(), "consumer", g.classic.protocol
-			for _, m := range g.classic.members {
-				d := msg.DescribeGroupsResponseDescribedGroupMember{MemberID: m.id, ClientID: m.client, ClientHost: "/127.0.0.1", MemberMetadata: []byte{}, MemberAssignment: m.assignment}
-				for _, p := range m.protocols {
-					if p.Name == g.classic.protocol {
-						d.MemberMetadata = p.Metadata
-					}
-				}
-				if m.assignment == nil {
-					d.MemberAssignment = []byte{}
-				}
-				if m.instance != "" {
-					d.GroupInstanceID = wire.Ptr(m.instance)
-				}
-				out.Members = append(out.Members, d)
-			}
-		}
+		out.ErrorCode = int16(code)
 		resp.Groups = append(resp.Groups, out)
 	}
 	c.reply(q, resp)
 }
 
+// describe tells of a classic group: what its members have said only while it is in order, and before 4.0 what they have been given, too.
+func (k *classicGroup) describe(out *msg.DescribeGroupsResponseDescribedGroup, always bool) {
+	out.GroupState, out.ProtocolType = k.state.String(), k.kind
+	if k.state == groupStable {
+		out.ProtocolData = k.protocol
+	}
+	for _, m := range k.members {
+		d := msg.DescribeGroupsResponseDescribedGroupMember{MemberID: m.id, ClientID: m.client, ClientHost: "/127.0.0.1", MemberMetadata: []byte{}, MemberAssignment: []byte{}}
+		if m.assignment != nil && (always || k.state == groupStable) {
+			d.MemberAssignment = m.assignment
+		}
+		if k.state == groupStable {
+			d.MemberMetadata = m.metadata(k.protocol)
+		}
+		if m.instance != "" {
+			d.GroupInstanceID = wire.Ptr(m.instance)
+		}
+		out.Members = append(out.Members, d)
+	}
+}
+
 // kind is the type of a group and its state, as Kafka names them.
 func (g *group) kind() (kind, state string) {
-	if len(g.modern.members) > 0 {
-		return "consumer", g.modern.state()
+	if g.consumer {
+		return "consumer", g.modern.phase()
 	}
 	return "classic", g.classic.state.String()
 }
@@ -58,14 +66,17 @@ func (c *Cluster) listGroups(q *call) {
 	req := q.Req.(*msg.ListGroupsRequest)
 	resp := &msg.ListGroupsResponse{ErrorCode: int16(c.injected(q.Key)), Groups: []msg.ListGroupsResponseListedGroup{}}
 	wanted := func(filter []string, value string) bool {
-		return len(filter) == 0 || slices.ContainsFunc(filter, func(f string) bool { return strings.EqualFold(f, value) })
+		return len(filter) == 0 || slices.ContainsFunc(filter, func(f string) bool { return f == value || c.atLeast("3.0") && strings.EqualFold(f, value) })
 	}
 	for _, g := range c.groups {
 		kind, state := g.kind()
 		if resp.ErrorCode != 0 || c.coordinates(q, g.id) != protocol.None || !wanted(req.TypesFilter, kind) || !wanted(req.StatesFilter, state) {
 			continue
 		}
-		out := msg.ListGroupsResponseListedGroup{GroupID: g.id, ProtocolType: "consumer"}
+		out := msg.ListGroupsResponseListedGroup{GroupID: g.id, ProtocolType: g.classic.kind}
+		if g.consumer {
+			out.ProtocolType = consumerKind
+		}
 		if q.Version >= 4 {
 			out.GroupState = state
 		}
@@ -89,11 +100,13 @@ func (c *Cluster) consumerGroupDescribe(q *call) {
 		g := c.lookGroup(id)
 		switch {
 		case out.ErrorCode != 0:
-		case g == nil || len(g.modern.members) == 0:
+		case id == "":
+			out.ErrorCode = int16(protocol.InvalidGroupID)
+		case g == nil || !g.consumer:
 			out.ErrorCode = int16(protocol.GroupIDNotFound)
 		default:
 			x := &g.modern
-			out.GroupState, out.GroupEpoch, out.AssignmentEpoch, out.AssignorName = x.state(), x.epoch, x.epoch, "uniform"
+			out.GroupState, out.GroupEpoch, out.AssignmentEpoch, out.AssignorName = x.phase(), x.epoch, x.divided, x.assignor()
 			for _, m := range x.members {
 				out.Members = append(out.Members, c.describeModern(m, q.Version))
 			}
@@ -111,16 +124,16 @@ func (c *Cluster) describeModern(m *modernMember, version int16) msg.ConsumerGro
 	if m.instance != "" {
 		out.InstanceID = wire.Ptr(m.instance)
 	}
-	if m.regex != nil {
-		out.SubscribedTopicRegex = wire.Ptr(strings.TrimSuffix(strings.TrimPrefix(m.regex.String(), "^(?:"), ")$"))
-	}
+	out.RackID, out.SubscribedTopicRegex = m.rack, wire.Ptr(m.pattern)
 	if version >= 1 {
 		out.MemberType = 1
 		if m.classic != nil {
 			out.MemberType = 0
 		}
 	}
-	out.Assignment.TopicPartitions, out.TargetAssignment.TopicPartitions = c.described(m.assigned), c.described(m.target)
+	has := maps.Clone(m.assigned)
+	maps.Copy(has, m.revoking)
+	out.Assignment.TopicPartitions, out.TargetAssignment.TopicPartitions = c.described(has), c.described(m.target)
 	return out
 }
 

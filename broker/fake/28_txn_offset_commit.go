@@ -1,6 +1,8 @@
 package fake
 
 import (
+	"time"
+
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/msg"
 )
@@ -13,24 +15,27 @@ func (c *Cluster) txnOffsetCommit(q *call) {
 	if code == protocol.None && req.GroupID == "" {
 		code = protocol.InvalidGroupID
 	}
-	known := c.lookGroup(req.GroupID) != nil
 	g, code := c.coordinatedUnless(code, q, req.GroupID)
 	if code == protocol.None {
 		code = c.verifyOffsets(q, req)
 	}
 	if code == protocol.None {
-		code = c.mayCommitInTransaction(g, req, known)
+		code = c.mayCommitInTransaction(g, req)
 	}
 	for i := range req.Topics {
 		in := &req.Topics[i]
 		out := msg.TxnOffsetCommitResponseTxnOffsetCommitResponseTopic{Name: in.Name}
 		for _, p := range in.Partitions {
 			got := code
+			if got == protocol.None {
+				got = c.soundMetadata(p.CommittedMetadata)
+			}
 			if _, err := c.partition(in.Name, p.PartitionIndex); err != nil { // before anything else, as Kafka does
 				got = protocol.UnknownTopicOrPartition
 			}
 			if got == protocol.None {
-				c.suspend(g, req.ProducerID, req.ProducerEpoch, topicPartition{in.Name, p.PartitionIndex}, committed{p.CommittedOffset, p.CommittedLeaderEpoch, p.CommittedMetadata, c.commit()})
+				c.keep(g)
+				c.suspend(g, req.ProducerID, req.ProducerEpoch, topicPartition{in.Name, p.PartitionIndex}, committed{p.CommittedOffset, p.CommittedLeaderEpoch, p.CommittedMetadata, c.commit(), c.now, time.Time{}})
 			}
 			out.Partitions = append(out.Partitions, msg.TxnOffsetCommitResponseTxnOffsetCommitResponsePartition{PartitionIndex: p.PartitionIndex, ErrorCode: int16(got)})
 		}
@@ -54,11 +59,11 @@ func (c *Cluster) verifyOffsets(q *call, req *msg.TxnOffsetCommitRequest) protoc
 }
 
 // mayCommitInTransaction tells whether who commits may: a member of the present generation, or who does not say that it is one (KIP-447).
-func (c *Cluster) mayCommitInTransaction(g *group, req *msg.TxnOffsetCommitRequest, known bool) protocol.Code {
+func (c *Cluster) mayCommitInTransaction(g *group, req *msg.TxnOffsetCommitRequest) protocol.Code {
 	if req.GenerationID < 0 && req.MemberID == "" && req.GroupInstanceID == nil {
 		return protocol.None
 	}
-	if len(g.modern.members) > 0 {
+	if g.consumer {
 		switch m := g.modern.member(req.MemberID); {
 		case m == nil:
 			return protocol.UnknownMemberID
@@ -70,10 +75,10 @@ func (c *Cluster) mayCommitInTransaction(g *group, req *msg.TxnOffsetCommitReque
 	if len(g.classic.members) == 0 && req.GenerationID < 0 {
 		return protocol.None
 	}
-	if !known && c.atLeast("4.0") {
+	if !c.keeps(g) && c.atLeast("4.0") {
 		return protocol.IllegalGeneration
 	}
-	m, code := g.classic.known(req.MemberID, req.GroupInstanceID, req.GenerationID)
+	m, code := c.known(&g.classic, req.MemberID, req.GroupInstanceID, req.GenerationID)
 	if code == protocol.None {
 		m.expires = c.now.Add(m.session)
 	}

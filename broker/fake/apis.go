@@ -25,6 +25,8 @@ func init() { // not a literal: handlers look at the table themselves
 		msg.ListGroupsAPI:             (*Cluster).listGroups,
 		msg.ConsumerGroupDescribeAPI:  (*Cluster).consumerGroupDescribe,
 		msg.ConsumerGroupHeartbeatAPI: (*Cluster).consumerGroupHeartbeat,
+		msg.DeleteGroupsAPI:           (*Cluster).deleteGroups,
+		msg.OffsetDeleteAPI:           (*Cluster).offsetDelete,
 		msg.ApiVersionsAPI:            (*Cluster).apiVersions,
 		msg.CreateTopicsAPI:           (*Cluster).createTopics,
 		msg.DeleteTopicsAPI:           (*Cluster).deleteTopics,

@@ -34,6 +34,7 @@ type Cluster struct {
 	transactions     []*transaction // by id
 	groups           []*group       // by id
 	commits          int64          // of offsets, so far
+	expiry           time.Time      // when offsets are looked through for those to forget
 	offsetsProducers map[offsetsKey]offsetsProducer
 	moved            map[string]int32 // coordinators by key
 	seized           []*seizure
@@ -222,6 +223,7 @@ func (c *Cluster) Next() time.Time {
 		}
 	}
 	c.nextGroups(add)
+	c.nextExpiry(add)
 	c.nextTransactions(add)
 	return t
 }
@@ -241,6 +243,7 @@ func (c *Cluster) advance(now time.Time) {
 		c.finish(d)
 	}
 	c.tickGroups()
+	c.expireOffsets()
 	c.tickTransactions()
 	c.wakeFetches()
 }

@@ -44,6 +44,16 @@ type Config struct {
 	// GroupSession and GroupHeartbeat are what the coordinator asks of members of KIP-848 groups (group.consumer.session.timeout.ms, group.consumer.heartbeat.interval.ms).
 	// Default 45 s and 5 s.
 	GroupSession, GroupHeartbeat time.Duration
+	// GroupMinSession and GroupMaxSession bound the session time-out that members of classic groups may ask for (group.min.session.timeout.ms, group.max.session.timeout.ms). Default 6 s and 30 min.
+	GroupMinSession, GroupMaxSession time.Duration
+	// GroupMaxSize is how many members a group may have (group.max.size, group.consumer.max.size). Default 0: as many as there are.
+	GroupMaxSize int
+	// OffsetsRetention is after what time committed offsets are forgotten of groups that nobody is in, and of topics that nobody reads any more (offsets.retention.minutes). Default 7 days.
+	OffsetsRetention time.Duration
+	// OffsetsCheck is how often that is looked at (offsets.retention.check.interval.ms). Default 10 min.
+	OffsetsCheck time.Duration
+	// MaxOffsetMetadata is how long the metadata of a committed offset may be (offset.metadata.max.bytes). Default 4096.
+	MaxOffsetMetadata int
 	// NoConsumerProtocol refuses group.protocol=consumer as brokers do that have it switched off.
 	NoConsumerProtocol bool
 	// InternalTopics makes __consumer_offsets and __transaction_state exist, so that clients see them. What groups and transactions do is not written there.
@@ -86,6 +96,15 @@ func (c *Config) defaults() error {
 	if c.GroupHeartbeat == 0 {
 		c.GroupHeartbeat = 5 * time.Second
 	}
+	for _, d := range []struct {
+		v       *time.Duration
+		usually time.Duration
+	}{{&c.GroupMinSession, 6 * time.Second}, {&c.GroupMaxSession, 30 * time.Minute}, {&c.OffsetsRetention, 7 * 24 * time.Hour}, {&c.OffsetsCheck, 10 * time.Minute}} {
+		if *d.v == 0 {
+			*d.v = d.usually
+		}
+	}
+	set(&c.MaxOffsetMetadata, 4096)
 	if c.Release == "" {
 		c.Release = "4.3"
 	}

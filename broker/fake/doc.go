@@ -13,6 +13,8 @@
 //	transactions.go              what partitions know of transactions; transactions that a test writes itself
 //	internal_topics.go  __consumer_offsets and __transaction_state
 //	groups.go  groups of consumers: what is kept of them
+//	group_classic.go, group_modern.go, group_migration.go   those that divide the partitions among them, those whose coordinator does (group_assignors.go), and from the one to the other
+//	group_expiry.go  when committed offsets, and groups, are forgotten
 //	NN_*.go    one file for each API, by its key
 //	interop    other people's clients on it, and franz-go's own tests: a module of its own
 //

@@ -8,6 +8,7 @@ import (
 
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/wire"
 )
 
 // A group of the classic protocol becomes one of the new protocol when the first new member joins, and goes back when the last has left (KIP-848). In between its classic members
@@ -18,8 +19,12 @@ func (m *classicMember) subscription() (*msg.ConsumerProtocolSubscription, bool)
 	if len(m.protocols) == 0 {
 		return nil, false
 	}
+	return subscriptionOf(m.protocols[0].Metadata)
+}
+
+func subscriptionOf(metadata []byte) (*msg.ConsumerProtocolSubscription, bool) {
 	s := &msg.ConsumerProtocolSubscription{}
-	_, err := protocol.ReadVersioned(s, m.protocols[0].Metadata)
+	_, err := protocol.ReadVersioned(s, metadata)
 	return s, err == nil
 }
 
@@ -64,7 +69,8 @@ func owned(s *msg.ConsumerProtocolSubscription) set {
 func (c *Cluster) upgrade(g *group) bool {
 	k, x := &g.classic, &g.modern
 	for _, m := range k.members {
-		if _, ok := m.subscription(); !ok {
+		_, err := protocol.ReadVersioned(&msg.ConsumerProtocolAssignment{}, m.assignment)
+		if _, ok := m.subscription(); !ok || k.kind != consumerKind || len(m.assignment) > 0 && err != nil {
 			return false
 		}
 	}
@@ -72,7 +78,7 @@ func (c *Cluster) upgrade(g *group) bool {
 	var answers []answer
 	for _, m := range k.members {
 		s, _ := m.subscription()
-		x.add(&modernMember{id: m.id, instance: m.instance, client: m.client, epoch: k.generation, topics: s.Topics, rebalance: m.rebalance, expires: c.now.Add(m.session),
+		x.add(&modernMember{id: m.id, instance: m.instance, client: m.client, epoch: k.generation, previous: k.generation, topics: slices.Sorted(slices.Values(s.Topics)), rebalance: m.rebalance, expires: c.now.Add(m.session),
 			target: has[m], assigned: maps.Clone(has[m]), revoking: set{}, classic: m})
 		if m.join != nil {
 			answers = append(answers, answer{m.join, &msg.JoinGroupResponse{ErrorCode: int16(protocol.RebalanceInProgress), ProtocolName: new(string), MemberID: m.id}})
@@ -82,9 +88,8 @@ func (c *Cluster) upgrade(g *group) bool {
 		}
 		m.join, m.sync = nil, nil
 	}
-	x.epoch = max(x.epoch, k.generation)
-	g.classic = classicGroup{}
-	c.retarget(g)
+	x.epoch, x.divided, x.counted, x.changes = k.generation, k.generation, c.count(x), c.changes
+	g.consumer, g.classic = true, classicGroup{}
 	for _, a := range answers {
 		c.reply(a.to, a.resp)
 	}
@@ -97,15 +102,15 @@ func (c *Cluster) downgrade(g *group) bool {
 	if len(x.members) == 0 || slices.ContainsFunc(x.members, func(m *modernMember) bool { return m.classic == nil }) {
 		return false
 	}
+	g.consumer, g.classic = false, classicGroup{state: groupStable, kind: consumerKind, generation: x.epoch}
 	k := &g.classic
-	*k = classicGroup{state: groupStable, generation: x.epoch}
 	for _, m := range x.members {
 		o := m.classic
-		o.id, o.expires, o.assignment = m.id, c.now.Add(o.session), classicAssignment(m.assigned)
+		o.id, o.expires, o.assignment = m.id, c.now.Add(o.session), classicAssignment(m.target)
 		k.members = append(k.members, o)
 	}
 	k.leader, k.protocol = k.members[0].id, k.vote()
-	x.members, x.counted = nil, nil
+	g.modern = modernGroup{}
 	c.prepare(g)
 	c.completeJoin(g)
 	return true
@@ -114,12 +119,7 @@ func (c *Cluster) downgrade(g *group) bool {
 // classicAssignment is what a classic member gets.
 func classicAssignment(parts set) []byte {
 	a := &msg.ConsumerProtocolAssignment{}
-	for _, tp := range slices.SortedFunc(maps.Keys(parts), func(a, b topicPartition) int {
-		if d := strings.Compare(a.topic, b.topic); d != 0 {
-			return d
-		}
-		return int(a.partition - b.partition)
-	}) {
+	for _, tp := range slices.SortedFunc(maps.Keys(parts), topicPartition.compare) {
 		if n := len(a.AssignedPartitions); n == 0 || a.AssignedPartitions[n-1].Topic != tp.topic {
 			a.AssignedPartitions = append(a.AssignedPartitions, msg.ConsumerProtocolAssignmentTopicPartition{Topic: tp.topic})
 		}
@@ -135,59 +135,94 @@ func classicAssignment(parts set) []byte {
 
 // joinModern lets a classic member join a group of the new protocol: it is answered at once.
 func (c *Cluster) joinModern(q *call, g *group, req *msg.JoinGroupRequest) *msg.JoinGroupResponse {
-	kind, name := "consumer", ""
 	refused := func(code protocol.Code) *msg.JoinGroupResponse {
-		return &msg.JoinGroupResponse{ErrorCode: int16(code), MemberID: req.MemberID, ProtocolName: &name, GenerationID: -1}
+		out := &msg.JoinGroupResponse{ErrorCode: int16(code), MemberID: req.MemberID, GenerationID: -1}
+		if q.Version < 7 {
+			out.ProtocolName = new(string)
+		}
+		return out
 	}
 	x := &g.modern
 	in := &classicMember{client: q.client}
 	in.update(req)
 	s, ok := in.subscription()
-	if !ok {
+	switch {
+	case c.cfg.GroupMaxSize > 0 && len(x.members) >= c.cfg.GroupMaxSize && x.member(req.MemberID) == nil:
+		return refused(protocol.GroupMaxSizeReached)
+	case !x.supports(req):
 		return refused(protocol.InconsistentGroupProtocol)
-	}
-	instance := text(req.GroupInstanceID)
-	m := x.member(req.MemberID)
-	switch other := x.static(instance); {
-	case other != nil && req.MemberID == "": // a static member is back
-		m = other
-		x.rename(m, instance+"-"+c.memberID(q))
-	case other != nil && other.id != req.MemberID:
-		return refused(protocol.FencedInstanceID)
-	case req.MemberID == "" && instance == "" && q.Version >= 4:
+	case req.MemberID == "" && req.GroupInstanceID == nil && q.Version >= 4:
 		req.MemberID = c.memberID(q)
 		return refused(protocol.MemberIDRequired)
-	case m == nil:
-		id := req.MemberID
-		if id == "" {
-			id = strings.TrimPrefix(instance+"-", "-") + c.memberID(q)
-		}
-		m = &modernMember{id: id, instance: instance, target: set{}, assigned: set{}, revoking: set{}}
-		x.add(m)
+	case !ok:
+		req.MemberID = ""
+		return refused(protocol.UnknownServerError)
 	}
-	fresh := m.classic == nil
-	in.id, in.instance = m.id, instance
+	m, code := c.joining(q, x, req)
+	if code != protocol.None {
+		return refused(code)
+	}
+	in.id, in.instance = m.id, m.instance
 	m.classic, m.left, m.client, m.rebalance, m.expires = in, false, q.client, in.rebalance, c.now.Add(in.session)
-	m.rejoinBy = time.Time{}
-	if topics := s.Topics; fresh || m.regex != nil || !slices.Equal(m.topics, topics) {
-		m.topics, m.regex = slices.Clone(topics), nil
-		c.retarget(g)
+	m.rejoinBy, m.syncBy = time.Time{}, c.now.Add(in.rebalance)
+	topics := slices.Compact(slices.Sorted(slices.Values(s.Topics)))
+	changed := m.regex != nil || !slices.Equal(m.topics, topics)
+	m.topics, m.regex, m.pattern, m.wanted = topics, nil, "", nil
+	if changed || c.outgrown(x) {
+		c.bump(g)
 	}
-	has := owned(s)
-	for tp := range m.assigned { // what it has given up before it joined
-		if !has[tp] && !m.target[tp] {
-			delete(m.assigned, tp)
+	c.divide(g)
+	c.reconcile(g, m, owned(s), changed)
+	m.revokeBy = time.Time{}
+	return &msg.JoinGroupResponse{GenerationID: m.epoch, ProtocolType: wire.Ptr(consumerKind), ProtocolName: wire.Ptr(in.protocols[0].Name), MemberID: m.id}
+}
+
+// supports tells whether the classic members have a protocol that the joining one has, too.
+func (x *modernGroup) supports(req *msg.JoinGroupRequest) bool {
+	return req.ProtocolType == consumerKind && slices.ContainsFunc(req.Protocols, func(p msg.JoinGroupRequestJoinGroupRequestProtocol) bool {
+		return !slices.ContainsFunc(x.members, func(m *modernMember) bool {
+			return m.classic != nil && !slices.ContainsFunc(m.classic.protocols, func(o msg.JoinGroupRequestJoinGroupRequestProtocol) bool { return o.Name == p.Name })
+		})
+	})
+}
+
+// joining finds the member that joins, or takes it in.
+func (c *Cluster) joining(q *call, x *modernGroup, req *msg.JoinGroupRequest) (*modernMember, protocol.Code) {
+	if req.GroupInstanceID != nil {
+		switch m := x.static(*req.GroupInstanceID); {
+		case m != nil && req.MemberID == "": // it is back
+			m.epoch, m.previous = x.divided, x.divided
+			x.rename(m, m.instance+"-"+c.memberID(q))
+			return m, protocol.None
+		case m != nil && m.id != req.MemberID:
+			return nil, protocol.FencedInstanceID
+		case m != nil:
+			return m, protocol.None
+		case req.MemberID != "":
+			return nil, protocol.UnknownMemberID
 		}
 	}
-	c.step(g, m, has)
-	name = in.protocols[0].Name
-	return &msg.JoinGroupResponse{GenerationID: m.epoch, ProtocolType: &kind, ProtocolName: &name, MemberID: m.id}
+	if m := x.member(req.MemberID); m != nil {
+		return m, protocol.None
+	}
+	id := req.MemberID
+	if id == "" {
+		id = strings.TrimPrefix(text(req.GroupInstanceID)+"-", "-") + c.memberID(q)
+	}
+	m := &modernMember{id: id, instance: text(req.GroupInstanceID), target: set{}, assigned: set{}, revoking: set{}}
+	x.add(m)
+	return m, protocol.None
 }
 
 // knownModern finds the classic member of a request.
 func (x *modernGroup) knownModern(id string, instance *string, generation int32) (*modernMember, protocol.Code) {
-	if other := x.static(text(instance)); other != nil && other.id != id {
-		return nil, protocol.FencedInstanceID
+	if instance != nil {
+		switch other := x.static(*instance); {
+		case other == nil:
+			return nil, protocol.UnknownMemberID
+		case other.id != id:
+			return nil, protocol.FencedInstanceID
+		}
 	}
 	m := x.member(id)
 	switch {
@@ -202,15 +237,25 @@ func (x *modernGroup) knownModern(id string, instance *string, generation int32)
 // syncModern tells a classic member what it has.
 func (c *Cluster) syncModern(g *group, req *msg.SyncGroupRequest) *msg.SyncGroupResponse {
 	m, code := g.modern.knownModern(req.MemberID, req.GroupInstanceID, req.GenerationID)
-	if code == protocol.None && m.epoch < g.modern.epoch && len(m.revoking) == 0 {
+	if code == protocol.None && (req.ProtocolType != nil && *req.ProtocolType != consumerKind || req.ProtocolName != nil && *req.ProtocolName != m.classic.protocols[0].Name) {
+		code = protocol.InconsistentGroupProtocol
+	}
+	if code == protocol.None && m.epoch < g.modern.epoch && m.state != memberUnrevoked {
+		c.wantJoin(m)
 		code = protocol.RebalanceInProgress
 	}
 	if code != protocol.None {
 		return &msg.SyncGroupResponse{ErrorCode: int16(code)}
 	}
-	m.expires = c.now.Add(m.classic.session)
-	kind, name := "consumer", m.classic.protocols[0].Name
-	return &msg.SyncGroupResponse{ProtocolType: &kind, ProtocolName: &name, Assignment: classicAssignment(m.assigned)}
+	m.expires, m.syncBy = c.now.Add(m.classic.session), time.Time{}
+	return &msg.SyncGroupResponse{ProtocolType: wire.Ptr(consumerKind), ProtocolName: wire.Ptr(m.classic.protocols[0].Name), Assignment: classicAssignment(m.assigned)}
+}
+
+// wantJoin gives a classic member its rebalance time-out to join again.
+func (c *Cluster) wantJoin(m *modernMember) {
+	if m.rejoinBy.IsZero() {
+		m.rejoinBy = c.now.Add(m.rebalance)
+	}
 }
 
 // beatClassic tells a classic member whether it has to join again: there is something to give up, or something to be had.
@@ -220,15 +265,17 @@ func (c *Cluster) beatClassic(g *group, req *msg.HeartbeatRequest) protocol.Code
 		return code
 	}
 	m.expires = c.now.Add(m.classic.session)
-	news := m.epoch < g.modern.epoch || len(m.revoking) > 0
-	for tp := range m.target {
-		news = news || !m.assigned[tp] && g.modern.unowned(tp, m)
+	news := m.epoch < g.modern.epoch || m.state == memberUnrevoked
+	if m.state == memberUnreleased {
+		waits := false
+		for tp := range m.target {
+			waits = waits || !m.assigned[tp] && !g.modern.unowned(tp, m)
+		}
+		news = news || !waits
 	}
 	if !news {
 		return protocol.None
 	}
-	if m.rejoinBy.IsZero() {
-		m.rejoinBy = c.now.Add(m.rebalance)
-	}
+	c.wantJoin(m)
 	return protocol.RebalanceInProgress
 }

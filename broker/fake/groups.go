@@ -12,61 +12,25 @@ import (
 
 // group is a consumer group: its committed offsets, and its members by one of the two protocols.
 type group struct {
-	id      string
-	node    int32 // its coordinator at last
-	offsets map[topicPartition]committed
-	pending map[int64]map[topicPartition]committed // offsets in transactions under way, by producer
-	classic classicGroup
-	modern  modernGroup
+	id       string
+	node     int32 // its coordinator at last
+	offsets  map[topicPartition]committed
+	pending  map[int64]map[topicPartition]committed // offsets in transactions under way, by producer
+	consumer bool                                   // it is of the new protocol (KIP-848)
+	classic  classicGroup
+	modern   modernGroup
 }
 
-// classicGroup is a group whose members divide the partitions.
-type classicGroup struct {
-	state      groupState
-	generation int32
-	protocol   string
-	leader     string
-	members    []*classicMember // in the order they joined
-	pending    []pendingMember
-	until      time.Time // the members have joined by then
-}
-
-type groupState uint8
-
-const (
-	groupEmpty groupState = iota
-	groupPreparing
-	groupCompleting
-	groupStable
-)
-
-func (s groupState) String() string {
-	return [...]string{"Empty", "PreparingRebalance", "CompletingRebalance", "Stable"}[s]
-}
-
-type classicMember struct {
-	id, instance, client string
-	session, rebalance   time.Duration
-	expires              time.Time
-	protocols            []msg.JoinGroupRequestJoinGroupRequestProtocol
-	join, sync           *call
-	assignment           []byte
-}
-
-// pendingMember has been given an id, and is expected with it.
-type pendingMember struct {
-	id      string
-	expires time.Time
-}
-
-// group gives a group; it comes into being.
-func (c *Cluster) group(id string) *group {
-	i, found := slices.BinarySearchFunc(c.groups, id, func(g *group, id string) int { return strings.Compare(g.id, id) })
+// keep lets a group come into being: something is to be kept of it.
+func (c *Cluster) keep(g *group) {
+	i, found := slices.BinarySearchFunc(c.groups, g.id, func(g *group, id string) int { return strings.Compare(g.id, id) })
 	if !found {
-		c.groups = slices.Insert(c.groups, i, &group{id: id, offsets: map[topicPartition]committed{}})
+		c.groups = slices.Insert(c.groups, i, g)
 	}
-	return c.groups[i]
 }
+
+// keeps tells whether a group is there, not only asked for.
+func (c *Cluster) keeps(g *group) bool { return c.lookGroup(g.id) == g }
 
 // lookGroup gives a group if there is one.
 func (c *Cluster) lookGroup(id string) *group {
@@ -77,7 +41,7 @@ func (c *Cluster) lookGroup(id string) *group {
 	return c.groups[i]
 }
 
-// coordinated gives the group of a request that has come to its coordinator. A new coordinator knows nobody who waits, and gives every member a new session.
+// coordinated gives the group of a request that has come to its coordinator; one that is not there is empty, and is to be kept (see keep). A new coordinator knows nobody who waits, and gives every member a new session.
 func (c *Cluster) coordinated(q *call, id string) (*group, protocol.Code) {
 	return c.coordinatedUnless(c.injected(q.Key), q, id)
 }
@@ -87,7 +51,10 @@ func (c *Cluster) coordinatedUnless(wrong protocol.Code, q *call, id string) (*g
 	if code := or(wrong, c.coordinates(q, id)); code != protocol.None {
 		return nil, code
 	}
-	g := c.group(id)
+	g := c.lookGroup(id)
+	if g == nil {
+		return &group{id: id, node: q.Node, offsets: map[topicPartition]committed{}}, protocol.None
+	}
 	if g.node != q.Node {
 		for _, m := range g.classic.members {
 			m.join, m.sync, m.expires = nil, nil, c.now.Add(m.session)
@@ -96,11 +63,11 @@ func (c *Cluster) coordinatedUnless(wrong protocol.Code, q *call, id string) (*g
 			c.prepare(g)
 		}
 		for _, m := range g.modern.members {
-			m.expires, m.revokeBy, m.rejoinBy = c.now.Add(c.cfg.GroupSession), time.Time{}, time.Time{}
+			m.expires, m.revokeBy, m.rejoinBy, m.syncBy = c.now.Add(c.cfg.GroupSession), time.Time{}, time.Time{}, time.Time{}
 			if m.classic != nil {
 				m.expires = c.now.Add(m.classic.session)
 			}
-			if len(m.revoking) > 0 {
+			if m.state == memberUnrevoked && m.classic == nil {
 				m.revokeBy = c.now.Add(m.rebalance)
 			}
 		}
@@ -120,30 +87,9 @@ func (c *Cluster) tickGroups() {
 		if len(k.members) == 0 && len(k.pending) == 0 && len(g.modern.members) == 0 && k.state != groupPreparing {
 			continue
 		}
-		k.pending = slices.DeleteFunc(k.pending, func(p pendingMember) bool { return !c.now.Before(p.expires) })
-		if slices.ContainsFunc(k.members, c.silent) {
-			for _, m := range slices.Clone(k.members) {
-				if c.silent(m) {
-					c.remove(g, m)
-				}
-			}
-		}
-		if k.state == groupPreparing && !c.now.Before(k.until) {
-			for _, m := range slices.Clone(k.members) {
-				if m.join == nil {
-					k.members = slices.DeleteFunc(k.members, func(o *classicMember) bool { return o == m })
-				}
-			}
-			k.pending = nil
-		}
-		c.completeJoin(g)
+		c.tickClassic(g)
 		c.tickModern(g)
 	}
-}
-
-// silent tells whether a member was not heard of for too long. One that waits for an answer is there.
-func (c *Cluster) silent(m *classicMember) bool {
-	return m.join == nil && m.sync == nil && !c.now.Before(m.expires)
 }
 
 // nextGroups is when tickGroups is wanted.
@@ -153,21 +99,12 @@ func (c *Cluster) nextGroups(add func(time.Time)) {
 		if n == nil || n.down || n.paused {
 			continue
 		}
-		for _, m := range g.classic.members {
-			if m.join == nil && m.sync == nil {
-				add(m.expires)
-			}
-		}
-		for _, p := range g.classic.pending {
-			add(p.expires)
-		}
-		if g.classic.state == groupPreparing {
-			add(g.classic.until)
-		}
+		g.classic.next(add)
 		for _, m := range g.modern.members {
 			add(m.expires)
 			add(m.revokeBy)
 			add(m.rejoinBy)
+			add(m.syncBy)
 		}
 	}
 }
@@ -195,8 +132,8 @@ func (c *Cluster) DescribeGroup(id string) (state string, members []GroupMember)
 	if g == nil {
 		return "Dead", nil
 	}
-	if len(g.modern.members) > 0 {
-		state = g.modern.state()
+	if g.consumer {
+		state = g.modern.phase()
 		for _, m := range g.modern.members {
 			out := GroupMember{ID: m.id, Instance: m.instance, Client: m.client, Epoch: m.epoch}
 			if m.left {

@@ -2,10 +2,9 @@ package fake_test
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
-	"strconv"
 	"strings"
-	"testing"
 	"time"
 
 	"github.com/kactor-go/kactor/protocol"
@@ -14,10 +13,8 @@ import (
 	"github.com/kactor-go/kactor/protocol/wire"
 )
 
-// script plays raw requests, one a line, and gives what is seen: the same on Kafka and on the fake. Producer ids are named in the order they are met (p1, p2), and names of topics, groups and transactional ids get a prefix
-// that is not shown.
+// transactionLine plays a line of transactions.
 //
-//	topic NAME [PARTITIONS]                         creates a topic
 //	init ID [timeout=MS] [as=P/EPOCH] [times=N]     InitProducerId; "-" is no transactional id
 //	add ID P/EPOCH TOPIC/N...                       AddPartitionsToTxn; verify: only asks (v4)
 //	offsets ID P/EPOCH GROUP                        AddOffsetsToTxn
@@ -26,218 +23,61 @@ import (
 //	produce ID P/EPOCH TOPIC/N SEQUENCE COUNT [plain] [acks=1]
 //	markers P/EPOCH commit|abort TOPIC/N [coordinator=N] [tv=N]   WriteTxnMarkers
 //	fetch TOPIC/N [committed]                       what a consumer gets
-//	describe ID, list STATE..., producers TOPIC/N   DescribeTransactions, ListTransactions, DescribeProducers
+//	describe ID, producers TOPIC/N                  DescribeTransactions, DescribeProducers
+//	list STATE... [producers=P,...] [duration=MS] [pattern=R]     ListTransactions, by default of the producers that the script knows
 //	join GROUP MEMBER                               JoinGroup, SyncGroup
 //	plain GROUP TOPIC/N=OFFSET, offset GROUP TOPIC/N [stable]     OffsetCommit, OffsetFetch
 //	hold TOPIC, release TOPIC                       min.insync.replicas that there are not: no marker is written
-//	settle, wait MS                                 until all markers are written, or so long
-//	only CLUSTER...                                 the script is for these (see TestTransactionsAreAsKafkas)
-//
-// Each request has v=N for its version, which is the highest below 4.0's else. What a release has not is shown as "-".
-type script struct {
-	t      testing.TB
-	on     stage
-	prefix string
-	ids    []int64
-	begun  map[string]bool // transactional ids
-	joined map[string]*msg.JoinGroupResponse
-	out    strings.Builder
-}
-
-// stage is what a script is played on.
-type stage interface {
-	ask(t testing.TB, req protocol.Request, version int16) protocol.Response
-	highest(key int16) int16 // version; -1: there is none
-	transactionVersion() int // finalized; 0: there is none
-	now() time.Time
-	wait(d time.Duration)
-	spend(t testing.TB, req *msg.InitProducerIdRequest, times int64) // asks so often
-	minISR(t testing.TB, topic string, n int)
-}
-
-func play(t testing.TB, on stage, prefix, text string) string {
-	s := &script{t: t, on: on, prefix: prefix, begun: map[string]bool{}, joined: map[string]*msg.JoinGroupResponse{}}
-	for line := range strings.Lines(text) {
-		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "#") {
-			fmt.Fprintln(&s.out, line)
-			continue
-		}
-		fmt.Fprintf(&s.out, "%s\n", line)
-		l := &cue{version: -1, options: map[string]string{}}
-		for _, w := range strings.Fields(line) {
-			if k, v, ok := strings.Cut(w, "="); ok && !strings.Contains(k, "/") {
-				l.options[k] = v
-			} else {
-				l.words = append(l.words, w)
-			}
-		}
-		if v, ok := l.options["v"]; ok {
-			l.version = int16(number(t, v))
-		}
-		if shown := s.act(l); shown != "" {
-			fmt.Fprintf(&s.out, "  %s\n", shown)
-		}
-	}
-	return s.out.String()
-}
-
-// cue is one line of a script.
-type cue struct {
-	words   []string
-	options map[string]string
-	version int16
-}
-
-func number(t testing.TB, s string) int64 {
-	n, err := strconv.ParseInt(s, 10, 64)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
-}
-
-// asked asks in the version of the cue, or in the highest up to usual; nil if there is none.
-func asked[R protocol.Response](s *script, l *cue, usual int16, req protocol.Request) (m R, version int16, ok bool) {
-	highest := s.on.highest(req.APIKey())
-	if before, ok := versions1[req.APIKey()]; ok && s.on.transactionVersion() == 0 {
-		highest = min(highest, before)
-	}
-	version = min(usual, highest)
-	if l.version >= 0 {
-		version = l.version
-	}
-	if version < 0 || version > highest {
-		return m, 0, false
-	}
-	return s.on.ask(s.t, req, version).(R), version, true
-}
-
-// versions1 are the highest versions that do not belong to transactions of version 2. The others must not be used before transaction.version is finalized: the coordinator could not write down what they do.
-var versions1 = map[int16]int16{msg.ProduceAPI: 11, msg.EndTxnAPI: 4, msg.TxnOffsetCommitAPI: 4, msg.AddPartitionsToTxnAPI: 3}
-
-const none = "-"
-
-func (s *script) act(l *cue) string {
+//	settle                                          until all markers are written
+func (s *script) transactionLine(l *cue) (shown string, known bool) {
 	w := l.words
 	switch w[0] {
-	case "topic":
-		return s.createTopic(w)
 	case "init":
-		return s.init(l)
+		return s.init(l), true
 	case "add", "verify":
-		return s.add(l)
+		return s.add(l), true
 	case "offsets":
 		id, epoch := s.producer(w[2])
 		if m, _, ok := asked[*msg.AddOffsetsToTxnResponse](s, l, 3, &msg.AddOffsetsToTxnRequest{TransactionalID: s.name(w[1]), ProducerID: id, ProducerEpoch: epoch, GroupID: s.name(w[3])}); ok {
-			return code(m.ErrorCode)
+			return code(m.ErrorCode), true
 		}
 	case "commit":
-		return s.commit(l)
+		return s.commit(l), true
 	case "end":
-		return s.end(l)
+		return s.end(l), true
 	case "produce":
-		return s.produce(l)
+		return s.produce(l), true
 	case "markers":
-		return s.markers(l)
+		return s.markers(l), true
 	case "fetch":
-		return s.fetch(l)
+		return s.fetch(l), true
 	case "describe":
-		return s.describe(l)
+		return s.describe(l), true
 	case "list":
-		return s.list(l)
+		return s.list(l), true
 	case "producers":
-		return s.producers(l)
+		return s.producers(l), true
 	case "join":
-		return s.join(l)
+		return s.join(l), true
 	case "plain":
-		return s.plain(l)
+		return s.plain(l), true
 	case "offset":
-		return s.offset(l)
+		return s.offset(l), true
 	case "hold":
 		s.on.minISR(s.t, s.name(w[1]), 2)
-		return ""
+		return "", true
 	case "release":
 		s.on.minISR(s.t, s.name(w[1]), 1)
-		return ""
+		return "", true
 	case "settle":
 		for s.ending() {
 			s.on.wait(100 * time.Millisecond)
 		}
-		return ""
-	case "only":
-		return ""
-	case "wait":
-		s.on.wait(time.Duration(number(s.t, w[1])) * time.Millisecond)
-		return ""
+		return "", true
 	default:
-		s.t.Fatalf("%q is no line of a script", w)
+		return "", false
 	}
-	return none
-}
-
-func (s *script) name(n string) string {
-	if n == `""` {
-		return ""
-	}
-	return s.prefix + n
-}
-
-func (s *script) shown(n string) string { return strings.TrimPrefix(n, s.prefix) }
-
-func code(c int16) string {
-	if c == 0 {
-		return "ok"
-	}
-	return protocol.Code(c).Name()
-}
-
-// producer reads "p1/3"; ids that were never given are "p0".
-func (s *script) producer(w string) (int64, int16) {
-	name, epoch, _ := strings.Cut(w, "/")
-	i := number(s.t, strings.TrimPrefix(name, "p"))
-	if i == 0 {
-		return 999_999, int16(number(s.t, epoch))
-	}
-	if int(i) > len(s.ids) {
-		return -1, int16(number(s.t, epoch))
-	}
-	return s.ids[i-1], int16(number(s.t, epoch))
-}
-
-func (s *script) producerName(id int64, epoch int32) string {
-	if id < 0 {
-		return fmt.Sprintf("-/%d", epoch)
-	}
-	for i, o := range s.ids {
-		if o == id {
-			return fmt.Sprintf("p%d/%d", i+1, epoch)
-		}
-	}
-	s.ids = append(s.ids, id)
-	return fmt.Sprintf("p%d/%d", len(s.ids), epoch)
-}
-
-func (s *script) at(w string) (topic string, partition int32) {
-	topic, n, _ := strings.Cut(w, "/")
-	return s.name(topic), int32(number(s.t, n))
-}
-
-func (s *script) createTopic(w []string) string {
-	n := int32(1)
-	if len(w) > 2 {
-		n = int32(number(s.t, w[2]))
-	}
-	m := s.on.ask(s.t, &msg.CreateTopicsRequest{TimeoutMs: 10000, Topics: []msg.CreateTopicsRequestCreatableTopic{{Name: s.name(w[1]), NumPartitions: n, ReplicationFactor: 1}}}, 4).(*msg.CreateTopicsResponse)
-	if c := m.Topics[0].ErrorCode; c != 0 {
-		return code(c)
-	}
-	for i := range n { // it is there when its leaders know that they are
-		for s.on.ask(s.t, fetchRequest(s.name(w[1]), i, 0, 0, 0), 11).(*msg.FetchResponse).Responses[0].Partitions[0].ErrorCode != 0 {
-			s.on.wait(100 * time.Millisecond)
-		}
-	}
-	return ""
+	return none, true
 }
 
 func (s *script) init(l *cue) string {
@@ -317,7 +157,9 @@ func (s *script) commit(l *cue) string {
 	if name, ok := l.options["member"]; ok {
 		name, later, _ := strings.Cut(name, "+")
 		req.MemberID = name
-		if m := s.joined[name]; m != nil {
+		if m := s.members[name]; m != nil {
+			req.MemberID, req.GenerationID = m.id, m.epoch
+		} else if m := s.joined[name]; m != nil {
 			req.MemberID, req.GenerationID = m.MemberID, m.GenerationID
 		} else {
 			req.GenerationID = 1
@@ -476,7 +318,7 @@ func (s *script) ending() bool {
 		return false
 	}
 	for id := range s.begun {
-		m := s.on.ask(s.t, &msg.DescribeTransactionsRequest{TransactionalIDs: []string{id}}, 0).(*msg.DescribeTransactionsResponse)
+		m := s.ask(&msg.DescribeTransactionsRequest{TransactionalIDs: []string{id}}, 0).(*msg.DescribeTransactionsResponse)
 		if strings.HasPrefix(m.TransactionStates[0].TransactionState, "Prepare") {
 			return true
 		}
@@ -485,7 +327,30 @@ func (s *script) ending() bool {
 }
 
 func (s *script) list(l *cue) string {
-	m, _, ok := asked[*msg.ListTransactionsResponse](s, l, 0, &msg.ListTransactionsRequest{StateFilters: l.words[1:], ProducerIDFilters: s.ids, DurationFilter: -1})
+	req := &msg.ListTransactionsRequest{StateFilters: l.words[1:], ProducerIDFilters: s.ids, DurationFilter: -1}
+	if v, ok := l.options["producers"]; ok {
+		req.ProducerIDFilters = nil
+		for _, w := range strings.Split(v, ",") {
+			id, _ := s.producer(w + "/0")
+			req.ProducerIDFilters = append(req.ProducerIDFilters, id)
+		}
+	}
+	usual := int16(0)
+	if v, ok := l.options["duration"]; ok {
+		req.DurationFilter, usual = number(s.t, v), 1
+	}
+	if v, ok := l.options["pattern"]; ok {
+		if req.TransactionalIDPattern, usual = wire.Ptr(v), 2; v != "" {
+			req.TransactionalIDPattern = wire.Ptr(regexp.QuoteMeta(s.prefix) + "(" + v + ")")
+		}
+	}
+	if l.version >= 0 {
+		usual = l.version
+	}
+	if usual > s.on.highest(req.APIKey()) {
+		return none
+	}
+	m, _, ok := asked[*msg.ListTransactionsResponse](s, l, usual, req)
 	if !ok {
 		return none
 	}

@@ -115,7 +115,7 @@ type begun struct {
 }
 
 func begin(w *sim.World, opts ...api.Option) (b begun, err error) {
-	cluster, err := fake.NewCluster(fake.Config{Nodes: 2, Topics: []fake.Topic{{Name: "t"}, {Name: "u"}}})
+	cluster, err := fake.NewCluster(fake.Config{Nodes: 2, GroupMinSession: time.Second, Topics: []fake.Topic{{Name: "t"}, {Name: "u"}}})
 	if err != nil {
 		return b, err
 	}

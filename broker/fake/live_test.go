@@ -4,12 +4,14 @@ package fake_test
 
 import (
 	"encoding/binary"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,35 +22,38 @@ import (
 )
 
 var (
-	kafkaBroker = flag.String("kafka", "", "address of the one broker of a cluster with transaction.abort.timed.out.transaction.cleanup.interval.ms=500")
-	kafkaName   = flag.String("as", "", "what that is among the clusters of TestTransactionsAreAsKafkas")
+	kafkaBroker = flag.String("kafka", "", "address of the one broker of a cluster; for transactions with transaction.abort.timed.out.transaction.cleanup.interval.ms=500, for groups and expiring with what is told at small")
+	kafkaScene  = flag.String("scene", "transactions", "folder of the scripts")
+	kafkaName   = flag.String("as", "", "what that is among the clusters of the scene")
 	update      = flag.Bool("update", false, "write what is seen")
 )
 
-// TestTransactionsOfKafka plays the scripts on a real broker, and compares what is seen with what was seen when they were written.
-func TestTransactionsOfKafka(t *testing.T) {
-	if _, known := kafkas[*kafkaName]; !known || *kafkaBroker == "" {
-		t.Fatal("say which broker with -kafka, and which of kafkas it is with -as")
+// TestKafka plays the scripts on a real broker, and compares what is seen with what was seen when they were written.
+func TestKafka(t *testing.T) {
+	i := slices.IndexFunc(scenes, func(sc scene) bool { return sc.folder == *kafkaScene })
+	if i < 0 || *kafkaBroker == "" {
+		t.Fatal("say which broker with -kafka, and which scripts with -scene")
 	}
-	k := &kafkaStage{ranges: protocol.NewRanges()}
-	var err error
-	if k.conn, err = net.Dial("tcp", *kafkaBroker); err != nil {
-		t.Fatal(err)
+	sc := scenes[i]
+	if _, known := sc.kafkas[*kafkaName]; !known {
+		t.Fatal("say which of the clusters it is with -as")
 	}
-	defer k.conn.Close()
+	k := &kafkaStage{ranges: protocol.NewRanges(), conns: map[string]net.Conn{}}
+	defer k.close()
 	answer := k.ask(t, &msg.ApiVersionsRequest{ClientSoftwareName: "script", ClientSoftwareVersion: "1"}, 3).(*msg.ApiVersionsResponse)
 	t.Logf("finalized: %+v supported: %+v", answer.FinalizedFeatures, answer.SupportedFeatures)
 	k.features, k.ranges = answer, protocol.RangesOf(answer)
 	k.ready(t)
-	for _, file := range scripts(t) {
+	for _, file := range sc.scripts(t) {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !isFor(string(text), *kafkaName) {
+		if !sc.isFor(string(text), *kafkaName) {
 			continue
 		}
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			defer k.close()
 			got := play(t, k, fmt.Sprintf("x%d-", time.Now().UnixNano()), string(text))
 			name := seen(*kafkaName, file)
 			if *update {
@@ -71,30 +76,54 @@ func TestTransactionsOfKafka(t *testing.T) {
 
 // kafkaStage is a broker of Kafka's.
 type kafkaStage struct {
-	conn     net.Conn
+	conns    map[string]net.Conn
 	ranges   protocol.Ranges
 	features *msg.ApiVersionsResponse
 	id       int32
 }
 
-func (k *kafkaStage) ask(t testing.TB, req protocol.Request, version int16) protocol.Response {
+func (k *kafkaStage) close() {
+	for _, c := range k.conns {
+		c.Close()
+	}
+	clear(k.conns)
+}
+
+func (k *kafkaStage) post(t testing.TB, conn string, req protocol.Request, version int16) {
+	c := k.conns[conn]
+	if c == nil {
+		var err error
+		if c, err = net.Dial("tcp", *kafkaBroker); err != nil {
+			t.Fatal(err)
+		}
+		k.conns[conn] = c
+	}
 	k.id++
 	frame, err := protocol.AppendRequest(nil, req, version, k.id, wire.Ptr("script"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := k.conn.Write(frame); err != nil {
+	if _, err := c.Write(frame); err != nil {
 		t.Fatal(err)
 	}
-	if err := k.conn.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
+}
+
+func (k *kafkaStage) take(t testing.TB, conn string, req protocol.Request, version int16, limit time.Duration) protocol.Response {
+	c := k.conns[conn]
+	if err := c.SetReadDeadline(time.Now().Add(limit)); err != nil {
 		t.Fatal(err)
 	}
 	var prefix [protocol.SizeLen]byte
-	if _, err := io.ReadFull(k.conn, prefix[:]); err != nil {
+	if _, err := io.ReadFull(c, prefix[:]); errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil
+	} else if err != nil {
 		t.Fatalf("%T v%d: %v", req, version, err)
 	}
+	if err := c.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
 	body := make([]byte, binary.BigEndian.Uint32(prefix[:]))
-	if _, err := io.ReadFull(k.conn, body); err != nil {
+	if _, err := io.ReadFull(c, body); err != nil {
 		t.Fatal(err)
 	}
 	m := req.NewResponse()
@@ -105,11 +134,25 @@ func (k *kafkaStage) ask(t testing.TB, req protocol.Request, version int16) prot
 	return m
 }
 
+func (k *kafkaStage) ask(t testing.TB, req protocol.Request, version int16) protocol.Response {
+	k.post(t, "", req, version)
+	m := k.take(t, "", req, version, time.Minute)
+	if m == nil {
+		t.Fatalf("%T v%d is not answered", req, version)
+	}
+	return m
+}
+
 func (k *kafkaStage) highest(key int16) int16 {
 	if r, ok := k.ranges.Get(key); ok {
 		return r.Max
 	}
 	return -1
+}
+
+func (k *kafkaStage) lowest(key int16) int16 {
+	r, _ := k.ranges.Get(key)
+	return r.Min
 }
 
 func (k *kafkaStage) transactionVersion() int { return finalized(k.features) }

@@ -1,0 +1,79 @@
+package fake
+
+import (
+	"slices"
+
+	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/msg"
+)
+
+// deleteGroups answers DeleteGroups (42): of groups that nobody is in.
+func (c *Cluster) deleteGroups(q *call) {
+	req := q.Req.(*msg.DeleteGroupsRequest)
+	resp := &msg.DeleteGroupsResponse{}
+	injected := c.injected(q.Key)
+	for _, id := range req.GroupsNames {
+		code := or(injected, c.coordinates(q, id))
+		g := c.lookGroup(id)
+		switch {
+		case code != protocol.None:
+		case g == nil:
+			code = protocol.GroupIDNotFound
+		case !g.empty():
+			code = protocol.NonEmptyGroup
+		default:
+			c.dropGroup(g)
+		}
+		resp.Results = append(resp.Results, msg.DeleteGroupsResponseDeletableGroupResult{GroupID: id, ErrorCode: int16(code)})
+	}
+	c.reply(q, resp)
+}
+
+// empty tells whether a group has no members.
+func (g *group) empty() bool {
+	return len(g.modern.members) == 0 && g.classic.state == groupEmpty
+}
+
+func (c *Cluster) dropGroup(g *group) {
+	c.groups = slices.DeleteFunc(c.groups, func(o *group) bool { return o == g })
+}
+
+// offsetDelete answers OffsetDelete (47): offsets of topics that no member reads.
+func (c *Cluster) offsetDelete(q *call) {
+	req := q.Req.(*msg.OffsetDeleteRequest)
+	resp := &msg.OffsetDeleteResponse{}
+	g, code := c.coordinated(q, req.GroupID)
+	switch {
+	case code != protocol.None:
+	case req.GroupID == "":
+		code = protocol.InvalidGroupID
+	case !c.keeps(g):
+		code = protocol.GroupIDNotFound
+	case !g.consumer && !g.empty() && g.classic.kind != consumerKind:
+		code = protocol.NonEmptyGroup
+	}
+	if resp.ErrorCode = int16(code); code != protocol.None {
+		c.reply(q, resp)
+		return
+	}
+	for i := range req.Topics {
+		in := &req.Topics[i]
+		out := msg.OffsetDeleteResponseOffsetDeleteResponseTopic{Name: in.Name}
+		for _, p := range in.Partitions {
+			got := protocol.None
+			if _, err := c.partition(in.Name, p.PartitionIndex); err != nil {
+				got = protocol.UnknownTopicOrPartition
+			} else if g.reads(in.Name) {
+				got = protocol.GroupSubscribedToTopic
+			} else {
+				delete(g.offsets, topicPartition{in.Name, p.PartitionIndex})
+			}
+			out.Partitions = append(out.Partitions, msg.OffsetDeleteResponseOffsetDeleteResponsePartition{PartitionIndex: p.PartitionIndex, ErrorCode: int16(got)})
+		}
+		resp.Topics = append(resp.Topics, out)
+	}
+	if g.empty() && len(g.offsets) == 0 && len(g.pending) == 0 && !c.atLeast("4.0") {
+		c.dropGroup(g)
+	}
+	c.reply(q, resp)
+}

@@ -1,0 +1,255 @@
+package fake
+
+import (
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// modernGroup is a group whose coordinator divides the partitions (KIP-848): each change raises the epoch, the next heartbeat gives every member a target, and the members go towards it, one step with each heartbeat.
+type modernGroup struct {
+	epoch   int32
+	divided int32           // the epoch of the targets
+	members []*modernMember // by id
+	counted map[string]int  // partitions of the topics when they were divided
+	changes uint64          // of the cluster when they were last counted
+}
+
+type set map[topicPartition]bool
+
+type modernMember struct {
+	id, instance, client string
+	rack                 *string
+	assignor             string
+	epoch                int32
+	previous             int32
+	state                memberState
+	left                 bool // static, and away
+	topics               []string
+	regex                *regexp.Regexp
+	pattern              string         // of regex
+	wanted               *regexp.Regexp // what regex will be when it is known what matches
+	rebalance            time.Duration
+	expires, revokeBy    time.Time
+	target               set
+	assigned             set            // it may have these
+	revoking             set            // it must give these up
+	classic              *classicMember // it speaks the classic protocol
+	rejoinBy             time.Time      // and has been told to join again
+	syncBy               time.Time      // and has joined, and is to sync
+}
+
+// memberState is how far a member is on its way to its target.
+type memberState uint8
+
+const (
+	memberStable     memberState = iota
+	memberUnrevoked              // it has something to give up
+	memberUnreleased             // others have to give up something for it
+)
+
+func (g *modernGroup) member(id string) *modernMember {
+	for _, m := range g.members {
+		if m.id == id {
+			return m
+		}
+	}
+	return nil
+}
+
+func (g *modernGroup) static(instance string) *modernMember {
+	for _, m := range g.members {
+		if instance != "" && m.instance == instance {
+			return m
+		}
+	}
+	return nil
+}
+
+func (g *modernGroup) add(m *modernMember) {
+	i, _ := slices.BinarySearchFunc(g.members, m.id, func(o *modernMember, id string) int { return strings.Compare(o.id, id) })
+	g.members = slices.Insert(g.members, i, m)
+}
+
+// rename lets a member go on under another id.
+func (g *modernGroup) rename(m *modernMember, id string) {
+	m.id = id
+	slices.SortFunc(g.members, func(a, b *modernMember) int { return strings.Compare(a.id, b.id) })
+}
+
+// unowned tells whether nobody but m has a partition or has to give it up.
+func (g *modernGroup) unowned(tp topicPartition, m *modernMember) bool {
+	return !slices.ContainsFunc(g.members, func(o *modernMember) bool { return o != m && (o.assigned[tp] || o.revoking[tp]) })
+}
+
+// expired tells whether a member has to go.
+func (m *modernMember) expired(now time.Time) bool {
+	late := func(t time.Time) bool { return !t.IsZero() && !now.Before(t) }
+	return late(m.expires) || late(m.revokeBy) || late(m.rejoinBy) || late(m.syncBy)
+}
+
+// phase is the state of the group as Kafka names it.
+func (g *modernGroup) phase() string {
+	switch {
+	case len(g.members) == 0:
+		return "Empty"
+	case g.epoch > g.divided:
+		return "Assigning"
+	case slices.ContainsFunc(g.members, func(m *modernMember) bool { return m.left || m.state != memberStable || m.epoch != g.divided }):
+		return "Reconciling"
+	}
+	return "Stable"
+}
+
+// tickModern removes members that were not heard of or do not give up what they must.
+func (c *Cluster) tickModern(g *group) {
+	if !slices.ContainsFunc(g.modern.members, func(m *modernMember) bool { return m.expired(c.now) }) {
+		return
+	}
+	for _, m := range slices.Clone(g.modern.members) {
+		if m.expired(c.now) {
+			c.removeModern(g, m)
+		}
+	}
+}
+
+func (c *Cluster) removeModern(g *group, m *modernMember) {
+	g.modern.members = slices.DeleteFunc(g.modern.members, func(o *modernMember) bool { return o == m })
+	if !c.downgrade(g) {
+		c.bump(g)
+	}
+}
+
+func (m *modernMember) reads(topic string) bool {
+	return slices.Contains(m.topics, topic) || m.regex != nil && m.regex.MatchString(topic)
+}
+
+// count gives the partitions of each topic that somebody reads.
+func (c *Cluster) count(x *modernGroup) map[string]int {
+	n := map[string]int{}
+	for _, t := range c.topics {
+		if slices.ContainsFunc(x.members, func(m *modernMember) bool { return m.reads(t.name) }) {
+			n[t.name] = len(t.partitions)
+		}
+	}
+	return n
+}
+
+// bump raises the epoch: something is different, and the partitions have to be divided anew.
+func (c *Cluster) bump(g *group) {
+	g.modern.epoch++
+	g.modern.counted, g.modern.changes = c.count(&g.modern), c.changes
+}
+
+// outgrown tells whether topics that somebody reads have come, gone or grown since they were divided.
+func (c *Cluster) outgrown(x *modernGroup) bool {
+	if x.changes == c.changes {
+		return false
+	}
+	x.changes = c.changes
+	return !maps.Equal(x.counted, c.count(x))
+}
+
+// divide gives every member a target, if there is something new since that was done last.
+func (c *Cluster) divide(g *group) {
+	x := &g.modern
+	if x.divided == x.epoch {
+		return
+	}
+	x.divided = x.epoch
+	switch {
+	case x.assignor() == "range":
+		c.divideRange(x)
+	case x.alike():
+		c.divideAlike(x)
+	default:
+		c.divideUnlike(x)
+	}
+}
+
+// reconcile brings a member towards its target: what it must not have it gives up first; what others still have it gets when they have given it up. owned is what it says that it has, nil if it does not say; changed, that it
+// reads something else now (CurrentAssignmentBuilder).
+func (c *Cluster) reconcile(g *group, m *modernMember, owned set, changed bool) {
+	before := m.state
+	switch {
+	case m.state == memberStable && m.epoch == g.modern.divided, m.state == memberUnrevoked && m.owns(m.revoking, owned):
+		if changed {
+			m.unsubscribe(owned)
+		}
+	default:
+		c.next(g, m, owned)
+	}
+	switch {
+	case m.state != memberUnrevoked:
+		m.revokeBy = time.Time{}
+	case before != memberUnrevoked:
+		m.revokeBy = c.now.Add(m.rebalance)
+	}
+}
+
+// owns tells whether a member still has one of these; who does not say, has.
+func (m *modernMember) owns(parts, owned set) bool {
+	if owned == nil {
+		return true
+	}
+	for tp := range parts {
+		if owned[tp] {
+			return true
+		}
+	}
+	return false
+}
+
+// unsubscribe takes away what a member does not read any more, before its group is divided anew.
+func (m *modernMember) unsubscribe(owned set) {
+	keep, revoke := set{}, maps.Clone(m.revoking)
+	if revoke == nil {
+		revoke = set{}
+	}
+	for tp := range m.assigned {
+		if m.reads(tp.topic) {
+			keep[tp] = true
+		} else {
+			revoke[tp] = true
+		}
+	}
+	if len(keep) == len(m.assigned) {
+		return
+	}
+	m.assigned = keep
+	if m.owns(revoke, owned) {
+		m.revoking, m.state = revoke, memberUnrevoked
+	}
+}
+
+// next is the next step of a member.
+func (c *Cluster) next(g *group, m *modernMember, owned set) {
+	keep, revoke := set{}, set{}
+	for tp := range m.assigned {
+		if m.target[tp] && m.reads(tp.topic) {
+			keep[tp] = true
+		} else {
+			revoke[tp] = true
+		}
+	}
+	if len(revoke) > 0 && m.owns(revoke, owned) {
+		m.assigned, m.revoking, m.state = keep, revoke, memberUnrevoked
+		return
+	}
+	m.state = memberStable
+	for tp := range m.target {
+		switch {
+		case keep[tp] || !m.reads(tp.topic):
+		case g.modern.unowned(tp, m):
+			keep[tp] = true
+		default:
+			m.state = memberUnreleased
+		}
+	}
+	m.assigned, m.revoking = keep, set{}
+	if m.epoch != g.modern.divided {
+		m.previous, m.epoch = m.epoch, g.modern.divided
+	}
+}

@@ -1,0 +1,202 @@
+package fake_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kactor-go/kactor/broker/fake"
+	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/compress"
+	"github.com/kactor-go/kactor/protocol/msg"
+)
+
+var unpackLimit = compress.Limit{Bytes: 1 << 20}
+
+// scene is a folder of testdata with scripts, and the clusters that they were played on, with how the fake is like each.
+type scene struct {
+	folder string
+	kafkas map[string]fake.Config
+}
+
+var scenes = []scene{
+	{"transactions", map[string]fake.Config{
+		"4.3.0-tv2": {Release: "4.3", TransactionVersion: 2, TransactionCheck: 500 * time.Millisecond},
+		"4.3.0-tv1": {Release: "4.3", TransactionVersion: 1, TransactionCheck: 500 * time.Millisecond},
+		"4.3.0-tv0": {Release: "4.3", TransactionVersion: -1, TransactionCheck: 500 * time.Millisecond},
+		"3.9.1":     {Release: "3.9", TransactionCheck: 500 * time.Millisecond},
+		"2.8.2":     {Release: "2.8", TransactionCheck: 500 * time.Millisecond},
+	}},
+	{"groups", map[string]fake.Config{
+		"4.3.0": small("4.3"),
+		"3.9.1": small("3.9"),
+		"2.8.2": small("2.8"),
+	}},
+}
+
+// What the fake answers is what Kafka answered: testdata/FOLDER/CLUSTER has what was seen there (see live_test.go).
+func TestTheFakeIsAsKafka(t *testing.T) {
+	for _, sc := range scenes {
+		for name, cfg := range sc.kafkas {
+			for _, file := range sc.scripts(t) {
+				text, err := os.ReadFile(file)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !sc.isFor(string(text), name) {
+					continue
+				}
+				t.Run(sc.folder+"/"+name+"/"+strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+					want, err := os.ReadFile(seen(name, file))
+					if err != nil {
+						t.Fatal(err)
+					}
+					stage := &fakeStage{b: newBench(t, cfg), conns: map[string]fake.ConnID{}, answers: map[fake.ConnID][][]byte{}}
+					request := protocol.NewRequest(msg.ApiVersionsAPI)
+					stage.post(t, "", request, 3)
+					stage.features = stage.take(t, "", request, 3, time.Second).(*msg.ApiVersionsResponse)
+					stage.ranges = protocol.RangesOf(stage.features)
+					same(t, play(t, stage, "x-", string(text)), string(want))
+				})
+			}
+		}
+	}
+}
+
+// same compares line by line, so that the first request is shown that is answered otherwise.
+func same(t *testing.T, got, want string) {
+	t.Helper()
+	g, w := strings.Split(got, "\n"), strings.Split(want, "\n")
+	asked := ""
+	for i := range max(len(g), len(w)) {
+		a, b := "", ""
+		if i < len(g) {
+			a = g[i]
+		}
+		if i < len(w) {
+			b = w[i]
+		}
+		if a != b {
+			t.Errorf("line %d, %s:\nthe fake: %s\nKafka:    %s", i+1, asked, a, b)
+		}
+		if !strings.HasPrefix(b, " ") {
+			asked = b
+		}
+	}
+}
+
+// isFor tells whether a script is for a cluster.
+func (sc *scene) isFor(script, cluster string) bool {
+	for line := range strings.Lines(script) {
+		if w := strings.Fields(line); len(w) > 0 && w[0] == "only" {
+			for _, name := range w[1:] {
+				if _, known := sc.kafkas[name]; !known {
+					panic("a script is only for " + name + ", which nobody plays")
+				}
+			}
+			return slices.Contains(w[1:], cluster)
+		}
+	}
+	return true
+}
+
+func (sc *scene) scripts(t *testing.T) []string {
+	files, err := filepath.Glob("testdata/" + sc.folder + "/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scripts: %v", err)
+	}
+	return files
+}
+
+// seen is the file with what was seen on a cluster.
+func seen(cluster, script string) string {
+	return filepath.Join(filepath.Dir(script), cluster, filepath.Base(script))
+}
+
+// fakeStage is the fake, with one broker.
+type fakeStage struct {
+	b        *bench
+	conns    map[string]fake.ConnID
+	answers  map[fake.ConnID][][]byte
+	ranges   protocol.Ranges
+	features *msg.ApiVersionsResponse
+}
+
+// finalized is the transaction.version that a broker tells.
+func finalized(m *msg.ApiVersionsResponse) int {
+	for _, f := range m.FinalizedFeatures {
+		if f.Name == "transaction.version" {
+			return int(f.MaxVersionLevel)
+		}
+	}
+	return 0
+}
+
+func (f *fakeStage) post(t testing.TB, conn string, req protocol.Request, version int16) {
+	k, ok := f.conns[conn]
+	if !ok {
+		k = f.b.connect(1)
+		f.conns[conn] = k
+	}
+	f.b.send(k, req, version)
+}
+
+func (f *fakeStage) take(t testing.TB, conn string, req protocol.Request, version int16, limit time.Duration) protocol.Response {
+	k := f.conns[conn]
+	for until := f.b.at.Add(limit); ; f.b.later(50 * time.Millisecond) {
+		for _, r := range f.b.c.Take() {
+			if r.Close {
+				t.Fatalf("%T v%d: the connection is closed", req, version)
+			}
+			f.answers[r.Conn] = append(f.answers[r.Conn], r.Frame[protocol.SizeLen:])
+		}
+		if len(f.answers[k]) > 0 {
+			break
+		}
+		if !f.b.at.Before(until) {
+			return nil
+		}
+	}
+	body := f.answers[k][0]
+	f.answers[k] = f.answers[k][1:]
+	m := req.NewResponse()
+	m.SetDefaults()
+	if err := protocol.ReadResponse(m, body, version); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func (f *fakeStage) highest(key int16) int16 {
+	if r, ok := f.ranges.Get(key); ok {
+		return r.Max
+	}
+	return -1
+}
+
+func (f *fakeStage) lowest(key int16) int16 {
+	r, _ := f.ranges.Get(key)
+	return r.Min
+}
+
+func (f *fakeStage) transactionVersion() int { return finalized(f.features) }
+
+func (f *fakeStage) now() time.Time { return f.b.at }
+
+func (f *fakeStage) wait(d time.Duration) { f.b.later(d) }
+
+// spend asks once, and leaps over the others.
+func (f *fakeStage) spend(t testing.TB, req *msg.InitProducerIdRequest, times int64) {
+	f.post(t, "", req, 1)
+	f.take(t, "", req, 1, time.Second)
+	fake.SetEpoch(f.b.c, *req.TransactionalID, int16(times-1))
+}
+
+func (f *fakeStage) minISR(t testing.TB, topic string, n int) {
+	if err := f.b.c.SetMinISR(topic, n); err != nil {
+		t.Fatal(err)
+	}
+}
