@@ -1,9 +1,7 @@
 package fake
 
 import (
-	"fmt"
 	"slices"
-	"time"
 
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/compress"
@@ -81,8 +79,11 @@ func (c *Cluster) producePartition(q *call, t *topic, acks int16, in *msg.Produc
 	if code == protocol.None && acks != 0 && acks != 1 && acks != -1 {
 		code = protocol.InvalidRequiredAcks
 	}
-	if code == protocol.None && (acks == -1 && len(p.isr) < c.minISR(t) || q.conn.node.alone != nil) {
+	if code == protocol.None && (acks == -1 && len(p.isr) < c.minISR(p, q.Node) || q.conn.node.alone != nil) {
 		code = protocol.NotEnoughReplicas
+		if !c.rules.capped {
+			r.LogStartOffset = p.start
+		}
 	}
 	if code == protocol.None {
 		code = c.appendSet(q, t, p, in.Records, r)
@@ -91,7 +92,7 @@ func (c *Cluster) producePartition(q *call, t *topic, acks int16, in *msg.Produc
 		return
 	}
 	r.LogStartOffset = p.start
-	if t.appendTime {
+	if t.own(q.Node).appendTime {
 		r.LogAppendTimeMs = c.now.UnixMilli()
 	}
 }
@@ -138,17 +139,18 @@ func (c *Cluster) appendSet(q *call, t *topic, p *partition, raw []byte, r *msg.
 		}
 		return code
 	}
+	s := t.own(q.Node)
 	for i := range batches {
 		b := &batches[i]
-		if len(b.Bytes()) > c.cfg.MaxMessage {
+		if len(b.Bytes()) > s.maxMessage {
 			return protocol.MessageTooLarge
 		}
-		if b.Control || b.Codec > compress.Zstd || b.Magic == 2 && b.BaseOffset != 0 {
+		if b.Control || b.Codec > compress.Zstd || b.Magic == 2 && b.BaseOffset != 0 || b.ProducerID >= 0 && b.ProducerEpoch >= 0 && b.BaseSequence < 0 {
 			r.LogStartOffset = p.start
 			return protocol.InvalidRecord
 		}
 		r.LogStartOffset = p.start // from here on errors tell it, too (ReplicaManager.appendRecordsToLeader)
-		if code := c.validate(t, b, r); code != protocol.None {
+		if code := c.validate(t, s, b, r); code != protocol.None {
 			return code
 		}
 		code, again := p.check(b, c.now, &c.rules, q.Version >= 12)
@@ -156,15 +158,13 @@ func (c *Cluster) appendSet(q *call, t *topic, p *partition, raw []byte, r *msg.
 			return code
 		}
 		if again != nil {
-			r.BaseOffset = again.base
+			r.BaseOffset, r.LogAppendTimeMs = again.base, again.newest // Kafka tells the timestamp whatever it is
 			continue
 		}
-		bytes := slices.Clone(b.Bytes())
-		if t.appendTime {
-			info := b.Info
-			info.LogAppendTime, info.MaxTimestamp = true, c.now.UnixMilli()
-			record.Seal(bytes, &info)
-			b.Info = info
+		bytes, code := c.stored(s, b)
+		if code != protocol.None {
+			r.LogStartOffset = -1 // but not those about sizes
+			return code
 		}
 		base := p.append(b, bytes, c.now)
 		p.remember(b, base, c.now, &c.rules)
@@ -173,46 +173,6 @@ func (c *Cluster) appendSet(q *call, t *topic, p *partition, raw []byte, r *msg.
 		}
 	}
 	return protocol.None
-}
-
-// clockAhead is how far the clock of who made a record may be ahead of the broker's (message.timestamp.after.max.ms, since Kafka 4.0).
-const clockAhead = time.Hour
-
-// validate looks at the records of a batch as LogValidator does, before their numbers are looked at. Since 2.4 (KIP-467) every one that is refused is named; the batch is, whole.
-func (c *Cluster) validate(t *topic, b *record.Batch, r *msg.ProduceResponsePartitionProduceResponse) protocol.Code {
-	latest := c.now.Add(clockAhead).UnixMilli()
-	ahead := c.rules.ahead && !t.appendTime && b.MaxTimestamp > latest
-	if !t.compacted && !ahead {
-		return protocol.None
-	}
-	it, _, err := b.Records(nil, limit)
-	if err != nil {
-		return protocol.CorruptMessage
-	}
-	code := protocol.None
-	bad := func(i int32, why protocol.Code, text string) {
-		if code != protocol.InvalidTimestamp { // it is told, if there is one
-			code = why
-		}
-		r.RecordErrors = append(r.RecordErrors, msg.ProduceResponseBatchIndexAndErrorMessage{BatchIndex: i, BatchIndexErrorMessage: &text})
-	}
-	var v record.View
-	for i := int32(0); it.Next(&v); i++ {
-		switch {
-		case t.compacted && v.Key == nil:
-			bad(i, protocol.InvalidRecord, "no key, and topic "+t.name+" is compacted")
-		case ahead && v.Timestamp > latest:
-			bad(i, protocol.InvalidTimestamp, fmt.Sprintf("the timestamp %d is more than %s ahead", v.Timestamp, clockAhead))
-		}
-	}
-	if code != protocol.None {
-		text := fmt.Sprintf("%d records are not valid", len(r.RecordErrors))
-		r.ErrorMessage = &text
-		if !c.rules.names {
-			r.RecordErrors, r.ErrorMessage = nil, nil
-		}
-	}
-	return code
 }
 
 // throttle holds the client back, if the broker throttles its clients, and tells for how long, in milliseconds.

@@ -28,7 +28,7 @@ func (c *Cluster) listOffsets(q *call) {
 			r := msg.ListOffsetsResponseListOffsetsPartitionResponse{}
 			r.SetDefaults()
 			r.PartitionIndex, r.Offset, r.Timestamp, r.LeaderEpoch = in.Partitions[k].PartitionIndex, -1, -1, -1
-			if got := or(injected, placed(in.Partitions[k].Timestamp, q.Version), code); got != protocol.None {
+			if got := or(injected, c.placed(in.Partitions[k].Timestamp, q.Version), code); got != protocol.None {
 				r.ErrorCode = int16(got)
 			} else {
 				c.listPartition(q, t, req.IsolationLevel == 1 && q.Version >= 2, &in.Partitions[k], &r)
@@ -110,9 +110,9 @@ func (c *Cluster) offsetFor(p *partition, timestamp int64) (offset, at int64) {
 }
 
 // placed refuses negative timestamps that mean no place in a version (ReplicaManager.isListOffsetsTimestampUnsupported).
-func placed(timestamp int64, version int16) protocol.Code {
+func (c *Cluster) placed(timestamp int64, version int16) protocol.Code {
 	since, ok := map[int64]int16{atEnd: 0, atStart: 0, atNewest: 7, atLocal: 8, atTiered: 9, atUploaded: 11}[timestamp]
-	if timestamp < 0 && (!ok || version < since) {
+	if c.atLeast("3.0") && timestamp < 0 && (!ok || version < since) { // 2.8.2 looks for such a time
 		return protocol.UnsupportedVersion
 	}
 	return protocol.None

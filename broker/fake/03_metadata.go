@@ -73,7 +73,7 @@ func (c *Cluster) metadata(q *call) {
 				t = o
 			}
 		}
-		if t == nil && c.cfg.AutoCreate && (q.Version < 4 || req.AllowAutoTopicCreation) && legalTopic.MatchString(*in.Name) && c.topic(*in.Name) == nil {
+		if t == nil && c.cfg.AutoCreate && (q.Version < 4 || req.AllowAutoTopicCreation) && legal(*in.Name) && c.topic(*in.Name) == nil {
 			c.create(Topic{Name: *in.Name})
 			resp.Topics = append(resp.Topics, c.describeTopic(nil, *in.Name, protocol.LeaderNotAvailable)) // as Kafka answers at first
 			continue
@@ -105,7 +105,7 @@ func (c *Cluster) describeTopic(t *topic, name string, injected protocol.Code) m
 	switch {
 	case injected != protocol.None:
 		return out
-	case !legalTopic.MatchString(name):
+	case !legal(name):
 		out.ErrorCode = int16(protocol.InvalidTopicException)
 		return out
 	case t == nil:

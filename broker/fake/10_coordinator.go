@@ -5,7 +5,6 @@ import (
 
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/msg"
-	"github.com/kactor-go/kactor/protocol/wire"
 )
 
 // coordinatorOf gives the broker that coordinates a key: always the same, as long as it runs. One that was away is not it again.
@@ -79,40 +78,4 @@ func (c *Cluster) coordinates(q *call, group string) protocol.Code {
 		return protocol.NotCoordinator
 	}
 	return protocol.None
-}
-
-func (c *Cluster) describeCluster(q *call) {
-	resp := &msg.DescribeClusterResponse{}
-	resp.SetDefaults()
-	resp.ClusterID, resp.ControllerID = c.id, c.controller
-	if q.Req.(*msg.DescribeClusterRequest).IncludeClusterAuthorizedOperations {
-		resp.ClusterAuthorizedOperations = clusterOperations
-	}
-	const brokers, controllers = 1, 2
-	switch kind := q.Req.(*msg.DescribeClusterRequest).EndpointType; kind {
-	case brokers:
-	case controllers: // brokers do not tell of them (KIP-919)
-		resp.ErrorCode = int16(protocol.MismatchedEndpointType)
-	default:
-		resp.ErrorCode = int16(protocol.UnsupportedEndpointType)
-	}
-	if resp.ErrorCode != 0 {
-		failed := &msg.DescribeClusterResponse{}
-		failed.SetDefaults()
-		failed.ErrorCode = resp.ErrorCode
-		c.reply(q, failed)
-		return
-	}
-	for _, n := range c.nodes {
-		if n.fenced || n.down {
-			continue
-		}
-		host, port := c.cfg.Host(n.id)
-		b := msg.DescribeClusterResponseDescribeClusterBroker{BrokerID: n.id, Host: host, Port: port}
-		if n.rack != "" {
-			b.Rack = wire.Ptr(n.rack)
-		}
-		resp.Brokers = append(resp.Brokers, b)
-	}
-	c.reply(q, resp)
 }

@@ -49,7 +49,7 @@ func (c *Cluster) writeMarker(q *call, tp topicPartition, m marker, raised bool)
 	if code != protocol.None {
 		return code
 	}
-	if len(p.isr) < c.minISR(t) || q.conn.node.alone != nil {
+	if len(p.isr) < c.minISR(p, q.Node) || q.conn.node.alone != nil {
 		return protocol.NotEnoughReplicas
 	}
 	_, open := p.open[m.producer]

@@ -1,6 +1,8 @@
 package fake
 
 import (
+	"cmp"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -40,6 +42,10 @@ type Cluster struct {
 	seized           []*seizure
 	failures         map[int16][]protocol.Code
 	observe          func(Request)
+	ofTopics         properties // configurations that the release has
+	ofBrokers        properties
+	static           map[string]string            // configurations of all brokers that were there from the start
+	dynamic          map[string]map[string]string // that were altered: by broker, those of all at ""
 	controller       int32
 	nextSession      int32
 }
@@ -97,8 +103,9 @@ func NewCluster(cfg Config) (*Cluster, error) {
 		return nil, err
 	}
 	c := &Cluster{cfg: cfg, rng: rand.New(rand.NewPCG(cfg.Seed, 0x66616b65)), conns: map[ConnID]*conn{}, nextPID: 1000,
-		moved: map[string]int32{}, offsetsProducers: map[offsetsKey]offsetsProducer{}, failures: map[int16][]protocol.Code{}, controller: 1}
+		moved: map[string]int32{}, offsetsProducers: map[offsetsKey]offsetsProducer{}, failures: map[int16][]protocol.Code{}, controller: 1, static: cfg.Broker, dynamic: map[string]map[string]string{}}
 	c.ranges, c.rules, c.txn = offered(cfg.Release), c.producerRules(), c.transactionRules()
+	c.ofTopics, c.ofBrokers = propertiesOf(c)
 	c.id = c.uuid().String()
 	for i := range cfg.Nodes {
 		n := &node{id: int32(i + 1)}
@@ -107,7 +114,13 @@ func NewCluster(cfg Config) (*Cluster, error) {
 		}
 		c.nodes = append(c.nodes, n)
 	}
+	if c.atLeast("4.1") { // with eligible leader replicas (KIP-966) the controller keeps it as one of all brokers
+		c.dynamic[""] = map[string]string{"min.insync.replicas": cmp.Or(c.static["min.insync.replicas"], "1")}
+	}
 	for _, t := range cfg.Topics {
+		if code := c.checkConfigs(t.configs()); code != protocol.None {
+			return nil, fmt.Errorf("fake: topic %q: its configurations are %w", t.Name, code)
+		}
 		c.create(t)
 	}
 	if cfg.InternalTopics {

@@ -3,6 +3,8 @@ package fake
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"strconv"
 	"time"
 
 	"github.com/kactor-go/kactor/protocol"
@@ -28,6 +30,8 @@ type Config struct {
 	MaxMessage int
 	// MinISR refuses acks=all when fewer replicas are in sync (min.insync.replicas). Default 1.
 	MinISR int
+	// Broker has configurations of all brokers by Kafka's names, as server.properties has: those that topics fall back on count (log.retention.ms, compression.type, ...).
+	Broker map[string]string
 	// ProducerExpiry is after what time partitions forget idempotent producers that write nothing (producer.id.expiration.ms), by the timestamp of what they wrote last. As in Kafka it is looked at every ten minutes, but
 	// at least four times in ProducerExpiry. Default 24 h.
 	ProducerExpiry time.Duration
@@ -69,12 +73,32 @@ type Topic struct {
 	Name       string
 	Partitions int // default 1
 	Replicas   int // default: min(3, nodes)
-	// LogAppendTime makes brokers set the time of records (message.timestamp.type).
+	// Config has the topic's configurations by Kafka's names: cleanup.policy, retention.ms, ... (see SetTopicConfig).
+	Config map[string]string
+	// LogAppendTime makes brokers set the time of records (message.timestamp.type=LogAppendTime).
 	LogAppendTime bool
 	// MinISR of the topic (min.insync.replicas). Default: that of the cluster.
 	MinISR int
-	// Compacted topics take no record without a key (cleanup.policy). Nothing is compacted.
+	// Compacted topics take no record without a key (cleanup.policy=compact). They are compacted when Cluster.Compact says so.
 	Compacted bool
+}
+
+// configs are the topic's configurations, those of its fields among them.
+func (t *Topic) configs() map[string]string {
+	set := maps.Clone(t.Config)
+	if set == nil {
+		set = map[string]string{}
+	}
+	if t.LogAppendTime {
+		set["message.timestamp.type"] = "LogAppendTime"
+	}
+	if t.MinISR > 0 {
+		set["min.insync.replicas"] = strconv.Itoa(t.MinISR)
+	}
+	if t.Compacted {
+		set["cleanup.policy"] = "compact"
+	}
+	return set
 }
 
 func (c *Config) defaults() error {
@@ -83,10 +107,19 @@ func (c *Config) defaults() error {
 			*v = d
 		}
 	}
+	static := maps.Clone(c.Broker)
+	if static == nil {
+		static = map[string]string{}
+	}
+	if c.MaxMessage > 0 {
+		static["message.max.bytes"] = strconv.Itoa(c.MaxMessage)
+	}
+	if c.MinISR > 0 {
+		static["min.insync.replicas"] = strconv.Itoa(c.MinISR)
+	}
+	c.Broker = static
 	set(&c.Nodes, 1)
 	set(&c.DefaultPartitions, 1)
-	set(&c.MaxMessage, 1048588)
-	set(&c.MinISR, 1)
 	if c.ProducerExpiry == 0 {
 		c.ProducerExpiry = 24 * time.Hour
 	}

@@ -6,6 +6,9 @@
 //	faults.go  what a test can do to it: fail requests, seize them, stop and pause brokers, move leaders, truncate logs, forget producers
 //	long_poll.go  fetches that wait
 //	log.go     partitions: batches, epochs
+//	segments.go, retention.go, cleaner.go  what becomes of a log: Cluster.Roll, Cluster.Retain, Cluster.Compact
+//	properties.go  configurations: which there are (topic_properties.go, broker_properties.go), who has set them (overrides.go), what they come to (settings.go)
+//	validation.go  which records are taken, and how they are stored
 //	producers.go  what partitions know of idempotent producers, and when they forget it
 //	transaction_coordinator.go   transactional ids: producers, epochs, states, time-outs, markers
 //	transaction_verification.go  what leaders ask the coordinator before they begin with a transaction (KIP-890)

@@ -196,6 +196,15 @@ func (c *Cluster) partition(topic string, index int32) (*partition, error) {
 	return t.partitions[index], nil
 }
 
+// existing finds a topic.
+func (c *Cluster) existing(name string) (*topic, error) {
+	t := c.topic(name)
+	if t == nil {
+		return nil, fmt.Errorf("fake: there is no topic %q", name)
+	}
+	return t, nil
+}
+
 // MoveLeader makes another replica in sync the leader.
 func (c *Cluster) MoveLeader(topic string, index, node int32) error {
 	p, err := c.partition(topic, index)
@@ -250,9 +259,9 @@ func (c *Cluster) ForgetProducers(topic string, index int32) error {
 
 // SetMinISR changes min.insync.replicas of a topic: with more than there are replicas nothing is appended with acks=all, and no marker; 0 is that of the cluster.
 func (c *Cluster) SetMinISR(topic string, n int) error {
-	t := c.topic(topic)
-	if t == nil {
-		return fmt.Errorf("fake: there is no topic %q", topic)
+	t, err := c.existing(topic)
+	if err != nil {
+		return err
 	}
 	t.minISR = n
 	c.tickTransactions()
@@ -395,9 +404,9 @@ func (c *Cluster) CreateTopic(t Topic) error {
 
 // DeleteTopic deletes a topic; created again it gets another id.
 func (c *Cluster) DeleteTopic(name string) error {
-	t := c.topic(name)
-	if t == nil {
-		return fmt.Errorf("fake: there is no topic %q", name)
+	t, err := c.existing(name)
+	if err != nil {
+		return err
 	}
 	c.changes++
 	c.topics = slices.DeleteFunc(c.topics, func(o *topic) bool { return o == t })

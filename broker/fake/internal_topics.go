@@ -1,5 +1,7 @@
 package fake
 
+import "strconv"
+
 // transactionsTopic is where Kafka keeps transactional ids. The fake has no such log.
 const transactionsTopic = "__transaction_state"
 
@@ -9,9 +11,20 @@ const adminClient = "__admin_client"
 // internal tells whether a topic is Kafka's own.
 func internal(name string) bool { return name == offsetsTopic || name == transactionsTopic }
 
-// createInternal makes the topics of Kafka's own, with as many partitions as they have without configuration (offsets.topic.num.partitions, transaction.state.log.num.partitions).
+// createInternal makes the topics of Kafka's own.
 func (c *Cluster) createInternal() {
-	for _, name := range []string{offsetsTopic, transactionsTopic} {
-		c.create(Topic{Name: name, Partitions: offsetsPartitions})
+	for _, t := range []struct {
+		name, count string
+		configs     map[string]string
+	}{
+		{offsetsTopic, "offsets.topic.num.partitions", map[string]string{"cleanup.policy": "compact", "compression.type": "producer", "segment.bytes": "104857600"}},
+		{transactionsTopic, "transaction.state.log.num.partitions", map[string]string{"cleanup.policy": "compact", "compression.type": "uncompressed", "segment.bytes": "104857600", "min.insync.replicas": "1",
+			"unclean.leader.election.enable": "false"}},
+	} {
+		n, err := strconv.Atoi(c.static[t.count])
+		if err != nil {
+			n = offsetsPartitions
+		}
+		c.create(Topic{Name: t.name, Partitions: n, Config: t.configs})
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -54,7 +55,7 @@ func TestKafka(t *testing.T) {
 		}
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
 			defer k.close()
-			got := play(t, k, fmt.Sprintf("x%d-", time.Now().UnixNano()), string(text))
+			got := play(t, k, fmt.Sprintf("x%d-", time.Now().UnixNano()), string(text), sc.lines...)
 			name := seen(*kafkaName, file)
 			if *update {
 				if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
@@ -168,12 +169,53 @@ func (k *kafkaStage) spend(t testing.TB, req *msg.InitProducerIdRequest, times i
 }
 
 func (k *kafkaStage) minISR(t testing.TB, topic string, n int) {
+	k.set(t, topic, "min.insync.replicas", fmt.Sprint(n))
+	time.Sleep(time.Second)
+}
+
+func (k *kafkaStage) set(t testing.TB, topic, name, value string) {
 	m := k.ask(t, &msg.IncrementalAlterConfigsRequest{Resources: []msg.IncrementalAlterConfigsRequestAlterConfigsResource{{ResourceType: 2, ResourceName: topic,
-		Configs: []msg.IncrementalAlterConfigsRequestAlterableConfig{{Name: "min.insync.replicas", Value: wire.Ptr(fmt.Sprint(n))}}}}}, 0).(*msg.IncrementalAlterConfigsResponse)
+		Configs: []msg.IncrementalAlterConfigsRequestAlterableConfig{{Name: name, Value: wire.Ptr(value)}}}}}, 0).(*msg.IncrementalAlterConfigsResponse)
 	if c := m.Responses[0].ErrorCode; c != 0 {
 		t.Fatal(protocol.Code(c))
 	}
+}
+
+// compact lets the cleaner do something: it does nothing for a topic whose min.cleanable.dirty.ratio is 1. The broker looks often enough with log.cleaner.backoff.ms=200.
+func (k *kafkaStage) compact(t testing.TB, topic string) {
+	k.set(t, topic, "min.cleanable.dirty.ratio", "0")
+	time.Sleep(4 * time.Second)
+	k.set(t, topic, "min.cleanable.dirty.ratio", "1")
 	time.Sleep(time.Second)
+}
+
+// retain waits for retention: log.retention.check.interval.ms=300, log.initial.task.delay.ms=0.
+func (k *kafkaStage) retain(testing.TB, string) { time.Sleep(5 * time.Second) }
+
+func (k *kafkaStage) send(t testing.TB, body []byte) []byte {
+	c, err := net.Dial("tcp", *kafkaBroker)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(body))), body...)); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	var prefix [protocol.SizeLen]byte
+	switch _, err := io.ReadFull(c, prefix[:]); {
+	case errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET):
+		return nil
+	case err != nil:
+		t.Fatal(err)
+	}
+	answer := make([]byte, binary.BigEndian.Uint32(prefix[:]))
+	if _, err := io.ReadFull(c, answer); err != nil {
+		t.Fatal(err)
+	}
+	return answer
 }
 
 // ready waits until the coordinators are there.

@@ -16,16 +16,24 @@ type topic struct {
 	name       string
 	id         wire.UUID
 	partitions []*partition
-	appendTime bool
-	compacted  bool
-	minISR     int // 0: that of the cluster
+	configs    map[string]string   // that were set for it
+	set        settings            // what they come to
+	at         map[int32]*settings // the same at brokers that are configured otherwise than the others
+	minISR     int                 // that a test has set, be it more than there are replicas; 0: as configured
 }
 
-// minISR is how many replicas must be in sync for acks=all.
-func (c *Cluster) minISR(t *topic) int { return cmp.Or(t.minISR, c.cfg.MinISR) }
+// minISR is how many replicas must be in sync for acks=all. More than there are replicas is as many as there are (KIP-966).
+func (c *Cluster) minISR(p *partition, node int32) int {
+	needed := p.topic.own(node).minISR
+	if c.rules.capped {
+		needed = min(needed, len(p.replicas))
+	}
+	return cmp.Or(p.topic.minISR, needed)
+}
 
 // partition is a log with its leadership. What the leader has, every replica in sync has: there is one log.
 type partition struct {
+	topic     *topic
 	index     int32
 	replicas  []int32
 	isr       []int32
@@ -35,6 +43,8 @@ type partition struct {
 	start     int64 // log start offset
 	end       int64 // log end offset, which is also the high watermark
 	log       []entry
+	segments  []segment
+	cleaned   int64 // the log was compacted up to here
 	epochs    []epochStart
 	changes   uint64 // of the log and of who leads, so far
 	producers map[int64]*producer
@@ -66,7 +76,8 @@ func (c *Cluster) create(t Topic) *topic {
 	if t.Replicas == 0 {
 		t.Replicas = min(3, c.cfg.Nodes)
 	}
-	n := &topic{name: t.Name, id: c.uuid(), appendTime: t.LogAppendTime, compacted: t.Compacted, minISR: t.MinISR}
+	n := &topic{name: t.Name, id: c.uuid(), configs: t.configs()}
+	c.settle(n)
 	c.grow(n, t.Partitions, t.Replicas)
 	i, _ := slices.BinarySearchFunc(c.topics, t.Name, func(t *topic, n string) int { return strings.Compare(t.name, n) })
 	c.topics = slices.Insert(c.topics, i, n)
@@ -77,18 +88,23 @@ func (c *Cluster) create(t Topic) *topic {
 func (c *Cluster) grow(t *topic, partitions, replicas int) {
 	c.changes++
 	for i := len(t.partitions); i < partitions; i++ {
-		p := &partition{index: int32(i), producers: map[int64]*producer{}}
+		p := &partition{topic: t, index: int32(i), producers: map[int64]*producer{}}
 		for r := range replicas {
 			p.replicas = append(p.replicas, int32((i+r)%c.cfg.Nodes)+1)
 		}
-		p.isr = slices.DeleteFunc(slices.Clone(p.replicas), func(id int32) bool { return c.node(id).fenced })
-		p.leader = -1
-		if len(p.isr) > 0 {
-			p.leader = p.isr[0]
-			p.leaders = []int32{p.leader}
-		}
+		p.settleLeader(c)
 		p.epochs = []epochStart{{0, 0}}
 		t.partitions = append(t.partitions, p)
+	}
+}
+
+// settleLeader gives a new partition its first leader: the first replica that runs.
+func (p *partition) settleLeader(c *Cluster) {
+	p.isr = slices.DeleteFunc(slices.Clone(p.replicas), func(id int32) bool { return c.node(id).fenced })
+	p.leader, p.leaders = -1, nil
+	if len(p.isr) > 0 {
+		p.leader = p.isr[0]
+		p.leaders = []int32{p.leader}
 	}
 }
 
@@ -106,6 +122,7 @@ func (p *partition) lead(node int32) {
 // append puts a batch of magic 2 at the end of the log. bytes is taken over.
 func (p *partition) append(b *record.Batch, bytes []byte, now time.Time) (base int64) {
 	p.changes++
+	p.roll(b.MaxTimestamp, len(bytes), now)
 	base = p.end
 	record.SetOffset(bytes, base, p.epoch)
 	last := base + int64(b.LastOffsetDelta)
@@ -128,7 +145,11 @@ func (p *partition) find(offset int64) int {
 
 // read gives batches from the one that holds offset on, below end, up to max bytes but at least one if first is set; n is how many. Behind them comes the beginning of the next one, as far as there is room.
 func (p *partition) read(offset, end int64, max int, first bool) (records []byte, n int) {
-	for i := p.find(offset); i < len(p.log); i++ {
+	i := p.find(offset)
+	if i < len(p.log) {
+		end = min(end, p.segmentEnd(p.log[i].base))
+	}
+	for ; i < len(p.log); i++ {
 		e := &p.log[i]
 		if e.last >= end {
 			break
@@ -184,6 +205,8 @@ func (p *partition) truncate(offset int64, rules *producerRules) {
 		p.end = max(p.start, p.log[len(p.log)-1].last+1)
 	}
 	p.epochs = slices.DeleteFunc(p.epochs, func(e epochStart) bool { return e.start > p.end })
+	p.cleaned = min(p.cleaned, p.end)
+	p.cutSegments()
 	clear(p.producers)
 	clear(p.verifying)
 	p.transactions = transactions{}

@@ -27,6 +27,7 @@ func (k *producer) last() int32 {
 type produced struct {
 	first, last int32 // sequences
 	base        int64
+	newest      int64 // timestamp
 }
 
 // producerRules are those of a release.
@@ -37,11 +38,11 @@ type producerRules struct {
 	unknown protocol.Code // of a first sequence but 0; None: it is taken, because what was known may be deleted with the records (KIP-360, Kafka 2.5)
 	older   bool          // what is older than all that is remembered is told as DUPLICATE_SEQUENCE_NUMBER
 	names   bool          // records that are not valid are named (KIP-467)
-	ahead   bool          // timestamps in the future are refused
+	capped  bool          // min.insync.replicas is at most the number of replicas: so it is in 3.9.1, and not in 2.8.2
 }
 
 func (c *Cluster) producerRules() producerRules {
-	r := producerRules{expiry: c.cfg.ProducerExpiry, every: min(c.cfg.ProducerExpiry/4, 10*time.Minute), window: 5, names: c.atLeast("2.4"), ahead: c.atLeast("4.0")}
+	r := producerRules{expiry: c.cfg.ProducerExpiry, every: min(c.cfg.ProducerExpiry/4, 10*time.Minute), window: 5, names: c.atLeast("2.4"), capped: c.atLeast("3.9")}
 	switch {
 	case !c.atLeast("1.0"):
 		r.window, r.unknown = 1, protocol.OutOfOrderSequenceNumber
@@ -117,7 +118,7 @@ func (p *partition) remember(b *record.Batch, base int64, at time.Time, r *produ
 		return
 	}
 	k := p.producer(b, at)
-	k.batches = append(k.batches, produced{b.BaseSequence, b.LastSequence(), base})
+	k.batches = append(k.batches, produced{b.BaseSequence, b.LastSequence(), base, b.MaxTimestamp})
 	if len(k.batches) > r.window {
 		k.batches = k.batches[1:]
 	}

@@ -29,6 +29,8 @@ type script struct {
 	begun   map[string]bool // transactional ids
 	joined  map[string]*msg.JoinGroupResponse
 	members map[string]*scriptMember
+	start   time.Time                               // what times of records count from
+	first   []map[string]func(*script, *cue) string // lines that only this scene has
 	out     strings.Builder
 }
 
@@ -43,10 +45,13 @@ type stage interface {
 	wait(d time.Duration)
 	spend(t testing.TB, req *msg.InitProducerIdRequest, times int64) // asks so often
 	minISR(t testing.TB, topic string, n int)
+	send(t testing.TB, body []byte) []byte // a request without its size, for an answer without it; nil if the connection was closed instead
+	compact(t testing.TB, topic string)    // until the log cleaner has nothing to do
+	retain(t testing.TB, topic string)     // until retention has nothing to do
 }
 
-func play(t testing.TB, on stage, prefix, text string) string {
-	s := &script{t: t, on: on, prefix: prefix, begun: map[string]bool{}, joined: map[string]*msg.JoinGroupResponse{}, members: map[string]*scriptMember{}}
+func play(t testing.TB, on stage, prefix, text string, first ...map[string]func(*script, *cue) string) string {
+	s := &script{t: t, on: on, prefix: prefix, begun: map[string]bool{}, joined: map[string]*msg.JoinGroupResponse{}, members: map[string]*scriptMember{}, first: first}
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
 		if line == "" || strings.HasPrefix(line, "#") {
@@ -54,8 +59,8 @@ func play(t testing.TB, on stage, prefix, text string) string {
 			continue
 		}
 		fmt.Fprintf(&s.out, "%s\n", line)
-		l := &cue{version: -1, options: map[string]string{}}
-		for _, w := range strings.Fields(line) {
+		l := &cue{version: -1, all: strings.Fields(line), options: map[string]string{}}
+		for _, w := range l.all {
 			if k, v, ok := strings.Cut(w, "="); ok && !strings.Contains(k, "/") {
 				l.options[k] = v
 			} else {
@@ -74,6 +79,7 @@ func play(t testing.TB, on stage, prefix, text string) string {
 
 // cue is one line of a script.
 type cue struct {
+	all     []string // words and options, in order
 	words   []string
 	options map[string]string
 	version int16
@@ -97,7 +103,7 @@ func asked[R protocol.Response](s *script, l *cue, usual int16, req protocol.Req
 	if l.version >= 0 {
 		version = l.version
 	}
-	if version < 0 || version > highest {
+	if version < max(s.on.lowest(req.APIKey()), 0) || version > highest {
 		return m, 0, false
 	}
 	return s.ask(req, version).(R), version, true
@@ -117,6 +123,11 @@ func (s *script) act(l *cue) string {
 	case "wait":
 		s.on.wait(time.Duration(number(s.t, w[1])) * time.Millisecond)
 		return ""
+	}
+	for _, lines := range s.first {
+		if line, known := lines[l.words[0]]; known {
+			return line(s, l)
+		}
 	}
 	for _, line := range []func(*cue) (string, bool){s.transactionLine, s.groupLine} {
 		if shown, known := line(l); known {

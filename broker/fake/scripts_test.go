@@ -20,6 +20,7 @@ var unpackLimit = compress.Limit{Bytes: 1 << 20}
 type scene struct {
 	folder string
 	kafkas map[string]fake.Config
+	lines  []map[string]func(*script, *cue) string // that only its scripts have
 }
 
 var scenes = []scene{
@@ -29,13 +30,22 @@ var scenes = []scene{
 		"4.3.0-tv0": {Release: "4.3", TransactionVersion: -1, TransactionCheck: 500 * time.Millisecond},
 		"3.9.1":     {Release: "3.9", TransactionCheck: 500 * time.Millisecond},
 		"2.8.2":     {Release: "2.8", TransactionCheck: 500 * time.Millisecond},
-	}},
+	}, nil},
 	{"groups", map[string]fake.Config{
 		"4.3.0": small("4.3"),
 		"3.9.1": small("3.9"),
 		"2.8.2": small("2.8"),
-	}},
+	}, nil},
+	{"topics", map[string]fake.Config{
+		"4.3.0": {Release: "4.3", InternalTopics: true, Broker: serverProperties},
+		"3.9.1": {Release: "3.9", InternalTopics: true, Broker: serverProperties},
+		"2.8.2": {Release: "2.8", InternalTopics: true, Broker: serverProperties},
+	}, []map[string]func(*script, *cue) string{topicVerbs, configVerbs, recordVerbs}},
 }
+
+// serverProperties are the configurations of the brokers that the scripts of topics were played on (those that .ci/kafka sets).
+var serverProperties = map[string]string{"min.insync.replicas": "1", "num.partitions": "1", "default.replication.factor": "1", "auto.create.topics.enable": "false",
+	"offsets.topic.num.partitions": "4", "transaction.state.log.num.partitions": "4"}
 
 // What the fake answers is what Kafka answered: testdata/FOLDER/CLUSTER has what was seen there (see live_test.go).
 func TestTheFakeIsAsKafka(t *testing.T) {
@@ -59,7 +69,7 @@ func TestTheFakeIsAsKafka(t *testing.T) {
 					stage.post(t, "", request, 3)
 					stage.features = stage.take(t, "", request, 3, time.Second).(*msg.ApiVersionsResponse)
 					stage.ranges = protocol.RangesOf(stage.features)
-					same(t, play(t, stage, "x-", string(text)), string(want))
+					same(t, play(t, stage, "x-", string(text), sc.lines...), string(want))
 				})
 			}
 		}
@@ -197,6 +207,33 @@ func (f *fakeStage) spend(t testing.TB, req *msg.InitProducerIdRequest, times in
 
 func (f *fakeStage) minISR(t testing.TB, topic string, n int) {
 	if err := f.b.c.SetMinISR(topic, n); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (f *fakeStage) send(t testing.TB, body []byte) []byte {
+	k := f.b.connect(1)
+	f.b.c.Handle(f.b.at, k, body)
+	out := f.b.c.Take()
+	if len(out) != 1 {
+		t.Fatalf("answers %+v", out)
+	}
+	if out[0].Close {
+		return nil
+	}
+	return out[0].Frame[protocol.SizeLen:]
+}
+
+func (f *fakeStage) compact(t testing.TB, topic string) {
+	f.b.later(5 * time.Second)
+	if err := f.b.c.Compact(topic); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (f *fakeStage) retain(t testing.TB, topic string) {
+	f.b.later(5 * time.Second)
+	if err := f.b.c.Retain(topic); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -59,6 +59,12 @@ func markerOf(b *record.Batch) (kind record.ControlType, coordinator int32, err 
 	return record.Control(&v)
 }
 
+// markerKind tells what a marker says.
+func markerKind(b *record.Batch) record.ControlType {
+	kind, _, _ := markerOf(b)
+	return kind
+}
+
 // coordinatorOfMarker is the epoch of the coordinator that wrote a marker.
 func coordinatorOfMarker(b *record.Batch) int32 {
 	_, coordinator, _ := markerOf(b)
@@ -69,8 +75,11 @@ func coordinatorOfMarker(b *record.Batch) int32 {
 func (p *partition) lastStable() int64 {
 	stable := p.end
 	for _, first := range p.open {
-		if i := p.find(p.start); first < p.start && i < len(p.log) { // Kafka names the batch that the log begins in
-			first = p.log[i].base
+		if first < p.start { // Kafka names the batch that the log begins in
+			first = p.start
+			if i := p.find(p.start); i < len(p.log) {
+				first = p.log[i].base
+			}
 		}
 		stable = min(stable, first)
 	}
@@ -154,7 +163,7 @@ func (c *Cluster) committing(topic string, index int32) (*partition, error) {
 	if err != nil {
 		return nil, err
 	}
-	if n := c.node(p.leader); n == nil || n.down || n.paused || n.alone != nil || len(p.isr) < c.minISR(c.topic(topic)) {
+	if n := c.node(p.leader); n == nil || n.down || n.paused || n.alone != nil || len(p.isr) < c.minISR(p, p.leader) {
 		return nil, fmt.Errorf("fake: %s/%d is led by %d: %w", topic, index, p.leader, protocol.NotEnoughReplicas)
 	}
 	return p, nil

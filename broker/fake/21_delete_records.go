@@ -1,0 +1,53 @@
+package fake
+
+import (
+	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/wire"
+)
+
+// deleteRecords answers DeleteRecords (21).
+func (c *Cluster) deleteRecords(q *call) {
+	req := q.Req.(*msg.DeleteRecordsRequest)
+	resp := &msg.DeleteRecordsResponse{}
+	injected := c.injected(q.Key)
+	for i := range req.Topics {
+		in := &req.Topics[i]
+		out := msg.DeleteRecordsResponseDeleteRecordsTopicResult{Name: in.Name}
+		t, code := c.lookup(in.Name, wire.UUID{}, false)
+		if code == protocol.None && internal(in.Name) {
+			code = protocol.InvalidTopicException
+		}
+		for _, ip := range in.Partitions {
+			r := msg.DeleteRecordsResponseDeleteRecordsPartitionResult{PartitionIndex: ip.PartitionIndex, LowWatermark: -1}
+			got := or(injected, code)
+			if got == protocol.None {
+				got = c.deleteBefore(q, t, &ip, &r)
+			}
+			r.ErrorCode = int16(got)
+			out.Partitions = append(out.Partitions, r)
+		}
+		resp.Topics = append(resp.Topics, out)
+	}
+	c.reply(q, resp)
+}
+
+// deleteBefore moves the start of a log to an offset; -1 is the high watermark.
+func (c *Cluster) deleteBefore(q *call, t *topic, in *msg.DeleteRecordsRequestDeleteRecordsPartition, r *msg.DeleteRecordsResponseDeleteRecordsPartitionResult) protocol.Code {
+	p, code := c.led(q, t, in.PartitionIndex)
+	offset := in.Offset
+	if offset == -1 && p != nil {
+		offset = p.end
+	}
+	switch {
+	case code != protocol.None:
+		return code
+	case !t.own(q.Node).remove:
+		return protocol.PolicyViolation
+	case offset < 0 || offset > p.end:
+		return protocol.OffsetOutOfRange
+	}
+	p.advanceStart(offset)
+	r.LowWatermark = p.start
+	return protocol.None
+}

@@ -1,0 +1,110 @@
+package fake
+
+import (
+	"slices"
+	"strconv"
+
+	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/wire"
+)
+
+// Kinds of resources that have configurations.
+const (
+	topicResource  int8 = 2
+	brokerResource int8 = 4
+)
+
+// describeConfigs answers DescribeConfigs (32).
+func (c *Cluster) describeConfigs(q *call) {
+	req := q.Req.(*msg.DescribeConfigsRequest)
+	resp := &msg.DescribeConfigsResponse{}
+	injected := c.injected(q.Key)
+	for i := range req.Resources {
+		in := &req.Resources[i]
+		out := msg.DescribeConfigsResponseDescribeConfigsResult{ResourceType: in.ResourceType, ResourceName: in.ResourceName, ErrorCode: int16(injected)}
+		if injected == protocol.None {
+			out.Configs, out.ErrorCode = c.describedConfigs(q, in, req)
+		}
+		if out.ErrorCode != 0 {
+			out.ErrorMessage = wire.Ptr(protocol.Code(out.ErrorCode).Description())
+		}
+		resp.Results = append(resp.Results, out)
+	}
+	c.reply(q, resp)
+}
+
+func (c *Cluster) describedConfigs(q *call, in *msg.DescribeConfigsRequestDescribeConfigsResource, req *msg.DescribeConfigsRequest) (out []msg.DescribeConfigsResponseDescribeConfigsResourceResult, code int16) {
+	var of properties
+	var chain func(p *property) []synonym
+	value := func(p *property) string { return p.value }
+	switch in.ResourceType {
+	case topicResource:
+		if !legal(in.ResourceName) {
+			return nil, int16(protocol.InvalidTopicException)
+		}
+		t := c.topic(in.ResourceName)
+		if t == nil {
+			return nil, int16(protocol.UnknownTopicOrPartition)
+		}
+		of, chain = c.ofTopics, func(p *property) []synonym { return c.chain(t, p, q.Node) }
+		value = func(p *property) string { v, _ := c.effective(t, p, q.Node); return v }
+	case brokerResource:
+		if in.ResourceName != "" && in.ResourceName != strconv.Itoa(int(q.Node)) {
+			return nil, int16(protocol.InvalidRequest)
+		}
+		of, chain = c.ofBrokers, func(p *property) []synonym { return c.chainOfBroker(c.namesOf(p), q.Node) }
+		if in.ResourceName == "" {
+			chain = func(p *property) []synonym {
+				return slices.DeleteFunc(c.chainOfBroker([]string{p.name}, 0), func(y synonym) bool { return y.source != ofAllBrokers })
+			}
+		}
+	default:
+		return nil, int16(protocol.InvalidRequest)
+	}
+	for i := range of {
+		p := &of[i]
+		if len(in.ConfigurationKeys) > 0 && !slices.Contains(in.ConfigurationKeys, p.name) {
+			continue
+		}
+		values := chain(p)
+		if in.ResourceType == brokerResource && in.ResourceName == "" && len(values) == 0 {
+			continue
+		}
+		out = append(out, p.described(q, value(p), values, req))
+	}
+	return out, 0
+}
+
+func (p *property) described(q *call, value string, values []synonym, req *msg.DescribeConfigsRequest) (r msg.DescribeConfigsResponseDescribeConfigsResourceResult) {
+	r.SetDefaults()
+	r.Documentation = nil
+	r.Name, r.ConfigType, r.ReadOnly = p.name, int8(p.kind), p.fixed
+	r.Value, r.ConfigSource = wire.Ptr(value), ofDefault
+	if len(values) > 0 {
+		r.Value, r.ConfigSource = wire.Ptr(p.scaled(values[0].name, values[0].value)), values[0].source
+	}
+	if *r.Value == absent {
+		r.Value = nil
+	}
+	r.IsDefault = q.Version == 0 && r.ConfigSource == ofDefault
+	if q.Version >= 1 && req.IncludeSynonyms {
+		for _, y := range values {
+			r.Synonyms = append(r.Synonyms, msg.DescribeConfigsResponseDescribeConfigsSynonym{Name: y.name, Value: wire.Ptr(y.value), Source: y.source})
+		}
+	}
+	if q.Version >= 3 && req.IncludeDocumentation {
+		r.Documentation = wire.Ptr("See Kafka's documentation of " + p.name + ".")
+	}
+	return r
+}
+
+// namesOf gives the name of a broker's configuration, and of those that stand in for it.
+func (c *Cluster) namesOf(p *property) []string {
+	for i := range c.ofTopics {
+		if names := list(c.ofTopics[i].synonyms); len(names) > 1 && names[0] == p.name {
+			return names
+		}
+	}
+	return []string{p.name}
+}

@@ -1,0 +1,218 @@
+package fake
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/wire"
+)
+
+// Operations of IncrementalAlterConfigs.
+const (
+	opSet int8 = iota
+	opDelete
+	opAppend
+	opSubtract
+)
+
+// alteration is one change of a configuration.
+type alteration struct {
+	name      string
+	operation int8
+	value     *string
+}
+
+// resource is what has configurations.
+type resource struct {
+	kind int8
+	name string
+}
+
+func configError(topic, name, value string, code protocol.Code) error {
+	return fmt.Errorf("fake: topic %q: %s=%s: %w", topic, name, value, code)
+}
+
+// alterConfigs answers IncrementalAlterConfigs (44).
+func (c *Cluster) alterConfigs(q *call) {
+	req := q.Req.(*msg.IncrementalAlterConfigsRequest)
+	resp := &msg.IncrementalAlterConfigsResponse{}
+	injected := c.injected(q.Key)
+	var named []resource
+	for i := range req.Resources {
+		named = append(named, resource{req.Resources[i].ResourceType, req.Resources[i].ResourceName})
+	}
+	for i := range req.Resources {
+		in := &req.Resources[i]
+		code := injected
+		if code == protocol.None && twice(named, i) {
+			code = protocol.InvalidRequest
+		}
+		var changes []alteration
+		for _, a := range in.Configs {
+			changes = append(changes, alteration{a.Name, a.ConfigOperation, a.Value})
+		}
+		if code == protocol.None {
+			code = c.alter(named[i], changes, req.ValidateOnly, false)
+		}
+		r := msg.IncrementalAlterConfigsResponseAlterConfigsResourceResponse{ResourceType: in.ResourceType, ResourceName: in.ResourceName, ErrorCode: int16(code)}
+		if code != protocol.None {
+			r.ErrorMessage = wire.Ptr(code.Description())
+		}
+		resp.Responses = append(resp.Responses, r)
+	}
+	c.reply(q, resp)
+}
+
+// replaceConfigs answers AlterConfigs (33), which sets what it names and takes all else away.
+func (c *Cluster) replaceConfigs(q *call) {
+	req := q.Req.(*msg.AlterConfigsRequest)
+	resp := &msg.AlterConfigsResponse{}
+	injected := c.injected(q.Key)
+	var named []resource
+	for i := range req.Resources {
+		named = append(named, resource{req.Resources[i].ResourceType, req.Resources[i].ResourceName})
+	}
+	for i := range req.Resources {
+		in := &req.Resources[i]
+		code := injected
+		if code == protocol.None && twice(named, i) {
+			code = protocol.InvalidRequest
+		}
+		var changes []alteration
+		for _, a := range in.Configs {
+			changes = append(changes, alteration{a.Name, opSet, a.Value})
+		}
+		if code == protocol.None {
+			code = c.alter(named[i], changes, req.ValidateOnly, true)
+		}
+		r := msg.AlterConfigsResponseAlterConfigsResourceResponse{ResourceType: in.ResourceType, ResourceName: in.ResourceName, ErrorCode: int16(code)}
+		if code != protocol.None {
+			r.ErrorMessage = wire.Ptr(code.Description())
+		}
+		resp.Responses = append(resp.Responses, r)
+	}
+	c.reply(q, resp)
+}
+
+// twice tells whether a resource is named more than once.
+func twice(named []resource, i int) bool {
+	return slices.Index(named, named[i]) != i || slices.Contains(named[i+1:], named[i])
+}
+
+// alter changes the configurations of a resource, all or none.
+func (c *Cluster) alter(r resource, changes []alteration, only, anew bool) protocol.Code {
+	for i, a := range changes {
+		if slices.ContainsFunc(changes[:i], func(o alteration) bool { return o.name == a.name }) && !anew {
+			return protocol.InvalidRequest
+		}
+		if a.value == nil && a.operation != opDelete {
+			return protocol.InvalidRequest
+		}
+	}
+	switch r.kind {
+	case topicResource:
+		return c.alterTopic(r.name, changes, only, anew)
+	case brokerResource:
+		return c.alterBroker(r.name, changes, only, anew)
+	}
+	return protocol.InvalidRequest
+}
+
+func (c *Cluster) alterTopic(name string, changes []alteration, only, anew bool) protocol.Code {
+	t := c.topic(name)
+	switch {
+	case name == "":
+		return protocol.InvalidRequest
+	case !legal(name):
+		return protocol.InvalidTopicException
+	case t == nil:
+		return protocol.UnknownTopicOrPartition
+	}
+	now := map[string]string{}
+	if !anew {
+		maps.Copy(now, t.configs)
+	}
+	for _, a := range changes {
+		value := func(p *property) string { v, _ := c.effective(t, p, 0); return v }
+		if code := a.apply(now, c.ofTopics.find(a.name), value); code != protocol.None {
+			return code
+		}
+	}
+	if code := c.checkConfigs(now); code != protocol.None {
+		return code
+	}
+	if !only {
+		c.configure(t, now)
+	}
+	return protocol.None
+}
+
+// apply makes one change.
+func (a alteration) apply(now map[string]string, p *property, value func(*property) string) protocol.Code {
+	switch a.operation {
+	case opSet:
+		now[a.name] = *a.value
+	case opDelete:
+		delete(now, a.name)
+	case opAppend, opSubtract:
+		if p == nil || p.kind != kindList {
+			return protocol.InvalidConfig
+		}
+		old, ok := now[a.name]
+		if !ok {
+			old = value(p)
+		}
+		values := list(old)
+		for _, v := range list(*a.value) {
+			i := slices.Index(values, v)
+			switch {
+			case a.operation == opAppend && i < 0:
+				values = append(values, v)
+			case a.operation == opSubtract && i >= 0:
+				values = slices.Delete(values, i, i+1)
+			}
+		}
+		now[a.name] = strings.Join(values, ",")
+	default:
+		return protocol.UnknownServerError
+	}
+	return protocol.None
+}
+
+func (c *Cluster) alterBroker(name string, changes []alteration, only, anew bool) protocol.Code {
+	if name != "" {
+		n, err := strconv.Atoi(name)
+		if err != nil || n < 0 {
+			return protocol.InvalidRequest
+		}
+		if c.node(int32(n)) == nil {
+			return protocol.InvalidRequest
+		}
+	}
+	now := map[string]string{}
+	if !anew {
+		maps.Copy(now, c.dynamic[name])
+	}
+	for _, a := range changes {
+		p := c.ofBrokers.find(a.name)
+		if p != nil && p.fixed {
+			return protocol.InvalidRequest
+		}
+		if code := a.apply(now, p, func(p *property) string { return p.value }); code != protocol.None {
+			return code
+		}
+		if v, ok := now[a.name]; ok && p != nil && !p.valid(v) {
+			return protocol.InvalidRequest
+		}
+	}
+	if !only {
+		c.dynamic[name] = now
+		c.resettle()
+	}
+	return protocol.None
+}
