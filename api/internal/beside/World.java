@@ -12,14 +12,17 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 
 import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.ListOffsetsOptions;
 import org.apache.kafka.clients.admin.NewPartitions;
 import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.clients.admin.RecordsToDelete;
 import org.apache.kafka.clients.admin.TopicDescription;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
+import org.apache.kafka.common.IsolationLevel;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 import org.apache.kafka.common.header.Header;
@@ -77,12 +80,14 @@ class World {
                     under = open.remove(prefix);
                 }
                 finish(under, step.path("commit").asBoolean());
+                awaitMarkers(prefix);
                 return true;
             case "transaction":
                 KafkaProducer<byte[], byte[]> p = transactional(prefix);
                 p.beginTransaction();
                 write(p, prefix, step);
                 finish(p, step.path("commit").asBoolean());
+                awaitMarkers(prefix);
                 return true;
             case "group":
                 ObjectNode offsets = result.putObject("offsets");
@@ -130,6 +135,24 @@ class World {
         for (Future<RecordMetadata> f : sent) {
             f.get();
         }
+    }
+
+    /** Waits until the markers of a transaction are written, as the only one under way: the producer is told before. */
+    private void awaitMarkers(String prefix) throws Exception {
+        Map<TopicPartition, OffsetSpec> ends = new HashMap<>();
+        List<String> own = admin.listTopics().names().get().stream().filter(t -> t.startsWith(prefix)).toList();
+        for (TopicDescription d : admin.describeTopics(own).allTopicNames().get().values()) {
+            d.partitions().forEach(p -> ends.put(new TopicPartition(d.name(), p.partition()), OffsetSpec.latest()));
+        }
+        while (!at(ends, IsolationLevel.READ_COMMITTED).equals(at(ends, IsolationLevel.READ_UNCOMMITTED))) {
+            Thread.sleep(20);
+        }
+    }
+
+    private Map<TopicPartition, Long> at(Map<TopicPartition, OffsetSpec> where, IsolationLevel level) throws Exception {
+        Map<TopicPartition, Long> out = new HashMap<>();
+        admin.listOffsets(where, new ListOffsetsOptions(level)).all().get().forEach((tp, o) -> out.put(tp, o.offset()));
+        return out;
     }
 
     /** Waits until the broker tells of so many partitions. */
