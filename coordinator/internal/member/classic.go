@@ -381,12 +381,29 @@ func (c *Core) synced(now time.Time, m *Answer, out *Effects) {
 	}
 	c.trouble.Over()
 	c.ends, c.beatAt = now.Add(c.cfg.Session), now.Add(c.cfg.Heartbeat)
+	if own := c.wanted(target); len(own) < len(target) {
+		if c.foreign != c.generation {
+			c.foreign, c.reason = c.generation, "the assignment has topics that are not subscribed to"
+			c.become(Joining)
+			return
+		}
+		target = own
+	}
 	c.last, c.lastGen = target, c.generation
 	c.become(Taking)
 	r := c.change(target)
 	r.Back = c.gave >= 0 && c.gave+1 == c.generation
 	c.gave = -1
 	c.offer(r, out)
+}
+
+// wanted are the partitions of an assignment that are subscribed to. The others are left from a subscription of before: a coordinator gives a static member that comes back what it had, whatever it asks for now. As Java's
+// client does, the member joins again then, which lets the group begin anew if it leads; what comes again in the same generation is left alone. Names that a pattern has not met yet may be the leader's.
+func (c *Core) wanted(target []Partition) []Partition {
+	if c.sub.pattern != nil {
+		return target
+	}
+	return slices.DeleteFunc(slices.Clone(target), func(p Partition) bool { return !slices.Contains(c.sub.topics, p.Topic) })
 }
 
 // change is what the application has to do so that it owns the target.

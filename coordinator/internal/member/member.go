@@ -132,6 +132,7 @@ type Core struct {
 	commits commits
 	fetches fetches
 	gave    int32 // the generation in which it gave everything up, to get it back; -1
+	foreign int32 // the generation in which it was given what it is not subscribed to; -1
 
 	polled  time.Time
 	looked  time.Time
@@ -142,7 +143,7 @@ type Core struct {
 
 // New makes the core of a member that has not joined.
 func New(cfg Config, snap *cluster.Snapshot) *Core {
-	c := &Core{cfg: cfg, kinds: kinds(cfg.Assignors), snap: snap, proto: cfg.Protocol, generation: -1, lastGen: -1, gave: -1}
+	c := &Core{cfg: cfg, kinds: kinds(cfg.Assignors), snap: snap, proto: cfg.Protocol, generation: -1, lastGen: -1, gave: -1, foreign: -1}
 	if c.proto == Auto {
 		c.proto = Consumer
 	}

@@ -302,6 +302,37 @@ func TestAStaticMemberWhosePlaceIsTakenIsFenced(t *testing.T) {
 	}
 }
 
+// TestWhatIsNotSubscribedToIsNotTaken: a static member that comes back is given what it had before (seen on Kafka 4.3.0). If the group does not begin anew when it joins again, it takes the rest.
+func TestWhatIsNotSubscribedToIsNotTaken(t *testing.T) {
+	name := "range"
+	given := func(b *bench, join *Call, generation int32, target ...Partition) Effects {
+		out := b.answer(join, &msg.JoinGroupResponse{GenerationID: generation, ProtocolName: &name, Leader: "other", MemberID: "me"})
+		a, err := assign.AppendAssignment(nil, target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b.answer(b.call(out, SyncCall), &msg.SyncGroupResponse{Assignment: a})
+	}
+	work, other := Partition{Topic: "work"}, Partition{Topic: "other"}
+	for _, anew := range []bool{true, false} {
+		b := newBench(t, func(c *Config) { c.Instance = "i" })
+		out := given(b, b.call(b.step(&Subscribe{Topics: []string{"work"}}), JoinCall), 7, other, work)
+		if out.Rebalance != nil {
+			t.Fatalf("it takes %v", out.Rebalance.Assign)
+		}
+		again := b.call(out, JoinCall)
+		if anew {
+			out = given(b, again, 8, work)
+		} else {
+			out = given(b, again, 7, other, work)
+		}
+		if r := b.takes(out); !slices.Equal(r.Assign, []Partition{work}) || len(r.Revoke) != 0 {
+			t.Errorf("it takes %v and gives up %v", r.Assign, r.Revoke)
+		}
+		b.is(Stable)
+	}
+}
+
 // KIP-800: the coordinator writes down why a member joins.
 func TestTheReasonOfAJoinIsOfThisJoin(t *testing.T) {
 	b := newBench(t, func(c *Config) { c.Assignors = []assign.Assignor{assign.CooperativeSticky{}} })
