@@ -20,28 +20,30 @@ import (
 
 // kgoTests are the tests of franz-go's package kgo that ask a cluster, or may (two close their client at once: it has asked by then, or has not), with the APIs that tell what each is about: the fake must have been asked for them. One that is not named here makes TestKgo fail, too.
 var kgoTests = map[string][]int16{
-	"Test848RegexBrokerResolves":               {msg.ConsumerGroupHeartbeatAPI, msg.FindCoordinatorAPI},
-	"TestAddRemovePartitions":                  {msg.ProduceAPI, msg.FetchAPI},
-	"TestClient_Produce":                       {msg.ProduceAPI},
-	"TestConsumeMaxDecompressBatchBytes":       {msg.ProduceAPI, msg.FetchAPI},
-	"TestConsumeRegex":                         {msg.CreateTopicsAPI, msg.FindCoordinatorAPI},
-	"TestConsumeTopicRetrieval":                nil,
-	"TestConsumeTopicRetrieval_Many":           nil,
-	"TestDirectPartitionPurge":                 {msg.ProduceAPI, msg.FetchAPI},
-	"TestGroupETL":                             {msg.JoinGroupAPI, msg.SyncGroupAPI, msg.HeartbeatAPI, msg.LeaveGroupAPI, msg.OffsetCommitAPI, msg.ConsumerGroupHeartbeatAPI, msg.ConsumerGroupDescribeAPI},
-	"TestGroupSimple":                          {msg.JoinGroupAPI, msg.OffsetCommitAPI, msg.ConsumerGroupHeartbeatAPI},
-	"TestHookPollStart":                        {msg.FetchAPI},
-	"TestIssue1034":                            {msg.FindCoordinatorAPI},
-	"TestIssue325":                             {msg.ProduceAPI, msg.FetchAPI},
-	"TestIssue337":                             {msg.ProduceAPI, msg.FetchAPI},
-	"TestIssue434":                             {msg.DeleteTopicsAPI, msg.FetchAPI},
-	"TestIssue523":                             {msg.DeleteTopicsAPI, msg.JoinGroupAPI},
-	"TestIssue648":                             {msg.MetadataAPI},
-	"TestIssue769":                             {msg.InitProducerIdAPI, msg.ProduceAPI},
-	"TestIssue810":                             {msg.MetadataAPI},
-	"TestIssue831":                             {msg.MetadataAPI},
-	"TestIssue865":                             {msg.ProduceAPI, msg.FetchAPI},
-	"TestIssueProduceBrokerTooOldFailsRecords": {msg.ApiVersionsAPI},
+	"Test848RegexBrokerResolves":                 {msg.ConsumerGroupHeartbeatAPI, msg.FindCoordinatorAPI},
+	"TestAddRemovePartitions":                    {msg.ProduceAPI, msg.FetchAPI},
+	"TestClient_Produce":                         {msg.ProduceAPI},
+	"TestClient_ProduceLargeMessages":            {msg.ProduceAPI},
+	"TestIssueFetchLargerThanBrokerMaxReadBytes": {msg.ProduceAPI, msg.FetchAPI},
+	"TestConsumeMaxDecompressBatchBytes":         {msg.ProduceAPI, msg.FetchAPI},
+	"TestConsumeRegex":                           {msg.CreateTopicsAPI, msg.FindCoordinatorAPI},
+	"TestConsumeTopicRetrieval":                  nil,
+	"TestConsumeTopicRetrieval_Many":             nil,
+	"TestDirectPartitionPurge":                   {msg.ProduceAPI, msg.FetchAPI},
+	"TestGroupETL":                               {msg.JoinGroupAPI, msg.SyncGroupAPI, msg.HeartbeatAPI, msg.LeaveGroupAPI, msg.OffsetCommitAPI, msg.ConsumerGroupHeartbeatAPI, msg.ConsumerGroupDescribeAPI},
+	"TestGroupSimple":                            {msg.JoinGroupAPI, msg.OffsetCommitAPI, msg.ConsumerGroupHeartbeatAPI},
+	"TestHookPollStart":                          {msg.FetchAPI},
+	"TestIssue1034":                              {msg.FindCoordinatorAPI},
+	"TestIssue325":                               {msg.ProduceAPI, msg.FetchAPI},
+	"TestIssue337":                               {msg.ProduceAPI, msg.FetchAPI},
+	"TestIssue434":                               {msg.DeleteTopicsAPI, msg.FetchAPI},
+	"TestIssue523":                               {msg.DeleteTopicsAPI, msg.JoinGroupAPI},
+	"TestIssue648":                               {msg.MetadataAPI},
+	"TestIssue769":                               {msg.InitProducerIdAPI, msg.ProduceAPI},
+	"TestIssue810":                               {msg.MetadataAPI},
+	"TestIssue831":                               {msg.MetadataAPI},
+	"TestIssue865":                               {msg.ProduceAPI, msg.FetchAPI},
+	"TestIssueProduceBrokerTooOldFailsRecords":   {msg.ApiVersionsAPI},
 	"TestIssueProduceSyncManualPartitionNegativeDoesNotPanic": {msg.ProduceAPI},
 	"TestPauseIssue489":                 {msg.ProduceAPI, msg.FetchAPI},
 	"TestPauseIssueOct2023":             {msg.ProduceAPI, msg.FetchAPI},
@@ -61,12 +63,6 @@ var kgoSkipped = map[string]string{
 	"TestShareGroupAckOnClose":           "share groups",
 	"TestShareGroupETL":                  "share groups",
 	"TestShareGroupOffsetsAdmin":         "share groups",
-}
-
-// kgoLacking are tests that are not run, because the fake lacks what they are about.
-var kgoLacking = map[string]string{
-	"TestClient_ProduceLargeMessages":            "max.message.bytes of a topic",
-	"TestIssueFetchLargerThanBrokerMaxReadBytes": "max.message.bytes of a topic",
 }
 
 // kgoFirst are tests that have to be run before others, because those look for what the cluster can do before they have asked it. (They are of those that run alone; the others begin when these have ended.)
@@ -97,7 +93,7 @@ func TestKgo(t *testing.T) {
 	}
 	t.Run("others", func(t *testing.T) {
 		t.Parallel()
-		named := slices.Concat(slices.Collect(maps.Keys(kgoTests)), slices.Collect(maps.Keys(kgoSkipped)), slices.Collect(maps.Keys(kgoLacking)))
+		named := slices.Concat(slices.Collect(maps.Keys(kgoTests)), slices.Collect(maps.Keys(kgoSkipped)))
 		if out, asked := runKgo(t, binary, dir, "-test.skip", "^("+strings.Join(named, "|")+")$"); len(asked) > 0 || !strings.HasSuffix(out, "PASS\n") {
 			t.Errorf("tests that are not named ask a cluster, or fail: %s\n%s", told(asked), out)
 		}
