@@ -190,6 +190,17 @@ func TestPositionsHaveTheLeaderEpochOfWhatIsPassedOver(t *testing.T) {
 	}
 }
 
+// TestAPositionThatNothingWasReadFromHasItsLeaderEpoch: who commits before it has read anything commits the epoch that its offset came with.
+func TestAPositionThatNothingWasReadFromHasItsLeaderEpoch(t *testing.T) {
+	b := newBench(t)
+	b.buf.mu.Lock()
+	b.buf.assign(tp, 42, 3)
+	b.buf.mu.Unlock()
+	if r := (&Fetcher{buf: b.buf}).Reads(); len(r) != 1 || r[0].Offset != 42 || r[0].Epoch != 3 {
+		t.Errorf("%+v", r)
+	}
+}
+
 // TestOnlyCommittedRecordsAreRead reads random logs in answers of random sizes, from random places, with seeks and readers that stop and go on: all that was committed is read, and nothing else.
 func TestOnlyCommittedRecordsAreRead(t *testing.T) {
 	b := newBench(t)
