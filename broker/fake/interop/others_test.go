@@ -178,7 +178,7 @@ members = [KafkaConsumer("events", group_id="python", bootstrap_servers=hosts, a
 seen = 0
 while seen < n or any(len(m.assignment()) != 2 for m in members):
     for m in members:
-        seen += sum(len(records) for records in m.poll(timeout_ms=200).values())
+        seen += sum(len(records) for records in m.poll(timeout_ms=2000).values())
 for m in members:
     m.close()
 `
