@@ -406,7 +406,7 @@ func (p *groupPlay) assigned(m *groupMember, parts []api.TopicPartition) {
 	p.assignments++
 	_, present := p.c.DescribeGroup(groupName)
 	member := func(m *groupMember) bool {
-		return slices.ContainsFunc(present, func(g fake.GroupMember) bool { return g.ID == m.id() && g.Epoch != -2 })
+		return slices.ContainsFunc(present, func(g fake.GroupMember) bool { return g.ID == m.id() && g.Epoch >= 0 })
 	}
 	for _, tp := range parts {
 		i := tp.Partition
@@ -415,7 +415,7 @@ func (p *groupPlay) assigned(m *groupMember, parts []api.TopicPartition) {
 			p.fail("%s was assigned partition %d twice", m.name, i)
 		}
 		for _, o := range p.owners[i] {
-			if !o.closing && member(o) && member(m) { // who was expelled may not know it yet
+			if !o.closing && member(o) && member(m) { // who was expelled, or is static and was not waited for, may not know it yet
 				p.fail("%s was assigned partition %d, and %s owns it, which the group has not expelled", m.name, i, o.name)
 			}
 		}

@@ -24,7 +24,7 @@ func (c *Cluster) syncGroup(q *call) {
 		return
 	}
 	k := &g.classic
-	m.expires, m.synced = c.now.Add(m.session), true
+	m.expires, m.synced, m.behind = c.now.Add(m.session), true, false
 	if !slices.ContainsFunc(k.members, func(o *classicMember) bool { return !o.synced }) {
 		k.syncBy = time.Time{}
 	}

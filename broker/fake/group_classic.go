@@ -42,6 +42,7 @@ type classicMember struct {
 	protocols            []msg.JoinGroupRequestJoinGroupRequestProtocol
 	join, sync           *call
 	synced               bool // in this generation
+	behind               bool // static, and kept although it has not joined this generation
 	assignment           []byte
 }
 
@@ -196,7 +197,7 @@ func (c *Cluster) finishJoin(g *group) {
 	}
 	var answers []answer
 	for _, m := range k.members {
-		m.synced = false
+		m.synced, m.behind = false, m.join == nil
 		if m.join != nil {
 			answers = append(answers, answer{m.join, c.joinAnswer(g, m, m.join, false)})
 			m.join, m.expires = nil, c.now.Add(m.session)

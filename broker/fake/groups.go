@@ -122,7 +122,7 @@ func (c *Cluster) MoveCoordinator(group string, node int32) {
 // GroupMember is a member of a group as DescribeGroup tells of it.
 type GroupMember struct {
 	ID, Instance, Client string
-	Epoch                int32 // generation, or member epoch; -2: a static member that is away
+	Epoch                int32 // generation, or member epoch; -1: a static member of a classic group that has not joined its generation, and is kept; -2: one of the other kind that is away
 	Assigned             []Partition
 }
 
@@ -148,6 +148,9 @@ func (c *Cluster) DescribeGroup(id string) (state string, members []GroupMember)
 		state = g.classic.state.String()
 		for _, m := range g.classic.members {
 			out := GroupMember{ID: m.id, Instance: m.instance, Client: m.client, Epoch: g.classic.generation}
+			if m.behind {
+				out.Epoch = -1
+			}
 			a := &msg.ConsumerProtocolAssignment{}
 			if _, err := protocol.ReadVersioned(a, m.assignment); err == nil {
 				for _, t := range a.AssignedPartitions {

@@ -50,8 +50,6 @@ var ofGroups = []mutation{
 		"epoch < max(p.lastEpoch, p.under) && p.stale < staleLimit", "false"},
 	{"rest of a batch that was put aside not read", "fetcher/chunk.go",
 		"c.rest, c.inBatch, c.it = c.back, false", "c.rest, c.inBatch, c.it = c.rest, false"},
-	{"partition that was full never fetched again", "api/work_room.go",
-		"\t\tif !w.waits(tp) {\n", "\t\tif !w.waits(tp) && w.core.Paused(tp) {\n"},
 	{"rebalance forgotten whose commit outlasts a poll", "api/rebalance.go",
 		"!ended {\n\t\t\treturn err", "!ended {\n\t\t\tc.giving.Store(nil)\n\t\t\treturn err"},
 	{"commit without a leader epoch taken for one of epoch 0", "coordinator/internal/member/commits.go",
