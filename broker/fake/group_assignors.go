@@ -42,8 +42,8 @@ func (c *Cluster) all(x *modernGroup) (all []topicPartition) {
 	return all
 }
 
-// divideAlike is the uniform assignor for members that read the same: the first members have one more than the others if it does not come out even, everybody keeps what it has up to that, and who has too little gets
-// what is free, in order.
+// divideAlike is the uniform assignor for members that read the same: everybody keeps what it has up to its share, and who has too little gets what is free, in order. If it does not come out even some have one more: those
+// that had it, and then the first ones.
 func (c *Cluster) divideAlike(x *modernGroup) {
 	all := c.all(x)
 	if len(x.members) == 0 {
@@ -62,29 +62,39 @@ func (c *Cluster) divideAlike(x *modernGroup) {
 			free = append(free, tp)
 		}
 	}
-	quota := make([]int, len(x.members))
-	for i, m := range x.members {
-		quota[i] = least
-		if i < more {
-			quota[i]++
+	quota := func() int {
+		if more > 0 {
+			return least + 1
 		}
+		return least
+	}
+	took := func(m *modernMember) {
+		if len(m.target) > least {
+			more--
+		}
+	}
+	for _, m := range x.members {
 		keep := set{}
 		for _, tp := range slices.SortedFunc(maps.Keys(m.target), topicPartition.compare) {
 			switch {
 			case int(tp.partition) >= x.counted[tp.topic]: // nobody reads it, or it is gone
-			case len(keep) < quota[i]:
+			case len(keep) < quota():
 				keep[tp] = true
 			default:
 				free = append(free, tp)
 			}
 		}
 		m.target = keep
+		took(m)
 	}
-	for i, m := range x.members {
-		for len(m.target) < quota[i] {
-			m.target[free[0]] = true
-			free = free[1:]
+	for _, m := range x.members {
+		if len(m.target) > least {
+			continue
 		}
+		for n := quota(); len(m.target) < n; free = free[1:] {
+			m.target[free[0]] = true
+		}
+		took(m)
 	}
 }
 

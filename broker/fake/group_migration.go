@@ -28,31 +28,20 @@ func subscriptionOf(metadata []byte) (*msg.ConsumerProtocolSubscription, bool) {
 	return s, err == nil
 }
 
-// upgraded gives what each member of a classic group has: what it was given last, or what it said when it joined since.
-func (k *classicGroup) upgraded() map[*classicMember]set {
-	has := map[*classicMember]set{}
-	taken := set{}
-	for _, m := range k.members {
-		has[m] = set{}
-		a := &msg.ConsumerProtocolAssignment{}
-		if _, err := protocol.ReadVersioned(a, m.assignment); err != nil || k.state == groupCompleting || m.join != nil {
-			continue
-		}
-		for _, t := range a.AssignedPartitions {
-			for _, p := range t.Partitions {
-				has[m][topicPartition{t.Topic, p}], taken[topicPartition{t.Topic, p}] = true, true
-			}
+// given is what a classic member was given last.
+func (m *classicMember) given() (set, error) {
+	out := set{}
+	if len(m.assignment) == 0 {
+		return out, nil
+	}
+	a := &msg.ConsumerProtocolAssignment{}
+	_, err := protocol.ReadVersioned(a, m.assignment)
+	for _, t := range a.AssignedPartitions {
+		for _, p := range t.Partitions {
+			out[topicPartition{t.Topic, p}] = true
 		}
 	}
-	for _, m := range k.members {
-		s, _ := m.subscription()
-		for tp := range owned(s) {
-			if !taken[tp] {
-				has[m][tp], taken[tp] = true, true
-			}
-		}
-	}
-	return has
+	return out, err
 }
 
 func owned(s *msg.ConsumerProtocolSubscription) set {
@@ -65,23 +54,28 @@ func owned(s *msg.ConsumerProtocolSubscription) set {
 	return out
 }
 
-// upgrade makes a classic group one of the new protocol; its members keep what they have. It tells whether it can be: not with members that are no consumers.
+// upgrade makes a classic group one of the new protocol; its members have what they were given last, also those that wait for an answer and have given it up. It tells whether it can be: not with members that are no consumers.
 func (c *Cluster) upgrade(g *group) bool {
 	k, x := &g.classic, &g.modern
 	for _, m := range k.members {
-		_, err := protocol.ReadVersioned(&msg.ConsumerProtocolAssignment{}, m.assignment)
-		if _, ok := m.subscription(); !ok || k.kind != consumerKind || len(m.assignment) > 0 && err != nil {
+		_, err := m.given()
+		if _, ok := m.subscription(); !ok || k.kind != consumerKind || err != nil {
 			return false
 		}
 	}
-	has := k.upgraded()
+	type refusal struct {
+		of     *call
+		member string
+	}
+	var joins []refusal
 	var answers []answer
 	for _, m := range k.members {
 		s, _ := m.subscription()
-		x.add(&modernMember{id: m.id, instance: m.instance, client: m.client, epoch: k.generation, previous: k.generation, topics: slices.Sorted(slices.Values(s.Topics)), rebalance: m.rebalance, expires: c.now.Add(m.session),
-			target: has[m], assigned: maps.Clone(has[m]), revoking: set{}, classic: m})
+		has, _ := m.given()
+		x.add(&modernMember{id: m.id, instance: m.instance, client: m.client, epoch: k.generation, previous: k.generation, topics: slices.Compact(slices.Sorted(slices.Values(s.Topics))), rebalance: m.rebalance,
+			expires: c.now.Add(m.session), target: has, assigned: maps.Clone(has), revoking: set{}, classic: m})
 		if m.join != nil {
-			answers = append(answers, answer{m.join, &msg.JoinGroupResponse{ErrorCode: int16(protocol.RebalanceInProgress), ProtocolName: new(string), MemberID: m.id}})
+			joins = append(joins, refusal{m.join, m.id})
 		}
 		if m.sync != nil {
 			answers = append(answers, answer{m.sync, &msg.SyncGroupResponse{ErrorCode: int16(protocol.RebalanceInProgress)}})
@@ -90,6 +84,9 @@ func (c *Cluster) upgrade(g *group) bool {
 	}
 	x.epoch, x.divided, x.counted, x.changes = k.generation, k.generation, c.count(x), c.changes
 	g.consumer, g.classic = true, classicGroup{}
+	for _, j := range joins {
+		c.failJoin(j.of, protocol.RebalanceInProgress, j.member)
+	}
 	for _, a := range answers {
 		c.reply(a.to, a.resp)
 	}
