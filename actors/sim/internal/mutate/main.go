@@ -5,7 +5,7 @@
 //	go run ./actors/sim/internal/mutate -worlds [-only NAME] [-update]
 //
 // testdata/caught.txt tells which seed has caught a bug: it is played first. Only if it passes the whole swarm is played, and the line has to be renewed (-update). With -worlds the bugs in the cores are looked for in their small
-// worlds, where each shows by its shortest history (testdata/worlds.txt).
+// worlds, where most show, by their shortest histories (testdata/worlds.txt).
 //
 //	bugs.go     the bugs                    plant.go    how they are planted
 //	caught.go   testdata/caught.txt         main.go     building and playing
@@ -49,31 +49,25 @@ func main() {
 const here = "actors/sim/internal/mutate"
 
 func mutate(seeds int, only string, update bool) error {
-	match, err := regexp.Compile(only)
+	b, err := prepare(only, all())
 	if err != nil {
 		return err
 	}
+	defer b.remove()
 	lines, err := readCaught(here)
 	if err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "mutate")
+	binary, err := b.compile("actors/sim")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
-	t, err := build(dir, all())
-	if err != nil {
-		return err
-	}
-	var chosen []mutation
+	t := &tester{binary}
+	chosen := b.choose(all())
 	tests := map[string][]string{}
 	for _, s := range suites {
 		for _, m := range s.bugs {
-			if match.MatchString(m.name) {
-				chosen = append(chosen, m)
-				tests[m.name] = s.tests
-			}
+			tests[m.name] = s.tests
 		}
 	}
 	outcomes := make([]outcome, len(chosen))
@@ -132,20 +126,50 @@ func each(n int, f func(i int)) {
 	wg.Wait()
 }
 
-// tester is the test of the simulator, with the bugs in it.
-type tester struct{ binary string }
+// builder builds tests with bugs in them.
+type builder struct {
+	match *regexp.Regexp // which bugs are meant
+	dir   string
+	table string // what is laid over what
+}
 
-// build plants the bugs and builds the test in dir.
-func build(dir string, bugs []mutation) (*tester, error) {
-	table, err := overlay(dir, bugs)
+// prepare plants the bugs. only says which of them are meant.
+func prepare(only string, bugs []mutation) (*builder, error) {
+	match, err := regexp.Compile(only)
 	if err != nil {
 		return nil, err
 	}
-	t := &tester{filepath.Join(dir, "sim.test")}
-	if out, err := exec.Command("go", "test", "-c", "-o", t.binary, "-overlay", table, "-ldflags", "-s -w", "./actors/sim").CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("the test could not be built: %w\n%s", err, out)
+	dir, err := os.MkdirTemp("", "mutate")
+	if err != nil {
+		return nil, err
 	}
-	return t, nil
+	b := &builder{match: match, dir: dir}
+	if b.table, err = overlay(dir, bugs); err != nil {
+		b.remove()
+		return nil, err
+	}
+	return b, nil
+}
+
+func (b *builder) remove() { os.RemoveAll(b.dir) }
+
+// choose gives those of the bugs that are meant.
+func (b *builder) choose(bugs []mutation) (out []mutation) {
+	for _, m := range bugs {
+		if b.match.MatchString(m.name) {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// compile builds the test of a package.
+func (b *builder) compile(folder string) (binary string, err error) {
+	binary = filepath.Join(b.dir, strings.ReplaceAll(folder, "/", "-")+".test")
+	if out, err := exec.Command("go", "test", "-c", "-o", binary, "-overlay", b.table, "-ldflags", "-s -w", "./"+folder).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("the test of %s could not be built: %w\n%s", folder, err, out)
+	}
+	return binary, nil
 }
 
 // overlay plants the bugs and writes the table of what is laid over what into dir.
@@ -172,6 +196,9 @@ func overlay(dir string, bugs []mutation) (string, error) {
 	table := filepath.Join(dir, "overlay.json")
 	return table, os.WriteFile(table, text, 0o600)
 }
+
+// tester is the test of the simulator, with the bugs in it.
+type tester struct{ binary string }
 
 // outcome is what became of a bug.
 type outcome struct {

@@ -33,45 +33,32 @@ type history struct {
 
 // String is a line of testdata/worlds.txt, but for the name of the bug.
 func (h history) String() string {
-	return fmt.Sprintf("%s, %s: %s, after %d: %s", h.core, h.world, h.wrong, len(h.events), strings.Join(h.events, "; "))
+	return strings.TrimSpace(fmt.Sprintf("%s, %s: %s, after %d: %s", h.core, h.world, h.wrong, len(h.events), strings.Join(h.events, "; ")))
 }
 
 // worlds plays the small worlds with each bug awake that is in a core.
 func worlds(only string, update bool) error {
-	match, err := regexp.Compile(only)
+	b, err := prepare(only, all())
 	if err != nil {
 		return err
 	}
+	defer b.remove()
 	known, err := readWorlds(here)
-	if err != nil {
-		return err
-	}
-	dir, err := os.MkdirTemp("", "mutate")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	table, err := overlay(dir, all())
 	if err != nil {
 		return err
 	}
 	var wrong []error
 	for _, core := range cores {
-		binary := filepath.Join(dir, strings.ReplaceAll(core, "/", "-")+".test")
-		if out, err := exec.Command("go", "test", "-c", "-o", binary, "-overlay", table, "-ldflags", "-s -w", "./"+core).CombinedOutput(); err != nil {
-			return fmt.Errorf("the test of %s could not be built: %w\n%s", core, err, out)
+		binary, err := b.compile(core)
+		if err != nil {
+			return err
 		}
-		if _, said, err := explore(binary, core, ""); err != nil || said {
-			return fmt.Errorf("the worlds of %s fail without a bug, too: %w", core, err)
+		if _, out, err := explore(binary, core, "", ""); err != nil || out != "" {
+			return errors.Join(fmt.Errorf("the worlds of %s fail without a bug, too:\n%s", core, out), err)
 		}
-		var bugs []mutation
-		for _, m := range ofCore(core) {
-			if match.MatchString(m.name) {
-				bugs = append(bugs, m)
-			}
-		}
+		bugs := b.choose(ofCore(core))
 		found, errs := make([]*history, len(bugs)), make([]error, len(bugs))
-		each(len(bugs), func(i int) { found[i], _, errs[i] = explore(binary, core, bugs[i].name) })
+		each(len(bugs), func(i int) { found[i], _, errs[i] = explore(binary, core, bugs[i].name, "") })
 		for i, m := range bugs {
 			line := ""
 			if found[i] != nil {
@@ -101,17 +88,21 @@ func worlds(only string, update bool) error {
 
 var wrongWorld = regexp.MustCompile(`world "([^"]*)": wrong after (\d+) events: (.*)((?:\n\s+\d+ .*)*)`)
 
-// explore plays the worlds of a core with a bug awake; empty: without. It gives the shortest history that is wrong; said: a test has failed.
-func explore(binary, core, bug string) (h *history, said bool, err error) {
-	c := exec.Command(binary, "-test.run", "^TestWorlds$", "-test.timeout", "20m")
+// explore plays a world of a core, or all (""), with a bug awake, or none (""). It gives the shortest history that is wrong, and what a test says that has failed.
+func explore(binary, core, bug, world string) (h *history, said string, err error) {
+	run := "^TestWorlds$"
+	if world != "" {
+		run += "/^" + regexp.QuoteMeta(strings.ReplaceAll(world, " ", "_")) + "$"
+	}
+	c := exec.Command(binary, "-test.run", run, "-test.timeout", "20m")
 	c.Dir = core
 	c.Env = append(os.Environ(), awake+"="+bug)
 	out, err := c.CombinedOutput()
 	if err == nil {
-		return nil, false, nil
+		return nil, "", nil
 	}
 	if !failed.Match(out) {
-		return nil, true, fmt.Errorf("the test could not be run: %w\n%s", err, out)
+		return nil, "", fmt.Errorf("the test could not be run: %w\n%s", err, out)
 	}
 	for _, m := range wrongWorld.FindAllStringSubmatch(string(out), -1) {
 		if n, _ := strconv.Atoi(m[2]); h == nil || n < len(h.events) {
@@ -122,7 +113,7 @@ func explore(binary, core, bug string) (h *history, said bool, err error) {
 			}
 		}
 	}
-	return h, true, nil
+	return h, string(out), nil
 }
 
 // readWorlds reads testdata/worlds.txt below dir: by the name of a bug how it shows in a small world.
