@@ -50,7 +50,7 @@ func TestJavaCopies(t *testing.T) {
 			hosts := strings.Join(server.Addrs(), ",")
 			written := events(t, "VerifiableProducer", "--bootstrap-server", hosts, "--topic", "events", "--max-messages", fmt.Sprint(records), "--acks", "-1")
 			if i := slices.IndexFunc(written, func(e event) bool { return e.Name == "tool_data" }); i < 0 || written[i].Acked != records {
-				t.Fatalf("not all is acknowledged: %+v", written[len(written)-1])
+				t.Fatalf("not all is acknowledged: %+v", written[max(0, len(written)-1):])
 			}
 			events(t, "TransactionalMessageCopier", "--broker-list", hosts, "--input-topic", "events", "--input-partition", "0", "--output-topic", "copies", "--consumer-group", "copiers",
 				"--transactional-id", "copier", "--transaction-size", "100", "--max-messages", fmt.Sprint(records), "--enable-random-aborts", "--use-group-metadata")

@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/kactor-go/kactor/broker/fake"
 	"github.com/kactor-go/kactor/protocol"
@@ -116,7 +116,7 @@ func runKgo(t *testing.T, binary, dir string, args ...string) (out string, asked
 	defer server.Close()
 	asked = map[int16]int{}
 	server.Do(func(c *fake.Cluster) { c.Observe(func(q fake.Request) { asked[q.Key]++ }) })
-	cmd := exec.Command(binary, append([]string{"-test.v", "-test.timeout", "10m"}, args...)...)
+	cmd := command(t, binary, append([]string{"-test.v", "-test.timeout", (limit - 30*time.Second).String()}, args...)...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "KGO_SEEDS="+strings.Join(server.Addrs(), ","), "KGO_TEST_RF=3", fmt.Sprint("KGO_TEST_RECORDS=", kgoRecords), "KGO_LOG_LEVEL=none")
 	b, _ := cmd.CombinedOutput() // the output tells whether it has passed

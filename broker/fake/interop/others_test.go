@@ -4,6 +4,7 @@ package interop
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -24,9 +25,22 @@ var (
 	python = flag.String("python", "python3", "interpreter with kafka-python")
 )
 
+// limit is how long a child may take. The scripts in testdata give up before, and say where they stand.
+const limit = 5 * time.Minute
+
+// command is one that ends with its test, or when it has taken too long.
+func command(t *testing.T, name string, args ...string) *exec.Cmd {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	t.Cleanup(cancel)
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.WaitDelay = 10 * time.Second // its own children may keep its output open
+	return cmd
+}
+
 func run(t *testing.T, stdin []byte, name string, args ...string) string {
 	t.Helper()
-	cmd := exec.Command(name, args...)
+	cmd := command(t, name, args...)
 	cmd.Stdin, cmd.Stderr = bytes.NewReader(stdin), os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
@@ -106,7 +120,7 @@ func TestJavaGroups(t *testing.T) {
 			var members []*exec.Cmd
 			var outs []*bytes.Buffer
 			for range 2 {
-				cmd := exec.Command("../../../.ci/kafka", append([]string{"run", *kafka, "org.apache.kafka.tools.VerifiableConsumer", "--bootstrap-server", hosts, "--topic", "events", "--group-id", "java"}, how...)...)
+				cmd := command(t, "../../../.ci/kafka", append([]string{"run", *kafka, "org.apache.kafka.tools.VerifiableConsumer", "--bootstrap-server", hosts, "--topic", "events", "--group-id", "java"}, how...)...)
 				out := &bytes.Buffer{}
 				cmd.Stdout, cmd.SysProcAttr = out, &syscall.SysProcAttr{Setpgid: true}
 				if err := cmd.Start(); err != nil {
@@ -114,7 +128,7 @@ func TestJavaGroups(t *testing.T) {
 				}
 				members, outs = append(members, cmd), append(outs, out)
 			}
-			stop := time.After(10 * time.Minute)
+			stop := time.After(limit - time.Minute)
 			for shared := false; !shared; {
 				select {
 				case <-stop:
@@ -155,16 +169,17 @@ func TestJavaGroups(t *testing.T) {
 }
 
 const script = `
-import sys
+import faulthandler, sys
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+faulthandler.dump_traceback_later(270, exit=True)  # whatever it waits for
 hosts, n = sys.argv[1].split(","), int(sys.argv[2])
 producer = KafkaProducer(bootstrap_servers=hosts, compression_type="gzip")
 futures = [producer.send("events", key=b"k%d" % (i % 50), value=b"%d" % i) for i in range(n)]
 producer.flush()
 for f in futures:
-    f.get(timeout=600)
+    f.get(timeout=240)
 producer.close()
-consumer = KafkaConsumer(bootstrap_servers=hosts, auto_offset_reset="earliest", enable_auto_commit=False, consumer_timeout_ms=600000)
+consumer = KafkaConsumer(bootstrap_servers=hosts, auto_offset_reset="earliest", enable_auto_commit=False, consumer_timeout_ms=240000)
 consumer.assign([TopicPartition("events", p) for p in range(4)])
 consumer.seek_to_beginning()
 seen = 0

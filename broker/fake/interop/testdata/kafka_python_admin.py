@@ -1,10 +1,11 @@
 """kafka-python's admin client: each call, and what comes of it. kafka_python_admin.py BOOTSTRAP RELEASE"""
-import sys
+import faulthandler, sys
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic, OffsetSpec
 from kafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError
 
+faulthandler.dump_traceback_later(270, exit=True)  # whatever it waits for
 hosts = sys.argv[1].split(",")
 admin = KafkaAdminClient(bootstrap_servers=hosts, request_timeout_ms=60000)
 

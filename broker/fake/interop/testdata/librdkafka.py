@@ -1,10 +1,11 @@
 """librdkafka, by way of confluent-kafka: its admin client, producers with every codec, groups of both protocols, and transactions. librdkafka.py BOOTSTRAP RECORDS [consumer]
 With "consumer" as the third argument the groups are those of KIP-848, too."""
-import sys
+import faulthandler, sys
 
 import confluent_kafka as ck
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic, OffsetSpec
 
+faulthandler.dump_traceback_later(270, exit=True)  # whatever it waits for
 hosts, n = sys.argv[1], int(sys.argv[2])
 everywhere = {"bootstrap.servers": hosts}
 admin = AdminClient(everywhere)
