@@ -41,30 +41,17 @@ func configError(topic, name, value string, code protocol.Code) error {
 func (c *Cluster) alterConfigs(q *call) {
 	req := q.Req.(*msg.IncrementalAlterConfigsRequest)
 	resp := &msg.IncrementalAlterConfigsResponse{}
-	injected := c.injected(q.Key)
 	var named []resource
+	changes := make([][]alteration, len(req.Resources))
 	for i := range req.Resources {
 		named = append(named, resource{req.Resources[i].ResourceType, req.Resources[i].ResourceName})
+		for _, a := range req.Resources[i].Configs {
+			changes[i] = append(changes[i], alteration{a.Name, a.ConfigOperation, a.Value})
+		}
 	}
-	for i := range req.Resources {
-		in := &req.Resources[i]
-		code := injected
-		if code == protocol.None && twice(named, i) {
-			code = protocol.InvalidRequest
-		}
-		var changes []alteration
-		for _, a := range in.Configs {
-			changes = append(changes, alteration{a.Name, a.ConfigOperation, a.Value})
-		}
-		if code == protocol.None {
-			code = c.alter(named[i], changes, req.ValidateOnly, false)
-		}
-		r := msg.IncrementalAlterConfigsResponseAlterConfigsResourceResponse{ResourceType: in.ResourceType, ResourceName: in.ResourceName, ErrorCode: int16(code)}
-		if code != protocol.None {
-			r.ErrorMessage = wire.Ptr(code.Description())
-		}
-		resp.Responses = append(resp.Responses, r)
-	}
+	c.alterEach(q, named, changes, req.ValidateOnly, false, func(r resource, code int16, why *string) {
+		resp.Responses = append(resp.Responses, msg.IncrementalAlterConfigsResponseAlterConfigsResourceResponse{ResourceType: r.kind, ResourceName: r.name, ErrorCode: code, ErrorMessage: why})
+	})
 	c.reply(q, resp)
 }
 
@@ -72,36 +59,38 @@ func (c *Cluster) alterConfigs(q *call) {
 func (c *Cluster) replaceConfigs(q *call) {
 	req := q.Req.(*msg.AlterConfigsRequest)
 	resp := &msg.AlterConfigsResponse{}
-	injected := c.injected(q.Key)
 	var named []resource
+	changes := make([][]alteration, len(req.Resources))
 	for i := range req.Resources {
 		named = append(named, resource{req.Resources[i].ResourceType, req.Resources[i].ResourceName})
+		for _, a := range req.Resources[i].Configs {
+			changes[i] = append(changes[i], alteration{a.Name, opSet, a.Value})
+		}
 	}
-	for i := range req.Resources {
-		in := &req.Resources[i]
-		code := injected
-		if code == protocol.None && twice(named, i) {
-			code = protocol.InvalidRequest
-		}
-		var changes []alteration
-		for _, a := range in.Configs {
-			changes = append(changes, alteration{a.Name, opSet, a.Value})
-		}
-		if code == protocol.None {
-			code = c.alter(named[i], changes, req.ValidateOnly, true)
-		}
-		r := msg.AlterConfigsResponseAlterConfigsResourceResponse{ResourceType: in.ResourceType, ResourceName: in.ResourceName, ErrorCode: int16(code)}
-		if code != protocol.None {
-			r.ErrorMessage = wire.Ptr(code.Description())
-		}
-		resp.Responses = append(resp.Responses, r)
-	}
+	c.alterEach(q, named, changes, req.ValidateOnly, true, func(r resource, code int16, why *string) {
+		resp.Responses = append(resp.Responses, msg.AlterConfigsResponseAlterConfigsResourceResponse{ResourceType: r.kind, ResourceName: r.name, ErrorCode: code, ErrorMessage: why})
+	})
 	c.reply(q, resp)
 }
 
-// twice tells whether a resource is named more than once.
-func twice(named []resource, i int) bool {
-	return slices.Index(named, named[i]) != i || slices.Contains(named[i+1:], named[i])
+// alterEach changes the configurations of resources, and tells what came of each.
+func (c *Cluster) alterEach(q *call, named []resource, changes [][]alteration, only, anew bool, tell func(r resource, code int16, why *string)) {
+	injected := c.injected(q.Key)
+	for i, r := range named {
+		code := injected
+		switch {
+		case code != protocol.None:
+		case slices.Index(named, r) != i || slices.Contains(named[i+1:], r): // named more than once
+			code = protocol.InvalidRequest
+		default:
+			code = c.alter(r, changes[i], only, anew)
+		}
+		var why *string
+		if code != protocol.None {
+			why = wire.Ptr(code.Description())
+		}
+		tell(r, int16(code), why)
+	}
 }
 
 // alter changes the configurations of a resource, all or none.

@@ -70,7 +70,7 @@ func (s *script) describeConfigs(l *cue) string {
 	var out []string
 	for i := range m.Results {
 		r := &m.Results[i]
-		one := fmt.Sprintf("%d %s %s", r.ResourceType, s.shown(r.ResourceName), code(r.ErrorCode))
+		one := s.outcome(r.ResourceType, r.ResourceName, r.ErrorCode)
 		slices.SortFunc(r.Configs, func(a, b msg.DescribeConfigsResponseDescribeConfigsResourceResult) int {
 			return strings.Compare(a.Name, b.Name)
 		})
@@ -110,6 +110,18 @@ func described(c *msg.DescribeConfigsResponseDescribeConfigsResourceResult, vers
 
 var operations = map[string]int8{"set": 0, "delete": 1, "append": 2, "subtract": 3}
 
+// outcome is what came of a resource.
+func (s *script) outcome(kind int8, name string, errorCode int16) string {
+	return fmt.Sprintf("%d %s %s", kind, s.shown(name), code(errorCode))
+}
+
+// altered waits until all brokers know what was altered.
+func (s *script) altered(outcomes []string) string {
+	slices.Sort(outcomes)
+	s.on.wait(settling)
+	return strings.Join(outcomes, "; ")
+}
+
 func (s *script) alterConfigs(l *cue) string {
 	kind, names := s.resources(l)
 	req := &msg.IncrementalAlterConfigsRequest{ValidateOnly: l.options["validate"] != ""}
@@ -139,11 +151,9 @@ func (s *script) alterConfigs(l *cue) string {
 	}
 	var out []string
 	for _, r := range m.Responses {
-		out = append(out, fmt.Sprintf("%d %s %s", r.ResourceType, s.shown(r.ResourceName), code(r.ErrorCode)))
+		out = append(out, s.outcome(r.ResourceType, r.ResourceName, r.ErrorCode))
 	}
-	slices.Sort(out)
-	s.on.wait(settling)
-	return strings.Join(out, "; ")
+	return s.altered(out)
 }
 
 func (s *script) replaceConfigs(l *cue) string {
@@ -162,9 +172,7 @@ func (s *script) replaceConfigs(l *cue) string {
 	}
 	var out []string
 	for _, r := range m.Responses {
-		out = append(out, fmt.Sprintf("%d %s %s", r.ResourceType, s.shown(r.ResourceName), code(r.ErrorCode)))
+		out = append(out, s.outcome(r.ResourceType, r.ResourceName, r.ErrorCode))
 	}
-	slices.Sort(out)
-	s.on.wait(settling)
-	return strings.Join(out, "; ")
+	return s.altered(out)
 }
