@@ -2,6 +2,7 @@
 // can happen does, one after the other, in each state that the world can come to. What comes out is a proof for that world: its states, the ways between them, and the shortest history that is wrong, if there is one.
 //
 //	explore.go      the search: breadth first, so what is found first is the shortest
+//	check.go        a world as a test
 //	fingerprint.go  which states are the same
 //
 // States are not copied: a history is played again from its beginning, so a world is any Go value whose events always do the same. Two histories that lead to the same state are gone on with once. Who uses it: the tests of the

@@ -1,14 +1,11 @@
 package conn_test
 
 import (
-	"flag"
 	"testing"
 
 	"github.com/kactor-go/kactor/actors/sim/explore"
 	"github.com/kactor-go/kactor/broker/internal/conn"
 )
-
-var whole = flag.Bool("whole", false, "explore the worlds that take minutes, too")
 
 // forgotten are what decides nothing: the versions are always the same, once they are known.
 var forgotten = []string{"conn.Core.versions", "conn.Core.cfg", "conn.Call.Req"}
@@ -29,22 +26,10 @@ var worlds = []struct {
 	{rules{name: "no Kafka", calls: []func(*conn.Call){nil, nil}, faults: 2, fatal: true, breaks: true, closes: true}, 0, "2229 states, 3515 transitions, depth 26", ""},
 }
 
-// TestWorlds plays each small world in every order: to its end, or to a depth, which is less with -short; with -whole all of it.
+// TestWorlds plays each small world in every order.
 func TestWorlds(t *testing.T) {
 	for _, c := range worlds {
-		t.Run(c.rules.name, func(t *testing.T) {
-			p := explore.Plan{New: func() explore.World { return newWorld(c.rules) }, Forget: forgotten, Depth: c.depth}
-			want := c.size
-			switch {
-			case *whole && c.whole != "":
-				p.Depth, want = 0, c.whole
-			case testing.Short():
-				p.Depth, want = 10, ""
-			}
-			r := explore.Explore(p)
-			if got := r.String(); r.Wrong != "" || want != "" && got != want || c.size == "" {
-				t.Errorf("world %q: %s", c.rules.name, got)
-			}
-		})
+		p := explore.Plan{New: func() explore.World { return newWorld(c.rules) }, Forget: forgotten, Depth: c.depth}
+		explore.Check(t, c.rules.name, p, c.size, c.whole)
 	}
 }

@@ -1,7 +1,6 @@
 package member_test
 
 import (
-	"flag"
 	"testing"
 	"time"
 
@@ -10,9 +9,7 @@ import (
 	"github.com/kactor-go/kactor/coordinator/internal/member"
 )
 
-var whole = flag.Bool("whole", false, "explore the worlds that take minutes, too")
-
-// forgotten are what decides nothing: what does not change, and the numbers of what was said and done.
+// forgotten are what decides nothing: what does not change.
 var forgotten = []string{"member.Core.cfg", "member.Core.snap", "member.Core.kinds"}
 
 func remote(c *member.Config)      { c.Protocol = member.Consumer }
@@ -39,22 +36,10 @@ var worlds = []struct {
 	{rules{name: "KIP-848, a member is closed", change: remote, members: 2, faults: 1, leaves: true, loses: true}, 20, "2561 states, 4515 transitions, depth 20, not to the end", ""},
 }
 
-// TestWorlds plays each small world in every order: to its end, or to a depth, which is less with -short; with -whole all of it.
+// TestWorlds plays each small world in every order.
 func TestWorlds(t *testing.T) {
 	for _, c := range worlds {
-		t.Run(c.rules.name, func(t *testing.T) {
-			p := explore.Plan{New: func() explore.World { return newWorld(c.rules) }, Forget: forgotten, Old: 6 * time.Second, Depth: c.depth}
-			want := c.size
-			switch {
-			case *whole && c.whole != "":
-				p.Depth, want = 0, c.whole
-			case testing.Short():
-				p.Depth, want = 10, ""
-			}
-			r := explore.Explore(p)
-			if got := r.String(); r.Wrong != "" || want != "" && got != want || c.size == "" {
-				t.Errorf("world %q: %s", c.rules.name, got)
-			}
-		})
+		p := explore.Plan{New: func() explore.World { return newWorld(c.rules) }, Forget: forgotten, Old: 6 * time.Second, Depth: c.depth}
+		explore.Check(t, c.rules.name, p, c.size, c.whole)
 	}
 }

@@ -1,15 +1,12 @@
 package plan_test
 
 import (
-	"flag"
 	"testing"
 
 	"github.com/kactor-go/kactor/actors/sim/explore"
 	"github.com/kactor-go/kactor/fetcher/internal/plan"
 	"github.com/kactor-go/kactor/protocol"
 )
-
-var whole = flag.Bool("whole", false, "explore the worlds that take minutes, too")
 
 // forgotten are what decides nothing.
 var forgotten = []string{"plan.Core.cfg"}
@@ -38,22 +35,10 @@ var worlds = []struct {
 	{rules{name: "refusals", records: 2, faults: 1, refuses: []protocol.Code{protocol.TopicAuthorizationFailed, protocol.KafkaStorageError}}, 0, "48 states, 60 transitions, depth 9", ""},
 }
 
-// TestWorlds plays each small world in every order: to its end, or to a depth, which is less with -short; with -whole all of it.
+// TestWorlds plays each small world in every order.
 func TestWorlds(t *testing.T) {
 	for _, c := range worlds {
-		t.Run(c.rules.name, func(t *testing.T) {
-			p := explore.Plan{New: func() explore.World { return newWorld(c.rules) }, Forget: forgotten, Names: names, Depth: c.depth}
-			want := c.size
-			switch {
-			case *whole && c.whole != "":
-				p.Depth, want = 0, c.whole
-			case testing.Short():
-				p.Depth, want = 10, ""
-			}
-			r := explore.Explore(p)
-			if got := r.String(); r.Wrong != "" || want != "" && got != want || c.size == "" {
-				t.Errorf("world %q: %s", c.rules.name, got)
-			}
-		})
+		p := explore.Plan{New: func() explore.World { return newWorld(c.rules) }, Forget: forgotten, Names: names, Depth: c.depth}
+		explore.Check(t, c.rules.name, p, c.size, c.whole)
 	}
 }

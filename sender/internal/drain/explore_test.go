@@ -1,7 +1,6 @@
 package drain_test
 
 import (
-	"flag"
 	"math"
 	"testing"
 	"time"
@@ -11,9 +10,7 @@ import (
 	"github.com/kactor-go/kactor/sender/internal/drain"
 )
 
-var whole = flag.Bool("whole", false, "explore the worlds that take minutes, too")
-
-// forgotten are what decides nothing: texts, and counts that no limit is near.
+// forgotten are what decides nothing: what is only told, bytes, a deadline that the link looks at, and lists that are used again.
 var forgotten = []string{"batch.Batch.LastErr", "batch.Batch.Created", "batch.Batch.Buf", "drain.Request.Deadline", "drain.Core.behind", "drain.Core.cuts", "drain.Core.found"}
 
 var worlds = []struct {
@@ -43,22 +40,10 @@ var worlds = []struct {
 // codes are what a leader says: before the append, behind it, and what may be either.
 var codes = []protocol.Code{protocol.NotEnoughReplicas, protocol.NotEnoughReplicasAfterAppend, protocol.NotLeaderOrFollower, protocol.KafkaStorageError, protocol.UnknownServerError, protocol.PolicyViolation}
 
-// TestWorlds plays each small world in every order: to its end, or to a depth, which is less with -short; with -whole all of it.
+// TestWorlds plays each small world in every order.
 func TestWorlds(t *testing.T) {
 	for _, c := range worlds {
-		t.Run(c.rules.name, func(t *testing.T) {
-			p := explore.Plan{New: func() explore.World { return newWorld(c.rules) }, Forget: forgotten, Depth: c.depth}
-			want := c.size
-			switch {
-			case *whole && c.whole != "":
-				p.Depth, want = 0, c.whole
-			case testing.Short():
-				p.Depth, want = 10, ""
-			}
-			r := explore.Explore(p)
-			if got := r.String(); r.Wrong != "" || want != "" && got != want || c.size == "" {
-				t.Errorf("world %q: %s", c.rules.name, got)
-			}
-		})
+		p := explore.Plan{New: func() explore.World { return newWorld(c.rules) }, Forget: forgotten, Depth: c.depth}
+		explore.Check(t, c.rules.name, p, c.size, c.whole)
 	}
 }
