@@ -17,27 +17,18 @@ import (
 // wish for a new one.
 func TestAnIdleClientDoesNotBringBackADeletedTopic(t *testing.T) {
 	if err := sim.Run(5, func(w *sim.World) error {
-		server, err := fake.NewCluster(fake.Config{Nodes: 3, AutoCreate: true, Seed: w.Seed()})
+		s, err := begin(w, fake.Config{Nodes: 3, AutoCreate: true, Seed: w.Seed()})
 		if err != nil {
 			return err
 		}
-		n := sim.NewNetwork(w, server)
 		ctx := context.Background()
-		client, err := api.Dial(ctx, api.World(w), api.Brokers("broker-1:9092"))
-		if err != nil {
-			return err
-		}
-		defer client.Close(ctx)
-		p, err := client.Producer()
-		if err != nil {
-			return err
-		}
-		k, err := client.Consumer("g", api.Topics("kept", "gone"), api.Property("auto.offset.reset", "earliest"))
+		defer s.client.Close(ctx)
+		k, err := s.client.Consumer("g", api.Topics("kept", "gone"), api.Property("auto.offset.reset", "earliest"))
 		if err != nil {
 			return err
 		}
 		for _, topic := range []string{"kept", "gone"} {
-			if _, err := p.Produce(ctx, &api.Record{Topic: topic}); err != nil {
+			if _, err := s.producer.Produce(ctx, &api.Record{Topic: topic}); err != nil {
 				return err
 			}
 		}
@@ -55,18 +46,18 @@ func TestAnIdleClientDoesNotBringBackADeletedTopic(t *testing.T) {
 			return err
 		}
 		var deleted error
-		n.Do(func(f *fake.Cluster) { deleted = f.DeleteTopic("gone") })
+		s.network.Do(func(f *fake.Cluster) { deleted = f.DeleteTopic("gone") })
 		if err := errors.Join(deleted, poll(20*time.Minute)); err != nil {
 			return err
 		}
-		found, err := client.Admin().DescribeTopics(ctx, "kept", "gone")
+		found, err := s.client.Admin().DescribeTopics(ctx, "kept", "gone")
 		if err != nil {
 			return err
 		}
 		if found["kept"].Err != nil || !errors.Is(found["gone"].Err, protocol.UnknownTopicOrPartition) {
 			return fmt.Errorf("the topics are %+v", found)
 		}
-		_, err = p.Produce(ctx, &api.Record{Topic: "gone"})
+		_, err = s.producer.Produce(ctx, &api.Record{Topic: "gone"})
 		return err
 	}); err != nil {
 		t.Error(err)

@@ -34,7 +34,7 @@ type Partition = fake.Partition
 // History is what clients did and saw, to be held against what is in the logs.
 type History struct {
 	// Unfenced: ids of producers have their last epochs. What was sent under an id that is used up, and given up as uncertain, may still be on its way when the next records come under another id; no broker can tell that it
-	// is old, so it may come behind them. With epochs left the later one fences it (KIP-360).
+	// is old, so it may come behind them. What is sent under one id may not. With epochs left the later one fences it (KIP-360).
 	Unfenced bool
 
 	sends []*Send
@@ -155,6 +155,7 @@ func (h *History) anomaly(format string, args ...any) {
 type Logged struct {
 	Offset int64
 	Value  string
+	ID     int64 // of the producer; only Unfenced looks at it
 }
 
 // Verify holds the history against the logs of a fake cluster; see VerifyLogs.
@@ -192,12 +193,12 @@ func read(c *fake.Cluster, topic string, index int32) (out []Logged) {
 		}
 		it, _, err := b.Records(nil, compress.Limit{})
 		if err != nil {
-			out = append(out, Logged{b.BaseOffset, "unreadable: " + err.Error()})
+			out = append(out, Logged{b.BaseOffset, "unreadable: " + err.Error(), b.ProducerID})
 			continue
 		}
 		var v record.View
 		for it.Next(&v) {
-			out = append(out, Logged{v.Offset, string(v.Value)})
+			out = append(out, Logged{v.Offset, string(v.Value), b.ProducerID})
 		}
 	}
 	return out
@@ -206,7 +207,11 @@ func read(c *fake.Cluster, topic string, index int32) (out []Logged) {
 // verifyLogs looks for what is in the logs and should not be, or not so.
 func (h *History) verifyLogs(logs map[Partition][]Logged) {
 	where := map[*Send]Partition{}
-	last := map[string]int{}
+	type latest struct {
+		seq int
+		id  int64
+	}
+	last := map[string]latest{}
 	for _, p := range slices.SortedFunc(maps.Keys(logs), comparePartitions) {
 		clear(last)
 		for _, e := range logs[p] {
@@ -225,10 +230,10 @@ func (h *History) verifyLogs(logs map[Partition][]Logged) {
 			where[s] = p
 			before, any := last[s.Producer]
 			switch {
-			case !any || before <= s.Seq:
-				last[s.Producer] = s.Seq
-			case !h.Unfenced || s.Outcome != Uncertain:
-				h.anomaly("order: in %v@%d %s comes behind #%d", p, e.Offset, s, before)
+			case !any || before.seq <= s.Seq:
+				last[s.Producer] = latest{s.Seq, e.ID}
+			case !h.Unfenced || s.Outcome != Uncertain || e.ID == before.id:
+				h.anomaly("order: in %v@%d %s comes behind #%d", p, e.Offset, s, before.seq)
 			}
 			switch {
 			case s.Outcome == Rejected:

@@ -173,30 +173,21 @@ func TestHistoriesAreHeldAgainstLogs(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			err := sim.Run(1, func(w *sim.World) error {
-				cluster, err := fake.NewCluster(fake.Config{Topics: []fake.Topic{{Name: "a"}}})
+				s, err := begin(w, fake.Config{Topics: []fake.Topic{{Name: "a"}}})
 				if err != nil {
 					return err
 				}
-				sim.NewNetwork(w, cluster)
 				ctx := context.Background()
-				client, err := api.Dial(ctx, api.World(w), api.Brokers("broker-1:9092"))
-				if err != nil {
-					return err
-				}
-				defer client.Close(ctx)
-				p, err := client.Producer()
-				if err != nil {
-					return err
-				}
+				defer s.client.Close(ctx)
 				h := sim.NewHistory()
 				c.do(h, func(value []byte) int64 {
-					placed, err := p.Produce(ctx, &api.Record{Topic: "a", Value: value})
+					placed, err := s.producer.Produce(ctx, &api.Record{Topic: "a", Value: value})
 					if err != nil {
 						t.Error(err)
 					}
 					return placed.Offset
 				})
-				found := strings.Join(h.Verify(cluster, map[string]int{"a": 1}, true), "\n")
+				found := strings.Join(h.Verify(s.cluster, map[string]int{"a": 1}, true), "\n")
 				if c.want == "" && found != "" || !strings.Contains(found, c.want) {
 					t.Errorf("found %q, expected %q", found, c.want)
 				}
@@ -207,6 +198,48 @@ func TestHistoriesAreHeldAgainstLogs(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestWhatIsUnfencedMayComeBehindAnotherId has a record that was given up come behind a later one: that of another id cannot be known as old.
+func TestWhatIsUnfencedMayComeBehindAnotherId(t *testing.T) {
+	for _, c := range []struct {
+		unfenced bool
+		outcome  sim.Outcome
+		id       int64
+		want     string
+	}{{true, sim.Uncertain, 7, ""}, {true, sim.Uncertain, 8, "order"}, {true, sim.Acked, 7, "order"}, {false, sim.Uncertain, 7, "order"}} {
+		h := sim.NewHistory()
+		h.Unfenced = c.unfenced
+		a, v := h.Send("p", "a", 0)
+		b, u := h.Send("p", "a", 0)
+		h.Done(a, c.outcome, 0, -1)
+		h.Done(b, sim.Acked, 0, 0)
+		found := strings.Join(h.VerifyLogs(map[sim.Partition][]sim.Logged{{Topic: "a"}: {{Offset: 0, Value: string(u), ID: 8}, {Offset: 1, Value: string(v), ID: c.id}}}, false), "\n")
+		if c.want == "" && found != "" || !strings.Contains(found, c.want) {
+			t.Errorf("%+v: found %q", c, found)
+		}
+	}
+}
+
+// small is a cluster, and a client with a producer.
+type small struct {
+	cluster  *fake.Cluster
+	network  *sim.Network
+	client   *api.Client
+	producer *api.Producer
+}
+
+// begin starts both. Who calls it closes the client.
+func begin(w *sim.World, cfg fake.Config) (s small, err error) {
+	if s.cluster, err = fake.NewCluster(cfg); err != nil {
+		return s, err
+	}
+	s.network = sim.NewNetwork(w, s.cluster)
+	if s.client, err = api.Dial(context.Background(), api.World(w), api.Brokers("broker-1:9092")); err != nil {
+		return s, err
+	}
+	s.producer, err = s.client.Producer()
+	return s, err
 }
 
 // A service runs against a cluster in virtual time: an hour passes in a moment, and the same seed always gives the same history.
