@@ -65,8 +65,7 @@ func (s slowly) OnConsume(records []*api.Record) []*api.Record {
 
 func (slowly) OnCommit([]api.Offset) {}
 
-// handling is what Handle does.
-
+// handlingIntercepted are what Handle makes of what interceptors make of records.
 var handlingIntercepted = []Scenario{
 	{"handle: whatever interceptors make of records, what is committed was handled, and in the order of the log", func(t *T) {
 		for i, order := range []api.Order{api.ByPartition, api.ByKey, api.ByPartition, api.ByKey} {
