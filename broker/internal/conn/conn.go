@@ -285,7 +285,7 @@ func (c *Core) expire(now time.Time, out *Effects) {
 		switch {
 		case c.lastErr != nil:
 			err = fmt.Errorf("%w: %w", ErrTimeout, c.lastErr)
-		case now.Before(c.holdUntil):
+		case !now.After(c.holdUntil):
 			err = fmt.Errorf("%w: %w", ErrTimeout, ErrThrottled)
 		}
 		c.end(now, m, End{Err: err, Phase: c.state.String()}, out)

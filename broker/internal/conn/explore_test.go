@@ -19,11 +19,11 @@ var worlds = []struct {
 	size  string // what there is so far
 	whole string // and in all; empty: it is that, or was not found out
 }{
-	{rules{name: "links end", calls: []func(*conn.Call){nil, nil}, faults: 2, breaks: true, twice: true}, 0, "877 states, 1162 transitions, depth 24", ""},
-	{rules{name: "time passes", calls: []func(*conn.Call){nil, oneWay}, faults: 2, slow: true, throttle: 60_000, strange: true}, 0, "815 states, 1061 transitions, depth 20", ""},
-	{rules{name: "calls move, and the connection is closed", calls: []func(*conn.Call){movable, oneWay}, faults: 1, breaks: true, slow: true, moves: true, closes: true}, 0, "2797 states, 4923 transitions, depth 21", ""},
-	{rules{name: "versions", calls: []func(*conn.Call){nil, nil}, faults: 2, versions: true, breaks: true, room: 1}, 0, "832 states, 984 transitions, depth 24", ""},
-	{rules{name: "no Kafka", calls: []func(*conn.Call){nil, nil}, faults: 2, fatal: true, breaks: true, closes: true}, 0, "2229 states, 3515 transitions, depth 26", ""},
+	{rules{name: "links end", calls: []func(*conn.Call){nil, nil}, faults: 2, breaks: true, twice: true}, 0, "1090 states, 1486 transitions, depth 24", ""},
+	{rules{name: "time passes", calls: []func(*conn.Call){nil, oneWay}, faults: 2, slow: true, throttle: 60_000, strange: true}, 0, "821 states, 1062 transitions, depth 20", ""},
+	{rules{name: "calls move, and the connection is closed", calls: []func(*conn.Call){movable, oneWay}, faults: 1, breaks: true, slow: true, moves: true, closes: true}, 0, "3543 states, 6004 transitions, depth 21", ""},
+	{rules{name: "versions", calls: []func(*conn.Call){nil, nil}, faults: 2, versions: true, breaks: true, room: 1}, 0, "1080 states, 1316 transitions, depth 24", ""},
+	{rules{name: "no Kafka", calls: []func(*conn.Call){nil, nil}, faults: 2, fatal: true, breaks: true, closes: true}, 0, "2620 states, 4260 transitions, depth 26", ""},
 }
 
 // TestWorlds plays each small world in every order.

@@ -16,6 +16,7 @@ type link struct {
 	broken         bool // its end was told
 	raised         bool // its frames may be large
 	told           bool // the versions
+	spoilt         bool // an answer that nobody can make sense of is on its way
 	frames         []asked
 	asked          []asked  // written, and to be answered
 	arriving       [][]byte // answers
@@ -75,6 +76,9 @@ func (w *world) ofLink(n int, l *link, add, fault func(string, int, func())) {
 		add("an answer comes on link", n, func() {
 			frame := l.arriving[0]
 			l.arriving = l.arriving[1:]
+			if l.spoilt {
+				w.hurt(false)
+			}
 			if !l.closed { // its reader is gone
 				w.step(&conn.Received{Gen: l.gen, Frame: frame})
 			}
@@ -93,12 +97,14 @@ func (w *world) ofLink(n int, l *link, add, fault func(string, int, func())) {
 func (w *world) breaks(n int, l *link, fault func(string, int, func())) {
 	if w.rules.breaks {
 		fault("broken is link", n, func() {
+			w.hurt(false)
 			l.broken = true
 			w.step(&conn.Broken{Gen: l.gen, Err: errReset})
 		})
 	}
 	if w.rules.fatal {
 		fault("no Kafka is at the end of link", n, func() {
+			w.hurt(false)
 			l.broken = true
 			w.step(&conn.Broken{Gen: l.gen, Err: protocol.ErrNotKafka})
 		})
@@ -143,8 +149,12 @@ func (w *world) says(n int, l *link, add, fault func(string, int, func())) {
 	}
 	add("answered is a call on link", n, func() { says(a.id, a.version, answer(0)) })
 	if w.rules.strange {
-		fault("the answer of a later call comes first on link", n, func() { says(a.id+1, a.version, answer(0)) })
+		fault("the answer of a later call comes first on link", n, func() {
+			l.spoilt = true
+			says(a.id+1, a.version, answer(0))
+		})
 		fault("spoilt is the answer on link", n, func() {
+			l.spoilt = true
 			says(a.id, a.version, answer(0))
 			last := len(l.arriving) - 1
 			l.arriving[last] = l.arriving[last][:6]

@@ -58,6 +58,7 @@ type fate struct {
 	sent            bool // to a link
 	written         bool
 	ended, released int
+	hurt            bool // something has gone wrong that it may fail for
 }
 
 // steady is a source of random numbers that knows one.
@@ -99,6 +100,7 @@ func (w *world) Events() (out []explore.Event) {
 		})
 		if w.rules.breaks {
 			fault("no address", 0, func() {
+				w.hurt(true)
 				w.resolving = 0
 				w.step(&conn.Resolved{Gen: gen, Err: errors.New("no such host")})
 			})
@@ -112,7 +114,10 @@ func (w *world) Events() (out []explore.Event) {
 		case !w.busy():
 			add("time passes", 0, func() { w.tick(next) })
 		case w.rules.slow:
-			fault("time passes, slowly answered", 0, func() { w.tick(next) })
+			fault("time passes, slowly answered", 0, func() {
+				w.hurt(true)
+				w.tick(next)
+			})
 		}
 	}
 	if w.rules.moves && !w.moved {
@@ -128,6 +133,13 @@ func (w *world) Events() (out []explore.Event) {
 		})
 	}
 	return out
+}
+
+// hurt notes that something goes wrong: what is under way may fail; with a link that was ready only what was sent on it.
+func (w *world) hurt(all bool) {
+	for _, f := range w.calls {
+		f.hurt = f.hurt || f.ended == 0 && (all || f.sent || w.core.State() != conn.Ready)
+	}
 }
 
 // call makes the next call.
@@ -267,6 +279,10 @@ func (w *world) ended(e conn.End) {
 		if !ok || r.ClusterID == nil || *r.ClusterID != strconv.Itoa(n) {
 			w.bad = fmt.Sprintf("call %d has another's answer", n+1)
 		}
+	case !w.closed && !f.hurt && !errors.Is(e.Err, conn.ErrMoved) && !errors.Is(e.Err, protocol.ErrNotKafka) && !errors.Is(e.Err, conn.ErrThrottled): // what was wrong before it was made may last so long
+		w.bad = fmt.Sprintf("call %d fails, and nothing has gone wrong since it was made: %v", n+1, e.Err)
+	case errors.Is(e.Err, conn.ErrMoved) && (!w.moved || e.Call.Moved == nil):
+		w.bad = fmt.Sprintf("call %d is told as moved, and nothing has", n+1)
 	case e.Sent != f.sent:
 		w.bad = fmt.Sprintf("call %d is told as sent: %t, and that is not so", n+1, e.Sent)
 	}
