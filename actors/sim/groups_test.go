@@ -435,7 +435,7 @@ func (p *groupPlay) assigned(m *groupMember, parts []api.TopicPartition) {
 			p.fail("%s was assigned partition %d twice", m.name, i)
 		}
 		for _, o := range p.owners[i] {
-			if !o.closing && member(o) && member(m) { // who was expelled, or is static and was not waited for, may not know it yet
+			if !o.closing && member(o) && member(m) { // who was expelled, or was not waited for, may not know it yet
 				p.fail("%s was assigned partition %d, and %s owns it, which the group has not expelled", m.name, i, o.name)
 			}
 		}

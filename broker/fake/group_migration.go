@@ -73,7 +73,7 @@ func (c *Cluster) upgrade(g *group) bool {
 		s, _ := m.subscription()
 		has, _ := m.given()
 		x.add(&modernMember{id: m.id, instance: m.instance, client: m.client, epoch: k.generation, previous: k.generation, topics: slices.Compact(slices.Sorted(slices.Values(s.Topics))), rebalance: m.rebalance,
-			expires: c.now.Add(m.session), target: has, assigned: maps.Clone(has), revoking: set{}, classic: m})
+			expires: c.now.Add(m.session), target: has, assigned: maps.Clone(has), revoking: set{}, classic: m, upgraded: true})
 		if m.join != nil {
 			joins = append(joins, refusal{m.join, m.id})
 		}
@@ -161,7 +161,7 @@ func (c *Cluster) joinModern(q *call, g *group, req *msg.JoinGroupRequest) *msg.
 	}
 	in.id, in.instance = m.id, m.instance
 	m.classic, m.left, m.client, m.rebalance, m.expires = in, false, q.client, in.rebalance, c.now.Add(in.session)
-	m.rejoinBy, m.syncBy = time.Time{}, c.now.Add(in.rebalance)
+	m.rejoinBy, m.syncBy, m.upgraded = time.Time{}, c.now.Add(in.rebalance), false
 	topics := slices.Compact(slices.Sorted(slices.Values(s.Topics)))
 	changed := m.regex != nil || !slices.Equal(m.topics, topics)
 	m.topics, m.regex, m.pattern, m.wanted = topics, nil, "", nil

@@ -39,6 +39,7 @@ type modernMember struct {
 	classic              *classicMember // it speaks the classic protocol
 	rejoinBy             time.Time      // and has been told to join again
 	syncBy               time.Time      // and has joined, and is to sync
+	upgraded             bool           // and has not joined since the group became one of the new protocol
 }
 
 // memberState is how far a member is on its way to its target.

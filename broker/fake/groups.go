@@ -122,7 +122,7 @@ func (c *Cluster) MoveCoordinator(group string, node int32) {
 // GroupMember is a member of a group as DescribeGroup tells of it.
 type GroupMember struct {
 	ID, Instance, Client string
-	Epoch                int32 // generation, or member epoch; -1: a static member of a classic group that has not joined its generation, and is kept; -2: one of the other kind that is away
+	Epoch                int32 // generation, or member epoch; -1: a member of the classic protocol that is kept and has not joined, a static one in its generation, any since its group became a consumer group; -2: a static member of the new protocol that is away
 	Assigned             []Partition
 }
 
@@ -136,8 +136,11 @@ func (c *Cluster) DescribeGroup(id string) (state string, members []GroupMember)
 		state = g.modern.phase()
 		for _, m := range g.modern.members {
 			out := GroupMember{ID: m.id, Instance: m.instance, Client: m.client, Epoch: m.epoch}
-			if m.left {
+			switch {
+			case m.left:
 				out.Epoch = -2
+			case m.upgraded && m.classic != nil:
+				out.Epoch = -1
 			}
 			for tp := range m.assigned {
 				out.Assigned = append(out.Assigned, Partition{tp.topic, tp.partition})
