@@ -11,6 +11,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.concurrent.ExecutionException;
 import java.util.regex.Pattern;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -98,7 +99,8 @@ class Script {
             if (!world.step(prefix, step, result)) {
                 consume(step, result);
             }
-        } catch (Throwable e) {
+        } catch (Throwable thrown) {
+            Throwable e = thrown instanceof ExecutionException && thrown.getCause() != null ? thrown.getCause() : thrown;
             result.put("err", kind(e));
             result.put("text", String.valueOf(e));
         }
@@ -144,7 +146,12 @@ class Script {
             return;
         } else if (op.equals("end")) {
             for (Member m : members.values()) {
-                m.consumer.close(CloseOptions.timeout(ENOUGH));
+                try {
+                    m.consumer.close(CloseOptions.timeout(ENOUGH));
+                } catch (RuntimeException e) { // the others are closed all the same
+                    result.put("err", kind(e));
+                    result.put("text", String.valueOf(e));
+                }
             }
             members.clear();
             world.clean(prefix);
@@ -305,7 +312,11 @@ class Script {
         m.consumer.pause(others);
         int got = 0;
         long end = System.nanoTime() + ENOUGH.toNanos();
-        while (got < count && m.consumer.position(tp, ENOUGH) < m.consumer.endOffsets(List.of(tp), ENOUGH).get(tp) && System.nanoTime() < end) {
+        while (got < count && m.consumer.position(tp, ENOUGH) < m.consumer.endOffsets(List.of(tp), ENOUGH).get(tp)) {
+            if (System.nanoTime() > end) {
+                result.put("err", "not settled");
+                break;
+            }
             ConsumerRecords<byte[], byte[]> r = m.consumer.poll(Duration.ofMillis(50));
             got += r.count();
             note(r, 0, records);

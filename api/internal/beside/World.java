@@ -5,8 +5,10 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
+import java.util.concurrent.TimeoutException;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
@@ -34,7 +36,8 @@ class World {
     private final String hosts;
     private final Admin admin;
     private final KafkaProducer<byte[], byte[]> producer;
-    private final Map<String, KafkaProducer<byte[], byte[]>> open = new HashMap<>(); // transactions under way
+    private static final Duration ENOUGH = Duration.ofSeconds(30);
+    private final Map<String, KafkaProducer<byte[], byte[]>> open = new ConcurrentHashMap<>(); // transactions under way, of scripts that are played by other threads
 
     World(String hosts) {
         this.hosts = hosts;
@@ -68,18 +71,13 @@ class World {
                 write(producer, prefix, step);
                 return true;
             case "begin":
-                synchronized (open) {
-                    open.put(prefix, transactional(prefix));
-                }
-                open.get(prefix).beginTransaction();
-                write(open.get(prefix), prefix, step);
+                KafkaProducer<byte[], byte[]> begun = transactional(prefix);
+                open.put(prefix, begun);
+                begun.beginTransaction();
+                write(begun, prefix, step);
                 return true;
             case "finish":
-                KafkaProducer<byte[], byte[]> under;
-                synchronized (open) {
-                    under = open.remove(prefix);
-                }
-                finish(under, step.path("commit").asBoolean());
+                finish(open.remove(prefix), step.path("commit").asBoolean());
                 awaitMarkers(prefix);
                 return true;
             case "transaction":
@@ -114,7 +112,7 @@ class World {
         } else {
             p.abortTransaction();
         }
-        p.close();
+        p.close(ENOUGH);
     }
 
     private static byte[] bytes(JsonNode text) {
@@ -144,9 +142,18 @@ class World {
         for (TopicDescription d : admin.describeTopics(own).allTopicNames().get().values()) {
             d.partitions().forEach(p -> ends.put(new TopicPartition(d.name(), p.partition()), OffsetSpec.latest()));
         }
+        long end = System.nanoTime() + ENOUGH.toNanos();
         while (!at(ends, IsolationLevel.READ_COMMITTED).equals(at(ends, IsolationLevel.READ_UNCOMMITTED))) {
-            Thread.sleep(20);
+            pause(end, "the markers of the transaction of " + prefix + " are not written");
         }
+    }
+
+    /** Waits a little, unless it has waited long enough. */
+    private static void pause(long end, String what) throws InterruptedException, TimeoutException {
+        if (System.nanoTime() > end) {
+            throw new TimeoutException(what + " after " + ENOUGH);
+        }
+        Thread.sleep(20);
     }
 
     private Map<TopicPartition, Long> at(Map<TopicPartition, OffsetSpec> where, IsolationLevel level) throws Exception {
@@ -157,6 +164,7 @@ class World {
 
     /** Waits until the broker tells of so many partitions. */
     private void await(String topic, int partitions) throws Exception {
+        long end = System.nanoTime() + ENOUGH.toNanos();
         while (true) {
             int have;
             try {
@@ -171,16 +179,13 @@ class World {
             if (have == partitions) {
                 return;
             }
-            Thread.sleep(20);
+            pause(end, topic + " has " + have + " partitions with a leader, not " + partitions + ",");
         }
     }
 
     /** Removes what a script has left behind. */
     void clean(String prefix) throws Exception {
-        KafkaProducer<byte[], byte[]> under;
-        synchronized (open) {
-            under = open.remove(prefix);
-        }
+        KafkaProducer<byte[], byte[]> under = open.remove(prefix);
         if (under != null) {
             under.close(Duration.ZERO);
         }

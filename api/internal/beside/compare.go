@@ -26,31 +26,32 @@ func (d *difference) String() string {
 
 // comparer holds results of both clients against each other, step by step.
 type comparer struct {
-	auto  map[string]bool // members that commit by themselves
-	named bool            // who has which partition is determined
+	open   map[string]bool // members, and whether they commit by themselves
+	shared bool            // who has which partition is left open
 }
 
-// follow keeps up which members commit by themselves.
+func newComparer() *comparer { return &comparer{open: map[string]bool{}} }
+
+// follow keeps up which members there are. Once there were two it is left open who has which partition, unless an assignor gives them out by the members' names: what one has that is alone again depends on what it
+// had before.
 func (c *comparer) follow(s Step) {
-	switch {
-	case s.Op == "open" && s.Config["enable.auto.commit"] == "true":
-		c.auto[s.Member] = true
-	case s.Op == "close":
-		delete(c.auto, s.Member)
+	switch s.Op {
+	case "open":
+		c.open[s.Member] = s.Config["enable.auto.commit"] == "true"
+		c.shared = c.shared || len(c.open) > 1 && !strings.HasSuffix(s.Config["partition.assignment.strategy"], "RangeAssignor")
+	case "close":
+		delete(c.open, s.Member)
 	}
 }
 
-// newComparer knows of a script what is left open: who has which partition in a group of some members, unless an assignor gives them out by the members' names.
-func newComparer(s Script) *comparer {
-	c := &comparer{named: true, auto: map[string]bool{}}
-	if s.Kind == "group" || s.Kind == "stall" {
-		for _, step := range s.Steps {
-			if step.Op == "open" {
-				c.named = strings.HasSuffix(step.Config["partition.assignment.strategy"], "RangeAssignor")
-			}
+// auto tells whether a member commits by itself.
+func (c *comparer) auto() bool {
+	for _, auto := range c.open {
+		if auto {
+			return true
 		}
 	}
-	return c
+	return false
 }
 
 // plain gives calls of a listener without what the protocols leave open: how often a group is rebalanced without effect for the member, and in how many calls.
@@ -126,20 +127,22 @@ func (c *comparer) compare(at int, s Step, java, kactor Result) *difference {
 			return d
 		}
 	}
-	c.follow(s)
+	if java.Err == "" {
+		c.follow(s)
+	}
 	if s.Op == "state" && slices.ContainsFunc(kactor.Parts["subscription"], func(t string) bool { return strings.HasPrefix(t, "^") }) { // Java tells the topics, kactor the pattern
 		delete(java.Parts, "subscription")
 		delete(kactor.Parts, "subscription")
 	}
-	if asks := s.Op == "group" || s.Op == "committed"; !asks || len(c.auto) == 0 { // when a consumer commits by itself is left to it, until it is closed
+	if asks := s.Op == "group" || s.Op == "committed"; !asks || !c.auto() { // when a consumer commits by itself is left to it, until it is closed
 		if d := differ("offsets", java.Offsets, kactor.Offsets); d != nil {
 			return d
 		}
 	}
-	if !c.named && s.Op == "settle" {
+	if c.shared && s.Op == "settle" {
 		return differ("sizes of assignments", sizes(java.Parts), sizes(kactor.Parts))
 	}
-	if d := differ("partitions", full(java.Parts), full(kactor.Parts)); d != nil || !c.named {
+	if d := differ("partitions", full(java.Parts), full(kactor.Parts)); d != nil || c.shared {
 		return d
 	}
 	if d := differ("last calls of the listener", plain(java.Last), plain(kactor.Last)); d != nil {

@@ -29,20 +29,76 @@ func TestCallsOfListenersWithoutWhatIsOpen(t *testing.T) {
 	}
 }
 
-func TestWhatWasReadOfANewTopicFromAnOldPosition(t *testing.T) {
-	all := map[string][]string{"t/0": {"a", "b"}, "t/1": {"c"}}
+func TestWhoHasWhatIsOpenOnceThereWereTwoMembers(t *testing.T) {
+	parts := func(m, p string) Result { return Result{Parts: map[string][]string{m: {p}}} }
+	settle := Step{Op: "settle"}
+	c := newComparer()
+	c.compare(0, Step{Op: "open", Member: "m0"}, Result{}, Result{})
+	if c.compare(1, settle, parts("m0", "t/0"), parts("m0", "t/1")) == nil {
+		t.Error("one member has other partitions, and that is no difference")
+	}
+	c.compare(2, Step{Op: "open", Member: "m1"}, Result{}, Result{})
+	c.compare(3, Step{Op: "close", Member: "m1"}, Result{}, Result{})
+	if d := c.compare(4, settle, parts("m0", "t/0"), parts("m0", "t/1")); d != nil {
+		t.Error(d)
+	}
+	c = newComparer()
+	for _, m := range []string{"m0", "m1"} {
+		c.compare(0, Step{Op: "open", Member: m, Config: map[string]string{"partition.assignment.strategy": "org.apache.kafka.clients.consumer.RangeAssignor"}}, Result{}, Result{})
+	}
+	if c.compare(1, settle, parts("m0", "t/0"), parts("m0", "t/1")) == nil {
+		t.Error("ranges follow the members' names, and other ones are no difference")
+	}
+}
+
+func TestExceptionsHoldOnlyAfterWhatBringsThemAbout(t *testing.T) {
+	open := Step{Op: "open", Member: "m0", Config: map[string]string{"enable.auto.commit": "true", "auto.offset.reset": "none"}}
+	settle, seek, group := Step{Op: "settle"}, Step{Op: "seek", Member: "m0", Parts: []string{"t/0"}}, Step{Op: "group"}
+	gone := []Step{open, {Op: "delete", Topic: "t"}, {Op: "create", Topic: "t", Count: 2}}
+	given := []Step{open, {Op: "assign", Parts: []string{"t/0", "t/1"}}, {Op: "assign", Parts: []string{"t/1"}}}
+	all := map[string][]string{"t/0": {"a", "b"}, "t/1": {"c"}, "o/0": {"d"}}
+	read := func(java, kactor map[string][]string) *difference {
+		return &difference{Step: settle, Field: "records", results: [2]Result{{Records: java}, {Records: kactor}}}
+	}
+	lost := &difference{Step: settle, Field: "errors", results: [2]Result{{Errors: map[string][]string{"m0": {"no offset"}}}}}
+	committed := func(java, kactor map[string]string) *difference {
+		return &difference{Step: group, Field: "offsets", results: [2]Result{{Offsets: java}, {Offsets: kactor}}}
+	}
+	type parts = map[string]string
+	old, sought, reset := exceptions[0].name, exceptions[1].name, exceptions[2].name
 	for _, c := range []struct {
-		some map[string][]string
-		want bool
+		what     string
+		protocol string
+		before   []Step
+		d        *difference
+		want     string
 	}{
-		{map[string][]string{"t/0": {"b"}, "t/1": {"c"}}, true},
-		{map[string][]string{"t/1": {"c"}}, true},
-		{all, false},
-		{map[string][]string{"t/0": {"a"}, "t/1": {"c"}}, false},
-		{map[string][]string{"t/0": {"x", "a", "b"}}, false},
+		{"the end of one partition", "classic", gone, read(map[string][]string{"t/0": {"b"}, "t/1": {"c"}, "o/0": {"d"}}, all), old},
+		{"nothing of one partition", "classic", gone, read(map[string][]string{"t/1": {"c"}, "o/0": {"d"}}, all), old},
+		{"no topic was deleted", "classic", []Step{open}, read(map[string][]string{"t/1": {"c"}, "o/0": {"d"}}, all), ""},
+		{"it was not created again", "classic", gone[:2], read(map[string][]string{"t/1": {"c"}, "o/0": {"d"}}, all), ""},
+		{"another topic is read less of", "classic", gone, read(map[string][]string{"t/0": {"b"}, "t/1": {"c"}}, all), ""},
+		{"the beginning", "classic", gone, read(map[string][]string{"t/0": {"a"}, "t/1": {"c"}, "o/0": {"d"}}, all), ""},
+		{"other records", "classic", gone, read(map[string][]string{"t/0": {"x"}}, all), ""},
+		{"more partitions", "classic", gone, read(map[string][]string{"t/0": {"b"}, "t/2": {"c"}}, map[string][]string{"t/0": {"a", "b"}}), ""},
+		{"read twice", "classic", gone, read(map[string][]string{"t/0": {"a", "b"}}, map[string][]string{"t/0": {"a", "b", "a", "b"}}), ""},
+		{"after a seek", "consumer", []Step{open, settle, seek}, lost, sought},
+		{"after a seek, in the other protocol", "classic", []Step{open, settle, seek}, lost, ""},
+		{"polled since the seek", "consumer", []Step{open, seek, settle}, lost, ""},
+		{"without a seek", "consumer", []Step{open}, lost, ""},
+		{"one more is committed", "classic", given, committed(parts{"t/1": "3"}, parts{"t/0": "4", "t/1": "3"}), reset},
+		{"another offset", "classic", given, committed(parts{"t/1": "3"}, parts{"t/0": "4", "t/1": "2"}), ""},
+		{"the partition is still assigned", "classic", given[:2], committed(parts{"t/1": "3"}, parts{"t/0": "4", "t/1": "3"}), ""},
+		{"the partition never was", "classic", given, committed(parts{"t/1": "3"}, parts{"t/1": "3", "t/2": "1"}), ""},
+		{"nobody commits by itself", "classic", append([]Step{{Op: "open", Config: parts{"enable.auto.commit": "false"}}}, given[1:]...), committed(parts{}, parts{"t/0": "4"}), ""},
 	} {
-		if got := less(c.some, all); got != c.want {
-			t.Errorf("%v: %v", c.some, got)
+		c.d.At = len(c.before)
+		got := ""
+		if e := explained(Script{Protocol: c.protocol, Steps: append(slices.Clone(c.before), c.d.Step)}, c.d); e != nil {
+			got = e.name
+		}
+		if got != c.want {
+			t.Errorf("%s: %q", c.what, got)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"time"
 )
 
 // driver does steps with one client.
@@ -29,12 +30,14 @@ type java struct {
 }
 
 // startJava compiles the driver beside this file and starts it.
-func startJava(root, jars, hosts, work string) (*java, error) {
+func startJava(ctx context.Context, root, jars, hosts, work string) (*java, error) {
 	sources, err := filepath.Glob(filepath.Join(root, "api/internal/beside/*.java"))
 	if err != nil {
 		return nil, err
 	}
-	compile := exec.Command("javac", append([]string{"-cp", jars, "-d", work}, sources...)...)
+	ctx, cancel := context.WithTimeout(ctx, hang)
+	defer cancel()
+	compile := exec.CommandContext(ctx, "javac", append([]string{"-cp", jars, "-d", work}, sources...)...)
 	if out, err := compile.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("javac: %w: %s", err, out)
 	}
@@ -72,10 +75,12 @@ func (j *java) listen(out io.Reader) {
 			break
 		}
 		j.mu.Lock()
-		wait := j.waits[r.ID]
+		wait, waits := j.waits[r.ID]
 		delete(j.waits, r.ID)
 		j.mu.Unlock()
-		wait <- r
+		if waits { // else nobody waits any more
+			wait <- r
+		}
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -110,12 +115,17 @@ func (j *java) do(ctx context.Context, s Step) (Result, error) {
 		}
 		return r, nil
 	case <-ctx.Done():
+		j.mu.Lock()
+		delete(j.waits, s.ID)
+		j.mu.Unlock()
 		return Result{}, fmt.Errorf("java: step %q: %w", s.Op, context.Cause(ctx))
 	}
 }
 
-// close ends the process.
+// close ends the process, by force if it does not end by itself.
 func (j *java) close() {
 	_ = j.in.Close()
+	kill := time.AfterFunc(enough, func() { _ = j.cmd.Process.Kill() })
+	defer kill.Stop()
 	_ = j.cmd.Wait()
 }

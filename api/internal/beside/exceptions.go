@@ -2,53 +2,122 @@ package main
 
 import "slices"
 
-// exception is a difference that is meant, or that Java's client is to be blamed for.
+// exception is a difference that is meant, or that Java's client is to be blamed for. It holds only where the steps before have brought it about.
 type exception struct {
 	name, reason string
-	match        func(s Script, d *difference) bool
+	match        func(h history, d *difference) bool
 }
 
 var exceptions = []exception{
-	{"at an old position in a new topic", "a topic is deleted and created again before Java's client hears of it: it goes on at its offset, kactor begins as auto.offset.reset says", func(s Script, d *difference) bool {
-		return s.Kind == "recreate" && d.Field == "records" && less(d.results[0].Records, d.results[1].Records)
+	{"at an old position in a new topic", "a topic is deleted and created again before Java's client hears of it: it goes on at its offset, kactor begins as auto.offset.reset says", func(h history, d *difference) bool {
+		return d.Step.Op == "settle" && d.Field == "records" && less(d.results[0].Records, d.results[1].Records, h.recreated)
 	}},
-	{"told of no offset after a seek", "Java's consumer of the consumer protocol looks for a position beside the application, and tells once more after a seek that there is none", func(s Script, d *difference) bool {
-		return d.Field == "errors" && s.Protocol == "consumer" && len(full(d.results[1].Errors)) == 0 && slices.Equal(d.results[0].Errors["m0"], []string{"no offset"})
+	{"told of no offset after a seek", "Java's consumer of the consumer protocol looks for a position beside the application, and tells once more after a seek that there is none", func(h history, d *difference) bool {
+		return d.Step.Op == "settle" && d.Field == "errors" && h.protocol == "consumer" && h.config("auto.offset.reset") == "none" && h.sought() &&
+			len(full(d.results[1].Errors)) == 0 && slices.Equal(d.results[0].Errors["m0"], []string{"no offset"})
 	}},
-	{"a position that was reset is committed", "kactor commits at once where auto.offset.reset has led it, if it commits by itself; Java's client waits for auto.commit.interval.ms, and forgets it if the partition is not assigned any more", func(s Script, d *difference) bool {
-		return s.Kind == "assign" && d.Step.Op == "group" && d.Field == "offsets" && within(d.results[0].Offsets, d.results[1].Offsets)
+	{"a position that was reset is committed", "kactor commits at once where auto.offset.reset has led it, if it commits by itself; Java's client waits for auto.commit.interval.ms, and forgets it if the partition is not assigned any more", func(h history, d *difference) bool {
+		return d.Step.Op == "group" && d.Field == "offsets" && h.config("enable.auto.commit") == "true" && more(d.results[0].Offsets, d.results[1].Offsets, h.givenUp)
 	}},
 }
 
-// within tells whether all that some has is in all.
-func within(some, all map[string]string) bool {
+// history is what was done before a step that showed a difference.
+type history struct {
+	protocol string
+	steps    []Step
+}
+
+// config is what the last member was opened with.
+func (h history) config(name string) string {
+	for _, s := range slices.Backward(h.steps) {
+		if s.Op == "open" {
+			return s.Config[name]
+		}
+	}
+	return ""
+}
+
+// recreated tells whether a partition's topic was deleted and created again.
+func (h history) recreated(part string) bool {
+	topic, deleted := topicOf(part), false
+	for _, s := range h.steps {
+		deleted = deleted || s.Op == "delete" && s.Topic == topic
+		if deleted && s.Op == "create" && s.Topic == topic {
+			return true
+		}
+	}
+	return false
+}
+
+// sought tells whether there was a seek after the last poll.
+func (h history) sought() bool {
+	for _, s := range slices.Backward(h.steps) {
+		switch s.Op {
+		case "seek":
+			return true
+		case "settle", "poll", "take", "commit async":
+			return false
+		}
+	}
+	return false
+}
+
+// givenUp tells whether a partition was assigned by hand and is not any more.
+func (h history) givenUp(part string) bool {
+	had, has := false, false
+	for _, s := range h.steps {
+		if s.Op == "assign" {
+			has = slices.Contains(s.Parts, part)
+			had = had || has
+		}
+	}
+	return had && !has
+}
+
+// more tells whether all has what some has, and beyond that only partitions that may be there.
+func more(some, all map[string]string, may func(part string) bool) bool {
 	for p, o := range some {
 		if all[p] != o {
+			return false
+		}
+	}
+	for p := range all {
+		if _, has := some[p]; !has && !may(p) {
 			return false
 		}
 	}
 	return true
 }
 
-// less tells whether of each partition the end of what others read was read, and not all.
-func less(some, all map[string][]string) bool {
+// less tells whether of each partition the end of what others read was read, and not all; less only of partitions where that may be, and none read a line twice.
+func less(some, all map[string][]string, may func(part string) bool) bool {
 	fewer := false
-	for p, had := range some {
-		n := len(all[p]) - len(had)
-		if n < 0 || !slices.Equal(all[p][n:], had) {
+	for p := range some {
+		if len(all[p]) == 0 && len(some[p]) > 0 {
 			return false
 		}
 	}
-	for p := range all {
-		fewer = fewer || len(some[p]) < len(all[p])
+	for p, full := range all {
+		had := some[p]
+		n := len(full) - len(had)
+		if n < 0 || n > 0 && !may(p) || !slices.Equal(full[n:], had) || twice(full) {
+			return false
+		}
+		fewer = fewer || n > 0
 	}
 	return fewer
 }
 
+func twice(lines []string) bool {
+	lines = slices.Sorted(slices.Values(lines))
+	return len(slices.Compact(slices.Clone(lines))) < len(lines)
+}
+
 // explained finds the exception that a difference is; nil: it is none.
 func explained(s Script, d *difference) *exception {
+	h := history{s.Protocol, s.Steps[:d.At]}
 	for i := range exceptions {
-		if exceptions[i].match(s, d) {
+		if exceptions[i].match(h, d) {
 			return &exceptions[i]
 		}
 	}

@@ -30,6 +30,7 @@ type kactor struct {
 type script struct {
 	hosts, prefix string
 	members       map[string]*member
+	turn          chan struct{} // whoever does a step holds it: one that does not end keeps others out
 }
 
 // member is a consumer, and what its listener was told.
@@ -44,13 +45,19 @@ func (k *kactor) do(ctx context.Context, s Step) (Result, error) {
 	k.mu.Lock()
 	p := k.scripts[s.Prefix]
 	if p == nil {
-		p = &script{hosts: k.hosts, prefix: s.Prefix, members: map[string]*member{}}
+		p = &script{hosts: k.hosts, prefix: s.Prefix, members: map[string]*member{}, turn: make(chan struct{}, 1)}
 		k.scripts[s.Prefix] = p
 	}
 	if s.Op == "end" {
 		delete(k.scripts, s.Prefix)
 	}
 	k.mu.Unlock()
+	select {
+	case p.turn <- struct{}{}:
+		defer func() { <-p.turn }()
+	case <-ctx.Done():
+		return Result{}, fmt.Errorf("kactor: step %q waits for one that does not end: %w", s.Op, context.Cause(ctx))
+	}
 	var r Result
 	err := p.consume(ctx, s, &r)
 	if err != nil {

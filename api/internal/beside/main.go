@@ -6,8 +6,10 @@
 //	script.go    steps and results           generate.go, members.go, calls.go   scripts out of seeds
 //	driver.go    Java, in Script.java        kactor.go, polling.go               the same with this module
 //	play.go      playing, shrinking          compare.go, exceptions.go           what is compared, and which differences are meant
+//	tally.go     playing again, counting
 //
-// Each client has topics and a group of its own; Java's producer writes the same into both. A difference counts when it comes in three plays of three.
+// Each client has topics and a group of its own; Java's producer writes the same into both. What differs in one play of three is only told: a difference is what
+// comes in two. A script that neither client brings to its end shows nothing, and is counted apart.
 package main
 
 import (
@@ -102,7 +104,7 @@ func run(ctx context.Context, s *settings) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(work) }()
-	j, err := startJava(dir, jars, s.hosts, work)
+	j, err := startJava(ctx, dir, jars, s.hosts, work)
 	if err != nil {
 		return err
 	}
@@ -145,36 +147,21 @@ func (s *settings) all(ctx context.Context, p *player, scripts []Script) error {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	todo := make(chan Script)
-	same, once, unexplained, meant, broken := 0, 0, 0, map[string]int{}, 0
+	sum := tally{w: os.Stdout}
 	for range s.workers {
 		wg.Go(func() {
 			for script := range todo {
-				d, times, err := p.thrice(ctx, script)
-				var e *exception
-				if d != nil {
-					if e = explained(script, d); e == nil && s.shrink && times == 3 {
-						script, d = p.shrink(ctx, script, d)
-					}
+				o := repeat(func() (*difference, error) { return p.play(ctx, script) }, func(d *difference) *exception { return explained(script, d) })
+				less := script
+				if s.shrink && o.differs() {
+					var d *difference
+					less, d = p.shrink(ctx, script, o.seen[0])
+					o.seen = append(o.seen, d)
 				}
 				mu.Lock()
-				name := fmt.Sprintf("seed %d %s %s", script.Seed, script.Protocol, script.Kind)
-				switch {
-				case err != nil:
-					broken++
-					fmt.Printf("%s: %v\n", name, err)
-				case d == nil:
-					same++
-				case e != nil:
-					meant[e.name]++
-				case times < 3:
-					once++
-					fmt.Printf("%s: only in %d plays: %v\n", name, times, d)
-				default:
-					unexplained++
-					fmt.Printf("%s: %v\n", name, d)
-					if s.shrink {
-						fmt.Println(words(script))
-					}
+				sum.add(script, o)
+				if s.shrink && o.differs() {
+					fmt.Println(words(less))
 				}
 				mu.Unlock()
 			}
@@ -188,29 +175,5 @@ func (s *settings) all(ctx context.Context, p *player, scripts []Script) error {
 	}
 	close(todo)
 	wg.Wait()
-	for _, e := range exceptions {
-		if meant[e.name] > 0 {
-			fmt.Printf("%d as they shall: %s: %s\n", meant[e.name], e.name, e.reason)
-		}
-	}
-	fmt.Printf("%d scripts: %d the same, %d differ in some plays, %d in all\n", len(scripts), same, once, unexplained)
-	if unexplained+broken > 0 {
-		return fmt.Errorf("%d scripts differ, %d could not be played", unexplained, broken)
-	}
-	return nil
-}
-
-// thrice plays a script until it shows no difference, three times at most, and tells how often it did.
-func (p *player) thrice(ctx context.Context, s Script) (first *difference, times int, err error) {
-	for times < 3 {
-		d, err := p.play(ctx, s)
-		if err != nil || d == nil {
-			return first, times, err
-		}
-		if first = d; explained(s, d) != nil {
-			return d, 3, nil
-		}
-		times++
-	}
-	return first, times, nil
+	return sum.report()
 }

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,14 +27,36 @@ var world = []string{"create", "grow", "delete", "truncate", "produce", "begin",
 // hang ends what never ends by itself.
 const hang = 5 * time.Minute
 
+// stuck is a step that has not been done on either side: the script waits for what does not come, or the cluster refuses what shall happen beside the consumers. That both say so shows nothing.
+type stuck struct {
+	at      int
+	step    Step
+	results [2]Result
+}
+
+func (s *stuck) Error() string {
+	return fmt.Sprintf("step %d %s shows nothing\n  java   %s\n  kactor %s", s.at, words(s.step), words(s.results[0]), words(s.results[1]))
+}
+
+// unfinished are the errors of the drivers themselves.
+var unfinished = []string{errNoMember.Error(), errSettled.Error(), errOutcome.Error()}
+
+// isStuck tells whether a step was done on neither side. Only deleting records may be refused: there may be fewer.
+func isStuck(s Step, got [2]Result) bool {
+	if slices.Contains(world, s.Op) && s.Op != "truncate" {
+		return got[0].Err != "" && got[1].Err != ""
+	}
+	return slices.Contains(unfinished, got[0].Err) && slices.Contains(unfinished, got[1].Err)
+}
+
 // play plays a script until the clients differ; nil: they do not.
 func (p *player) play(ctx context.Context, s Script) (*difference, error) {
 	name := fmt.Sprintf("%s-%d", p.run, p.played.Add(1))
 	prefixes := [2]string{name + "j-", name + "k-"}
-	compare, k := newComparer(s), newKnown()
+	compare, k := newComparer(), newKnown()
 	defer p.end(ctx, prefixes)
 	for at, step := range slices.Clone(s.Steps) {
-		k.note(&step)
+		k.complete(&step)
 		step.Base = p.base
 		got, err := p.both(ctx, step, prefixes)
 		if err != nil {
@@ -41,8 +65,14 @@ func (p *player) play(ctx context.Context, s Script) (*difference, error) {
 		if p.trace {
 			fmt.Printf("%d %s\n  java   %s\n  kactor %s\n", at, words(step), words(got[0]), words(got[1]))
 		}
+		if isStuck(step, got) {
+			return nil, &stuck{at, step, got}
+		}
 		if d := compare.compare(at, s.Steps[at], got[0], got[1]); d != nil {
 			return d, nil
+		}
+		if got[0].Err == "" {
+			k.took(step)
 		}
 	}
 	return nil, nil
@@ -61,23 +91,43 @@ func (p *player) both(ctx context.Context, s Step, prefixes [2]string) (got [2]R
 	for i, d := range drivers {
 		own := s
 		own.Prefix = prefixes[i]
-		wg.Go(func() { got[i], errs[i] = d.do(ctx, own) })
+		wg.Go(func() { got[i], errs[i] = bounded(ctx, d, own) })
 	}
 	wg.Wait()
-	for _, e := range errs {
-		if e != nil {
-			err = e
-		}
+	return got, errors.Join(errs[:]...)
+}
+
+// bounded does a step, and waits no longer than the context lasts: not all calls of a client take one.
+func bounded(ctx context.Context, d driver, s Step) (Result, error) {
+	type answer struct {
+		Result
+		error
 	}
-	return got, err
+	done := make(chan answer, 1)
+	go func() {
+		r, err := d.do(ctx, s)
+		done <- answer{r, err}
+	}()
+	select {
+	case a := <-done:
+		return a.Result, a.error
+	case <-ctx.Done():
+	}
+	select { // the driver knows better what did not end, if it heeds the context
+	case a := <-done:
+		return a.Result, a.error
+	case <-time.After(enough):
+		return Result{}, fmt.Errorf("%s: step %q does not end: %w", strings.TrimPrefix(fmt.Sprintf("%T", d), "*main."), s.Op, context.Cause(ctx))
+	}
 }
 
 // end closes what is open and removes the topics.
 func (p *player) end(ctx context.Context, prefixes [2]string) {
-	ctx = context.WithoutCancel(ctx)
-	_, _ = p.kactor.do(ctx, Step{Op: "end", Prefix: prefixes[1]})
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), hang)
+	defer cancel()
+	_, _ = bounded(ctx, p.kactor, Step{Op: "end", Prefix: prefixes[1]})
 	for _, prefix := range prefixes {
-		_, _ = p.java.do(ctx, Step{Op: "end", Prefix: prefix})
+		_, _ = bounded(ctx, p.java, Step{Op: "end", Prefix: prefix})
 	}
 }
 

@@ -70,6 +70,9 @@ func (p *script) take(ctx context.Context, m *member, tp api.TopicPartition, cou
 	}
 	r.Records = map[string][]string{}
 	for got := 0; got < count; {
+		if ctx.Err() != nil {
+			return errSettled
+		}
 		at, err := c.Position(ctx, tp)
 		if err != nil {
 			return err

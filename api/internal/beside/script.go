@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Record is a record that a script writes. A nil key, value or header value is null; Time is in milliseconds after the base of the run, and may be negative.
@@ -35,6 +36,12 @@ type Step struct {
 	Exist    []string          `json:"exist,omitempty"`  // partitions that can be read to their end
 }
 
+// topicOf is the topic of a partition.
+func topicOf(part string) string {
+	topic, _, _ := strings.Cut(part, "/")
+	return topic
+}
+
 // Script is what one seed makes: steps, and what is known of them.
 type Script struct {
 	Seed     uint64 `json:"seed"`
@@ -58,13 +65,12 @@ type Result struct {
 
 // known follows a script's steps, to know which partitions there are and who is subscribed to what.
 type known struct {
-	topics map[string]int      // partitions of each
-	subs   map[string][]string // topics of each member that is subscribed; "^" and a pattern's topics
-	match  map[string]func(string) bool
+	topics map[string]int                     // partitions of each
+	match  map[string]func(topic string) bool // of each member that is subscribed
 }
 
 func newKnown() *known {
-	return &known{topics: map[string]int{}, subs: map[string][]string{}, match: map[string]func(string) bool{}}
+	return &known{topics: map[string]int{}, match: map[string]func(string) bool{}}
 }
 
 // partitions are those of the topics that exist, in order.
@@ -81,8 +87,19 @@ func (k *known) partitions(which func(topic string) bool) []string {
 	return out
 }
 
-// note takes a step, and completes one that waits.
-func (k *known) note(s *Step) {
+// complete tells a step that waits what for.
+func (k *known) complete(s *Step) {
+	if s.Op != "settle" {
+		return
+	}
+	s.Exist = k.partitions(func(string) bool { return true })
+	s.Expect = k.partitions(func(t string) bool {
+		return slices.ContainsFunc(s.Members, func(m string) bool { return k.match[m] != nil && k.match[m](t) })
+	})
+}
+
+// took follows a step that both clients have done: one that was refused changes nothing.
+func (k *known) took(s Step) {
 	switch s.Op {
 	case "create", "grow":
 		k.topics[s.Topic] = int(s.Count)
@@ -95,10 +112,5 @@ func (k *known) note(s *Step) {
 		k.match[s.Member] = func(string) bool { return true }
 	case "unsubscribe", "close":
 		delete(k.match, s.Member)
-	case "settle":
-		s.Exist = k.partitions(func(string) bool { return true })
-		s.Expect = k.partitions(func(t string) bool {
-			return slices.ContainsFunc(s.Members, func(m string) bool { return k.match[m] != nil && k.match[m](t) })
-		})
 	}
 }
