@@ -64,8 +64,11 @@ func TestExceptionsHoldOnlyAfterWhatBringsThemAbout(t *testing.T) {
 	committed := func(java, kactor map[string]string) *difference {
 		return &difference{Step: group, Field: "offsets", results: [2]Result{{Offsets: java}, {Offsets: kactor}}}
 	}
+	waits := func(java ...string) *difference {
+		return &difference{Step: settle, Field: "error", results: [2]Result{{Err: "not settled", Parts: map[string][]string{"m0": java}}, {Parts: map[string][]string{"m0": {"o/0"}}}}}
+	}
 	type parts = map[string]string
-	old, sought, reset := exceptions[0].name, exceptions[1].name, exceptions[2].name
+	old, sought, held, reset := exceptions[0].name, exceptions[1].name, exceptions[2].name, exceptions[3].name
 	for _, c := range []struct {
 		what     string
 		protocol string
@@ -86,6 +89,10 @@ func TestExceptionsHoldOnlyAfterWhatBringsThemAbout(t *testing.T) {
 		{"after a seek, in the other protocol", "classic", []Step{open, settle, seek}, lost, ""},
 		{"polled since the seek", "consumer", []Step{open, seek, settle}, lost, ""},
 		{"without a seek", "consumer", []Step{open}, lost, ""},
+		{"still has what is deleted", "classic", gone[:2], waits("t/0", "o/0"), held},
+		{"still has what is deleted, in the other protocol", "consumer", gone[:2], waits("t/0", "o/0"), ""},
+		{"has what was created again", "classic", gone, waits("t/0", "o/0"), ""},
+		{"has what was not deleted", "classic", gone[:2], waits("o/0"), ""},
 		{"one more is committed", "classic", given, committed(parts{"t/1": "3"}, parts{"t/0": "4", "t/1": "3"}), reset},
 		{"another offset", "classic", given, committed(parts{"t/1": "3"}, parts{"t/0": "4", "t/1": "2"}), ""},
 		{"the partition is still assigned", "classic", given[:2], committed(parts{"t/1": "3"}, parts{"t/0": "4", "t/1": "3"}), ""},
