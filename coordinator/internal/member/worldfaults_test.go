@@ -23,6 +23,14 @@ func (w *world) faulty(out []explore.Event) []explore.Event {
 	return out
 }
 
+// standsStill lets max.poll.interval.ms pass: nobody does anything.
+func (w *world) standsStill() {
+	for _, o := range w.all {
+		o.outside = true
+	}
+	w.now = w.now.Add(maxPoll)
+}
+
 func (w *world) ofProcessFails(p *process, add func(string, int, func())) {
 	r := &w.rules
 	if r.kills {
@@ -30,15 +38,15 @@ func (w *world) ofProcessFails(p *process, add func(string, int, func())) {
 	}
 	if r.late && p.work == nil && !p.idle {
 		add("has not polled in time, the application of member", p.n, func() {
-			p.outside = true
-			w.step(p, &member.Returned{Last: w.now.Add(-24e9), Owner: p.n})
+			w.standsStill()
+			p.asks = true
+			if w.step(p, &member.Returned{Last: w.now.Add(-maxPoll), Owner: p.n}); p.asks {
+				w.bad = fmt.Sprintf("the application of member %d is not told whether it is back in time", p.n)
+			}
 		})
 		add("does not poll, the application of member", p.n, func() {
-			for _, o := range w.all { // all stand still so long
-				o.outside = true
-			}
-			w.now = w.now.Add(24e9)
-			w.step(p, &member.Polled{At: w.now.Add(-24e9)})
+			w.standsStill()
+			w.step(p, &member.Polled{At: w.now.Add(-maxPoll)})
 		})
 	}
 	if r.slow && p.work != nil && !p.slow {

@@ -71,6 +71,7 @@ type process struct {
 	lost    []int32 // what it was reading before that was lost: it may try to commit it
 	outside bool    // the group has gone on without it, and it could not know
 	idle    bool    // it does not poll
+	asks    bool    // whether it is back in time
 	slow    bool    // it takes its time with what it is told
 	commits int     // under way
 }
@@ -89,6 +90,9 @@ type world struct {
 
 var work = wire.UUID{7}
 
+// maxPoll is max.poll.interval.ms.
+const maxPoll = 24 * time.Second
+
 // steady is a source of random numbers that knows one.
 type steady struct{}
 
@@ -98,7 +102,7 @@ func newWorld(r rules) *world {
 	w := &world{rules: r, now: time.Unix(1_800_000_000, 0), faults: r.faults, commits: r.commits}
 	snap := cluster.New(cluster.Snapshot{}, &cluster.Topic{Name: "work", ID: work, Partitions: make([]cluster.Partition, 2)})
 	for n := range r.members {
-		cfg := member.Config{Group: "g", ID: fmt.Sprint("member ", n+1), Assignors: []assign.Assignor{assign.Range{}}, Session: 9 * time.Second, Heartbeat: 3 * time.Second, MaxPoll: 24 * time.Second, MaxAge: 6 * time.Second, RequestTimeout: 5 * time.Second,
+		cfg := member.Config{Group: "g", ID: fmt.Sprint("member ", n+1), Assignors: []assign.Assignor{assign.Range{}}, Session: 9 * time.Second, Heartbeat: 3 * time.Second, MaxPoll: maxPoll, MaxAge: 6 * time.Second, RequestTimeout: 5 * time.Second,
 			BackoffFirst: time.Second, BackoffMax: time.Second, Rand: rand.New(steady{})}
 		if r.change != nil {
 			r.change(&cfg)
@@ -298,7 +302,7 @@ func (w *world) judge(p *process, m member.Message) {
 	switch {
 	case who.State == member.Joining && who.Generation < 0:
 		w.bad = fmt.Sprintf("member %d joins anew, and its application is not told what it has lost", p.n)
-	case back && who.State == member.Expired:
+	case back:
 		w.bad = fmt.Sprintf("the application of member %d is back too late, and goes on reading", p.n)
 	case who.State == member.Joining && w.rules.eager:
 		w.bad = fmt.Sprintf("member %d joins, and has given up nothing", p.n)
@@ -341,6 +345,9 @@ func (w *world) perform(p *process, out *member.Effects) {
 		w.step(p, &member.Recalled{Seq: out.Recall})
 	}
 	p.idle = p.idle || out.Idle
+	if slices.Contains(out.Settled, any(p.n)) {
+		p.asks = false
+	}
 	if out.AskPolled {
 		w.step(p, &member.Polled{At: w.now})
 	}

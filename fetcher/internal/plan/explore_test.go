@@ -29,7 +29,7 @@ var worlds = []struct {
 	{rules{name: "metadata goes back to a leader that does not know", records: 1, writes: 1, faults: 1, cuts: true, back: true}, 0, "237 states, 330 transitions, depth 26", ""},
 	{rules{name: "sessions are forgotten", records: 2, writes: 1, faults: 2, sessions: true, breaks: true}, 0, "1148 states, 2065 transitions, depth 16", ""},
 	{rules{name: "records are deleted", records: 2, begin: plan.AtDefault, faults: 2, expires: true, breaks: true}, 0, "478 states, 651 transitions, depth 14", ""},
-	{rules{name: "the topic is created again", records: 2, faults: 1, recreates: true}, 0, "105 states, 177 transitions, depth 14", ""},
+	{rules{name: "the topic is created again", records: 2, faults: 1, recreates: true}, 0, "114 states, 186 transitions, depth 14", ""},
 	{rules{name: "records are damaged", records: 2, faults: 2, damages: true}, 0, "1601 states, 1645 transitions, depth 42", ""},
 	{rules{name: "a follower is read from", records: 2, faults: 1, follower: true, breaks: true}, 0, "180 states, 258 transitions, depth 19", ""},
 	{rules{name: "refusals", records: 2, faults: 1, refuses: []protocol.Code{protocol.TopicAuthorizationFailed, protocol.KafkaStorageError}}, 0, "48 states, 60 transitions, depth 9", ""},

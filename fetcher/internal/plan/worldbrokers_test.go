@@ -282,19 +282,13 @@ func (w *world) faulty(out []explore.Event) []explore.Event {
 		add("the other broker leads", 0, func() { w.elect(w.log.end(), false) })
 	}
 	if r.elects && len(w.log.entries) > 0 {
-		add("the other broker leads, and lacks the latest record", 0, func() {
-			w.moved = true
-			w.elect(w.log.end()-1, false)
-		})
+		add("the other broker leads, and lacks the latest record", 0, func() { w.elect(w.log.end()-1, false) })
 	}
 	if r.cuts && w.brokers[w.leader-1].led < 0 {
 		add("the other broker leads, and the old one does not know", 0, func() { w.elect(w.log.end(), true) })
 	}
 	if r.expires && len(w.log.entries) > 0 {
-		add("the first record is deleted", 0, func() {
-			w.moved = true
-			w.log.expire()
-		})
+		add("the first record is deleted", 0, w.log.expire)
 	}
 	if r.recreates {
 		add("the topic is created again", 0, w.recreate)
@@ -352,7 +346,6 @@ func (w *world) elect(end int64, cut bool) {
 
 // recreate makes another topic of the same name, with half as many records.
 func (w *world) recreate() {
-	w.moved = true
 	n := (len(w.log.entries) + 1) / 2
 	w.log.cut(w.log.start)
 	w.log.start = 0

@@ -65,12 +65,14 @@ type world struct {
 	paused  bool
 	gen     uint64
 	chunks  []chunk
-	dropped []chunk // that are given back unread
-	again   int64   // a damaged chunk is fetched again from here; -1: none is
-	read    int64   // offset to be read next; -1: not known yet
-	before  int32   // epoch of the record before; -1
-	moved   bool    // something has happened after which a reset is right
-	late    int     // chunks that came while it was paused
+	dropped []chunk   // that are given back unread
+	again   int64     // a damaged chunk is fetched again from here; -1: none is
+	read    int64     // offset to be read next; -1: not known yet
+	before  int32     // epoch of the record before; -1
+	given   []entry   // what was read on the way to there
+	sought  bool      // it was asked where the log begins
+	of      wire.UUID // the topic that was
+	late    int       // chunks that came while it was paused
 	bad     string
 }
 
@@ -116,7 +118,7 @@ func (w *world) picture() *cluster.Snapshot {
 // start begins to read, or goes on reading elsewhere.
 func (w *world) start(offset int64) {
 	w.gen++
-	w.read, w.before, w.again, w.moved = max(offset, -1), -1, -1, offset < 0 || w.log.beyond(offset)
+	w.read, w.before, w.again, w.given, w.of = max(offset, -1), -1, -1, nil, w.topic
 	kept := w.chunks
 	w.chunks = nil
 	w.step(&plan.Assign{Starts: []plan.Start{{TopicPartition: part, Gen: w.gen, Offset: offset, Epoch: -1}}})
@@ -251,6 +253,26 @@ func (w *world) give(e entry) {
 		w.bad = fmt.Sprintf("what is given out at offset %d was never there", e.offset)
 	}
 	w.read, w.before = e.offset+1, e.epoch
+	w.given = append(w.given[:len(w.given):len(w.given)], e)
+}
+
+// agrees gives how far the log has what was read and what is in the buffer, and whether that is all of it, and reading can go on behind it.
+func (w *world) agrees() (to int64, all bool) {
+	has := w.given
+	to = w.read
+	for _, k := range w.chunks {
+		for _, e := range k.got {
+			if e.offset >= max(k.from, to) {
+				has, to = append(has[:len(has):len(has)], e), e.offset+1
+			}
+		}
+	}
+	for _, e := range has {
+		if e.offset >= w.log.start && !slices.Contains(w.log.entries, e) {
+			return e.offset, false
+		}
+	}
+	return min(to, w.log.end()), !w.log.beyond(to) && w.of == w.topic
 }
 
 func (w *world) tick(to time.Time) {
@@ -288,6 +310,7 @@ func (w *world) perform(out *plan.Effects) {
 		w.asks = append(w.asks, &ask{node: r.Node, fetch: r})
 	}
 	for _, q := range out.List {
+		w.sought = true
 		w.asks = append(w.asks, &ask{node: q.Node, list: q})
 	}
 	for _, q := range out.Check {
@@ -305,7 +328,7 @@ func (w *world) perform(out *plan.Effects) {
 	}
 	w.dropped = nil
 	for _, f := range out.Fail {
-		if f.Gen == w.gen && !f.Again && !w.moved {
+		if f.Gen == w.gen && !f.Again {
 			w.bad = "the reader is told that it must decide, for nothing: " + f.Err.Error()
 		}
 		if f.Again && !f.Keeps && w.faults == w.rules.faults {
@@ -319,17 +342,26 @@ func (w *world) perform(out *plan.Effects) {
 
 // place follows the core's word of where reading goes on.
 func (w *world) place(p plan.Place) {
-	if p.Gen != w.gen || p.Position < 0 {
+	if p.Gen != w.gen || p.Position < 0 && p.Why == "" {
 		return
 	}
-	if !w.moved {
+	agrees, all := w.agrees()
+	switch {
+	case w.read >= 0 && all:
 		w.bad = fmt.Sprintf("reading goes on at %d, for nothing", p.Position)
-	}
-	if w.read < 0 && w.faults == w.rules.faults && p.Position != w.log.start {
+	case p.Position < 0: // it is asked where
+		return
+	case !w.sought: // it goes back to what it has in common with the log
+		if p.Position != agrees {
+			w.bad = fmt.Sprintf("reading goes on at %d, and what was read is there up to %d", p.Position, agrees)
+		}
+	case p.Position > w.log.start || w.faults == w.rules.faults && p.Position != w.log.start: // the policy is to begin at the beginning, which may have been told before it moved on
 		w.bad = fmt.Sprintf("reading begins at %d", p.Position)
 	}
 	w.dropped, w.chunks = append(w.dropped, w.chunks...), nil // what is in the buffer was fetched at the position before
-	w.read, w.before, w.again = p.Position, -1, -1
+	w.sought = false
+	w.read, w.before, w.again, w.of = p.Position, -1, -1, w.topic
+	w.given = slices.DeleteFunc(slices.Clone(w.given), func(e entry) bool { return e.offset >= p.Position || !slices.Contains(w.log.entries, e) })
 }
 
 // arrived puts a chunk into the buffer.

@@ -19,22 +19,22 @@ var worlds = []struct {
 	size  string // what there is so far
 	whole string // and in all; empty: it is that, or was not found out
 }{
-	{rules{name: "connections end", all: true, batches: 3, faults: 2, breaks: true}, 0, "2310 states, 3646 transitions, depth 20", ""},
-	{rules{name: "an old leader", all: true, batches: 3, faults: 1, breaks: true, old: true}, 0, "380 states, 571 transitions, depth 16", ""},
-	{rules{name: "the leader moves", all: true, batches: 2, faults: 2, breaks: true, moves: true}, 0, "8330 states, 16535 transitions, depth 24", ""},
-	{rules{name: "codes", batches: 3, faults: 2, codes: codes}, 0, "1002 states, 1598 transitions, depth 17", ""},
-	{rules{name: "time passes", batches: 2, faults: 2, breaks: true, slow: true, within: 2 * time.Second}, 0, "758 states, 1201 transitions, depth 15", ""},
-	{rules{name: "few retries", batches: 2, faults: 2, breaks: true, codes: codes, change: func(c *drain.Config) { c.Retries = 1 }}, 0, "817 states, 1375 transitions, depth 15", ""},
-	{rules{name: "the leader forgets", all: true, batches: 3, faults: 2, breaks: true, forgets: true, codes: codes[:1]}, 0, "2940 states, 4681 transitions, depth 20", ""},
-	{rules{name: "the next leader lacks a record", batches: 3, faults: 1, elects: true}, 0, "554 states, 956 transitions, depth 20", ""},
-	{rules{name: "the topic is created again", batches: 3, faults: 2, recreates: true, breaks: true}, 16, "8297 states, 13464 transitions, depth 16, not to the end", "11559 states, 18801 transitions, depth 27"},
-	{rules{name: "ids are used up", batches: 3, faults: 2, breaks: true, elects: true, epoch: math.MaxInt16 - 1}, 15, "7478 states, 12195 transitions, depth 15, not to the end", "18488 states, 35009 transitions, depth 29"},
-	{rules{name: "no id", batches: 2, faults: 2, noID: true, breaks: true}, 0, "659 states, 938 transitions, depth 16", ""},
-	{rules{name: "the producer is closed", batches: 2, faults: 1, breaks: true, slow: true, closes: true}, 0, "287 states, 456 transitions, depth 13", ""},
-	{rules{name: "records are not valid", batches: 2, records: 2, faults: 1, breaks: true, codes: codes, spoilt: 2}, 0, "250 states, 364 transitions, depth 14", ""},
-	{rules{name: "batches are too large", batches: 2, records: 2, faults: 1, breaks: true, codes: codes, most: 1}, 0, "704 states, 1007 transitions, depth 20", ""},
-	{rules{name: "acks=0", batches: 3, faults: 2, breaks: true, moves: true, loose: true, change: func(c *drain.Config) { c.Acks, c.Idempotent = 0, false }}, 10, "8613 states, 16566 transitions, depth 10, not to the end", "17616 states, 38587 transitions, depth 17"},
-	{rules{name: "without idempotence", batches: 2, faults: 2, breaks: true, moves: true, loose: true, change: func(c *drain.Config) { c.Idempotent = false }}, 10, "5217 states, 8132 transitions, depth 10, not to the end", "69017 states, 193649 transitions, depth 32"},
+	{rules{name: "connections end", all: true, batches: 3, faults: 2, breaks: true}, 0, "3148 states, 4843 transitions, depth 20", ""},
+	{rules{name: "an old leader", all: true, batches: 3, faults: 1, breaks: true, old: true}, 0, "550 states, 769 transitions, depth 17", ""},
+	{rules{name: "the leader moves", all: true, batches: 2, faults: 2, breaks: true, moves: true}, 0, "14740 states, 29106 transitions, depth 24", ""},
+	{rules{name: "codes", batches: 3, faults: 2, codes: codes}, 0, "1600 states, 2511 transitions, depth 17", ""},
+	{rules{name: "time passes", batches: 2, faults: 2, breaks: true, slow: true, within: 2 * time.Second}, 0, "884 states, 1371 transitions, depth 15", ""},
+	{rules{name: "few retries", batches: 2, faults: 2, breaks: true, codes: codes, change: func(c *drain.Config) { c.Retries = 1 }}, 0, "992 states, 1675 transitions, depth 15", ""},
+	{rules{name: "the leader forgets", all: true, batches: 3, faults: 2, breaks: true, forgets: true, codes: codes[:1]}, 0, "4160 states, 6397 transitions, depth 20", ""},
+	{rules{name: "the next leader lacks a record", batches: 3, faults: 1, elects: true}, 0, "967 states, 1687 transitions, depth 20", ""},
+	{rules{name: "the topic is created again", batches: 3, faults: 2, recreates: true, breaks: true}, 16, "16805 states, 26486 transitions, depth 16, not to the end", "24773 states, 39117 transitions, depth 27"},
+	{rules{name: "ids are used up", batches: 3, faults: 2, breaks: true, elects: true, epoch: math.MaxInt16 - 1}, 15, "10646 states, 17454 transitions, depth 15, not to the end", "28130 states, 53688 transitions, depth 29"},
+	{rules{name: "no id", batches: 2, faults: 2, noID: true, breaks: true}, 0, "793 states, 1103 transitions, depth 16", ""},
+	{rules{name: "the producer is closed", batches: 2, faults: 1, breaks: true, slow: true, closes: true}, 0, "359 states, 550 transitions, depth 13", ""},
+	{rules{name: "records are not valid", batches: 2, records: 2, faults: 1, breaks: true, codes: codes, spoilt: 2}, 0, "343 states, 449 transitions, depth 14", ""},
+	{rules{name: "batches are too large", batches: 2, records: 2, faults: 1, breaks: true, codes: codes, most: 1}, 0, "927 states, 1238 transitions, depth 21", ""},
+	{rules{name: "acks=0", batches: 3, faults: 2, breaks: true, moves: true, loose: true, change: func(c *drain.Config) { c.Acks, c.Idempotent = 0, false }}, 10, "10230 states, 18757 transitions, depth 10, not to the end", "21957 states, 45977 transitions, depth 17"},
+	{rules{name: "without idempotence", batches: 2, faults: 2, breaks: true, moves: true, loose: true, change: func(c *drain.Config) { c.Idempotent = false }}, 10, "7077 states, 11461 transitions, depth 10, not to the end", "87840 states, 240248 transitions, depth 32"},
 }
 
 // codes are what a leader says: before the append, behind it, and what may be either.

@@ -13,7 +13,7 @@ import (
 // faulty adds what may go wrong.
 func (w *world) faulty(out []explore.Event) []explore.Event {
 	add := func(name string, of int, do func()) {
-		out = append(out, explore.Event{Name: name, Of: of, Fault: true, Do: func() { w.faults--; do() }})
+		out = append(out, explore.Event{Name: name, Of: of, Fault: true, Do: func() { w.faults--; w.wounds(); do() }})
 	}
 	r := &w.rules
 	for i := range w.brokers {
@@ -53,6 +53,13 @@ func (w *world) faulty(out []explore.Event) []explore.Event {
 		})
 	}
 	return out
+}
+
+// wounds notes that something goes wrong: what has no outcome may fail.
+func (w *world) wounds() {
+	for i := range w.hurt {
+		w.hurt[i] = w.hurt[i] || len(w.told[i*w.rules.records]) == 0 || len(w.told[(i+1)*w.rules.records-1]) == 0
+	}
 }
 
 // ofBrokerFails are the faults of a broker and its connection.
@@ -95,6 +102,7 @@ func (w *world) end(node int, comes, sent, moved bool) {
 // elect lets the other broker lead, without so many of the latest batches.
 func (w *world) elect(lacks int) {
 	if lacks > 0 {
+		w.lacks = true
 		w.log.lose(lacks)
 	}
 	w.leader = 3 - w.leader

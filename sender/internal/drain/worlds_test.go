@@ -77,13 +77,15 @@ type world struct {
 	leader  int32 // 1 or 2
 	epoch   int32
 	topic   wire.UUID
-	version int64 // of the picture that the core has
-	stale   bool  // the core's picture is not of today
-	late    int   // how often time has passed since: metadata is faster than that
-	asked   bool  // for an identity
-	given   int16 // identities
-	next    int   // batch to be handed over
-	faults  int   // that are left
+	version int64  // of the picture that the core has
+	stale   bool   // the core's picture is not of today
+	late    int    // how often time has passed since: metadata is faster than that
+	asked   bool   // for an identity
+	given   int16  // identities
+	next    int    // batch to be handed over
+	faults  int    // that are left
+	hurt    []bool // by batch: something has gone wrong since it was handed over
+	lacks   bool   // a leader was elected that lacks what was in the log
 	closing bool
 	closed  bool
 	reading []*call        // ended, and its bytes may still be read
@@ -219,6 +221,7 @@ func (w *world) handOver() {
 		b.Append(1000, nil, []byte("v"), nil, record(w.next*w.rules.records+i))
 	}
 	w.next++
+	w.hurt = append(w.hurt, w.lacks || w.stale && w.log.acks == 0) // whoever is sent it by mistake does not say so
 	w.batches = append(w.batches, b)
 	w.step(&drain.Wake{Ready: []drain.Ready{{To: b.To, Closed: []*batch.Batch{b}}}})
 }
@@ -319,6 +322,9 @@ func (w *world) tell(n, i int, s drain.Settled) {
 		how = uncertain
 	case errors.Is(s.Err, protocol.InvalidRecord) && n != w.rules.spoilt-1:
 		w.bad = fmt.Sprintf("record %d is valid, and is told as not", n+1)
+	}
+	if how != written && n != w.rules.spoilt-1 && !w.closing && !w.hurt[n/w.rules.records] && !errors.Is(s.Err, protocol.ClusterAuthorizationFailed) { // which holds for some time
+		w.bad = fmt.Sprintf("record %d is given up, and nothing has gone wrong since it was handed over: %v", n+1, s.Err)
 	}
 	if w.rules.all && how != written {
 		w.bad = fmt.Sprintf("record %d is given up: %v", n+1, s.Err)
