@@ -347,9 +347,11 @@ func (w *world) place(p plan.Place) {
 	}
 	agrees, all := w.agrees()
 	switch {
+	case w.read >= 0 && all && p.Position < 0:
+		w.bad = "it is asked where reading goes on, for nothing"
 	case w.read >= 0 && all:
 		w.bad = fmt.Sprintf("reading goes on at %d, for nothing", p.Position)
-	case p.Position < 0: // it is asked where
+	case p.Position < 0:
 		return
 	case !w.sought: // it goes back to what it has in common with the log
 		if p.Position != agrees {

@@ -4,8 +4,8 @@
 //	go run ./actors/sim/internal/mutate [-seeds N] [-only NAME] [-update]
 //	go run ./actors/sim/internal/mutate -worlds [-only NAME] [-update]
 //
-// testdata/caught.txt tells which seed has caught a bug: it is played first. Only if it passes the whole swarm is played, and the line has to be renewed (-update). With -worlds the bugs in the cores are looked for in their small
-// worlds, where most show, by their shortest histories (testdata/worlds.txt).
+// testdata/caught.txt tells which seed has caught a bug: it is played first. Only if it passes the whole swarm is played, and the line has to be renewed (-update). With -worlds those bugs in the cores
+// that show in a small world, by the shortest history there is (testdata/worlds.txt), must show in it again; with -update, too, all of them are looked for in all small worlds, which takes long.
 //
 //	bugs.go     the bugs                    plant.go    how they are planted
 //	caught.go   testdata/caught.txt         main.go     building and playing

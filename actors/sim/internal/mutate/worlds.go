@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -36,7 +37,7 @@ func (h history) String() string {
 	return strings.TrimSpace(fmt.Sprintf("%s, %s: %s, after %d: %s", h.core, h.world, h.wrong, len(h.events), strings.Join(h.events, "; ")))
 }
 
-// worlds plays the small worlds with each bug awake that is in a core.
+// worlds plays, with each bug awake that is in a core, the small world where it has shown: it must show there as before. With update all worlds are played, with all bugs in cores.
 func worlds(only string, update bool) error {
 	b, err := prepare(only, all())
 	if err != nil {
@@ -53,12 +54,25 @@ func worlds(only string, update bool) error {
 		if err != nil {
 			return err
 		}
+		bugs := b.choose(ofCore(core))
+		where := map[string]string{}
+		for _, m := range bugs {
+			_, rest, _ := strings.Cut(known[m.name], core+", ")
+			where[m.name], _, _ = strings.Cut(rest, ": ")
+		}
+		if !update {
+			bugs = slices.DeleteFunc(bugs, func(m mutation) bool { return where[m.name] == "" })
+			if len(bugs) == 0 {
+				continue
+			}
+		} else {
+			clear(where)
+		}
 		if _, out, err := explore(binary, core, "", ""); err != nil || out != "" {
 			return errors.Join(fmt.Errorf("the worlds of %s fail without a bug, too:\n%s", core, out), err)
 		}
-		bugs := b.choose(ofCore(core))
 		found, errs := make([]*history, len(bugs)), make([]error, len(bugs))
-		each(len(bugs), func(i int) { found[i], _, errs[i] = explore(binary, core, bugs[i].name, "") })
+		each(len(bugs), func(i int) { found[i], _, errs[i] = explore(binary, core, bugs[i].name, where[bugs[i].name]) })
 		for i, m := range bugs {
 			line := ""
 			if found[i] != nil {
