@@ -31,6 +31,19 @@ type asking struct {
 	gen   int32
 	ends  time.Time // the group waits no longer
 	limit string
+
+	seen time.Time     // when the core has looked last
+	had  time.Duration // for how long it has run meanwhile, as far as that is known: the process may stand still
+	all  time.Duration // it may take
+}
+
+// step is how long it is at most until the core looks whether an assignor has returned.
+func (a *asking) step() time.Duration { return a.all / looks }
+
+// passed counts the time since the core has looked last: if that is longer than it should be, nothing ran.
+func (a *asking) passed(now time.Time) {
+	a.had += min(now.Sub(a.seen), a.step())
+	a.seen = now
 }
 
 // consult asks assignors, off the actor if some are the application's, and goes on with the answer, unless the member has gone on without it.
@@ -39,22 +52,27 @@ func (c *Core) consult(now time.Time, what string, own bool, ends time.Time, lim
 		then(now, run(), out)
 		return
 	}
-	c.asked = asking{&Ask{what, run}, then, c.state, c.generation, ends, limit}
+	c.asked = asking{ask: &Ask{what, run}, then: then, state: c.state, gen: c.generation, ends: ends, limit: limit, seen: now, all: ends.Sub(now)}
 	out.Asks = append(out.Asks, c.asked.ask)
 }
 
-// driveAsked forgets what the member has gone on without. When an assignor does not return in time the member joins anew - the whole process may have stood still - and when that happens again its membership ends: others can lead the
-// group then.
+// driveAsked forgets what the member has gone on without. When an assignor does not return in time the member joins anew, and when that happens again its membership ends: others can lead the group then. Time in which the process
+// stood still does not count.
 func (c *Core) driveAsked(now time.Time, out *Effects) {
-	a := c.asked
+	a := &c.asked
+	if a.ask != nil {
+		a.passed(now)
+	}
 	switch {
 	case a.ask == nil:
 	case c.state != a.state || c.generation != a.gen || c.leaving != nil:
 		c.asked = asking{}
 	case !now.Before(a.ends):
-		c.asked = asking{}
-		c.stuck++
 		err := fmt.Errorf("%s has not returned within %s", a.ask.what, a.limit)
+		if a.had >= a.all-a.step() {
+			c.stuck++
+		}
+		c.asked = asking{}
 		if c.stuck > 1 {
 			c.fail(err, out)
 			return

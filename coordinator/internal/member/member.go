@@ -306,7 +306,7 @@ func (c *Core) Next() time.Time {
 		add(c.classic.until)
 	}
 	if c.asked.ask != nil {
-		add(c.asked.ends)
+		add(earlier(c.asked.ends, c.asked.seen.Add(c.asked.step())))
 	}
 	add(c.nextBeat())
 	add(c.sessionEnds())
