@@ -3,6 +3,7 @@ package differ
 import (
 	"fmt"
 	"hash/fnv"
+	"iter"
 	"reflect"
 	"regexp"
 	"strings"
@@ -148,7 +149,7 @@ func (w *world) showBatch(out *strings.Builder, b *record.Batch) {
 	fmt.Fprintf(out, " %s %d records %08x] ", b.Codec, b.Count, h.Sum32())
 }
 
-// Difference is the first field of a script that the sides answer differently.
+// Difference is a field that the sides answer differently.
 type Difference struct {
 	Script      Script // as it was played
 	At          int    // the step, in Script
@@ -175,19 +176,76 @@ func (d *Difference) String() string {
 	return fmt.Sprintf("%s v%d, step %d of %s\n  %s\n    Kafka:    %s\n    the fake: %s", d.API, d.Version, d.At, d.Script, d.Path, d.Kafka, d.Fake)
 }
 
-// firstDifference gives the first line that is not in both.
-func firstDifference(kafka, fake []line) (path, of, other string, differ bool) {
-	for i := range max(len(kafka), len(fake)) {
-		switch {
-		case i >= len(kafka):
-			return fake[i].path, "-", fake[i].value, true
-		case i >= len(fake):
-			return kafka[i].path, kafka[i].value, "-", true
-		case kafka[i].path != fake[i].path:
-			return kafka[i].path, kafka[i].value, fmt.Sprintf("%s is %s", fake[i].path, fake[i].value), true
-		case kafka[i].value != fake[i].value:
-			return kafka[i].path, kafka[i].value, fake[i].value, true
+// differing is a line that is not the same on both sides; "-" is for one that is not there.
+type differing struct{ path, kafka, fake string }
+
+// differences gives all lines that differ. If one side has closed the connection, that is the difference. What is in lists of different lengths, and in what one side has not, is not looked at: it is the list that differs then.
+func differences(kafka, fake []line) []differing {
+	closed := func(lines []line) bool { return len(lines) == 1 && strings.HasSuffix(lines[0].path, ".closed") }
+	if closed(kafka) && !closed(fake) {
+		return []differing{{kafka[0].path, kafka[0].value, "-"}}
+	}
+	if closed(fake) && !closed(kafka) {
+		return []differing{{fake[0].path, "-", fake[0].value}}
+	}
+	theirs, own := byPath(kafka), byPath(fake)
+	apart := func(path string) bool {
+		for at := range parents(path) {
+			if theirs[at+".len"] != own[at+".len"] || theirs[at] == "null" || own[at] == "null" {
+				return true
+			}
+		}
+		return false
+	}
+	var out []differing
+	for _, l := range kafka {
+		value, ok := own[l.path]
+		if !ok {
+			value = "-"
+		}
+		if value != l.value && !apart(l.path) {
+			out = append(out, differing{l.path, l.value, value})
 		}
 	}
-	return "", "", "", false
+	for _, l := range fake {
+		if _, ok := theirs[l.path]; !ok && !apart(l.path) {
+			out = append(out, differing{l.path, "-", l.value})
+		}
+	}
+	return out
+}
+
+// parents gives the paths of what a field is in, from the inside out. The length of a list is not in it.
+func parents(path string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for at := strings.TrimSuffix(path, ".len"); ; {
+			i := strings.LastIndexAny(at, ".[")
+			if i < 0 {
+				return
+			}
+			if at = at[:i]; !yield(at) {
+				return
+			}
+		}
+	}
+}
+
+func byPath(lines []line) map[string]string {
+	out := make(map[string]string, len(lines))
+	for _, l := range lines {
+		out[l.path] = l.value
+	}
+	return out
+}
+
+// refused tells whether both sides have refused what a field is about: an error is beside it, or beside what it is in.
+func refused(path string, kafka, fake []line) bool {
+	theirs, own := byPath(kafka), byPath(fake)
+	wrong := func(code string) bool { return code != "" && code != "NONE" }
+	for at := range parents(path) {
+		if code := at + ".ErrorCode"; wrong(theirs[code]) && wrong(own[code]) {
+			return true
+		}
+	}
+	return false
 }

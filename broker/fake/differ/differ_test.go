@@ -2,10 +2,12 @@ package differ_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/kactor-go/kactor/broker/fake"
 	"github.com/kactor-go/kactor/broker/fake/differ"
+	"github.com/kactor-go/kactor/protocol"
 )
 
 func listen(t *testing.T, cfg fake.Config) string {
@@ -31,7 +33,7 @@ func seeds(n uint64) func() (differ.Script, bool) {
 func compare(t *testing.T, kafka, other fake.Config, n uint64) (*differ.Report, []*differ.Difference, *differ.Runner) {
 	t.Helper()
 	var found []*differ.Difference
-	r := &differ.Runner{Kafka: listen(t, kafka), Fake: listen(t, other), Workers: 2, Found: func(d *differ.Difference) { found = append(found, d) }}
+	r := &differ.Runner{Kafka: listen(t, kafka), Fake: listen(t, other), Found: func(d *differ.Difference) { found = append(found, d) }}
 	if err := r.Ready(); err != nil {
 		t.Fatal(err)
 	}
@@ -77,10 +79,10 @@ func TestADifferenceIsMadeSmall(t *testing.T) {
 	}
 }
 
-// What is known and not mended does not hide what is new.
+// What is known and not mended is counted, and does not hide what is new in the same answer.
 func TestKnownDifferencesAreCountedOnly(t *testing.T) {
-	const kind = "Produce.Responses.PartitionResponses.ErrorCode: Kafka NONE, the fake MESSAGE_TOO_LARGE"
-	r := &differ.Runner{Kafka: listen(t, fake.Config{}), Fake: listen(t, fake.Config{MaxMessage: 300}), Open: map[string]bool{kind: true}}
+	const kind, other = "Produce.Responses.PartitionResponses.ErrorCode: Kafka NONE, the fake MESSAGE_TOO_LARGE", "Produce.Responses.PartitionResponses.BaseOffset"
+	r := &differ.Runner{Kafka: listen(t, fake.Config{}), Fake: listen(t, fake.Config{MaxMessage: 300}), Open: map[string]bool{kind: true, "never met": true}}
 	r.Found = func(d *differ.Difference) {
 		if d.Kind() == kind {
 			t.Errorf("told of %s", d)
@@ -90,8 +92,42 @@ func TestKnownDifferencesAreCountedOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	report, err := r.Run(t.Context(), seeds(30))
-	if err != nil || report.Open[kind] == 0 || report.Kinds[kind] != 0 {
+	if err != nil || report.Open[kind] == 0 || report.Kinds[kind] != nil || report.Kinds[other] == nil || !slices.Equal(report.Unseen, []string{"never met"}) {
 		t.Errorf("%v\n%s", err, report)
+	}
+}
+
+// A script goes on behind an answer that is known to differ, if both sides still have the same.
+func TestKnownDifferencesEndNoScript(t *testing.T) {
+	_, found, _ := compare(t, fake.Config{}, fake.Config{Racks: []string{"r"}}, 20)
+	racks := map[string]bool{}
+	for _, d := range found {
+		racks[d.Kind()] = true
+	}
+	if len(racks) != 2 || !racks["Metadata.Brokers.Rack"] || !racks["DescribeCluster.Brokers.Rack"] {
+		t.Fatalf("brokers differ in their racks only: %v", found)
+	}
+	all, _, _ := compare(t, fake.Config{}, fake.Config{}, 20)
+	r := &differ.Runner{Kafka: listen(t, fake.Config{}), Fake: listen(t, fake.Config{Racks: []string{"r"}}), Open: racks, Found: func(d *differ.Difference) { t.Errorf("told of %s", d) }}
+	if err := r.Ready(); err != nil {
+		t.Fatal(err)
+	}
+	report, err := r.Run(t.Context(), seeds(20))
+	known := report.Open["Metadata.Brokers.Rack"] + report.Open["DescribeCluster.Brokers.Rack"]
+	if err != nil || known < 20 || report.Answers+known != all.Answers {
+		t.Errorf("%v: %d answers without a difference\n%s", err, all.Answers, report)
+	}
+}
+
+// The list of the release that is played by default can be read.
+func TestTheListsOfKnownDifferencesAreRead(t *testing.T) {
+	for kind := range differ.Known("4.3") {
+		if api, _, _ := strings.Cut(strings.TrimPrefix(kind, "request "), "."); !slices.ContainsFunc(protocol.APIKeys(), func(key int16) bool { return protocol.APIName(key) == api }) {
+			t.Errorf("%q is of no API", kind)
+		}
+	}
+	if len(differ.Known("0.9")) > 0 {
+		t.Error("there is a list of 0.9")
 	}
 }
 

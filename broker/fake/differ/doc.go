@@ -9,6 +9,7 @@
 //	peer.go         a connection to a side
 //	compare.go      answers as lines, field by field, with names in place of ids
 //	exceptions.go   the fields and orders that are not compared, each with its reason
+//	known.go        differences that are known and not mended: testdata/open
 //	shrink.go       a script that shows a difference, made smaller
 //	cover.go        which errors of which versions of which APIs were seen
 //	run.go          many scripts at once

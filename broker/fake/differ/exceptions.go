@@ -49,7 +49,6 @@ var exceptions = []exception{
 	{"ApiVersions.ApiKeys", unseen, "the fake has not all APIs; the script asks in versions that both have"},
 	{"ConsumerGroupHeartbeat.HeartbeatIntervalMs", unseen, "is configured"},
 	{"CreateTopics.Topics.Configs", unseen, "the fake has few configurations of topics"},
-	{"ListGroups.Groups", unseen, "groups of other scripts"},
 }
 
 func exceptionOf(path, field string) *exception {
@@ -185,7 +184,7 @@ func arrangeMore(m protocol.Message, w *world) {
 		slices.SortStableFunc(m.Topics, func(a, b msg.CreateTopicsResponseCreatableTopicResult) int { return strings.Compare(a.Name, b.Name) })
 	case *msg.DeleteTopicsResponse:
 		slices.SortStableFunc(m.Responses, func(a, b msg.DeleteTopicsResponseDeletableTopicResult) int {
-			return strings.Compare(w.orderOf(text(a.Name), a.TopicID), w.orderOf(text(b.Name), b.TopicID))
+			return cmp.Or(strings.Compare(w.orderOf(text(a.Name), a.TopicID), w.orderOf(text(b.Name), b.TopicID)), strings.Compare(text(a.Name), text(b.Name)), cmp.Compare(a.ErrorCode, b.ErrorCode))
 		})
 	case *msg.DeleteRecordsResponse:
 		slices.SortStableFunc(m.Topics, func(a, b msg.DeleteRecordsResponseDeleteRecordsTopicResult) int {
@@ -265,6 +264,9 @@ func arrangeAdded(topics []msg.AddPartitionsToTxnResponseAddPartitionsToTxnTopic
 // arrangeGroups is arrange for what coordinators of groups answer: members, and what they are given, come from maps.
 func arrangeGroups(m protocol.Message, w *world) {
 	switch m := m.(type) {
+	case *msg.ListGroupsResponse: // the groups of other scripts are there, too
+		m.Groups = slices.DeleteFunc(m.Groups, func(g msg.ListGroupsResponseListedGroup) bool { return !strings.HasPrefix(g.GroupID, w.prefix) })
+		slices.SortFunc(m.Groups, func(a, b msg.ListGroupsResponseListedGroup) int { return strings.Compare(a.GroupID, b.GroupID) })
 	case *msg.ConsumerGroupHeartbeatResponse:
 		if m.Assignment != nil {
 			slices.SortFunc(m.Assignment.TopicPartitions, func(a, b msg.ConsumerGroupHeartbeatResponseTopicPartitions) int {
@@ -274,7 +276,12 @@ func arrangeGroups(m protocol.Message, w *world) {
 				slices.Sort(m.Assignment.TopicPartitions[i].Partitions)
 			}
 		}
+	case *msg.DescribeGroupsResponse: // by the partitions of their coordinators, as all that is asked for several groups
+		slices.SortStableFunc(m.Groups, func(a, b msg.DescribeGroupsResponseDescribedGroup) int { return strings.Compare(a.GroupID, b.GroupID) })
 	case *msg.ConsumerGroupDescribeResponse:
+		slices.SortStableFunc(m.Groups, func(a, b msg.ConsumerGroupDescribeResponseDescribedGroup) int {
+			return strings.Compare(a.GroupID, b.GroupID)
+		})
 		for i := range m.Groups {
 			members := m.Groups[i].Members
 			slices.SortFunc(members, func(a, b msg.ConsumerGroupDescribeResponseMember) int { return strings.Compare(a.MemberID, b.MemberID) })

@@ -72,6 +72,25 @@ func init() { // not a literal: operations look at worlds, and those at operatio
 	}
 }
 
+// reads tells whether an operation leaves everything as it is, whatever it is answered.
+func (o *operation) reads() bool {
+	switch o.key {
+	case msg.MetadataAPI, msg.DescribeClusterAPI, msg.ApiVersionsAPI, msg.ListOffsetsAPI, msg.OffsetForLeaderEpochAPI, msg.DescribeProducersAPI, msg.DescribeTransactionsAPI, msg.ListTransactionsAPI, msg.FindCoordinatorAPI,
+		msg.OffsetFetchAPI, msg.DescribeGroupsAPI, msg.ListGroupsAPI, msg.ConsumerGroupDescribeAPI:
+		return true
+	}
+	return false
+}
+
+// refuses tells whether an operation that is refused leaves everything as it is. Others do not: batches that are refused begin transactions, requests of transactions fence producers, and fetches have sessions.
+func (o *operation) refuses() bool {
+	switch o.key {
+	case msg.CreateTopicsAPI, msg.DeleteTopicsAPI, msg.CreatePartitionsAPI, msg.DeleteRecordsAPI, msg.OffsetCommitAPI, msg.TxnOffsetCommitAPI, msg.HeartbeatAPI, msg.SyncGroupAPI, msg.LeaveGroupAPI:
+		return true
+	}
+	return false
+}
+
 func operationOf(name string) *operation {
 	for i := range operations {
 		if operations[i].name == name {

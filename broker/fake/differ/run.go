@@ -36,20 +36,33 @@ type Runner struct {
 // Report is what a run has come to.
 type Report struct {
 	Scripts, Answers int
-	Fleeting         int            // differences that were not there when the script was played slowly
-	Kinds            map[string]int // differences, by kind
+	Kinds            map[string]*Kind
+	Fleeting         map[string]int // differences that were not there when the script was played alone and slowly, by kind
 	Open             map[string]int // those that are known
+	Unseen           []string       // those that are known, and were not met
 	Cover            *Cover
 	Took             time.Duration
 }
 
+// Kind is a kind of differences.
+type Kind struct {
+	Count int
+	First int // the answers that had been compared when it was met
+}
+
 func (r *Report) String() string {
-	out := fmt.Sprintf("%d scripts, %d answers compared in %s (%.0f an hour), %d kinds of differences, %d fleeting ones\n", r.Scripts, r.Answers, r.Took.Round(time.Second), float64(r.Answers)/r.Took.Hours(), len(r.Kinds), r.Fleeting)
+	out := fmt.Sprintf("%d scripts, %d answers compared in %s (%.0f an hour), %d kinds of differences\n", r.Scripts, r.Answers, r.Took.Round(time.Second), float64(r.Answers)/r.Took.Hours(), len(r.Kinds))
 	for _, kind := range slices.Sorted(maps.Keys(r.Kinds)) {
-		out += fmt.Sprintf("  %5d times %s\n", r.Kinds[kind], kind)
+		out += fmt.Sprintf("  %5d times %s (first behind %d answers)\n", r.Kinds[kind].Count, kind, r.Kinds[kind].First)
+	}
+	for _, kind := range slices.Sorted(maps.Keys(r.Fleeting)) {
+		out += fmt.Sprintf("  did not come again: %5d times %s\n", r.Fleeting[kind], kind)
 	}
 	for _, kind := range slices.Sorted(maps.Keys(r.Open)) {
 		out += fmt.Sprintf("  known: %5d times %s\n", r.Open[kind], kind)
+	}
+	for _, kind := range r.Unseen {
+		out += fmt.Sprintf("  known, but not met: %s\n", kind)
 	}
 	return out + r.Cover.String()
 }
@@ -102,65 +115,131 @@ func both(a, b protocol.Ranges) protocol.Ranges {
 
 // Run plays the scripts that next gives, until it gives no more or the context ends.
 func (r *Runner) Run(ctx context.Context, next func() (Script, bool)) (*Report, error) {
-	report := &Report{Kinds: map[string]int{}, Open: map[string]int{}, Cover: &r.cover}
+	u := &run{r: r, report: &Report{Kinds: map[string]*Kind{}, Fleeting: map[string]int{}, Open: map[string]int{}, Cover: &r.cover}, waiting: map[string][]*Difference{}}
 	began := time.Now()
-	var mu sync.Mutex
 	var work sync.WaitGroup
-	var errs []error
-	one := func() bool {
-		mu.Lock()
-		s, ok := next()
-		ok = ok && ctx.Err() == nil && len(errs) == 0
-		if ok {
-			report.Scripts++
-		}
-		mu.Unlock()
-		if !ok {
-			return false
-		}
-		d, err := r.play(s, 0)
-		if d == nil && err == nil {
-			return true
-		}
-		mu.Lock()
-		if err != nil {
-			errs = append(errs, err)
-			mu.Unlock()
-			return false
-		}
-		if r.Open[d.Kind()] {
-			report.Open[d.Kind()]++
-			mu.Unlock()
-			return true
-		}
-		report.Kinds[d.Kind()]++
-		first := report.Kinds[d.Kind()] == 1
-		mu.Unlock()
-		if !first {
-			return true
-		}
-		small, err := r.Shrink(d)
-		mu.Lock()
-		defer mu.Unlock()
-		switch {
-		case err != nil:
-			errs = append(errs, err)
-			return false
-		case small == nil: // the next of its kind is looked at again
-			report.Fleeting++
-			delete(report.Kinds, d.Kind())
-		default:
-			r.Found(small)
-		}
-		return true
-	}
 	for range max(r.Workers, 1) {
 		work.Go(func() {
-			for one() {
+			for u.one(ctx, next) {
 			}
 		})
 	}
 	work.Wait()
-	report.Took, report.Answers = time.Since(began), r.cover.Answers()
-	return report, errors.Join(errs...)
+	u.report.Took, u.report.Answers = time.Since(began), r.cover.Answers()
+	for _, kind := range slices.Sorted(maps.Keys(r.Open)) {
+		if u.report.Open[kind] == 0 {
+			u.report.Unseen = append(u.report.Unseen, kind)
+		}
+	}
+	return u.report, errors.Join(u.errs...)
+}
+
+// run is what the workers share.
+type run struct {
+	r       *Runner
+	mu      sync.Mutex
+	report  *Report
+	waiting map[string][]*Difference // by kinds that somebody looks at: what the others have found of it
+	errs    []error
+	alone   sync.RWMutex // scripts that are played again have the brokers to themselves
+}
+
+// one plays a script; false if there is none.
+func (u *run) one(ctx context.Context, next func() (Script, bool)) bool {
+	u.mu.Lock()
+	s, ok := next()
+	ok = ok && ctx.Err() == nil && len(u.errs) == 0
+	if ok {
+		u.report.Scripts++
+	}
+	u.mu.Unlock()
+	if !ok {
+		return false
+	}
+	u.alone.RLock()
+	p, err := u.r.play(s, 0)
+	u.alone.RUnlock()
+	if err != nil {
+		return u.fail(err)
+	}
+	return u.take(p, 3)
+}
+
+func (u *run) fail(err error) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.errs = append(u.errs, err)
+	return false
+}
+
+// take counts what a script has shown, and looks at what is new. again is how often a script whose differences do not come again is played once more, because nobody has seen what is behind them.
+func (u *run) take(p *played, again int) bool {
+	u.mu.Lock()
+	for _, kind := range p.known {
+		u.report.Open[kind]++
+	}
+	u.mu.Unlock()
+	for _, d := range p.found {
+		if !u.look(d, again) {
+			return false
+		}
+	}
+	return true
+}
+
+// look makes the script of a difference small, if it is the first of its kind. Those that others find meanwhile wait: the first may not come again.
+func (u *run) look(d *Difference, again int) bool {
+	kind := d.Kind()
+	u.mu.Lock()
+	if k := u.report.Kinds[kind]; k != nil {
+		k.Count++
+		u.mu.Unlock()
+		return true
+	}
+	if others, busy := u.waiting[kind]; busy {
+		u.waiting[kind] = append(others, d)
+		u.mu.Unlock()
+		return true
+	}
+	u.waiting[kind] = nil
+	u.mu.Unlock()
+	first := u.r.cover.Answers()
+	for {
+		small, behind, err := u.shrink(d)
+		if err != nil {
+			return u.fail(err)
+		}
+		u.mu.Lock()
+		others := u.waiting[kind]
+		if small != nil || len(others) == 0 {
+			delete(u.waiting, kind)
+		} else {
+			u.waiting[kind] = others[1:]
+		}
+		if small != nil {
+			u.report.Kinds[kind] = &Kind{1 + len(others), first}
+			u.r.Found(small)
+		} else {
+			u.report.Fleeting[kind]++
+		}
+		u.mu.Unlock()
+		if behind != nil && again > 0 && !u.take(behind, again-1) {
+			return false
+		}
+		if small != nil || len(others) == 0 {
+			return true
+		}
+		d = others[0]
+	}
+}
+
+// shrink is [Runner.Shrink] while nobody else plays. If the difference does not come again, behind is what the script shows instead.
+func (u *run) shrink(d *Difference) (small *Difference, behind *played, err error) {
+	u.alone.Lock()
+	defer u.alone.Unlock()
+	small, err = u.r.Shrink(d)
+	if small == nil && err == nil {
+		behind, err = u.r.play(d.Script, u.r.Pause)
+	}
+	return small, behind, err
 }

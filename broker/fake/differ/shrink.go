@@ -31,15 +31,20 @@ func (r *Runner) Shrink(d *Difference) (*Difference, error) {
 	}
 }
 
-// again plays a script slowly, and gives the difference if it is of a kind; what comes behind that is cut off.
+// again plays a script slowly, and gives the difference of a kind that it shows; what comes behind that is cut off.
 func (r *Runner) again(s Script, kind string) (*Difference, error) {
 	if len(s.Steps) == 0 {
 		return nil, nil
 	}
-	d, err := r.play(s, r.Pause)
-	if d == nil || err != nil || d.Kind() != kind {
+	p, err := r.play(s, r.Pause)
+	if err != nil {
 		return nil, err
 	}
-	d.Script.Steps = d.Script.Steps[:d.At+1]
-	return d, nil
+	for _, d := range p.found {
+		if d.Kind() == kind {
+			d.Script.Steps = d.Script.Steps[:d.At+1]
+			return d, nil
+		}
+	}
+	return nil, nil
 }

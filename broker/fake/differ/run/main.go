@@ -25,7 +25,7 @@ import (
 
 // properties of the broker, as the fake has them: nothing that a script does expires, and no session of a fetch goes for want of room.
 var properties = []string{"offsets.topic.num.partitions=50", "group.consumer.session.timeout.ms=45000", "group.consumer.heartbeat.interval.ms=5000", "max.incremental.fetch.session.cache.slots=100000",
-	"log.segment.delete.delay.ms=1000", "log.index.size.max.bytes=4096", "default.replication.factor=1", "group.min.session.timeout.ms=6000"}
+	"log.segment.delete.delay.ms=1000", "group.consumer.assignment.interval.ms=0", "offsets.retention.check.interval.ms=86400000", "log.index.size.max.bytes=4096", "default.replication.factor=1", "group.min.session.timeout.ms=6000"}
 
 func main() {
 	version := flag.String("version", "4.3.0", "release of Kafka that is started")
@@ -36,12 +36,13 @@ func main() {
 	workers := flag.Int("workers", 4, "scripts at once")
 	themes := flag.String("themes", strings.Join(differ.Themes, ","), "what the scripts are about")
 	script := flag.String("script", "", "one script")
-	open := flag.String("open", "", "file with the kinds of differences that are known, a line each")
+	open := flag.String("open", "", "file with the kinds of differences that are known, a line each; default: the list of the release (testdata/open)")
+	first := flag.Bool("first", false, "end with the first new difference")
 	verbose := flag.Bool("v", false, "show all answers of Kafka's that lead to a difference")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	different, err := run(ctx, options{*version, *kafka, *seeds, *script, *from, *length, *workers, *verbose, strings.Split(*themes, ","), *open})
+	different, err := run(ctx, options{*version, *kafka, *seeds, *script, *from, *length, *workers, *verbose, strings.Split(*themes, ","), *open, *first})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	}
@@ -58,6 +59,7 @@ type options struct {
 	verbose                       bool
 	themes                        []string
 	open                          string
+	first                         bool
 }
 
 func run(ctx context.Context, o options) (different bool, err error) {
@@ -77,16 +79,21 @@ func run(ctx context.Context, o options) (different bool, err error) {
 		kafka = lines[len(lines)-1]
 	}
 	release := strings.Join(strings.Split(o.version, ".")[:2], ".")
-	server, err := fake.Listen(fake.Config{Release: release})
+	server, err := fake.Listen(fake.Config{Release: release, OffsetsCheck: 24 * time.Hour})
 	if err != nil {
 		return false, err
 	}
 	defer server.Close()
 	r := &differ.Runner{Kafka: kafka, Fake: server.Addrs()[0], Workers: o.workers, Pause: 50 * time.Millisecond}
-	if r.Open, err = known(o.open); err != nil {
+	if r.Open, err = known(o.open, release); err != nil {
 		return false, err
 	}
+	ctx, end := context.WithCancel(ctx)
+	defer end()
 	r.Found = func(d *differ.Difference) {
+		if o.first {
+			end()
+		}
 		fmt.Printf("DIFFERENCE %s\n", d)
 		if o.verbose {
 			fmt.Print(d.Transcript)
@@ -140,22 +147,13 @@ func scripts(ctx context.Context, o options) (func() (differ.Script, bool), cont
 	}, ctx, cancel, nil
 }
 
-// known reads the kinds of differences that are known.
-func known(file string) (map[string]bool, error) {
-	kinds := map[string]bool{}
+// known gives the kinds of differences that are known: of a file, or else of the release.
+func known(file, release string) (map[string]bool, error) {
 	if file == "" {
-		return kinds, nil
+		return differ.Known(release), nil
 	}
 	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	for line := range strings.Lines(string(text)) {
-		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
-			kinds[line] = true
-		}
-	}
-	return kinds, nil
+	return differ.ParseKnown(string(text)), err
 }
 
 // tool finds .ci/kafka.
