@@ -34,6 +34,9 @@ func (d *draw) note() *string {
 
 func offsetCommit(d *draw, w *world) (protocol.Request, func(protocol.Response)) {
 	group := d.group(w)
+	if group == "" { // it would be a group of all scripts
+		group = w.name("unknown")
+	}
 	req := &msg.OffsetCommitRequest{GroupID: group, GenerationIDOrMemberEpoch: -1, RetentionTimeMs: -1}
 	if d.version >= 1 && d.once(2) {
 		req.MemberID, req.GenerationIDOrMemberEpoch = d.member(w, group)
