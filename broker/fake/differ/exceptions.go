@@ -204,10 +204,20 @@ func arrangeMore(m protocol.Message, w *world) {
 		slices.SortStableFunc(m.Topics, func(a, b msg.OffsetCommitResponseOffsetCommitResponseTopic) int {
 			return strings.Compare(w.orderOf(a.Name, a.TopicID), w.orderOf(b.Name, b.TopicID))
 		})
+		for i := range m.Topics { // what is refused comes first
+			slices.SortStableFunc(m.Topics[i].Partitions, func(a, b msg.OffsetCommitResponseOffsetCommitResponsePartition) int {
+				return cmp.Compare(a.PartitionIndex, b.PartitionIndex)
+			})
+		}
 	case *msg.TxnOffsetCommitResponse:
 		slices.SortStableFunc(m.Topics, func(a, b msg.TxnOffsetCommitResponseTxnOffsetCommitResponseTopic) int {
 			return strings.Compare(a.Name, b.Name)
 		})
+		for i := range m.Topics {
+			slices.SortStableFunc(m.Topics[i].Partitions, func(a, b msg.TxnOffsetCommitResponseTxnOffsetCommitResponsePartition) int {
+				return cmp.Compare(a.PartitionIndex, b.PartitionIndex)
+			})
+		}
 	case *msg.OffsetFetchResponse:
 		slices.SortStableFunc(m.Topics, func(a, b msg.OffsetFetchResponseOffsetFetchResponseTopic) int { return strings.Compare(a.Name, b.Name) })
 		for i := range m.Topics {

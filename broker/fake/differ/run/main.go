@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/kactor-go/kactor/broker/fake"
@@ -40,7 +41,7 @@ func main() {
 	first := flag.Bool("first", false, "end with the first new difference")
 	verbose := flag.Bool("v", false, "show all answers of Kafka's that lead to a difference")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	different, err := run(ctx, options{*version, *kafka, *seeds, *script, *from, *length, *workers, *verbose, strings.Split(*themes, ","), *open, *first})
 	if err != nil {
