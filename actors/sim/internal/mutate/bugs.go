@@ -9,6 +9,7 @@ var suites = []suite{
 	{[]string{"TestGroups$", "TestKeptSeeds$"}, ofGroups},
 	{[]string{"TestAnActorThatFails$"}, ofFailing},
 	{[]string{"TestACall", "TestChanges", "TestATopic", "TestACommit"}, ofRoutes},
+	{[]string{"TestAPartition"}, ofRooms},
 }
 
 type suite struct {
@@ -90,6 +91,12 @@ var ofFailing = []mutation{
 		"\t\th.refuse(m) // the core", "\t\t// the core"},
 	{"decisions of an actor that failed thrown away", "actors/role/host.go",
 		"\t\th.guard(h.flush)\n", "\t\th.reset(&h.out)\n"},
+}
+
+// ofRooms are bugs of who handles records one after the other.
+var ofRooms = []mutation{
+	{"partition that was full never fetched again", "api/work_room.go",
+		"\t\tif !w.waits(tp) {\n", "\t\tif !w.waits(tp) && w.core.Paused(tp) {\n"},
 }
 
 // ofClients are bugs that the swarm must catch.
