@@ -149,16 +149,20 @@ func begin[R ending](s *System, list *[]R, start func() (R, error)) (r R, err er
 	}
 	s.turning++
 	s.mu.Unlock()
-	r, err = start()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.turned()
-	if err == nil {
-		*list = append(*list, r)
-		if s.closed { // who closes ends it
-			err = ErrClosed
+	started := false
+	defer func() { // also when a function of the application's panics meanwhile
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.turned()
+		if started {
+			*list = append(*list, r)
+			if s.closed { // who closes ends it
+				err = ErrClosed
+			}
 		}
-	}
+	}()
+	r, err = start()
+	started = err == nil
 	return r, err
 }
 

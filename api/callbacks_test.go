@@ -12,6 +12,7 @@ import (
 
 	"github.com/kactor-go/kactor/api"
 	"github.com/kactor-go/kactor/broker"
+	"github.com/kactor-go/kactor/coordinator/assign"
 	metadata "github.com/kactor-go/kactor/protocol/cluster"
 	"github.com/kactor-go/kactor/sender"
 )
@@ -438,5 +439,54 @@ func TestAHandlerThatEndsItsGoroutine(t *testing.T) {
 	var failed *api.HandleError
 	if !errors.As(err, &failed) || failed.Record.Offset != 0 {
 		t.Errorf("the error is %v", err)
+	}
+}
+
+// nameless is an assignor that panics when its name is asked for.
+type nameless struct{ assign.Range }
+
+func (nameless) Name() string { panic("no name") }
+
+// A consumer that cannot be started, because an assignor panics, keeps nobody from closing the client: who did was still waiting after its context had ended.
+func TestAnAssignorThatPanicsDoesNotKeepTheClientOpen(t *testing.T) {
+	client := dialed(t)
+	if what := panics(func() { _, _ = client.Consumer("g", api.Assignors(nameless{})) }); what != "no name" {
+		t.Errorf("it panicked with %v", what)
+	}
+	within(t, "Close", func() {
+		if err := client.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A listener has the time that the group gives it, not what is left of the Poll that called it: a commit in it failed.
+func TestAListenersContextIsNotThatOfPoll(t *testing.T) {
+	client := dialed(t)
+	p, err := client.Producer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	produced(t, p)
+	type key struct{}
+	called, commits := 0, []error{}
+	var k *api.Consumer
+	k = member(t, client, api.RebalanceListener{Assigned: func(ctx context.Context, parts []api.TopicPartition) {
+		called++
+		<-time.After(20 * time.Millisecond)
+		if ctx.Value(key{}) != "value" {
+			t.Error("the values of Poll's context are lost")
+		}
+		commits = append(commits, k.Commit(ctx, api.Offset{Partition: parts[0], Offset: 1}))
+	}})
+	within(t, "Poll", func() {
+		for called == 0 {
+			ctx, cancel := context.WithTimeout(context.WithValue(context.Background(), key{}, "value"), 10*time.Millisecond)
+			_, _ = k.Poll(ctx)
+			cancel()
+		}
+	})
+	if err := errors.Join(commits...); err != nil {
+		t.Error(err)
 	}
 }

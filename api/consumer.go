@@ -51,6 +51,7 @@ type Consumer struct {
 	mode        atomic.Uint32           // what is read without the turn is atomic
 	stood       map[TopicPartition]bool // partitions that were paused when they were given up
 	auto        map[TopicPartition]auto // committed automatically
+	later       error                   // what Poll found behind the records it has returned
 	autoTrouble trouble.State
 	giving      atomic.Pointer[giving] // a rebalance that was begun
 	fatal       atomic.Pointer[coordinator.Fatal]

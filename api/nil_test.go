@@ -3,10 +3,12 @@ package api_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/kactor-go/kactor/api"
+	"github.com/kactor-go/kactor/coordinator/assign"
 )
 
 // TestANilOptionIsAnError: it was a panic. A variable that was never set is one.
@@ -30,6 +32,29 @@ func TestANilOptionIsAnError(t *testing.T) {
 	} {
 		if err := call(); err == nil || !strings.Contains(err.Error(), "option 2 is nil") {
 			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+// TestANilAssignorIsAnError: it was a panic.
+func TestANilAssignorIsAnError(t *testing.T) {
+	client, end := cluster()
+	defer end()
+	if _, err := client.Consumer("g", api.Assignors(assign.Range{}, nil)); err == nil || !strings.Contains(err.Error(), "assignor 1 is nil") {
+		t.Error(err)
+	}
+}
+
+// TestWhatNamesAPartitionTellsTheRest: what is embedded tells only where it is.
+func TestWhatNamesAPartitionTellsTheRest(t *testing.T) {
+	tp := api.TopicPartition{Topic: "t", Partition: 1}
+	for want, v := range map[string]any{
+		"t/1 from 3 to 5: out of range":   api.PositionReset{TopicPartition: tp, From: 3, To: 5, Cause: "out of range"},
+		"t/1 to 5: nothing committed":     api.PositionReset{TopicPartition: tp, From: -1, To: 5, Cause: "nothing committed"},
+		"t/1 at 7, passed on 2 times: no": api.Provenance{TopicPartition: tp, Offset: 7, Passed: 2, Error: "no"},
+	} {
+		if got := fmt.Sprintf("%+v", v); got != want {
+			t.Errorf("%q, not %q", got, want)
 		}
 	}
 }

@@ -211,7 +211,15 @@ func OnReset(f func(PositionReset)) Option {
 
 // Assignors divide the partitions of a classic group, in order of preference (partition.assignment.strategy): the way to use one's own.
 func Assignors(assignors ...assign.Assignor) Option {
-	return func(s *settings) error { s.group.Assignors = assignors; return nil }
+	return func(s *settings) error {
+		for i, a := range assignors {
+			if a == nil {
+				return fmt.Errorf("assignor %d is nil", i)
+			}
+		}
+		s.group.Assignors = assignors
+		return nil
+	}
 }
 
 // lookUp finds an option by any of its names.

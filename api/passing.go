@@ -38,6 +38,11 @@ type Provenance struct {
 	Error     string    // of the last attempt
 }
 
+// String tells all of it: "orders/3 at 17, passed on 2 times: TIMEOUT".
+func (p Provenance) String() string {
+	return fmt.Sprintf("%s at %d, passed on %d times: %s", p.TopicPartition, p.Offset, p.Passed, p.Error)
+}
+
 // Origin tells where a record of a retry or dead-letter topic comes from; ok is false if its headers do not say so, or not in a way that can be true.
 func Origin(r *Record) (p Provenance, ok bool) {
 	number := func(key string, least, most int64) int64 {

@@ -75,7 +75,7 @@ func Peek() PollOption { return func(p *polling) { p.peek = true } }
 
 // Poll waits for records and returns those that are there, at most max.poll.records, and no more when their keys and values have receive.budget.bytes. They stay valid as long as they are referenced.
 // When ctx ends first it returns none and ctx's error. It returns none, too, when what came holds nothing for the application: the markers of transactions; the position has moved then. An error of a partition is a *PartitionError or a *LogTruncationError; the others go on, and so
-// does this one by itself if Retried says so.
+// does this one by itself if Retried says so. Records and an error never come together: what went wrong behind records is told by the next call.
 func (c *Consumer) Poll(ctx context.Context, opts ...PollOption) ([]*Record, error) {
 	p := polling{most: c.poll}
 	for i, o := range opts {
@@ -104,11 +104,11 @@ func (c *Consumer) Poll(ctx context.Context, opts ...PollOption) ([]*Record, err
 		var err error
 		if len(got) == 0 {
 			k, err = c.take(ctx)
-		} else if k, err = c.fetcher.Ready(); err == nil && k == nil {
+		} else if k = c.fetcher.More(); k == nil {
 			break
 		}
 		if err != nil {
-			return c.given(got), public(err)
+			return nil, public(err)
 		}
 		k.Keep()
 		from := k
@@ -118,6 +118,12 @@ func (c *Consumer) Poll(ctx context.Context, opts ...PollOption) ([]*Record, err
 		got, err = own.records(got, from, p.most, &room)
 		if p.peek && len(got) == 0 && err == nil { // nothing for the application: only reading goes past it
 			got, err = own.records(got, k, p.most, &room)
+		}
+		if err != nil && len(got) > 0 { // the next call tells it; what is looked at only comes again
+			if !p.peek {
+				c.later = err
+			}
+			break
 		}
 		if err != nil || p.peek || len(got) == 0 {
 			return c.given(got), err

@@ -12,6 +12,8 @@ import (
 
 // RebalanceListener is told what the group gives to a consumer and takes from it. It is called where the consumer polls, on that goroutine: while it is, no record of the consumer is
 // being handled. It may commit, seek, pause and ask for positions; it must not close the consumer. Any function may be nil.
+//
+// The context has the values of the one that Poll was called with, and lasts as long as the group waits for this member, however short a Poll was asked for; in Close and Unsubscribe it is theirs.
 type RebalanceListener struct {
 	// Assigned gets the new partitions: with the classic protocol and an eager assignor all, else those that were added.
 	Assigned func(ctx context.Context, parts []TopicPartition)
@@ -137,10 +139,12 @@ func (c *Consumer) rebalance(ctx context.Context) error {
 	}
 	c.giving.Store(nil)
 	defer c.group.Done(g.Seq)
-	each(func() { c.giveUp(ctx, g.Rebalance) }, func() { c.takeOver(g.Rebalance) })
+	while, cancel := c.world.WithTimeout(context.WithoutCancel(ctx), c.group.Limit())
+	defer cancel()
+	each(func() { c.giveUp(while, g.Rebalance) }, func() { c.takeOver(g.Rebalance) })
 	if g.Given {
 		clear(c.stood)
-		c.call(ctx, c.listens().Assigned, g.Assign)
+		c.call(while, c.listens().Assigned, g.Assign)
 	}
 	return nil
 }

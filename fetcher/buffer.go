@@ -327,24 +327,42 @@ func (b *buffer) charge(c *Chunk, bytes int64) {
 // take gives the next chunk of a partition that is not paused, in turn. A chunk that the reader has begun is given until it is at its end: what it was decompressed into is needed only then. What failed is
 // told first. With open only partitions for which it is true have their turn; what the reader has begun of another is put aside when there is something else.
 func (b *buffer) take(open func(cluster.TopicPartition) bool) (*Chunk, error) {
-	before := b.current
-	k, err := b.next(open)
-	if before != nil && before != b.current {
-		b.charge(before, 0)
+	if err := b.trouble(); err != nil {
+		return nil, err
 	}
-	return k, err
+	return b.more(open), nil
 }
 
-func (b *buffer) next(open func(cluster.TopicPartition) bool) (*Chunk, error) {
+// trouble takes what must be told before anything is read.
+func (b *buffer) trouble() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.over {
-		return nil, ErrClosed
+		return ErrClosed
 	}
-	if len(b.fails) > 0 {
-		err := b.fails[0].err
-		b.fails = b.fails[1:]
-		return nil, err
+	if len(b.fails) == 0 {
+		return nil
+	}
+	err := b.fails[0].err
+	b.fails = b.fails[1:]
+	return err
+}
+
+// more takes the next chunk, whatever there is to be told.
+func (b *buffer) more(open func(cluster.TopicPartition) bool) *Chunk {
+	before := b.current
+	k := b.next(open)
+	if before != nil && before != b.current {
+		b.charge(before, 0)
+	}
+	return k
+}
+
+func (b *buffer) next(open func(cluster.TopicPartition) bool) *Chunk {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.over {
+		return nil
 	}
 	var begun *Chunk
 	switch k := b.current; {
@@ -355,7 +373,7 @@ func (b *buffer) next(open func(cluster.TopicPartition) bool) (*Chunk, error) {
 		k.aside()
 	case k.from > b.given && (open == nil || open(k.TopicPartition)):
 		b.given = k.from
-		return k, nil
+		return k
 	default: // nothing was read of it since it was given
 		begun = k
 	}
@@ -371,9 +389,9 @@ func (b *buffer) next(open func(cluster.TopicPartition) bool) (*Chunk, error) {
 		b.current, b.given = k, k.from
 		b.prepare(i)
 		b.order = append(slices.Delete(b.order, i, i+1), p)
-		return k, nil
+		return k
 	}
-	return nil, nil
+	return nil
 }
 
 // prepare lets a worker begin with the chunk that comes after that of place i.
@@ -456,6 +474,14 @@ type PositionReset struct {
 	From  int64 // the position before; -1: there was none
 	To    int64
 	Cause string
+}
+
+// String tells all of it: "orders/3 from 17 to 20: the offset was out of range".
+func (r PositionReset) String() string {
+	if r.From < 0 {
+		return fmt.Sprintf("%s to %d: %s", r.TopicPartition, r.To, r.Cause)
+	}
+	return fmt.Sprintf("%s from %d to %d: %s", r.TopicPartition, r.From, r.To, r.Cause)
 }
 
 // Watermarks are what the brokers said last of a partition.

@@ -16,6 +16,11 @@ func (f *Fetcher) Ready() (*Chunk, error) {
 	return f.buf.take(nil)
 }
 
+// More gives the next chunk for who has taken something already: what went wrong waits for the next call of Ready or Take. It gives nil if there is none, or the fetcher is closed.
+func (f *Fetcher) More() *Chunk {
+	return f.buf.more(nil)
+}
+
 // ReadyOf is Ready for the partitions for which open is true. open must be quick, and must not call the fetcher.
 func (f *Fetcher) ReadyOf(open func(cluster.TopicPartition) bool) (*Chunk, error) {
 	return f.buf.take(open)
