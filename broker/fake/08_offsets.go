@@ -50,13 +50,21 @@ func (c *Cluster) offsetCommit(q *call) {
 			}
 			if got == protocol.None {
 				c.keep(g)
-				g.offsets[topicPartition{t.name, p.PartitionIndex}] = committed{p.CommittedOffset, p.CommittedLeaderEpoch, p.CommittedMetadata, c.commit(), c.now, expires}
+				g.offsets[topicPartition{t.name, p.PartitionIndex}] = committed{p.CommittedOffset, p.CommittedLeaderEpoch, noted(p.CommittedMetadata), c.commit(), c.now, expires}
 			}
 			out.Partitions = append(out.Partitions, msg.OffsetCommitResponseOffsetCommitResponsePartition{PartitionIndex: p.PartitionIndex, ErrorCode: int16(got)})
 		}
 		resp.Topics = append(resp.Topics, out)
 	}
 	c.reply(q, resp)
+}
+
+// noted is what is kept of metadata: none is empty (OffsetAndMetadata.fromRequest).
+func noted(metadata *string) *string {
+	if metadata == nil {
+		return wire.Ptr("")
+	}
+	return metadata
 }
 
 // soundMetadata holds what is to be kept with an offset against offset.metadata.max.bytes.

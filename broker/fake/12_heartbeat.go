@@ -8,6 +8,9 @@ import (
 func (c *Cluster) heartbeat(q *call) {
 	req := q.Req.(*msg.HeartbeatRequest)
 	g, code := c.coordinated(q, req.GroupID)
+	if code == protocol.None && req.GroupID == "" {
+		code = protocol.InvalidGroupID
+	}
 	if code == protocol.None && g.consumer {
 		code = c.beatClassic(g, req)
 	} else if code == protocol.None {

@@ -11,6 +11,13 @@ import (
 func (c *Cluster) syncGroup(q *call) {
 	req := q.Req.(*msg.SyncGroupRequest)
 	g, code := c.coordinated(q, req.GroupID)
+	switch {
+	case code != protocol.None:
+	case q.Version >= 5 && (req.ProtocolType == nil || req.ProtocolName == nil): // before anything else (SyncGroupRequest.areMandatoryProtocolTypeAndNamePresent)
+		code = protocol.InconsistentGroupProtocol
+	case req.GroupID == "":
+		code = protocol.InvalidGroupID
+	}
 	if code == protocol.None && g.consumer {
 		c.reply(q, c.syncModern(g, req))
 		return

@@ -1,7 +1,6 @@
 package fake
 
 import (
-	"cmp"
 	"slices"
 
 	"github.com/kactor-go/kactor/protocol"
@@ -9,58 +8,85 @@ import (
 	"github.com/kactor-go/kactor/protocol/wire"
 )
 
-// deleteTopics answers DeleteTopics (20): by name, or from version 6 on by id.
+// deleteTopics answers DeleteTopics (20): by name, or from version 6 on by id. What is named twice is refused once, and what is told of it is what it was named by (ControllerApis.deleteTopics).
 func (c *Cluster) deleteTopics(q *call) {
 	req := q.Req.(*msg.DeleteTopicsRequest)
 	resp := &msg.DeleteTopicsResponse{}
-	injected := c.injected(q.Key)
-	asked := slices.Clone(req.Topics)
-	for i := range req.TopicNames {
-		asked = append(asked, msg.DeleteTopicsRequestDeleteTopicState{Name: &req.TopicNames[i]})
-	}
-	var gone []*topic
-	for i := range asked {
-		a := &asked[i]
-		same := func(o msg.DeleteTopicsRequestDeleteTopicState) bool {
-			return c.means(a) != "" && c.means(a) == c.means(&o)
-		}
-		if slices.ContainsFunc(asked[:i], same) {
-			continue // it is refused once
-		}
-		r := msg.DeleteTopicsResponseDeletableTopicResult{Name: a.Name, TopicID: a.TopicID}
-		t, code := c.lookup(deref(a.Name), a.TopicID, a.Name == nil)
-		switch {
-		case injected != protocol.None:
-			code = injected
-		case (a.Name == nil) == (a.TopicID == wire.UUID{}), slices.ContainsFunc(asked[i+1:], same):
-			code = protocol.InvalidRequest
-			for _, o := range asked[i+1:] { // as much as is known is told
-				if same(o) {
-					r.Name, r.TopicID = cmp.Or(r.Name, o.Name), cmp.Or(r.TopicID, o.TopicID)
-				}
-			}
-		case code == protocol.None:
-			r.Name, r.TopicID = wire.Ptr(t.name), t.id
-			gone = append(gone, t)
-		}
-		r.ErrorCode = int16(code)
+	answer := func(name *string, id wire.UUID, code protocol.Code) {
+		r := msg.DeleteTopicsResponseDeletableTopicResult{Name: name, TopicID: id, ErrorCode: int16(code)}
 		if code != protocol.None {
 			r.ErrorMessage = wire.Ptr(code.Description())
 		}
 		resp.Responses = append(resp.Responses, r)
 	}
+	asked := slices.Clone(req.Topics)
+	for i := range req.TopicNames {
+		asked = append(asked, msg.DeleteTopicsRequestDeleteTopicState{Name: &req.TopicNames[i]})
+	}
+	injected := c.injected(q.Key)
+	var names []string
+	var ids []wire.UUID
+	for i := range asked {
+		switch a := &asked[i]; {
+		case injected != protocol.None:
+			answer(a.Name, a.TopicID, injected)
+		case (a.Name == nil) == (a.TopicID == wire.UUID{}):
+			answer(a.Name, a.TopicID, protocol.InvalidRequest)
+		case a.Name != nil:
+			names = append(names, *a.Name)
+		default:
+			ids = append(ids, a.TopicID)
+		}
+	}
+	names, twice := once(names)
+	for i := range twice {
+		answer(&twice[i], wire.UUID{}, protocol.InvalidRequest)
+	}
+	ids, idsTwice := once(ids)
+	for _, id := range idsTwice {
+		answer(nil, id, protocol.InvalidRequest)
+	}
+	var gone []*topic
+	for _, id := range ids {
+		if t, code := c.lookup("", id, true); code != protocol.None {
+			answer(nil, id, code)
+		} else {
+			gone = append(gone, t)
+		}
+	}
+	for i := range names {
+		t, code := c.lookup(names[i], wire.UUID{}, false)
+		switch {
+		case code != protocol.None:
+			answer(&names[i], wire.UUID{}, code)
+		case slices.Contains(gone, t) || slices.Contains(idsTwice, t.id):
+			gone = slices.DeleteFunc(gone, func(o *topic) bool { return o == t })
+			answer(&names[i], t.id, protocol.InvalidRequest)
+		default:
+			gone = append(gone, t)
+		}
+	}
 	for _, t := range gone {
+		answer(&t.name, t.id, protocol.None)
 		_ = c.DeleteTopic(t.name) // it is there
 	}
 	c.reply(q, resp)
 }
 
-// means is the name of what is to be deleted; "": it is not known.
-func (c *Cluster) means(a *msg.DeleteTopicsRequestDeleteTopicState) string {
-	if t := c.topicByID(a.TopicID); a.Name == nil && t != nil {
-		return t.name
+// once tells apart what is in a list once and what is there more often.
+func once[T comparable](list []T) (single, several []T) {
+	counts := map[T]int{}
+	for _, v := range list {
+		counts[v]++
 	}
-	return deref(a.Name)
+	for _, v := range list {
+		if counts[v] == 1 {
+			single = append(single, v)
+		} else if !slices.Contains(several, v) {
+			several = append(several, v)
+		}
+	}
+	return single, several
 }
 
 func deref(s *string) string {

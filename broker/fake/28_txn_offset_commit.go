@@ -35,7 +35,7 @@ func (c *Cluster) txnOffsetCommit(q *call) {
 			}
 			if got == protocol.None {
 				c.keep(g)
-				c.suspend(g, req.ProducerID, req.ProducerEpoch, topicPartition{in.Name, p.PartitionIndex}, committed{p.CommittedOffset, p.CommittedLeaderEpoch, p.CommittedMetadata, c.commit(), c.now, time.Time{}})
+				c.suspend(g, req.ProducerID, req.ProducerEpoch, topicPartition{in.Name, p.PartitionIndex}, committed{p.CommittedOffset, p.CommittedLeaderEpoch, noted(p.CommittedMetadata), c.commit(), c.now, time.Time{}})
 			}
 			out.Partitions = append(out.Partitions, msg.TxnOffsetCommitResponseTxnOffsetCommitResponsePartition{PartitionIndex: p.PartitionIndex, ErrorCode: int16(got)})
 		}

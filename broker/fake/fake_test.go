@@ -2,6 +2,7 @@ package fake_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -242,6 +243,48 @@ func TestSessions(t *testing.T) {
 	b.code("a wrong epoch", next(9).ErrorCode, protocol.InvalidFetchSessionEpoch)
 	id = 4711
 	b.code("a wrong id", next(1).ErrorCode, protocol.FetchSessionIDNotFound)
+}
+
+// A topic that is named twice is refused once; so is an id that nobody knows.
+func TestTopicsThatAreToBeDeletedTwice(t *testing.T) {
+	b := newBench(t, fake.Config{Topics: []fake.Topic{{Name: "a"}, {Name: "b"}}})
+	k := b.connect(1)
+	id := protocol.UUID{7}
+	req := &msg.DeleteTopicsRequest{Topics: []msg.DeleteTopicsRequestDeleteTopicState{{TopicID: id}, {Name: wire.Ptr("a")}, {TopicID: id}, {Name: wire.Ptr("a")}, {Name: wire.Ptr("b")}}}
+	var got []string
+	for _, r := range ask(b, k, req, &msg.DeleteTopicsResponse{}, 6).Responses {
+		name := "-"
+		if r.Name != nil {
+			name = *r.Name
+		}
+		got = append(got, fmt.Sprintf("%s %v %s", name, r.TopicID == id, protocol.Code(r.ErrorCode).Name()))
+	}
+	if want := []string{"a false INVALID_REQUEST", "- true INVALID_REQUEST", "b false NONE"}; !slices.Equal(got, want) {
+		t.Errorf("%q, not %q", got, want)
+	}
+}
+
+// What every coordinator says before it looks for a group.
+func TestGroupsWithoutAName(t *testing.T) {
+	b := newBench(t, fake.Config{})
+	k := b.connect(1)
+	b.code("heartbeat", ask(b, k, &msg.HeartbeatRequest{MemberID: "m", GenerationID: 1}, &msg.HeartbeatResponse{}, 4).ErrorCode, protocol.InvalidGroupID)
+	kind := wire.Ptr("consumer")
+	b.code("sync", ask(b, k, &msg.SyncGroupRequest{MemberID: "m", GenerationID: 1, ProtocolType: kind, ProtocolName: kind}, &msg.SyncGroupResponse{}, 5).ErrorCode, protocol.InvalidGroupID)
+	b.code("sync without a protocol", ask(b, k, &msg.SyncGroupRequest{GroupID: "g", MemberID: "m", GenerationID: 1, ProtocolType: kind}, &msg.SyncGroupResponse{}, 5).ErrorCode, protocol.InconsistentGroupProtocol)
+}
+
+// Who commits without metadata gets empty metadata back.
+func TestOffsetsWithoutMetadata(t *testing.T) {
+	b := newBench(t, fake.Config{Topics: []fake.Topic{{Name: "a"}}})
+	k := b.connect(1)
+	commit := &msg.OffsetCommitRequest{GroupID: "g", GenerationIDOrMemberEpoch: -1, RetentionTimeMs: -1, Topics: []msg.OffsetCommitRequestOffsetCommitRequestTopic{{Name: "a",
+		Partitions: []msg.OffsetCommitRequestOffsetCommitRequestPartition{{CommittedOffset: 3, CommittedLeaderEpoch: -1, CommitTimestamp: -1}}}}}
+	b.code("commit", ask(b, k, commit, &msg.OffsetCommitResponse{}, 8).Topics[0].Partitions[0].ErrorCode, protocol.None)
+	fetch := &msg.OffsetFetchRequest{GroupID: "g", Topics: []msg.OffsetFetchRequestOffsetFetchRequestTopic{{Name: "a", PartitionIndexes: []int32{0}}}}
+	if p := ask(b, k, fetch, &msg.OffsetFetchResponse{}, 7).Topics[0].Partitions[0]; p.CommittedOffset != 3 || p.Metadata == nil || *p.Metadata != "" {
+		t.Errorf("%+v", p)
+	}
 }
 
 func TestLeadersMoveWhenABrokerStops(t *testing.T) {

@@ -151,7 +151,7 @@ func (c *Cluster) mark(p *partition, m marker) (offset int64) {
 		kind = byte(record.Commit)
 	}
 	info := record.Info{Magic: 2, Count: 1, ProducerID: m.producer, ProducerEpoch: m.epoch, BaseSequence: record.NoSequence, Transactional: true, Control: true,
-		BaseTimestamp: c.now.UnixMilli(), MaxTimestamp: c.now.UnixMilli()}
+		BaseTimestamp: c.now.UnixMilli(), MaxTimestamp: c.now.UnixMilli(), LogAppendTime: p.topic.own(p.leader).appendTime}
 	value := binary.BigEndian.AppendUint32(make([]byte, 2), uint32(m.coordinator))
 	bytes := record.AppendRecord(make([]byte, record.Overhead), 0, 0, []byte{0, 0, 0, kind}, value, nil)
 	return c.write(p, bytes, &info)

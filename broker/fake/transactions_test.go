@@ -72,6 +72,22 @@ func TestWhatIsNotStableIsNotCommitted(t *testing.T) {
 }
 
 // TestWhichAbortedTransactionsAnAnswerNames has those that overlap what is read, also by their marker alone, and because the index is sparse some that come later.
+// Kafka gives markers the time of the broker as it gives it to records, and says so.
+func TestMarkersAreStampedAsRecordsAre(t *testing.T) {
+	for _, stamped := range []bool{false, true} {
+		c, err := NewCluster(Config{Topics: []Topic{{Name: "t", LogAppendTime: stamped}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ok := must(t)
+		ok(c.Transact("t", 0, 1, values(1)...))
+		b, _, _, err := record.Next(fetchedAt(c, ok(c.EndTransaction("t", 0, 1, false)), 0, 1<<20).Records)
+		if err != nil || !b.Control || b.LogAppendTime != stamped || b.CheckCRC() != nil {
+			t.Errorf("LogAppendTime %v: %+v, %v", stamped, b.Info, err)
+		}
+	}
+}
+
 func TestWhichAbortedTransactionsAnAnswerNames(t *testing.T) {
 	c, err := NewCluster(Config{Topics: []Topic{{Name: "t"}}})
 	if err != nil {
