@@ -27,7 +27,9 @@ func (c *Cluster) describeGroups(q *call) {
 		case q.Version >= 6:
 			code = protocol.GroupIDNotFound
 		}
-		out.ErrorCode = int16(code)
+		if out.ErrorCode = int16(code); code == protocol.None && req.IncludeAuthorizedOperations {
+			out.AuthorizedOperations = c.groupOperations()
+		}
 		resp.Groups = append(resp.Groups, out)
 	}
 	c.reply(q, resp)
@@ -111,9 +113,20 @@ func (c *Cluster) consumerGroupDescribe(q *call) {
 				out.Members = append(out.Members, c.describeModern(m, q.Version))
 			}
 		}
+		if out.ErrorCode == 0 && req.IncludeAuthorizedOperations {
+			out.AuthorizedOperations = c.groupOperations()
+		}
 		resp.Groups = append(resp.Groups, out)
 	}
 	c.reply(q, resp)
+}
+
+// groupOperations are what everybody may do with a group where nothing is forbidden (AclEntry.supportedOperations): groups have configurations since 4.0.
+func (c *Cluster) groupOperations() int32 {
+	if c.atLeast("4.0") {
+		return 0xd48
+	}
+	return 0x148
 }
 
 func (c *Cluster) describeModern(m *modernMember, version int16) msg.ConsumerGroupDescribeResponseMember {

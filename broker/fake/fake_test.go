@@ -274,6 +274,18 @@ func TestGroupsWithoutAName(t *testing.T) {
 	b.code("sync without a protocol", ask(b, k, &msg.SyncGroupRequest{GroupID: "g", MemberID: "m", GenerationID: 1, ProtocolType: kind}, &msg.SyncGroupResponse{}, 5).ErrorCode, protocol.InconsistentGroupProtocol)
 }
 
+// Who asks what may be done with a group is told, also of one that is not there, if that is no error.
+func TestWhatMayBeDoneWithAGroup(t *testing.T) {
+	b := newBench(t, fake.Config{})
+	k := b.connect(1)
+	describe := func(version int16, include bool) int32 {
+		return ask(b, k, &msg.DescribeGroupsRequest{Groups: []string{"g"}, IncludeAuthorizedOperations: include}, &msg.DescribeGroupsResponse{}, version).Groups[0].AuthorizedOperations
+	}
+	if all, untold, refused := describe(5, true), describe(5, false), describe(6, true); all != 3400 || untold != -1<<31 || refused != -1<<31 {
+		t.Errorf("%d, %d, %d", all, untold, refused)
+	}
+}
+
 // Who commits without metadata gets empty metadata back.
 func TestOffsetsWithoutMetadata(t *testing.T) {
 	b := newBench(t, fake.Config{Topics: []fake.Topic{{Name: "a"}}})
