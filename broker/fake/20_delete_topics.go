@@ -88,10 +88,3 @@ func once[T comparable](list []T) (single, several []T) {
 	}
 	return single, several
 }
-
-func deref(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
-}

@@ -1,6 +1,7 @@
 package fake
 
 import (
+	"slices"
 	"time"
 
 	"github.com/kactor-go/kactor/protocol"
@@ -16,6 +17,9 @@ func (c *Cluster) txnOffsetCommit(q *call) {
 		code = protocol.InvalidGroupID
 	}
 	g, code := c.coordinatedUnless(code, q, req.GroupID)
+	if code == protocol.None && !slices.ContainsFunc(req.Topics, c.anyOf) {
+		code = protocol.UnknownTopicOrPartition // of all of them: the coordinator does not hear of it, and no transaction begins
+	}
 	if code == protocol.None {
 		code = c.verifyOffsets(q, req)
 	}
@@ -42,6 +46,14 @@ func (c *Cluster) txnOffsetCommit(q *call) {
 		resp.Topics = append(resp.Topics, out)
 	}
 	c.reply(q, resp)
+}
+
+// anyOf tells whether there is any of the partitions that are committed for.
+func (c *Cluster) anyOf(t msg.TxnOffsetCommitRequestTxnOffsetCommitRequestTopic) bool {
+	return slices.ContainsFunc(t.Partitions, func(p msg.TxnOffsetCommitRequestTxnOffsetCommitRequestPartition) bool {
+		_, err := c.partition(t.Name, p.PartitionIndex)
+		return err == nil
+	})
 }
 
 // verifyOffsets asks the coordinator of the transaction, as leaders do before they append a first batch.

@@ -11,13 +11,16 @@ const (
 	offsetsPartitions = 50 // offsets.topic.num.partitions
 )
 
-// offsetsOf is the partition that the offsets of a group are in (GroupCoordinator.partitionFor: the hash of a Java string).
+// offsetsOf is the partition that the offsets of a group are in (GroupCoordinator.partitionFor): by the hash of a Java string without its sign, which is not the same as with its highest bit cleared.
 func offsetsOf(group string) topicPartition {
 	var h int32
 	for _, u := range utf16.Encode([]rune(group)) {
 		h = 31*h + int32(u)
 	}
-	return topicPartition{offsetsTopic, (h & 0x7fffffff) % offsetsPartitions}
+	if h < 0 {
+		h = max(-h, 0) // of the smallest number there is no other
+	}
+	return topicPartition{offsetsTopic, h % offsetsPartitions}
 }
 
 // offsetsProducer is what a partition of the offsets topic knows of a producer.

@@ -72,6 +72,15 @@ func TestWhatIsNotStableIsNotCommitted(t *testing.T) {
 }
 
 // TestWhichAbortedTransactionsAnAnswerNames has those that overlap what is read, also by their marker alone, and because the index is sparse some that come later.
+// Math.abs of the hashes of Java, of which one is negative, and one the smallest there is.
+func TestWhereTheOffsetsOfAGroupAre(t *testing.T) {
+	for group, want := range map[string]int32{"g": 3, "billing": 9, "polygenelubricants": 0} {
+		if got := offsetsOf(group); got.partition != want {
+			t.Errorf("%s is in %d, not %d", group, got.partition, want)
+		}
+	}
+}
+
 // Kafka gives markers the time of the broker as it gives it to records, and says so.
 func TestMarkersAreStampedAsRecordsAre(t *testing.T) {
 	for _, stamped := range []bool{false, true} {
