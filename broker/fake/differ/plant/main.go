@@ -1,7 +1,7 @@
 // Command plant makes the fake take what Kafka does not, one leniency at a time, and tells after how long the differential finds each. The sources stay as they are: a patched copy is laid over one of them while the
 // differential is built.
 //
-//	go run ./broker/fake/differ/plant [-for 20m] [-only NAME] [-version 4.3.0]
+//	go run ./broker/fake/differ/plant [-for 20m] [-only NAME] [-version 4.3.0] [-kafka HOST:PORT]
 package main
 
 import (
@@ -39,14 +39,15 @@ func main() {
 	length := flag.Duration("for", 20*time.Minute, "how long a leniency may stay unseen")
 	only := flag.String("only", "", "plant only those whose names match this expression")
 	version := flag.String("version", "4.3.0", "release of Kafka")
+	kafka := flag.String("kafka", "", "address of a broker of that release that runs; else one is started for each leniency")
 	flag.Parse()
-	if err := plant(*length, *only, *version); err != nil {
+	if err := plant(*length, *only, *version, *kafka); err != nil {
 		fmt.Fprintln(os.Stderr, "plant:", err)
 		os.Exit(1)
 	}
 }
 
-func plant(length time.Duration, only, version string) error {
+func plant(length time.Duration, only, version, kafka string) error {
 	match, err := regexp.Compile(only)
 	if err != nil {
 		return err
@@ -61,7 +62,7 @@ func plant(length time.Duration, only, version string) error {
 		if !match.MatchString(l.name) {
 			continue
 		}
-		how, took, err := find(dir, l, length, version)
+		how, took, err := find(dir, l, length, version, kafka)
 		switch {
 		case err != nil:
 			wrong = append(wrong, fmt.Errorf("%s: %w", l.name, err))
@@ -76,7 +77,7 @@ func plant(length time.Duration, only, version string) error {
 var found = regexp.MustCompile(`(?m)^DIFFERENCE ([^\n]*\n[^\n]*\n[^\n]*\n[^\n]*)`)
 
 // find plants a leniency and plays until it shows. The time is that of playing, without that of building.
-func find(dir string, l leniency, length time.Duration, version string) (how string, took time.Duration, err error) {
+func find(dir string, l leniency, length time.Duration, version, kafka string) (how string, took time.Duration, err error) {
 	file := filepath.Join("broker", "fake", l.file)
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -101,7 +102,7 @@ func find(dir string, l leniency, length time.Duration, version string) (how str
 		return "", 0, fmt.Errorf("%w\n%s", err, out)
 	}
 	began := time.Now()
-	out, err := exec.Command(binary, "-first", "-version", version, "-for", length.String()).CombinedOutput()
+	out, err := exec.Command(binary, "-first", "-version", version, "-kafka", kafka, "-for", length.String()).CombinedOutput()
 	said := found.FindSubmatch(out)
 	if said == nil {
 		return "", 0, fmt.Errorf("not found in %s: %v\n%s", length, err, out)

@@ -70,8 +70,12 @@ func run(ctx context.Context, o options) (different bool, err error) {
 		if err != nil {
 			return false, err
 		}
+		settings := properties
+		if strings.HasPrefix(o.version, "3.") { // it is there, and switched off
+			settings = append(slices.Clone(settings), "group.coordinator.rebalance.protocols=classic,consumer")
+		}
 		name := fmt.Sprintf("differ-%d", os.Getpid())
-		out, err := call(tool, append([]string{"up", name, o.version, "1"}, properties...)...)
+		out, err := call(tool, append([]string{"up", name, o.version, "1"}, settings...)...)
 		if err != nil {
 			return false, err
 		}
