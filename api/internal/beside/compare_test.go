@@ -67,8 +67,12 @@ func TestExceptionsHoldOnlyAfterWhatBringsThemAbout(t *testing.T) {
 	waits := func(java ...string) *difference {
 		return &difference{Step: settle, Field: "error", results: [2]Result{{Err: "not settled", Parts: map[string][]string{"m0": java}}, {Parts: map[string][]string{"m0": {"o/0"}}}}}
 	}
+	halted := []Step{open, {Op: "pause", Member: "m0", Parts: []string{"t/0"}}}
+	rebalanced := func(java map[string][]string) *difference {
+		return &difference{Step: settle, Field: "records", results: [2]Result{{Records: java, Events: map[string][]string{"m0": {"revoked t/0 t/1", "assigned t/0 t/1"}}}, {Records: map[string][]string{"t/1": {"c"}}}}}
+	}
 	type parts = map[string]string
-	old, sought, held, reset := exceptions[0].name, exceptions[1].name, exceptions[2].name, exceptions[3].name
+	old, sought, held, stood, reset := exceptions[0].name, exceptions[1].name, exceptions[2].name, exceptions[3].name, exceptions[4].name
 	for _, c := range []struct {
 		what     string
 		protocol string
@@ -93,6 +97,10 @@ func TestExceptionsHoldOnlyAfterWhatBringsThemAbout(t *testing.T) {
 		{"still has what is deleted, in the other protocol", "consumer", gone[:2], waits("t/0", "o/0"), ""},
 		{"has what was created again", "classic", gone, waits("t/0", "o/0"), ""},
 		{"has what was not deleted", "classic", gone[:2], waits("o/0"), ""},
+		{"was paused", "classic", halted, rebalanced(map[string][]string{"t/0": {"a"}, "t/1": {"c"}}), stood},
+		{"was paused, in the other protocol", "consumer", halted, rebalanced(map[string][]string{"t/0": {"a"}, "t/1": {"c"}}), ""},
+		{"was paused, and another is read less of", "classic", halted, rebalanced(map[string][]string{"t/0": {"a"}, "t/1": {"b", "c"}}), ""},
+		{"was resumed", "classic", append(slices.Clone(halted), Step{Op: "resume", Parts: []string{"t/0"}}), rebalanced(map[string][]string{"t/0": {"a"}, "t/1": {"c"}}), ""},
 		{"one more is committed", "classic", given, committed(parts{"t/1": "3"}, parts{"t/0": "4", "t/1": "3"}), reset},
 		{"another offset", "classic", given, committed(parts{"t/1": "3"}, parts{"t/0": "4", "t/1": "2"}), ""},
 		{"the partition is still assigned", "classic", given[:2], committed(parts{"t/1": "3"}, parts{"t/0": "4", "t/1": "3"}), ""},

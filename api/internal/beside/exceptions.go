@@ -1,6 +1,9 @@
 package main
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // exception is a difference that is meant, or that Java's client is to be blamed for. It holds only where the steps before have brought it about.
 type exception struct {
@@ -19,6 +22,14 @@ var exceptions = []exception{
 	{"commits what is deleted before it joins again", "Java's consumer of the classic protocol tries to commit the position in a topic that was deleted, until max.poll.interval.ms is over, before it joins its group again; kactor gives up what is not there", func(h history, d *difference) bool {
 		return d.Step.Op == "settle" && d.Field == "error" && d.results[0].Err == errSettled.Error() && d.results[1].Err == "" && h.protocol == "classic" && h.config("enable.auto.commit") == "true" &&
 			slices.ContainsFunc(d.results[0].Parts["m0"], h.deleted) && !slices.ContainsFunc(d.results[1].Parts["m0"], h.deleted)
+	}},
+	{"paused past a rebalance", "Java's consumer of the classic protocol forgets that partitions are paused when it gives everything up to join its group again; kactor keeps them paused", func(h history, d *difference) bool {
+		again := func(part string) bool { // it was given up and given back, and is paused
+			return h.paused(part) && slices.ContainsFunc(d.results[0].Events["m0"], func(e string) bool {
+				return strings.HasPrefix(e, "revoked ") && slices.Contains(strings.Fields(e), part)
+			})
+		}
+		return d.Step.Op == "settle" && d.Field == "records" && h.protocol == "classic" && !strings.HasSuffix(h.config("partition.assignment.strategy"), "CooperativeStickyAssignor") && less(d.results[1].Records, d.results[0].Records, again)
 	}},
 	{"a position that was reset is committed", "kactor commits at once where auto.offset.reset has led it, if it commits by itself; Java's client waits for auto.commit.interval.ms, and forgets it if the partition is not assigned any more", func(h history, d *difference) bool {
 		return d.Step.Op == "group" && d.Field == "offsets" && h.config("enable.auto.commit") == "true" && more(d.results[0].Offsets, d.results[1].Offsets, h.givenUp)
@@ -62,6 +73,22 @@ func (h history) deleted(part string) bool {
 		}
 	}
 	return gone
+}
+
+// paused tells whether a partition was paused and not resumed.
+func (h history) paused(part string) bool {
+	paused := false
+	for _, s := range h.steps {
+		switch s.Op {
+		case "pause", "resume":
+			if slices.Contains(s.Parts, part) {
+				paused = s.Op == "pause"
+			}
+		case "open", "close", "unsubscribe":
+			paused = false
+		}
+	}
+	return paused
 }
 
 // sought tells whether there was a seek after the last poll.
