@@ -513,3 +513,25 @@ func TestAStaticMemberThatIsBackJoinsAgainIfItMayLead(t *testing.T) {
 		}
 	}
 }
+
+// TestTheSameSubscriptionAgainChangesNothing: whoever commits nothing would read again what was read since.
+func TestTheSameSubscriptionAgainChangesNothing(t *testing.T) {
+	work := func(topic string) bool { return topic == "work" }
+	b := newBench(t, nil)
+	b.member(1, 0, 1)
+	for _, again := range []*Subscribe{{Topics: []string{"work"}}, {Topics: []string{"work", "work"}}, {Pattern: work}} {
+		out := b.step(again)
+		if again.Pattern != nil {
+			out = b.step(&Listed{Topics: []Listing{{Name: "work"}, {Name: "other"}}})
+			for _, a := range out.Asks {
+				out = b.step(a.Run())
+			}
+		}
+		if b.is(Stable); out.Rebalance != nil || len(out.Calls) != 0 {
+			t.Errorf("%+v: %+v", again, out)
+		}
+	}
+	if out := b.step(&Subscribe{Topics: []string{"other"}}); out.Rebalance == nil {
+		t.Errorf("another subscription: %+v", out)
+	}
+}

@@ -26,10 +26,14 @@ func (s *subscription) any() bool { return len(s.topics) > 0 || s.pattern != nil
 var ErrRegex = errors.New("a regular expression that the broker matches needs group.protocol=consumer and Kafka 4.1")
 
 func (c *Core) subscribe(now time.Time, m *Subscribe, out *Effects) {
+	before, was := c.sub, c.member
 	c.manual, c.member = false, true
 	c.sub = subscription{topics: slices.Compact(slices.Sorted(slices.Values(m.Topics))), pattern: m.Pattern, regex: m.Regex}
 	if c.sub.pattern != nil {
 		c.sub.listAt = now
+		if was { // until it is known what matches
+			c.sub.topics = before.topics
+		}
 	}
 	c.touchAt = now
 	c.polled = now
@@ -41,7 +45,9 @@ func (c *Core) subscribe(now time.Time, m *Subscribe, out *Effects) {
 		c.fail(ErrRegex, out)
 		return
 	}
-	c.resubscribed()
+	if !was || c.sub.regex != before.regex || !slices.Equal(c.sub.topics, before.topics) { // else it is the same: who gives up everything to join again begins where it has committed
+		c.resubscribed()
+	}
 }
 
 // resubscribed lets the group know of another subscription.
