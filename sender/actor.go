@@ -184,7 +184,7 @@ func (s *Sender) Partitions(ctx context.Context, topic string) (*cluster.Topic, 
 const grace = 200 * time.Millisecond
 
 // Close refuses new records, brings what is there on its way until ctx ends, and gives the rest its outcome: rejected, or uncertain if it was sent. All completions have been called then, but for those behind one that blocks.
-// Within a completion, and within a partitioner for which a record is held, it changes nothing and returns ErrReentered.
+// Within a completion, and within a partitioner for which a record is held, it changes nothing and returns ErrReentered. Where two close it, it waits as long as the one who waits less.
 func (s *Sender) Close(ctx context.Context) error {
 	if err := s.Waitable(); err != nil {
 		return fmt.Errorf("close: %w", err)
@@ -192,7 +192,10 @@ func (s *Sender) Close(ctx context.Context) error {
 	if s.buf.holds.inside() {
 		return fmt.Errorf("close: %w", ErrReentered)
 	}
-	if s.buf.closed.Swap(true) {
+	if s.buf.closed.Swap(true) { // by somebody else, who may wait longer
+		if _, err := s.done.ended.Get(ctx); err != nil {
+			s.giveUp()
+		}
 		return s.completed(ctx)
 	}
 	s.buf.credits.Close(ErrClosed)
@@ -229,6 +232,20 @@ func (s *Sender) Close(ctx context.Context) error {
 	return err
 }
 
+// giveUp gives everything that is left its outcome now.
+func (s *Sender) giveUp() {
+	s.buf.holds.refuse(s.world, ErrClosed)
+	p := role.NewPromise[struct{}](s.world)
+	done, err := s.waits.Add(func(error) { p.Settle(struct{}{}, nil) })
+	if err != nil { // the actor is gone
+		return
+	}
+	defer done()
+	s.self.Tell(&drain.Wake{})
+	s.self.Tell(&drain.Close{Deadline: s.world.Now(), Owner: p})
+	_, _ = p.Get(context.Background())
+}
+
 // completed waits until all completions have been called.
 func (s *Sender) completed(ctx context.Context) error {
 	_, err := s.done.ended.Get(ctx)
@@ -246,8 +263,12 @@ func (s *Sender) completed(ctx context.Context) error {
 // Over says that the sender is closed and nobody tells its actor anything any more: it may be ended before the client's connections are.
 func (s *Sender) Over() bool { return s.over.Load() && s.done.finished.Load() && s.caller.Over() }
 
-// Stop ends the actor. Its requests must have come back: see Over, or close the client's connections first.
+// Stop ends the actor. Its requests must have come back: see Over, or close the client's connections first. What is left, because who closes the producer has not come to its end, gets its outcome before: nobody would give it one any more.
 func (s *Sender) Stop(ctx context.Context) error {
+	if !s.over.Load() {
+		s.buf.end()
+		s.giveUp()
+	}
 	p := role.NewPromise[struct{}](s.world)
 	s.stop(func() { p.Settle(struct{}{}, nil) })
 	_, err := p.Get(ctx)
@@ -297,8 +318,8 @@ func (s *Sender) perform(h *role.Handle, out *drain.Effects) {
 	for _, o := range out.Flushed { // behind the completions of what was flushed
 		s.done.add(drain.Settled{Batch: &batch.Batch{Entries: []batch.Entry{{Done: told{o.(*role.Promise[struct{}])}}}}, Base: -1, AppendTime: -1})
 	}
-	if out.Closed != nil {
-		out.Closed.(*role.Promise[struct{}]).Settle(struct{}{}, nil)
+	for _, o := range out.Closed {
+		o.(*role.Promise[struct{}]).Settle(struct{}{}, nil)
 	}
 }
 

@@ -45,3 +45,29 @@ func TestAProducerIsClosedBehindItsActor(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A caller had put a record into a batch of which the actor had not heard yet when it was stopped: nobody gave the record an outcome any more.
+func TestNoRecordIsLeftWhenTheActorIsStopped(t *testing.T) {
+	client, s := unreached(t, DefaultConfig())
+	topic, err := s.buf.topic("t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := topic.grown(1)[0]
+	p.mu.Lock()
+	if err := s.buf.makeRoom(t.Context(), p, 100, waits); err != nil {
+		t.Fatal(err)
+	}
+	end := role.NewPromise[struct{}](s.world)
+	p.open.Append(0, nil, nil, nil, told{end})
+	p.mu.Unlock()
+	if err := errors.Join(client.Stop(t.Context()), s.Stop(t.Context())); err != nil {
+		t.Error(err)
+	}
+	if _, err := end.Get(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := s.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+}

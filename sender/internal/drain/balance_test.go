@@ -102,7 +102,7 @@ func (a *account) note(out *Effects) {
 			}
 		}
 	}
-	if out.Closed != nil {
+	if len(out.Closed) > 0 {
 		a.closed++
 	}
 }

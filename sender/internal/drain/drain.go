@@ -107,25 +107,26 @@ type flush struct {
 
 // Core is the state of the sender.
 type Core struct {
-	cfg    Config
-	source Source
-	snap   *cluster.Snapshot
-	parts  []*part // in the order they were met
-	index  map[cluster.TopicPartition]*part
-	topics map[string][]*part // the same, by topic
-	lines  []*line            // in the order they were met
-	ids    numbers
-	serial uint64
-	alive  int            // batches not settled
-	due    time.Time      // no batch is to expire before; zero: there is none
-	behind []*part        // scratch of send
-	more   bool           // result of sendAll
-	cuts   []*batch.Batch // scratch of cut
-	found  []found        // scratch of answer
-	flushs []flush
-	close  *Close
-	over   bool
-	nextAt time.Time
+	cfg     Config
+	source  Source
+	snap    *cluster.Snapshot
+	parts   []*part // in the order they were met
+	index   map[cluster.TopicPartition]*part
+	topics  map[string][]*part // the same, by topic
+	lines   []*line            // in the order they were met
+	ids     numbers
+	serial  uint64
+	alive   int            // batches not settled
+	due     time.Time      // no batch is to expire before; zero: there is none
+	behind  []*part        // scratch of send
+	more    bool           // result of sendAll
+	cuts    []*batch.Batch // scratch of cut
+	found   []found        // scratch of answer
+	flushs  []flush
+	closers []any // who closes it
+	closeBy time.Time
+	over    bool
+	nextAt  time.Time
 }
 
 // gap is the room between the serials of two batches, for the parts that they may be split into.
@@ -205,10 +206,13 @@ func (c *Core) Step(now time.Time, m Message, out *Effects) {
 		c.flushs = append(c.flushs, flush{m.Owner, c.serial + gap - 1, c.alive})
 	case *Close:
 		if c.over {
-			out.Closed = m.Owner
+			out.Closed = append(out.Closed, m.Owner)
 			break
 		}
-		c.close = m
+		if len(c.closers) == 0 || m.Deadline.Before(c.closeBy) { // who closes it, too, may not wait as long
+			c.closeBy = m.Deadline
+		}
+		c.closers = append(c.closers, m.Owner)
 		c.cutAll(out)
 	}
 	c.drive(now, out)
@@ -374,15 +378,14 @@ func (c *Core) finish(now time.Time, out *Effects) {
 		}
 		return false
 	})
-	if c.close == nil || c.over {
+	if len(c.closers) == 0 || c.over {
 		return
 	}
-	if c.alive > 0 && now.Before(c.close.Deadline) {
-		c.at(c.close.Deadline)
+	if c.alive > 0 && now.Before(c.closeBy) {
+		c.at(c.closeBy)
 		return
 	}
 	c.abandon(ErrClosed, out)
-	out.Closed = c.close.Owner
 }
 
 // abandon settles everything that is left.
@@ -404,7 +407,8 @@ func (c *Core) abandon(err error, out *Effects) {
 	for _, f := range c.flushs {
 		out.Flushed = append(out.Flushed, f.owner)
 	}
-	c.flushs = nil
+	out.Closed = append(out.Closed, c.closers...)
+	c.flushs, c.closers = nil, nil
 }
 
 // Next is the earliest deadline.
@@ -414,9 +418,6 @@ func (c *Core) Next() time.Time { return c.nextAt }
 func (c *Core) Abort(err error, out *Effects) {
 	c.cutAll(out)
 	c.abandon(err, out)
-	if c.close != nil {
-		out.Closed = c.close.Owner
-	}
 }
 
 // Refuse answers a message that comes after Abort.
@@ -431,7 +432,7 @@ func (c *Core) Refuse(m Message, err error, out *Effects) {
 	case *Flush:
 		out.Flushed = append(out.Flushed, m.Owner)
 	case *Close:
-		out.Closed = m.Owner
+		out.Closed = append(out.Closed, m.Owner)
 	case *Packed:
 		c.packed(m, out)
 	case *Released:

@@ -557,16 +557,31 @@ func TestCloseWaitsAndTells(t *testing.T) {
 	b := newBench(t, nil)
 	o := b.add(0, 1)
 	b.step(&Close{Deadline: b.now.Add(time.Second), Owner: "c"})
-	if b.out.Closed != nil {
+	if len(b.out.Closed) != 0 {
 		t.Fatal("closed at once")
 	}
-	if out := b.answer(protocol.None, 0); out.Closed != "c" {
+	if out := b.answer(protocol.None, 0); !slices.Equal(out.Closed, []any{"c"}) {
 		t.Fatal("not closed")
 	}
 	b.outcome(o, nil)
 	if !b.c.Next().IsZero() {
 		t.Fatal("a deadline")
 	}
+}
+
+// A producer is closed by one who waits long, and beside that by one who does not: the first was never told that it is closed.
+func TestASecondCloseBringsTheFirstForward(t *testing.T) {
+	b := newBench(t, nil)
+	o := b.add(0, 1)
+	b.step(&Close{Deadline: b.now.Add(time.Minute), Owner: "c"})
+	if b.step(&Close{Deadline: b.now.Add(time.Hour), Owner: "long"}); !b.c.Next().Equal(b.now.Add(time.Minute)) {
+		t.Fatalf("one waits longer, and it is closed at %s, now is %s", b.c.Next(), b.now)
+	}
+	b.step(&Close{Deadline: b.now.Add(time.Second), Owner: "short"})
+	if out := b.later(time.Second); !slices.Equal(out.Closed, []any{"c", "long", "short"}) {
+		t.Fatalf("told are %v", out.Closed)
+	}
+	b.outcome(o, ErrUncertain)
 }
 
 func TestAbortSettlesEverything(t *testing.T) {

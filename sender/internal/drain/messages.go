@@ -49,7 +49,7 @@ type (
 	}
 	// Flush asks to be told when all batches of now are settled.
 	Flush struct{ Owner any }
-	// Close settles everything by Deadline.
+	// Close settles everything by Deadline; with others, by the earliest.
 	Close struct {
 		Deadline time.Time
 		Owner    any
@@ -107,7 +107,7 @@ type Effects struct {
 	Free        []*batch.Batch // their buffers are free
 	Gone        []*batch.Batch // the core knows them no more
 	Flushed     []any
-	Closed      any
+	Closed      []any
 }
 
 // Reset empties the effects.
@@ -117,5 +117,5 @@ func (e *Effects) Reset() {
 	clear(e.Settled)
 	clear(e.Free)
 	clear(e.Gone)
-	*e = Effects{Pack: e.Pack[:0], Hints: e.Hints[:0], Refresh: e.Refresh[:0], Send: e.Send[:0], Settled: e.Settled[:0], Free: e.Free[:0], Gone: e.Gone[:0], Flushed: e.Flushed[:0]}
+	*e = Effects{Pack: e.Pack[:0], Hints: e.Hints[:0], Refresh: e.Refresh[:0], Send: e.Send[:0], Settled: e.Settled[:0], Free: e.Free[:0], Gone: e.Gone[:0], Flushed: e.Flushed[:0], Closed: e.Closed[:0]}
 }

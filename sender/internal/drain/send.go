@@ -43,7 +43,7 @@ func (c *Core) cutDue(now time.Time, out *Effects) {
 }
 
 func (c *Core) cutLine(now time.Time, l *line, out *Effects) {
-	all := c.close != nil || len(c.flushs) > 0
+	all := len(c.closers) > 0 || len(c.flushs) > 0
 	idle := c.cfg.Adaptive && l.node >= 0 && l.flight == 0
 	kept := l.opens[:0]
 	for i, o := range l.opens {

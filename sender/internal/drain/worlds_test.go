@@ -306,7 +306,7 @@ func (w *world) perform(out *drain.Effects) {
 		}
 		w.batches = slices.Delete(slices.Clone(w.batches), i, i+1)
 	}
-	w.closed = w.closed || out.Closed != nil
+	w.closed = w.closed || len(out.Closed) > 0
 }
 
 // tell notes what a record is told.

@@ -1,0 +1,90 @@
+package sim_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/kactor-go/kactor/actors/role"
+	"github.com/kactor-go/kactor/actors/sim"
+	"github.com/kactor-go/kactor/api"
+	"github.com/kactor-go/kactor/broker/fake"
+)
+
+// closing is a client that is closed while some of its records cannot go, in a cluster of one broker with topic "t".
+type closing struct {
+	world   *sim.World
+	network *sim.Network
+	client  *api.Client
+}
+
+func closes(t *testing.T, do func(ctx context.Context, c *closing) error) {
+	t.Helper()
+	for seed := range uint64(min(*seeds, 20)) {
+		err := sim.Run(seed+1, func(w *sim.World) error {
+			server, err := fake.NewCluster(fake.Config{Nodes: 1, Topics: []fake.Topic{{Name: "t"}}, Seed: w.Seed()})
+			if err != nil {
+				return err
+			}
+			c := &closing{world: w, network: sim.NewNetwork(w, server)}
+			ctx := context.Background()
+			if c.client, err = api.Dial(ctx, api.World(w), api.Brokers("broker-1:9092")); err != nil {
+				return err
+			}
+			return do(ctx, c)
+		})
+		if err != nil {
+			t.Fatalf("seed %d: %v", seed+1, err)
+		}
+	}
+}
+
+// producer gives one that has sent a record.
+func (c *closing) producer(ctx context.Context, opts ...api.Option) (*api.Producer, error) {
+	p, err := c.client.Producer(opts...)
+	if err == nil {
+		_, err = p.Produce(ctx, &api.Record{Topic: "t"})
+	}
+	return p, err
+}
+
+// leave stops the broker.
+func (c *closing) leave() {
+	c.network.Do(func(server *fake.Cluster) { server.Stop(c.world.Now(), 1) })
+}
+
+// wait lets time pass.
+func (c *closing) wait(d time.Duration) {
+	over, cancel := c.world.WithTimeout(context.Background(), d)
+	defer cancel()
+	_ = c.world.Park(over, role.NewWaiter())
+}
+
+// TestAClientIsClosedBesideItsProducer: who closes the producer waits long, and who closes the client does not. The second took the actor away from the first, with the record in it: it never had an outcome.
+func TestAClientIsClosedBesideItsProducer(t *testing.T) {
+	for _, topic := range []string{"t", "nowhere"} {
+		closes(t, func(ctx context.Context, c *closing) error {
+			p, err := c.producer(ctx)
+			if err != nil {
+				return err
+			}
+			c.leave()
+			sent := p.Start(ctx, &api.Record{Topic: topic})
+			closed := role.NewPromise[struct{}](c.world)
+			c.world.Go("closer", func() { closed.Settle(struct{}{}, p.Close(ctx)) })
+			c.wait(time.Second)
+			wait, cancel := c.world.WithTimeout(ctx, 5*time.Second)
+			defer cancel()
+			if err := c.client.Close(wait); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+				return err
+			}
+			if _, err, over := sent.TryGet(); !over || err == nil {
+				return fmt.Errorf("topic %s: the client is closed, and a record is to have its outcome, %t: %w", topic, over, err)
+			}
+			_, err = closed.Get(ctx)
+			return err
+		})
+	}
+}
