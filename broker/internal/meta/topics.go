@@ -228,7 +228,7 @@ func indexesFit(m *msg.MetadataResponseMetadataResponseTopic) bool {
 	return n >= 0 && int(n) < 4*len(m.Partitions)+16
 }
 
-// partitions are those of an answer; where it tells an older epoch than is known of the same life of the topic, what is known. doubt: there are such.
+// partitions are those of an answer; where it tells an older epoch than is known of the same life of the topic, or nothing of some, what is known. doubt: there are such.
 func (c *Core) partitions(now time.Time, i *interest, t, old *cluster.Topic, m *msg.MetadataResponseMetadataResponseTopic, a *answer) (doubt bool) {
 	n := int32(0)
 	for k := range m.Partitions {
@@ -237,6 +237,9 @@ func (c *Core) partitions(now time.Time, i *interest, t, old *cluster.Topic, m *
 	t.Partitions = make([]cluster.Partition, n)
 	for k := range t.Partitions {
 		t.Partitions[k] = cluster.Partition{Index: int32(k), Leader: cluster.NoNode, LeaderEpoch: -1, Err: protocol.LeaderNotAvailable}
+	}
+	if int(n) < len(old.Partitions) && t.ID == old.ID && t.ID != (wire.UUID{}) { // a topic loses no partitions: who says so has not heard yet that some were added
+		t.Partitions, doubt = append(t.Partitions, old.Partitions[n:]...), !a.late
 	}
 	for k := range m.Partitions {
 		p := &m.Partitions[k]

@@ -341,3 +341,21 @@ func TestWhatIsAskedForInVainIsAskedForElsewhere(t *testing.T) {
 		}
 	}
 }
+
+// TestATopicLosesNoPartitions: where partitions were added, a broker that had not heard of it yet was believed, and they were gone again.
+func TestATopicLosesNoPartitions(t *testing.T) {
+	b := newBench(t, nil)
+	b.answers(withID(metadata([]int32{1, 2, 3}, []int32{7, 7, 0}), 1), 12)
+	b.answers(withID(metadata([]int32{1, 2}, []int32{7, 8}), 1), 12)
+	leaders := []int32{}
+	for _, p := range b.c.snap.Topic("a").Partitions {
+		leaders = append(leaders, p.Leader)
+	}
+	if !slices.Equal(leaders, []int32{1, 2, 3}) || b.c.snap.Topic("a").Partitions[1].LeaderEpoch != 8 {
+		t.Fatalf("its partitions are %v", b.c.snap.Topic("a").Partitions)
+	}
+	b.answers(withID(metadata([]int32{1}, []int32{0}), 2), 12) // created again
+	if n := len(b.c.snap.Topic("a").Partitions); n != 1 {
+		t.Fatalf("created again with one partition it has %d", n)
+	}
+}

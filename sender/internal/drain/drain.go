@@ -64,6 +64,7 @@ type part struct {
 	home     *line          // of its leader
 	led      int32          // epoch of its leader; -1: not known
 	topic    wire.UUID      // id of its topic; zero: not known
+	there    wire.UUID      // id of the topic that had it last: what is queued is for that one
 	listed   bool           // it is among home's active ones
 	settling bool           // something failed: wait until nothing is in flight
 	counted  bool           // that is among failures
@@ -162,6 +163,9 @@ func (c *Core) look(p *part) int32 {
 		return cluster.NoNode
 	}
 	p.topic = t.ID
+	if int(p.to.Partition) < len(t.Partitions) {
+		p.there = t.ID
+	}
 	node, epoch := c.snap.Leader(p.to.Topic, p.to.Partition)
 	p.led = epoch
 	return max(node, cluster.NoNode)

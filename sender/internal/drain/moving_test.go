@@ -2,6 +2,7 @@ package drain
 
 import (
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -128,4 +129,32 @@ func TestAHintTellsOfWhichTopicItIs(t *testing.T) {
 			t.Errorf("version %d: %+v", version, out.Hints)
 		}
 	}
+}
+
+// A broker that has not heard yet of partitions that were added tells of fewer, under the same id. What was queued for them was rejected, as if the topic had been created again.
+func TestATopicLosesNoPartitions(t *testing.T) {
+	b := newBench(t, nil)
+	o := b.add(1, 1)
+	b.fail(io.EOF, false)
+	b.step(&Changed{snapshot(0, 1)})
+	b.later(time.Second)
+	if len(b.told) != 0 {
+		t.Fatalf("a record has its outcome: %v", b.told[0].Err)
+	}
+	b.step(&Changed{snapshot(0, 1, 2)})
+	b.later(time.Second)
+	b.inFlight(o)
+}
+
+// A record may be there before the picture of the cluster by which its caller has placed it.
+func TestAPartitionIsWaitedForThatWasJustAdded(t *testing.T) {
+	b := newBench(t, nil)
+	o := b.add(2, 1)
+	b.later(time.Second)
+	if len(b.told) != 0 {
+		t.Fatalf("a record has its outcome: %v", b.told[0].Err)
+	}
+	b.step(&Changed{snapshot(0, 1, 2, 3)})
+	b.later(time.Second)
+	b.inFlight(o)
 }

@@ -109,7 +109,8 @@ func (c *Core) sendAll(now time.Time, out *Effects) (more bool) {
 
 // leaderless waits for a leader, unless there is no such partition any more.
 func (c *Core) leaderless(now time.Time, p *part, out *Effects) {
-	if t := c.snap.Topic(p.to.Topic); t != nil && t.Err == protocol.None && t.ID != (wire.UUID{}) && int(p.to.Partition) >= len(t.Partitions) {
+	none := wire.UUID{}
+	if t := c.snap.Topic(p.to.Topic); t != nil && t.Err == protocol.None && t.ID != none && p.there != none && t.ID != p.there && int(p.to.Partition) >= len(t.Partitions) {
 		c.vanished(p, t, out)
 		return
 	}
@@ -123,7 +124,7 @@ func (c *Core) leaderless(now time.Time, p *part, out *Effects) {
 	out.Refresh = append(out.Refresh, Refresh{p.to.Topic, cluster.NoNode, "a partition has no leader"})
 }
 
-// vanished ends what waits for a partition that is no more: the topic was created again, with fewer. (A topic cannot lose partitions; where topics have no ids, one that seems to have is not believed to be another.)
+// vanished ends what waits for a partition that is no more: the topic was created again, with fewer. (A topic cannot lose partitions: one that seems to have, under its old id or where topics have none, is told of by who has not heard of them.)
 func (c *Core) vanished(p *part, t *cluster.Topic, out *Effects) {
 	for len(p.queue) > 0 {
 		b := p.pop()
