@@ -2,6 +2,7 @@ package conn
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/kactor-go/kactor/protocol"
@@ -22,10 +23,14 @@ func (c *Core) releaseLink(gen uint64, out *Effects) {
 	}
 }
 
-// flushed takes note that the oldest frame has been written. That is all a one-way call waits for.
-func (c *Core) flushed(now time.Time, out *Effects) {
-	m := c.unflushed[0].call
-	c.unflushed = c.unflushed[1:]
+// flushed takes note that the oldest frame of a link has been written. That is all a one-way call waits for. It may come before the end of the link before is told, which had frames of its own.
+func (c *Core) flushed(now time.Time, gen uint64, out *Effects) {
+	i := slices.IndexFunc(c.unflushed, func(u unflushed) bool { return u.gen == gen })
+	if i < 0 {
+		return
+	}
+	m := c.unflushed[i].call
+	c.unflushed = slices.Delete(c.unflushed, i, i+1)
 	if m.OneWay && !m.ghost {
 		c.lastUse = now
 		if c.suspect && len(c.flight) == 0 { // it takes what is written, and nothing else is waited for

@@ -152,9 +152,7 @@ func (c *Core) Step(now time.Time, m Message, out *Effects) {
 			c.received(now, m.Frame, out)
 		}
 	case *Flushed:
-		if len(c.unflushed) > 0 && c.unflushed[0].gen == m.Gen {
-			c.flushed(now, out)
-		}
+		c.flushed(now, m.Gen, out)
 	case *Broken:
 		if m.Gen == c.gen && c.state != Idle && c.state != Closed && !c.again(now, m.Err, out) {
 			c.broken(now, m.Err, out)

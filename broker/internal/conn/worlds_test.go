@@ -157,10 +157,10 @@ func (w *world) call() {
 	w.step(m)
 }
 
-// busy tells whether something is under way that is faster than time-outs.
+// busy tells whether something is under way that is faster than time-outs. The end of a link that was closed is not: its writer may hang.
 func (w *world) busy() bool {
 	return w.resolving != 0 || slices.ContainsFunc(w.links, func(l *link) bool {
-		return !l.broken && (l.closed || !l.opened || len(l.frames) > 0 || len(l.asked) > 0 || len(l.arriving) > 0)
+		return !l.broken && !l.closed && (!l.opened || len(l.frames) > 0 || len(l.asked) > 0 || len(l.arriving) > 0)
 	})
 }
 
