@@ -190,7 +190,7 @@ func (c *Core) unanswered(now time.Time, b *batch.Batch, m *Answer, out *Effects
 	b.LastErr = m.Err
 	b.Maybe = b.Maybe || m.Sent
 	switch {
-	case m.Refused || b.Attempts-b.Spared > c.cfg.Retries || c.cfg.Acks == 0:
+	case m.Refused || b.Attempts-b.Spared > c.cfg.Retries || c.cfg.Acks == 0 && m.Sent: // nobody would tell whether it was written a second time
 		c.refuse(b, m.Err, out)
 	case m.Moved:
 		c.again(now, b, atOnce, out)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"testing"
 	"time"
@@ -567,6 +568,17 @@ func TestCloseWaitsAndTells(t *testing.T) {
 	if !b.c.Next().IsZero() {
 		t.Fatal("a deadline")
 	}
+}
+
+// Without acknowledgements what was not sent for sure was rejected at its first failure, as when a broker that starts again refuses to be connected to.
+func TestWithoutAcksWhatWasNotSentGoesAgain(t *testing.T) {
+	b := newBench(t, func(c *Config) { c.Acks, c.Idempotent = 0, false })
+	o := b.add(0, 1)
+	b.fail(errors.New("connection refused"), false)
+	b.later(time.Second)
+	b.inFlight(o)
+	b.fail(io.EOF, true)
+	b.outcome(o, ErrUncertain)
 }
 
 // A producer is closed by one who waits long, and beside that by one who does not: the first was never told that it is closed.
