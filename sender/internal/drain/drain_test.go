@@ -581,6 +581,56 @@ func TestWithoutAcksWhatWasNotSentGoesAgain(t *testing.T) {
 	b.outcome(o, ErrUncertain)
 }
 
+// An open batch stays open while others of its partition go first. Where those were given up it still waited as long as it may grow.
+func TestAnOpenBatchGoesWhenWhatIsBeforeItIsGivenUp(t *testing.T) {
+	openBehind := func(b *bench, p int32) *batch.Batch {
+		o := b.batch(p, 1)
+		b.open[o.To] = o
+		b.step(&Wake{Ready: []Ready{{To: o.To, Open: b.now}}})
+		b.later(200 * time.Millisecond)
+		return o
+	}
+	for _, c := range []struct {
+		name string
+		do   func(b *bench) *batch.Batch
+		want error // its outcome; nil: it is sent
+	}{
+		{"for a new epoch", func(b *bench) *batch.Batch {
+			b.add(0, 1)
+			b.answer(protocol.None, 0)
+			b.add(0, 1)
+			b.add(0, 1)
+			b.fail(io.EOF, true)
+			b.fail(io.EOF, true)
+			o := openBehind(b, 0)
+			b.answer(protocol.OutOfOrderSequenceNumber, -1)
+			return o
+		}, nil},
+		{"with its topic", func(b *bench) *batch.Batch {
+			b.add(1, 1)
+			b.fail(io.EOF, false)
+			b.step(&Changed{snapshot(1, 1, -1)})
+			o := openBehind(b, 1)
+			s := snapshot(0, 1)
+			again := *s.Topic("a")
+			again.ID = wire.UUID{2}
+			b.step(&Changed{cluster.New(cluster.Snapshot{Nodes: s.Nodes}, &again)})
+			b.later(time.Second)
+			return o
+		}, protocol.UnknownTopicOrPartition},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := newBench(t, func(c *Config) { c.Grow = time.Minute })
+			o := c.do(b)
+			if c.want != nil {
+				b.outcome(o, c.want)
+				return
+			}
+			b.inFlight(o)
+		})
+	}
+}
+
 // A producer is closed by one who waits long, and beside that by one who does not: the first was never told that it is closed.
 func TestASecondCloseBringsTheFirstForward(t *testing.T) {
 	b := newBench(t, nil)

@@ -96,7 +96,7 @@ func (c *Core) sendable(now time.Time, p *part, out *Effects) verdict {
 	return c.ids.may(now, p, out)
 }
 
-// sendAll fills the windows of all brokers. more: an open batch has waited for what was sent.
+// sendAll fills the windows of all brokers. more: an open batch has waited for what was sent, or given up.
 func (c *Core) sendAll(now time.Time, out *Effects) (more bool) {
 	c.more = false
 	for _, l := range c.lines {
@@ -108,11 +108,11 @@ func (c *Core) sendAll(now time.Time, out *Effects) (more bool) {
 }
 
 // leaderless waits for a leader, unless there is no such partition any more.
-func (c *Core) leaderless(now time.Time, p *part, out *Effects) {
+func (c *Core) leaderless(now time.Time, p *part, out *Effects) verdict {
 	none := wire.UUID{}
 	if t := c.snap.Topic(p.to.Topic); t != nil && t.Err == protocol.None && t.ID != none && p.there != none && t.ID != p.there && int(p.to.Partition) >= len(t.Partitions) {
 		c.vanished(p, t, out)
-		return
+		return drop
 	}
 	p.settling = true
 	p.retryAt = now.Add(c.cfg.BackoffMax)
@@ -122,6 +122,7 @@ func (c *Core) leaderless(now time.Time, p *part, out *Effects) {
 		p.queue[0].LastErr = t.Err
 	}
 	out.Refresh = append(out.Refresh, Refresh{p.to.Topic, cluster.NoNode, "a partition has no leader"})
+	return wait
 }
 
 // vanished ends what waits for a partition that is no more: the topic was created again, with fewer. (A topic cannot lose partitions: one that seems to have, under its old id or where topics have none, is told of by who has not heard of them.)
@@ -143,16 +144,16 @@ func (c *Core) send(now time.Time, l *line, out *Effects) bool {
 	size, topics := 0, 0
 	kept, behind := l.active[:0], c.behind[:0]
 	for i, p := range l.active {
-		switch c.sendable(now, p, out) {
+		may := c.sendable(now, p, out)
+		if may == send && l.node < 0 {
+			may = c.leaderless(now, p, out)
+		}
+		switch may {
 		case drop:
 			p.listed = false
+			c.more = c.more || len(p.queue) == 0 && !p.open.IsZero() // what was before the open batch may just have been given up
 			continue
 		case wait:
-			kept = append(kept, p)
-			continue
-		}
-		if l.node < 0 {
-			c.leaderless(now, p, out)
 			kept = append(kept, p)
 			continue
 		}
