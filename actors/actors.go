@@ -63,6 +63,8 @@ type System struct {
 	closed   bool
 	turning  int          // callers that start or end roles now
 	idle     *role.Waiter // who closes waits until there are none
+	hurry    func()       // who closes does not wait any longer; set with closed
+	over     *role.Promise[struct{}]
 }
 
 // ErrClosed says that the client is closed.
@@ -82,6 +84,7 @@ func Start(system *actor.ActorSystem, cfg Config) (*System, error) {
 		s.own = role.NewSystem(system, broker.NewNetwork(cfg.Network), cfg.Logger)
 		s.world = s.own
 	}
+	s.over = role.NewPromise[struct{}](s.world)
 	s.tree = role.NewTree(s.world, "kactor")
 	hooks := cfg.Hooks
 	if hooks.Slow == nil {
@@ -209,13 +212,13 @@ func sweep[R ending](list *[]R) (over []ending) {
 	return over
 }
 
-// Waitable tells whether the calling goroutine may wait for outcomes of all producers: see sender.Sender.
-func (s *System) Waitable() error {
+// Closable tells whether the calling goroutine may close all producers: see sender.Sender.
+func (s *System) Closable() error {
 	s.mu.Lock()
 	senders := slices.Clone(s.senders)
 	s.mu.Unlock()
 	for _, p := range senders {
-		if err := p.Waitable(); err != nil {
+		if err := p.Closable(); err != nil {
 			return err
 		}
 	}
@@ -223,17 +226,39 @@ func (s *System) Waitable() error {
 }
 
 // Close stops the client in stages: producers flush until ctx ends and give what is left its outcome, consumers leave their groups and end their sessions, connections wait for answers until ctx ends and
-// close, and the actors end. With an embedder's actor system only the client's own subtree ends. Within a completion it changes nothing and returns sender.ErrReentered.
+// close, and the actors end. With an embedder's actor system only the client's own subtree ends. Where two close it, both return when all is over, and the one who waits less decides how long that takes. Within a
+// completion, and within a partitioner for which records are held, it changes nothing and returns sender.ErrReentered.
 func (s *System) Close(ctx context.Context) error {
-	if err := s.Waitable(); err != nil {
+	if err := s.Closable(); err != nil {
 		return fmt.Errorf("close: %w", err)
 	}
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
-		return nil
+		return s.closedBeside(ctx)
 	}
 	s.closed = true
+	ctx, s.hurry = context.WithCancel(ctx)
+	defer s.hurry()
+	s.mu.Unlock()
+	err := s.close(ctx)
+	s.over.Complete(struct{}{}, nil)
+	return err
+}
+
+// closedBeside waits for the end of a close that somebody else has begun, who may wait longer.
+func (s *System) closedBeside(ctx context.Context) error {
+	_, err := s.over.Get(ctx)
+	if err != nil {
+		s.hurry()
+		_, _ = s.over.Get(context.WithoutCancel(ctx))
+	}
+	return err
+}
+
+// close closes the client: no role is begun any more.
+func (s *System) close(ctx context.Context) error {
+	s.mu.Lock()
 	for s.turning > 0 { // at most for as long as it takes to start or to end an actor
 		s.mu.Unlock()
 		_ = s.world.Park(context.WithoutCancel(ctx), s.idle)

@@ -52,8 +52,8 @@ func (p *parking) Park(ctx context.Context, w *role.Waiter) error {
 	return p.World.Park(ctx, w)
 }
 
-// closedBeside closes s on another goroutine and returns when that is done, or waits for who calls.
-func closedBeside(s *System) (closed chan struct{}) {
+// closeBeside closes s on another goroutine and returns when that is done, or waits for who calls.
+func closeBeside(s *System) (closed chan struct{}) {
 	p := &parking{s.world, s.idle, make(chan struct{})}
 	s.world = p
 	closed = make(chan struct{})
@@ -74,7 +74,7 @@ func TestOpeningBesideACloseReturns(t *testing.T) {
 	var closed chan struct{}
 	within(t, "opening", func() {
 		_, err := begin(s, &s.senders, func() (*sender.Sender, error) {
-			closed = closedBeside(s)
+			closed = closeBeside(s)
 			return sender.Start(s.tree, s.client, sender.DefaultConfig(), s.failed)
 		})
 		if !errors.Is(err, ErrClosed) {
@@ -109,7 +109,7 @@ func TestEndingBesideACloseReturns(t *testing.T) {
 	within(t, "ending", func() {
 		s.ending(func() []ending {
 			s.senders = nil
-			return []ending{leaver{p, func() { closed = closedBeside(s) }}}
+			return []ending{leaver{p, func() { closed = closeBeside(s) }}}
 		})
 	})
 	within(t, "Close", func() { <-closed })

@@ -94,9 +94,10 @@ func (c *Client) reach(ctx context.Context) error {
 func (c *Client) System() *actors.System { return c.system }
 
 // Close ends the client, its producers and its consumers: what producers hold is brought on its way until ctx ends, and the rest gets its outcome. It
-// returns when everything is over, at the latest shortly after ctx has ended. Within the callback of a record it changes nothing and returns ErrIllegalState.
+// returns when everything is over, at the latest shortly after ctx has ended, also beside another Close. Within the callback of a record, and within a partitioner for which records are held, it changes nothing and returns
+// ErrIllegalState.
 func (c *Client) Close(ctx context.Context) error {
-	if err := c.system.Waitable(); err != nil {
+	if err := c.system.Closable(); err != nil {
 		return public(fmt.Errorf("close: %w", err))
 	}
 	return public(errors.Join(c.members.close(ctx), c.system.Close(ctx)))

@@ -129,6 +129,17 @@ func (s *Sender) Waitable() error {
 	return nil
 }
 
+// Closable tells whether the calling goroutine may close it: ErrReentered within a completion, and within a partitioner for which a record is held, because those would be waited for.
+func (s *Sender) Closable() error {
+	if err := s.Waitable(); err != nil {
+		return err
+	}
+	if s.buf.holds.inside() {
+		return ErrReentered
+	}
+	return nil
+}
+
 // Flush waits until every record appended before it has its outcome and its completion has been called. After Close it returns ErrClosed, within a completion, and within a partitioner for which a record is held, ErrReentered, at once.
 func (s *Sender) Flush(ctx context.Context) error {
 	if err := s.Waitable(); err != nil {
@@ -186,11 +197,8 @@ const grace = 200 * time.Millisecond
 // Close refuses new records, brings what is there on its way until ctx ends, and gives the rest its outcome: rejected, or uncertain if it was sent. All completions have been called then, but for those behind one that blocks.
 // Within a completion, and within a partitioner for which a record is held, it changes nothing and returns ErrReentered. Where two close it, it waits as long as the one who waits less.
 func (s *Sender) Close(ctx context.Context) error {
-	if err := s.Waitable(); err != nil {
+	if err := s.Closable(); err != nil {
 		return fmt.Errorf("close: %w", err)
-	}
-	if s.buf.holds.inside() {
-		return fmt.Errorf("close: %w", ErrReentered)
 	}
 	if s.buf.closed.Swap(true) { // by somebody else, who may wait longer
 		if _, err := s.done.ended.Get(ctx); err != nil {

@@ -88,3 +88,36 @@ func TestAClientIsClosedBesideItsProducer(t *testing.T) {
 		})
 	}
 }
+
+// TestAClientIsClosedTwice: who closed it second was told that everything is over while records of the first's close were still under way. Who waits less decides.
+func TestAClientIsClosedTwice(t *testing.T) {
+	for _, second := range []time.Duration{time.Second, time.Minute} {
+		closes(t, func(ctx context.Context, c *closing) error {
+			p, err := c.producer(ctx)
+			if err != nil {
+				return err
+			}
+			c.leave()
+			c.world.After(20*time.Second, "back", func() { c.network.Do(func(server *fake.Cluster) { server.Start(c.world.Now(), 1) }) })
+			sent := p.Start(ctx, &api.Record{Topic: "t"})
+			first := role.NewPromise[struct{}](c.world)
+			c.world.Go("closer", func() { first.Settle(struct{}{}, c.client.Close(ctx)) })
+			c.wait(time.Second)
+			wait, cancel := c.world.WithTimeout(ctx, second)
+			defer cancel()
+			err = c.client.Close(wait)
+			_, outcome, told := sent.TryGet()
+			if !told {
+				return fmt.Errorf("closed: %w, and a record has no outcome", err)
+			}
+			if in := second == time.Minute; in != (outcome == nil) || in && err != nil {
+				return fmt.Errorf("the second waits %s: %w, the record: %w", second, err, outcome)
+			}
+			_, other := first.Get(ctx)
+			if (other == nil) != (err == nil) {
+				return fmt.Errorf("one is told %w, the other %w", other, err)
+			}
+			return nil
+		})
+	}
+}
