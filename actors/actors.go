@@ -246,6 +246,20 @@ func (s *System) Close(ctx context.Context) error {
 	return err
 }
 
+// together does the same with some roles at once, and waits for all: one for which it takes long must not take the time of the others.
+func together[R any](w role.World, roles []R, do func(R) error) error {
+	done := make([]*role.Promise[struct{}], len(roles))
+	for i, r := range roles {
+		done[i] = role.NewPromise[struct{}](w)
+		w.Go("close", func() { done[i].Complete(struct{}{}, do(r)) })
+	}
+	errs := make([]error, len(roles))
+	for i, p := range done {
+		_, errs[i] = p.Get(context.Background())
+	}
+	return errors.Join(errs...)
+}
+
 // closedBeside waits for the end of a close that somebody else has begun, who may wait longer.
 func (s *System) closedBeside(ctx context.Context) error {
 	_, err := s.over.Get(ctx)
@@ -266,14 +280,11 @@ func (s *System) close(ctx context.Context) error {
 	}
 	senders, fetchers, groups := slices.Clone(s.senders), slices.Clone(s.fetchers), slices.Clone(s.groups)
 	s.mu.Unlock()
-	var errs []error
-	for _, p := range senders {
-		errs = append(errs, p.Close(ctx))
-	}
-	for _, g := range groups {
-		_ = g.Leave(ctx, coordinator.LeaveDefault, true) // who is not told finds out
-		g.End()
-	}
+	errs := []error{together(s.world, senders, func(p *sender.Sender) error { return p.Close(ctx) })}
+	_ = together(s.world, groups, func(g *coordinator.Coordinator) error {
+		defer g.End()
+		return g.Leave(ctx, coordinator.LeaveDefault, true) // who is not told finds out
+	})
 	for _, f := range fetchers {
 		errs = append(errs, f.Close(context.WithoutCancel(ctx)))
 	}

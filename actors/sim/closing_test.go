@@ -121,3 +121,26 @@ func TestAClientIsClosedTwice(t *testing.T) {
 		})
 	}
 }
+
+// TestProducersAreClosedAtOnce: one that cannot bring its records on their way took all the time of a close, and a record of another that could have gone at once was given up.
+func TestProducersAreClosedAtOnce(t *testing.T) {
+	closes(t, func(ctx context.Context, c *closing) error {
+		p, err := c.producer(ctx)
+		if err != nil {
+			return err
+		}
+		q, err := c.producer(ctx, api.Property("linger.ms", "60000"))
+		if err != nil {
+			return err
+		}
+		p.Start(ctx, &api.Record{Topic: "nowhere"})
+		sent := q.Start(ctx, &api.Record{Topic: "t"})
+		wait, cancel := c.world.WithTimeout(ctx, 10*time.Second)
+		defer cancel()
+		_ = c.client.Close(wait) // it tells of the first
+		if _, err, told := sent.TryGet(); !told || err != nil {
+			return fmt.Errorf("the record that can go: %t, %w", told, err)
+		}
+		return nil
+	})
+}
