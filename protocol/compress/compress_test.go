@@ -359,3 +359,17 @@ func BenchmarkDecompress(b *testing.B) {
 		}
 	}
 }
+
+// What came with an error was memory of the pool, where the caller had given none: who used it wrote into what others get.
+func TestNoMemoryComesWithAnError(t *testing.T) {
+	for _, c := range []compress.Codec{compress.Gzip, compress.Snappy, compress.LZ4, compress.Zstd} {
+		packed, err := c.Compress(nil, bytes.Repeat([]byte("0123456789"), 1000), compress.DefaultLevel)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := c.Decompress(nil, packed[:len(packed)-3], compress.Limit{})
+		if err == nil || cap(out) > 0 {
+			t.Errorf("%s: %d bytes come with %v", c, cap(out), err)
+		}
+	}
+}

@@ -53,7 +53,7 @@ const scratchBytes = 1<<20 + zstdSlack
 
 var scratches sync.Pool // of *[]byte
 
-// inScratch calls f with memory of the pool, and gives a copy of what f has appended, or, if that has outgrown the memory, that itself.
+// inScratch calls f with memory of the pool, and gives a copy of what f has appended, or, if that has outgrown the memory, that itself; with an error nothing.
 func inScratch(f func(dst []byte) ([]byte, error)) ([]byte, error) {
 	s, _ := scratches.Get().(*[]byte)
 	if s == nil {
@@ -62,8 +62,11 @@ func inScratch(f func(dst []byte) ([]byte, error)) ([]byte, error) {
 	}
 	defer scratches.Put(s)
 	out, err := f(*s)
-	if err == nil && len(out) <= cap(*s) {
+	switch {
+	case err != nil:
+		return nil, err
+	case len(out) <= cap(*s):
 		out = append([]byte(nil), out...)
 	}
-	return out, err
+	return out, nil
 }
