@@ -1,9 +1,12 @@
 package drain
 
 import (
+	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/kactor-go/kactor/protocol"
@@ -66,7 +69,7 @@ type found struct {
 // find lists what an answer says.
 func (c *Core) find(m *msg.ProduceResponse) {
 	clear(c.found)
-	c.found = c.found[:0]
+	c.found, c.sorted = c.found[:0], false
 	for i := range m.Responses {
 		t := &m.Responses[i]
 		for k := range t.PartitionResponses {
@@ -76,26 +79,26 @@ func (c *Core) find(m *msg.ProduceResponse) {
 	}
 }
 
-// of tells whether it is said of the partition of a batch. An id is the one that the batch was sent under, whatever the topic is called or known as by now.
-func (f *found) of(b *batch.Batch, byID bool) bool {
-	if f.partition != b.To.Partition {
-		return false
-	}
+// compare orders what is said by what it is said of. An id is the one that a batch was sent under, whatever the topic is called or known as by now.
+func (f *found) compare(name string, id wire.UUID, partition int32, byID bool) int {
 	if byID {
-		return f.id == b.TopicID
+		return cmp.Or(bytes.Compare(f.id[:], id[:]), cmp.Compare(f.partition, partition))
 	}
-	return f.name == b.To.Topic
+	return cmp.Or(strings.Compare(f.name, name), cmp.Compare(f.partition, partition))
 }
 
-// answerFor finds what an answer says of the i-th batch of its request; nil: nothing. Brokers answer mostly in the order in which they were asked.
+// answerFor finds what an answer says of the i-th batch of its request; nil: nothing. Brokers answer mostly in the order in which they were asked; where one does not, there may be thousands to be looked through.
 func (c *Core) answerFor(b *batch.Batch, i int, byID bool) partitionAnswer {
-	if i < len(c.found) && c.found[i].of(b, byID) {
+	is := func(f found) int { return f.compare(b.To.Topic, b.TopicID, b.To.Partition, byID) }
+	if !c.sorted && i < len(c.found) && is(c.found[i]) == 0 {
 		return c.found[i].answer
 	}
-	for k := range c.found {
-		if c.found[k].of(b, byID) {
-			return c.found[k].answer
-		}
+	if !c.sorted {
+		c.sorted = true
+		slices.SortStableFunc(c.found, func(f, o found) int { return f.compare(o.name, o.id, o.partition, byID) })
+	}
+	if k, ok := slices.BinarySearchFunc(c.found, b, func(f found, _ *batch.Batch) int { return is(f) }); ok {
+		return c.found[k].answer
 	}
 	return nil
 }

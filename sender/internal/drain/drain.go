@@ -123,6 +123,7 @@ type Core struct {
 	more    bool           // result of sendAll
 	cuts    []*batch.Batch // scratch of cut
 	found   []found        // scratch of answer
+	sorted  bool           // it is not in the order of the answer any more
 	flushs  []flush
 	closers []any // who closes it
 	closeBy time.Time

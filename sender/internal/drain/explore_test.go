@@ -11,7 +11,7 @@ import (
 )
 
 // forgotten are what decides nothing: what is only told, bytes, a deadline that the link looks at, and lists that are used again.
-var forgotten = []string{"batch.Batch.LastErr", "batch.Batch.Created", "batch.Batch.Buf", "drain.Request.Deadline", "drain.Core.behind", "drain.Core.cuts", "drain.Core.found"}
+var forgotten = []string{"batch.Batch.LastErr", "batch.Batch.Created", "batch.Batch.Buf", "drain.Request.Deadline", "drain.Core.behind", "drain.Core.cuts", "drain.Core.found", "drain.Core.sorted"}
 
 var worlds = []struct {
 	rules rules
