@@ -101,10 +101,7 @@ func (c *Client) Step(now time.Time, m Message, out *meta.Effects) {
 	case *connLeft:
 		m.k.stop(func() {})
 	case *connFailed:
-		c.drop(m.k)
-		if c.failed != nil {
-			c.failed(m.err)
-		}
+		c.lose(m)
 	}
 }
 
@@ -139,6 +136,8 @@ func (c *Client) Refuse(m Message, err error, out *meta.Effects) {
 		c.drop(m.k)
 	case *connLeft:
 		m.k.stop(func() {})
+	case *connFailed:
+		c.lose(m)
 	case *Close:
 		c.closing = m
 	}
@@ -176,6 +175,14 @@ func (c *Client) drop(k *connection) {
 			c.forget(k.peer.ID) // it may have been ready only after the node had left
 			return
 		}
+	}
+}
+
+// lose takes leave of a connection that has failed by a bug.
+func (c *Client) lose(m *connFailed) {
+	c.drop(m.k)
+	if c.failed != nil {
+		c.failed(m.err)
 	}
 }
 
