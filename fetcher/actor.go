@@ -26,7 +26,8 @@ type Fetcher struct {
 	stop   func(func())
 	buf    *buffer
 	caller *broker.Caller
-	over   atomic.Bool // it is closed
+	over   atomic.Bool             // it is closed
+	ended  *role.Promise[struct{}] // when the actor knows
 	note   func(what, note string)
 }
 
@@ -36,7 +37,7 @@ func Start(under role.Spawner, client *broker.Client, cfg Config, note func(what
 		return nil, err
 	}
 	w := under.World()
-	f := &Fetcher{cfg: cfg, world: w, client: client, note: note}
+	f := &Fetcher{cfg: cfg, world: w, client: client, note: note, ended: role.NewPromise[struct{}](w)}
 	f.buf = &buffer{world: w, byTP: map[cluster.TopicPartition]*place{}, wait: role.NewWaiter(), poison: poisons(w), give: func(t []plan.Taking) { f.self.Tell(&plan.Taken{Chunks: t}) },
 		hold: func(bytes int64) { f.self.Tell(&plan.Held{Bytes: bytes}) }, large: cfg.Budget / 4,
 		crc: cfg.CheckCRCs, limit: cfg.Decompress, committed: cfg.Committed, worth: worthAhead}
@@ -60,9 +61,10 @@ func poisons(w role.World) bool {
 // Close ends the sessions with the brokers. Readers get ErrClosed.
 func (f *Fetcher) Close(ctx context.Context) error {
 	f.buf.mu.Lock()
-	if f.buf.over {
+	if f.buf.over { // by somebody else, who may be at it still
 		f.buf.mu.Unlock()
-		return nil
+		_, err := f.ended.Get(ctx)
+		return err
 	}
 	f.buf.over = true
 	var wake []*role.Waiter
@@ -75,9 +77,8 @@ func (f *Fetcher) Close(ctx context.Context) error {
 		f.world.Wake(w)
 	}
 	f.caller.Leave()
-	p := role.NewPromise[struct{}](f.world)
-	f.self.Tell(&plan.Close{Owner: p})
-	_, err := p.Get(ctx)
+	f.self.Tell(&plan.Close{Owner: f.ended})
+	_, err := f.ended.Get(ctx)
 	f.over.Store(true)
 	return err
 }
