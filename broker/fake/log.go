@@ -115,6 +115,7 @@ func (p *partition) lead(node int32) {
 	p.epoch++
 	if node >= 0 {
 		p.leaders = append(p.leaders, node)
+		p.epochs = slices.DeleteFunc(p.epochs, func(e epochStart) bool { return e.start >= p.end }) // one in which nothing was written is forgotten (LeaderEpochFileCache.maybeTruncateNonMonotonicEntries)
 		p.epochs = append(p.epochs, epochStart{p.epoch, p.end})
 	}
 }

@@ -166,6 +166,25 @@ func TestEpochsThatTheLogDoesNotKnow(t *testing.T) {
 	}
 }
 
+// TestAnEpochInWhichNothingWasWrittenIsForgotten when the next one begins: who asks for it is told of the one before.
+func TestAnEpochInWhichNothingWasWrittenIsForgotten(t *testing.T) {
+	c, err := NewCluster(Config{Nodes: 2, Topics: []Topic{{Name: "t", Replicas: 2}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := c.topic("t").partitions[0]
+	must(t)(c.Transact("t", 0, 1, values(3)...))
+	end := p.end
+	for epoch, node := range []int32{2, 1} {
+		if err := c.MoveLeader("t", 0, node); err != nil {
+			t.Fatal(err)
+		}
+		if found, at := p.epochEnd(1); found != 1-int32(epoch) || at != end {
+			t.Errorf("when epoch %d begins, epoch 1 ends as %d at %d", epoch+1, found, at)
+		}
+	}
+}
+
 func TestTransactionsAreWrittenOnlyWhereALeaderCanCommitThem(t *testing.T) {
 	now := time.Unix(1000, 0)
 	for name, away := range map[string]func(c *Cluster) (back func()){
