@@ -154,7 +154,7 @@ func (c *Core) request(now time.Time, l *line, parts []*part, brokers int, out *
 	cost := min(int64(c.cfg.MaxBytes), max(c.cfg.Budget/int64(max(brokers, shares)), least), free)
 	r := &Request{Node: l.node, MaxByte: int32(cost), Cost: cost, Wait: c.cfg.MaxWait, parts: parts, flight: new(flight), stamp: c.stamp, until: now.Add(renewal)}
 	for _, p := range parts {
-		w := session.Want{TopicPartition: p.TopicPartition, Offset: p.offset, LogStart: -1, LeaderEpoch: p.epoch, LastEpoch: p.lastEpoch, MaxBytes: p.maxBytes}
+		w := session.Want{TopicPartition: p.TopicPartition, Offset: p.offset, LogStart: -1, LeaderEpoch: p.epoch, LastEpoch: p.readEpoch, MaxBytes: p.maxBytes}
 		if t := c.snap.Topic(p.Topic); t != nil {
 			w.ID = t.ID
 		}
@@ -409,9 +409,10 @@ func (c *Core) partition(now time.Time, m *Fetched, t *msg.FetchResponseFetchabl
 		k.Aborted = d.AbortedTransactions
 	}
 	if ok && end >= p.offset {
-		p.offset, p.under = end+1, p.epoch
+		p.offset, p.under, p.readEpoch = end+1, p.epoch, -1
 		if epoch >= 0 {
 			p.lastEpoch = p.sane(epoch)
+			p.readEpoch = p.lastEpoch
 		}
 	}
 	p.dry = 0

@@ -96,7 +96,8 @@ type part struct {
 	epoch     int32     // leader epoch it is fetched under
 	topic     wire.UUID // the position is of; zero: not known
 	life      int       // grows when the topic is created again: what was asked of the old one does not count
-	lastEpoch int32     // of the last record fetched; -1
+	lastEpoch int32     // the record before offset is of no newer one: its own, or that of a leader that had it; -1: not known
+	readEpoch int32     // of the record before offset, if that was fetched; -1
 	under     int32     // epoch of the leader it was fetched from; -1
 	logStart  int64
 	maxBytes  int32
@@ -238,8 +239,8 @@ func (c *Core) assign(s *Start, out *Effects) {
 		c.parts = slices.Insert(c.parts, i, p)
 		out.Refresh = append(out.Refresh, s.Topic)
 	}
-	p.gen, p.start, p.offset, p.epoch, p.lastEpoch, p.maxBytes, p.logStart = s.Gen, *s, -1, -1, s.Epoch, c.cfg.PartitionBytes, -1
-	p.under = -1
+	p.gen, p.start, p.epoch, p.maxBytes, p.logStart = s.Gen, *s, -1, c.cfg.PartitionBytes, -1
+	p.moveTo(-1, s.Epoch)
 	p.policy, p.why = s.Offset == AtDefault && !s.ByTime, "there was no offset to begin at"
 	p.state = Resetting
 	if s.Offset >= 0 && !s.ByTime {
@@ -247,6 +248,12 @@ func (c *Core) assign(s *Start, out *Effects) {
 		p.state = Fetching
 	}
 	c.identify(p, out)
+}
+
+// moveTo sets the position where others say. Who names an epoch with it may mean that of the leader at the time: one in which nothing was written, which Kafka forgets at the next election. So it is good for asking where it ends
+// (OffsetForLeaderEpoch), but a fetch with it as that of a record would be told that the log has lost it.
+func (p *part) moveTo(offset int64, epoch int32) {
+	p.offset, p.lastEpoch, p.readEpoch, p.under = offset, epoch, -1, -1
 }
 
 // identify notes of which topic the position is, as soon as that is known, so that it does not outlive it.
@@ -270,7 +277,7 @@ func (p *part) second() bool {
 	if p.lastEpoch < 0 || p.under <= p.lastEpoch {
 		return false
 	}
-	p.lastEpoch = p.under
+	p.lastEpoch, p.readEpoch = p.under, -1
 	return true
 }
 
@@ -288,7 +295,7 @@ func (c *Core) taken(now time.Time, t *Taking, out *Effects) (quiet bool) {
 	p.bytes -= t.Bytes
 	back := t.Back && t.Life == p.life // else the topic was created again meanwhile, and it is no place in the new one
 	if back && (p.state == Fetching || p.state == Validating) {
-		p.offset, p.lastEpoch, p.under = t.At, t.Epoch, -1
+		p.moveTo(t.At, t.Epoch)
 	}
 	switch {
 	case t.Err != nil && back && p.state != Failed:

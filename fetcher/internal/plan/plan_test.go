@@ -177,7 +177,7 @@ func TestResets(t *testing.T) {
 			continue
 		}
 		b.listed(protocol.None, 12)
-		if r := b.fetch(); r.Wants[0].Offset != 12 || r.Wants[0].LastEpoch != 4 || len(b.out.Places) != 1 || b.out.Places[0].Position != 12 {
+		if r := b.fetch(); r.Wants[0].Offset != 12 || r.Wants[0].LastEpoch != -1 || b.c.part(tp(0), b.gens[0]).lastEpoch != 4 || len(b.out.Places) != 1 || b.out.Places[0].Position != 12 {
 			t.Errorf("%s: %+v", c.name, r)
 		}
 	}
@@ -524,7 +524,7 @@ func TestADamagedChunkIsFetchedAgainAlsoWhileTheLogIsChecked(t *testing.T) {
 	b, q := checking(t)
 	b.step(&Taken{Chunks: []Taking{{TopicPartition: tp(0), Gen: b.gens[0], Bytes: 70, Back: true, At: 41, Epoch: 4}}})
 	b.checked(q, 5, 43)
-	if r := b.fetch(); r.Wants[0].Offset != 41 || r.Wants[0].LastEpoch != 4 {
+	if r := b.fetch(); r.Wants[0].Offset != 41 || r.Wants[0].LastEpoch != -1 || b.c.part(tp(0), b.gens[0]).lastEpoch != 4 {
 		t.Fatalf("fetches %+v, expected from 41", r.Wants[0])
 	}
 }

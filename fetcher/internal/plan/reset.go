@@ -100,7 +100,8 @@ func (c *Core) outOfRange(now time.Time, p *part, why string, out *Effects) {
 
 // renewed deals with a topic that was deleted and created again: its epochs begin anew, and a position in the old log is none in the new one, even if there is such an offset.
 func (c *Core) renewed(now time.Time, p *part, id wire.UUID, out *Effects) {
-	p.topic, p.epoch, p.lastEpoch, p.under, p.replica, p.logStart = id, -1, -1, -1, cluster.NoNode, -1
+	p.topic, p.epoch, p.replica, p.logStart = id, -1, cluster.NoNode, -1
+	p.moveTo(p.offset, -1)
 	p.life++
 	p.asked, p.flight = false, nil // answers are to questions about the old one
 	p.stale, p.lapsed, p.trouble = 0, false, trouble.State{}
@@ -119,7 +120,7 @@ func (c *Core) truncated(now time.Time, p *part, end int64, epoch int32, out *Ef
 	why := fmt.Sprintf("the log was truncated: offset %d does not exist any more, it agrees up to %d", p.offset, end)
 	c.lapse(now, p, protocol.OffsetOutOfRange, out)
 	from := p.offset
-	p.offset, p.lastEpoch, p.under = min(p.offset, end), epoch, -1
+	p.moveTo(min(p.offset, end), epoch)
 	out.Places = append(out.Places, Place{TopicPartition: p.TopicPartition, Gen: p.gen, Position: p.offset, HighWater: -1, Why: why, Reset: true, From: from})
 }
 
@@ -187,10 +188,12 @@ func (c *Core) resolve(now time.Time, p *part, q *QueryPart, a *msg.ListOffsetsR
 	if p.policy {
 		place.Reset, place.From, place.Why = true, p.offset, p.why
 	}
-	p.offset, p.epoch, p.lastEpoch, p.under = place.Position, q.LeaderEpoch, -1, -1
+	last := int32(-1)
 	if version >= 4 {
-		p.lastEpoch = a.LeaderEpoch
+		last = a.LeaderEpoch
 	}
+	p.epoch = q.LeaderEpoch
+	p.moveTo(place.Position, last)
 	p.become(Fetching)
 	out.Places = append(out.Places, place)
 }

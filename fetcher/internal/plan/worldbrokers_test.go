@@ -61,6 +61,14 @@ func (l *log) ends(epoch int32) (largest int32, end int64) {
 	return largest, end
 }
 
+// ends is that of the log, which also knows the epoch of who leads now. One before in which nothing was written is forgotten.
+func (w *world) ends(epoch, now int32) (largest int32, end int64) {
+	if epoch == now {
+		return epoch, w.log.end()
+	}
+	return w.log.ends(epoch)
+}
+
 // broker is one.
 type broker struct {
 	session int32 // its id; 0: there is none
@@ -183,7 +191,7 @@ func (w *world) row(a *ask) []msg.FetchResponsePartitionData {
 		return refuse(protocol.OffsetOutOfRange)
 	}
 	if want.LastEpoch >= 0 {
-		if last, to := w.log.ends(want.LastEpoch); last < want.LastEpoch && to >= 0 || to >= 0 && to < want.Offset {
+		if last, to := w.ends(want.LastEpoch, epoch); last < want.LastEpoch && to >= 0 || to >= 0 && to < want.Offset {
 			d.DivergingEpoch.Epoch, d.DivergingEpoch.EndOffset = last, to
 			return []msg.FetchResponsePartitionData{d}
 		}
@@ -223,8 +231,11 @@ func (w *world) listed(a *ask) *msg.ListOffsetsResponse {
 		p.ErrorCode = int16(protocol.UnknownLeaderEpoch)
 	case q.Timestamp == -2:
 		p.Offset = w.log.start
+		if len(w.log.entries) > 0 {
+			p.LeaderEpoch = w.log.entries[0].epoch
+		}
 	default:
-		p.Offset = end
+		p.Offset, p.LeaderEpoch = end, epoch
 	}
 	return &msg.ListOffsetsResponse{Topics: []msg.ListOffsetsResponseListOffsetsTopicResponse{{Name: "a", Partitions: []msg.ListOffsetsResponseListOffsetsPartitionResponse{p}}}}
 }
@@ -242,10 +253,7 @@ func (w *world) checked(a *ask) *msg.OffsetForLeaderEpochResponse {
 	case q.LeaderEpoch > epoch:
 		p.ErrorCode = int16(protocol.UnknownLeaderEpoch)
 	default:
-		p.LeaderEpoch, p.EndOffset = w.log.ends(q.LastEpoch)
-		if q.LastEpoch == epoch {
-			p.LeaderEpoch, p.EndOffset = epoch, w.log.end()
-		}
+		p.LeaderEpoch, p.EndOffset = w.ends(q.LastEpoch, epoch)
 	}
 	return &msg.OffsetForLeaderEpochResponse{Topics: []msg.OffsetForLeaderEpochResponseOffsetForLeaderTopicResult{{Topic: "a", Partitions: []msg.OffsetForLeaderEpochResponseEpochEndOffset{p}}}}
 }

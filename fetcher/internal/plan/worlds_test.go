@@ -28,6 +28,7 @@ type rules struct {
 	pauses    int     // and how often it pauses
 	breaks    bool    // requests fail
 	moves     bool    // the other broker becomes the leader
+	idle      bool    // the leader at the beginning is not the first, and has written nothing; a committed offset has its epoch
 	elects    bool    // and lacks the latest record
 	cuts      bool    // the old leader does not know
 	expires   bool    // the first record is deleted
@@ -104,6 +105,9 @@ func newWorld(r rules) *world {
 	if r.follower {
 		w.lags = int64(r.records)
 	}
+	if r.idle {
+		w.epoch++
+	}
 	w.told = w.epoch
 	w.core = plan.New(cfg, w.picture())
 	w.start(r.begin)
@@ -121,7 +125,11 @@ func (w *world) start(offset int64) {
 	w.read, w.before, w.again, w.given, w.of = max(offset, -1), -1, -1, nil, w.topic
 	kept := w.chunks
 	w.chunks = nil
-	w.step(&plan.Assign{Starts: []plan.Start{{TopicPartition: part, Gen: w.gen, Offset: offset, Epoch: -1}}})
+	epoch := int32(-1)
+	if w.rules.idle && offset >= 0 {
+		epoch = w.epoch
+	}
+	w.step(&plan.Assign{Starts: []plan.Start{{TopicPartition: part, Gen: w.gen, Offset: offset, Epoch: epoch}}})
 	for _, k := range kept { // what is in the buffer is of a life before
 		w.step(&plan.Taken{Chunks: []plan.Taking{{TopicPartition: part, Gen: k.gen, Bytes: k.bytes, Dropped: true}}})
 	}
@@ -356,6 +364,10 @@ func (w *world) place(p plan.Place) {
 	case !w.sought: // it goes back to what it has in common with the log
 		if p.Position != agrees {
 			w.bad = fmt.Sprintf("reading goes on at %d, and what was read is there up to %d", p.Position, agrees)
+		}
+	case w.rules.begin == plan.AtEnd: // of the time when it was asked
+		if p.Position < int64(w.rules.records) || p.Position > w.log.end() {
+			w.bad = fmt.Sprintf("reading begins at %d, and the end is %d", p.Position, w.log.end())
 		}
 	case p.Position > w.log.start || w.faults == w.rules.faults && p.Position != w.log.start: // the policy is to begin at the beginning, which may have been told before it moved on
 		w.bad = fmt.Sprintf("reading begins at %d", p.Position)
