@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kactor-go/kactor/actors/role"
 	"github.com/kactor-go/kactor/actors/sim"
 	"github.com/kactor-go/kactor/api"
 	"github.com/kactor-go/kactor/broker/fake"
@@ -13,8 +14,8 @@ import (
 
 var part = api.TopicPartition{Topic: "t"}
 
-// written has a topic with so many records, a replica of it on each of so many brokers, and broker 1 for its leader.
-func written(t *testing.T, nodes, records int, play func(ctx context.Context, w *sim.World, c *fake.Cluster, client *api.Client) error) {
+// written has a topic with so many records, a replica of it on each of so many brokers, and broker 1 for its leader. The client lives in what others make of the world.
+func written(t *testing.T, nodes, records int, play func(ctx context.Context, w *sim.World, c *fake.Cluster, client *api.Client) error, others ...func(*sim.World) role.World) {
 	t.Helper()
 	if err := sim.Run(1, func(w *sim.World) error {
 		c, err := fake.NewCluster(fake.Config{Nodes: nodes, Topics: []fake.Topic{{Name: "t", Replicas: nodes}}})
@@ -23,7 +24,11 @@ func written(t *testing.T, nodes, records int, play func(ctx context.Context, w 
 		}
 		sim.NewNetwork(w, c)
 		ctx := context.Background()
-		client, err := api.Dial(ctx, api.World(w), api.Brokers("broker-1:9092"))
+		lives := role.World(w)
+		for _, o := range others {
+			lives = o(w)
+		}
+		client, err := api.Dial(ctx, api.World(lives), api.Brokers("broker-1:9092"))
 		if err != nil {
 			return err
 		}

@@ -104,7 +104,7 @@ func (c *Consumer) Poll(ctx context.Context, opts ...PollOption) ([]*Record, err
 		var err error
 		if len(got) == 0 {
 			k, err = c.take(ctx)
-		} else if k = c.fetcher.More(); k == nil {
+		} else if k = c.fetcher.More(); k == nil || c.fetcher.Moved() { // a reset is told before records of there are given out: next time
 			break
 		}
 		if err != nil {

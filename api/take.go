@@ -37,14 +37,18 @@ func (c *Consumer) take(ctx context.Context) (*fetcher.Chunk, error) {
 		} else if err := c.usable(); err != nil {
 			return nil, err
 		}
-		if c.fetcher.Moved() {
+		k, err := c.fetcher.Ready()
+		if err != nil {
+			return nil, err
+		}
+		if c.fetcher.Moved() { // asked after the look, which may have found records of there; they are given again
 			if err := c.moved(ctx); err != nil {
 				return nil, err
 			}
+			continue
 		}
-		k, err := c.fetcher.Ready()
-		if k != nil || err != nil {
-			return k, err
+		if k != nil {
+			return k, nil
 		}
 		if err := c.rest(ctx); err != nil {
 			return nil, err

@@ -75,14 +75,15 @@ func (w *work) read(ctx context.Context) error {
 				continue
 			}
 		}
-		if c.fetcher.Moved() {
-			if err := c.moved(ctx); err != nil {
-				return err
-			}
-		}
 		k, rest, err := w.look()
 		if err != nil {
 			if err = w.tell(err); err != nil {
+				return err
+			}
+			continue
+		}
+		if c.fetcher.Moved() { // asked after the look, which may have found records of there; they are given again
+			if err := c.moved(ctx); err != nil {
 				return err
 			}
 			continue
