@@ -95,3 +95,63 @@ func TestAnEpochWithoutRecordsIsNoTruncation(t *testing.T) {
 		})
 	}
 }
+
+// TestTheEpochOfARecordIsThatItWasWrittenIn reads from a leader that has written nothing, each way in which records are read, and commits: what is told and committed is the epoch of the records, and not that leader's.
+func TestTheEpochOfARecordIsThatItWasWrittenIn(t *testing.T) {
+	failed := errors.New("no more")
+	for name, read := range map[string]func(ctx context.Context, w *sim.World, k *api.Consumer) (*api.Record, error){
+		"Poll": func(ctx context.Context, w *sim.World, k *api.Consumer) (*api.Record, error) {
+			got, err := polled(ctx, w, k, 10*time.Second, api.MaxRecords(1))
+			if err != nil || len(got) == 0 {
+				return nil, errors.Join(errors.New("nothing came"), err)
+			}
+			return got[0], k.Commit(ctx)
+		},
+		"Peek": func(ctx context.Context, w *sim.World, k *api.Consumer) (*api.Record, error) {
+			got, err := polled(ctx, w, k, 10*time.Second, api.Peek())
+			if err != nil || len(got) == 0 {
+				return nil, errors.Join(errors.New("nothing came"), err)
+			}
+			return got[0], k.Commit(ctx, api.Offset{Partition: part, Offset: 1, LeaderEpoch: api.EpochOf(got[0].LeaderEpoch)})
+		},
+		"Handle": func(ctx context.Context, _ *sim.World, k *api.Consumer) (first *api.Record, err error) {
+			if err = k.Handle(ctx, func(_ context.Context, r *api.Record) error {
+				if r.Offset == 1 {
+					return failed
+				}
+				first = r
+				return nil
+			}); errors.Is(err, failed) {
+				err = nil
+			}
+			return first, err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			written(t, 2, 3, func(ctx context.Context, w *sim.World, c *fake.Cluster, client *api.Client) error {
+				if err := c.MoveLeader("t", 0, 2); err != nil {
+					return err
+				}
+				k, err := client.Consumer("g", api.Topics("t"), api.Property("auto.offset.reset", "earliest"))
+				if err != nil {
+					return err
+				}
+				r, err := read(ctx, w, k)
+				if err != nil {
+					return err
+				}
+				if r.LeaderEpoch != 0 {
+					t.Errorf("a record of epoch 0 tells of %d", r.LeaderEpoch)
+				}
+				got, err := k.Committed(ctx, part)
+				if err != nil {
+					return err
+				}
+				if o := got[part]; o.Offset != 1 || o.LeaderEpoch != api.EpochOf(0) {
+					t.Errorf("committed is %+v, behind a record of epoch 0", o)
+				}
+				return k.Close(ctx)
+			})
+		})
+	}
+}

@@ -33,7 +33,7 @@ type Record struct {
 	// LogAppendTime tells of a consumed record that the broker has set its Timestamp (message.timestamp.type).
 	LogAppendTime bool
 	Offset        int64
-	// LeaderEpoch is that of the fetch; -1 where the broker does not tell.
+	// LeaderEpoch is that in which a consumed record was written; -1: it is not known.
 	LeaderEpoch int32
 }
 

@@ -102,6 +102,7 @@ func (c *Chunk) Peek() *Chunk {
 	p := *c
 	p.life = &life{}
 	p.life.state.Store(c.life.state.Load())
+	p.life.epoch.Store(c.life.epoch.Load())
 	p.ahead, p.charged, p.peek = nil, 0, true
 	p.aborted, p.active = slices.Clone(c.aborted), maps.Clone(c.active)
 	return &p
@@ -112,6 +113,9 @@ func (c *Chunk) Position() int64 { return c.from }
 
 // Epoch is the leader epoch of the record before Position; -1 if it is not known.
 func (c *Chunk) Epoch() int32 { return c.life.epoch.Load() }
+
+// RecordEpoch is the leader epoch of the record that was read last; -1 if it is not known.
+func (c *Chunk) RecordEpoch() int32 { return c.epoch(&c.batch) }
 
 // LogAppendTime tells whether the broker has set the time of the record that was read last.
 func (c *Chunk) LogAppendTime() bool { return c.batch.LogAppendTime }
