@@ -69,11 +69,12 @@ func (c *Consumer) identified(offsets []Offset) []Offset {
 	return offsets
 }
 
-// auto is what was committed automatically of a partition.
+// auto is what was sent last to be committed automatically of a partition.
 type auto struct {
 	offset int64
 	topic  wire.UUID
-	at     time.Time
+	others uint64    // of the consumer, when it was sent
+	at     time.Time // it was committed; zero: that is not known
 }
 
 // keepAlive is how long what a member of a group has committed is not committed again: brokers before Kafka 2.1 forget offsets also of groups with members, after a day at least (KIP-211).
@@ -88,7 +89,7 @@ func (c *Consumer) news(offsets []Offset) []Offset {
 	now := c.world.Now()
 	return slices.DeleteFunc(offsets, func(o Offset) bool {
 		last, ok := c.auto[o.Partition]
-		return ok && last.offset == o.Offset && last.topic == o.TopicID && now.Sub(last.at) < keepAlive
+		return ok && last.offset == o.Offset && last.topic == o.TopicID && last.others == c.others.Load() && !last.at.IsZero() && now.Sub(last.at) < keepAlive
 	})
 }
 
@@ -112,6 +113,7 @@ func (c *Consumer) commitFinished(ctx context.Context) error {
 	if len(offsets) == 0 {
 		return nil
 	}
+	c.others.Add(1)
 	_, err := c.group.Committing(c.set.group.RequestTimeout, offsets...).Get(ctx)
 	if err == nil {
 		c.application(func() { c.committed(offsets) })
@@ -140,6 +142,11 @@ func (c *Consumer) autoCommit() {
 	if len(offsets) == 0 {
 		return
 	}
+	sent := make([]auto, len(offsets))
+	for i, o := range offsets {
+		sent[i] = auto{offset: o.Offset, topic: o.TopicID, others: c.others.Load()}
+		c.auto[o.Partition] = &sent[i]
+	}
 	c.group.CommitAsync(func(err error) {
 		c.outcome(offsets, err)
 		if err != nil {
@@ -149,8 +156,8 @@ func (c *Consumer) autoCommit() {
 			return
 		}
 		c.autoTrouble.Over()
-		for _, o := range offsets { // not before: who gives a partition up must know that its position is kept
-			c.auto[o.Partition] = auto{o.Offset, o.TopicID, c.world.Now()}
+		for i := range sent { // not before: who gives a partition up must know that its position is kept
+			sent[i].at = c.world.Now()
 		}
 		c.committed(offsets)
 	}, offsets...)
@@ -172,6 +179,8 @@ func (c *Consumer) Commit(ctx context.Context, offsets ...Offset) error {
 	} else {
 		offsets = c.identified(offsets)
 	}
+	c.others.Add(1)
+	defer c.others.Add(1) // what is committed automatically meanwhile may be sent before it, or behind
 	err := c.group.Commit(ctx, offsets...)
 	if err == nil {
 		c.committed(offsets)
@@ -192,6 +201,8 @@ func (c *Consumer) CommitAsync(done func(error), offsets ...Offset) error {
 	} else {
 		offsets = c.identified(offsets)
 	}
+	c.others.Add(1)
+	defer c.others.Add(1) // as above
 	c.group.CommitAsync(func(err error) {
 		if err == nil {
 			c.committed(offsets)

@@ -47,11 +47,12 @@ type Consumer struct {
 	topics      []string   // or patterns
 	matches     bool       // there are patterns
 	listener    RebalanceListener
-	turn        turn                    // of what follows; had while a rebalance is dealt with, but not while the application handles records
-	mode        atomic.Uint32           // what is read without the turn is atomic
-	stood       map[TopicPartition]bool // partitions that were paused when they were given up
-	auto        map[TopicPartition]auto // committed automatically
-	later       error                   // what Poll found behind the records it has returned
+	turn        turn                     // of what follows; had while a rebalance is dealt with, but not while the application handles records
+	mode        atomic.Uint32            // what is read without the turn is atomic
+	stood       map[TopicPartition]bool  // partitions that were paused when they were given up
+	auto        map[TopicPartition]*auto // committed automatically
+	others      atomic.Uint64            // how many commits were made that are not automatic: what was committed before them may be what is committed no more
+	later       error                    // what Poll found behind the records it has returned
 	autoTrouble trouble.State
 	giving      atomic.Pointer[giving] // a rebalance that was begun
 	fatal       atomic.Pointer[coordinator.Fatal]
@@ -79,7 +80,7 @@ func (c *Client) Consumer(group string, opts ...Option) (*Consumer, error) {
 	if err != nil {
 		return nil, public(err)
 	}
-	k := &Consumer{client: c, fetcher: f, world: c.system.World(), turn: turn{world: c.system.World()}, poll: s.poll, set: s, listener: s.listener, stood: map[TopicPartition]bool{}, auto: map[TopicPartition]auto{}}
+	k := &Consumer{client: c, fetcher: f, world: c.system.World(), turn: turn{world: c.system.World()}, poll: s.poll, set: s, listener: s.listener, stood: map[TopicPartition]bool{}, auto: map[TopicPartition]*auto{}}
 	if s.group.Group != "" {
 		if k.group, err = c.system.Coordinator(f, s.group); err != nil {
 			return nil, public(err)
