@@ -100,7 +100,7 @@ func (c *Coordinator) perform(h *role.Handle, out *member.Effects) {
 	if out.Rebalance != nil || out.Recall != 0 || out.Drop || len(out.Errors) > 0 || out.CommitDue || out.Idle {
 		c.put(func() {
 			if out.Drop {
-				c.work.Rebalance, c.work.Commit = nil, false
+				c.work.Rebalance, c.work.Commit, c.work.Errors = nil, false, nil
 			}
 			if r := c.work.Rebalance; r != nil && r.Seq == out.Recall {
 				c.work.Rebalance, recalled = out.Instead, r.Seq

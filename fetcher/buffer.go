@@ -151,6 +151,7 @@ func (b *buffer) assign(tp cluster.TopicPartition, offset int64, epoch int32) (g
 		p.highWater, p.lastStable, p.logStart = -1, -1, -1
 	}
 	dropped = b.drop(p)
+	b.fails = b.forget(tp)
 	next.state.Store(p.life.state.Swap(ended))
 	p.gen, p.life, p.topic, p.failed, p.held, p.again = b.gen, next, wire.UUID{}, nil, false, -1
 	return b.gen, dropped
