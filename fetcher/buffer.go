@@ -186,7 +186,8 @@ func (b *buffer) revoke(tp cluster.TopicPartition) (dropped []plan.Taking, waite
 	b.fails = b.forget(tp)
 	p.gen = 0
 	p.life.state.Store(ended)
-	return b.drop(p), p.waiters, true
+	waiters, p.waiters = p.waiters, nil
+	return b.drop(p), waiters, true
 }
 
 // put puts in what the core found.
@@ -464,6 +465,9 @@ func (b *buffer) position(ctx context.Context, tp cluster.TopicPartition) (int64
 		p.waiters = append(p.waiters, w)
 		b.mu.Unlock()
 		if err := b.world.Park(ctx, w); err != nil {
+			b.mu.Lock()
+			p.waiters = slices.DeleteFunc(p.waiters, func(o *role.Waiter) bool { return o == w })
+			b.mu.Unlock()
 			return -1, fmt.Errorf("position of %s: %w", tp, err)
 		}
 	}
