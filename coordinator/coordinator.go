@@ -249,8 +249,9 @@ func (c *Coordinator) CommitAsync(done func(error), offsets ...Offset) {
 		return
 	}
 	c.self.Tell(&member.Commit{Offsets: offsets, Deadline: c.deadline(context.Background()), Ordered: true, Owner: committing(func(err error) {
-		ended()
-		tell(err)
+		if ended() {
+			tell(err)
+		}
 	})})
 }
 

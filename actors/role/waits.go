@@ -18,8 +18,9 @@ type wait struct {
 	end func(error)
 }
 
-// Add notes a caller: end will be called when the actor is gone, unless done was called before. After Close it gives the error of Close.
-func (w *Waits) Add(end func(error)) (done func(), err error) {
+// Add notes a caller: end will be called when the actor is gone, unless done was called before. done tells whether it was the first and end is not called: an actor may answer beside whoever stops it and does not wait for that.
+// After Close Add gives the error of Close.
+func (w *Waits) Add(end func(error)) (done func() (first bool), err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.over != nil {
@@ -28,13 +29,15 @@ func (w *Waits) Add(end func(error)) (done func(), err error) {
 	w.next++
 	id := w.next
 	w.list = append(w.list, wait{id, end})
-	return func() { w.remove(id) }, nil
+	return func() bool { return w.remove(id) }, nil
 }
 
-func (w *Waits) remove(id uint64) {
+func (w *Waits) remove(id uint64) (found bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	before := len(w.list)
 	w.list = slices.DeleteFunc(w.list, func(e wait) bool { return e.id == id })
+	return len(w.list) < before
 }
 
 // Close ends the waiting of all with err, and that of all who come.
