@@ -356,6 +356,10 @@ func (b *buffer) more(open func(cluster.TopicPartition) bool) *Chunk {
 	k := b.next(open)
 	if before != nil && before != b.current {
 		b.charge(before, 0)
+		before.away = true
+	}
+	if k != nil {
+		k.away = false
 	}
 	return k
 }

@@ -26,6 +26,7 @@ type Chunk struct {
 	life    *life
 	frame   *frame // nil: its memory is nobody's to give back
 	left    bool   // it is not in the buffer any more; under the buffer's lock
+	away    bool   // its reader has gone on to another, and reads it no more before it is given again: its memory may be given back meanwhile
 	gen     uint64
 	turn    int // of the topic's lives, for the core
 	bytes   int64
@@ -120,9 +121,9 @@ func (c *Chunk) RecordEpoch() int32 { return c.epoch(&c.batch) }
 // LogAppendTime tells whether the broker has set the time of the record that was read last.
 func (c *Chunk) LogAppendTime() bool { return c.batch.LogAppendTime }
 
-// readable tells whether the chunk may be read on: not while its partition is paused, and no more after a seek or a revocation.
+// readable tells whether the chunk may be read on: not while its partition is paused or its reader has another one, and no more after a seek or a revocation.
 func (c *Chunk) readable() bool {
-	if c.ended {
+	if c.ended || c.away {
 		return false
 	}
 	switch c.life.state.Load() {
