@@ -72,6 +72,7 @@ func (c *Consumer) identified(offsets []Offset) []Offset {
 // auto is what was sent last to be committed automatically of a partition.
 type auto struct {
 	offset int64
+	epoch  LeaderEpoch // of the record before: after a leader that had less of the log the same offset is another one's
 	topic  wire.UUID
 	others uint64    // of the consumer, when it was sent
 	at     time.Time // it was committed; zero: that is not known
@@ -89,7 +90,7 @@ func (c *Consumer) news(offsets []Offset) []Offset {
 	now := c.world.Now()
 	return slices.DeleteFunc(offsets, func(o Offset) bool {
 		last, ok := c.auto[o.Partition]
-		return ok && last.offset == o.Offset && last.topic == o.TopicID && last.others == c.others.Load() && !last.at.IsZero() && now.Sub(last.at) < keepAlive
+		return ok && last.offset == o.Offset && last.epoch == o.LeaderEpoch && last.topic == o.TopicID && last.others == c.others.Load() && !last.at.IsZero() && now.Sub(last.at) < keepAlive
 	})
 }
 
@@ -144,7 +145,7 @@ func (c *Consumer) autoCommit() {
 	}
 	sent := make([]auto, len(offsets))
 	for i, o := range offsets {
-		sent[i] = auto{offset: o.Offset, topic: o.TopicID, others: c.others.Load()}
+		sent[i] = auto{offset: o.Offset, epoch: o.LeaderEpoch, topic: o.TopicID, others: c.others.Load()}
 		c.auto[o.Partition] = &sent[i]
 	}
 	c.group.CommitAsync(func(err error) {

@@ -356,3 +356,62 @@ func callsBack(k *api.Consumer, reads bool) error {
 	_ = k.Close(ctx)
 	return err
 }
+
+// TestWhatIsCommittedAutomaticallyIsCommittedAgain when the application has committed another offset since, or the position is the same and the record before it is not known any more: the last word is the automatic one's.
+func TestWhatIsCommittedAutomaticallyIsCommittedAgain(t *testing.T) {
+	tp := api.TopicPartition{Topic: "t"}
+	for name, between := range map[string]func(k *api.Consumer) error{
+		"Commit": func(k *api.Consumer) error {
+			return k.Commit(context.Background(), api.Offset{Partition: tp, Offset: 1})
+		},
+		"CommitAsync": func(k *api.Consumer) error {
+			told := false
+			err := k.CommitAsync(func(error) { told = true }, api.Offset{Partition: tp, Offset: 1})
+			for err == nil && !told {
+				ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+				_, _ = k.Poll(ctx)
+				cancel()
+			}
+			return err
+		},
+		"Seek": func(k *api.Consumer) error { return k.Seek(tp, 3) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			client := dialed(t, api.Property("auto.commit.interval.ms", "20"))
+			p, err := client.Producer()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 3 {
+				produced(t, p)
+			}
+			k, err := client.Consumer("g", api.Topics("t"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			until := func(what string, done func(api.Offset) bool) {
+				within(t, what, func() {
+					for had := map[api.TopicPartition]api.Offset{}; !done(had[tp]); {
+						ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+						_, _ = k.Poll(ctx)
+						cancel()
+						if had, err = k.Committed(context.Background(), tp); err != nil {
+							t.Error(err)
+							return
+						}
+					}
+				})
+			}
+			until("the first commit", func(o api.Offset) bool { return o.Offset == 3 && o.LeaderEpoch.Int() >= 0 })
+			within(t, name, func() { err = between(k) })
+			if err != nil {
+				t.Fatal(err)
+			}
+			if name == "Seek" {
+				until("a commit of the position without an epoch", func(o api.Offset) bool { return o.Offset == 3 && o.LeaderEpoch.Int() < 0 })
+				return
+			}
+			until("the next commit", func(o api.Offset) bool { return o.Offset == 3 })
+		})
+	}
+}
