@@ -160,7 +160,7 @@ var ofClients = []mutation{
 	{"call that was moved answered twice", "broker/internal/conn/calls.go",
 		"m.ghost = true\n\t\t\tc.end(now, m, End{Err: ErrMoved", "c.end(now, m, End{Err: ErrMoved"},
 	{"position at the last record instead of behind it", "fetcher/internal/plan/fetch.go",
-		"p.offset, p.under = end+1, p.epoch", "p.offset, p.under = max(p.offset, end), p.epoch"},
+		"p.offset, p.under, p.readEpoch = end+1, p.epoch, -1", "p.offset, p.under, p.readEpoch = max(p.offset, end), p.epoch, -1"},
 	{"what is in flight at the end told as rejected", "sender/internal/drain/drain.go",
 		"for _, b := range p.flight {\n\t\t\tc.settle(b, -1, -1, fmt.Errorf(\"%w: %w\", ErrUncertain, err), out)", "for _, b := range p.flight {\n\t\t\tc.settle(b, -1, -1, err, out)"},
 	{"records before the position given out", "fetcher/chunk.go",
