@@ -33,16 +33,18 @@ func TestThatBothShowNothingIsNoAgreement(t *testing.T) {
 
 func TestWhatIsRefusedChangesNothing(t *testing.T) {
 	var expect []string
-	both := clients(func(s Step) Result {
-		switch s.Op {
-		case "subscribe":
+	refuses := func(s Step) Result {
+		if s.Op == "subscribe" {
 			return Result{Err: "state"}
-		case "settle":
-			expect = s.Expect
 		}
 		return Result{}
-	})
-	p := &player{java: both, kactor: both}
+	}
+	p := &player{java: clients(refuses), kactor: clients(func(s Step) Result {
+		if s.Op == "settle" {
+			expect = s.Expect
+		}
+		return refuses(s)
+	})}
 	d, err := p.play(t.Context(), Script{Steps: []Step{{Op: "create", Topic: "t", Count: 2}, {Op: "subscribe", Member: "m0", Topics: []string{"t"}}, {Op: "settle", Members: []string{"m0"}}}})
 	if d != nil || err != nil || len(expect) > 0 {
 		t.Errorf("%v, %v, expects %q", d, err, expect)
