@@ -188,7 +188,6 @@ func (c *Cluster) joining(q *call, x *modernGroup, req *msg.JoinGroupRequest) (*
 	if req.GroupInstanceID != nil {
 		switch m := x.static(*req.GroupInstanceID); {
 		case m != nil && req.MemberID == "": // it is back
-			m.epoch, m.previous = x.divided, x.divided
 			x.rename(m, m.instance+"-"+c.memberID(q))
 			return m, protocol.None
 		case m != nil && m.id != req.MemberID:
