@@ -52,7 +52,6 @@ type Consumer struct {
 	stood       map[TopicPartition]bool  // partitions that were paused when they were given up
 	auto        map[TopicPartition]*auto // committed automatically
 	others      atomic.Uint64            // how many commits were made that are not automatic: what was committed before them may be what is committed no more
-	later       error                    // what Poll found behind the records it has returned
 	autoTrouble trouble.State
 	giving      atomic.Pointer[giving] // a rebalance that was begun
 	fatal       atomic.Pointer[coordinator.Fatal]

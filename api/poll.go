@@ -121,7 +121,7 @@ func (c *Consumer) Poll(ctx context.Context, opts ...PollOption) ([]*Record, err
 		}
 		if err != nil && len(got) > 0 { // the next call tells it; what is looked at only comes again
 			if !p.peek {
-				c.later = err
+				c.fetcher.Later(k, err)
 			}
 			break
 		}

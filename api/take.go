@@ -26,10 +26,6 @@ func (c *Consumer) take(ctx context.Context) (*fetcher.Chunk, error) {
 		if c.woken.CompareAndSwap(true, false) {
 			return nil, ErrWakeup
 		}
-		if err := c.later; err != nil {
-			c.later = nil
-			return nil, err
-		}
 		if c.group != nil {
 			if err := c.tend(ctx); err != nil {
 				return nil, err

@@ -277,6 +277,15 @@ func (b *buffer) forget(tp cluster.TopicPartition) []failed {
 	return slices.DeleteFunc(b.fails, func(f failed) bool { return f.TopicPartition == tp })
 }
 
+// later notes what is to be told of a record of a chunk.
+func (b *buffer) later(k *Chunk, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.place(k.TopicPartition, k.gen) != nil {
+		b.fails = append(b.fails, failed{k.TopicPartition, err})
+	}
+}
+
 func failure(f *plan.Failure) error {
 	var t *plan.Truncation
 	if errors.As(f.Err, &t) {
@@ -475,27 +484,4 @@ func (b *buffer) position(ctx context.Context, tp cluster.TopicPartition) (int64
 			return -1, fmt.Errorf("position of %s: %w", tp, err)
 		}
 	}
-}
-
-// PositionReset tells that a position was not read up to, but set: where auto.offset.reset says, or, when a log has lost what was read, where it agrees.
-type PositionReset struct {
-	cluster.TopicPartition
-	From  int64 // the position before; -1: there was none
-	To    int64
-	Cause string
-}
-
-// String tells all of it: "orders/3 from 17 to 20: the offset was out of range".
-func (r PositionReset) String() string {
-	if r.From < 0 {
-		return fmt.Sprintf("%s to %d: %s", r.TopicPartition, r.To, r.Cause)
-	}
-	return fmt.Sprintf("%s from %d to %d: %s", r.TopicPartition, r.From, r.To, r.Cause)
-}
-
-// Watermarks are what the brokers said last of a partition.
-type Watermarks struct {
-	Start      int64 // first offset there is; -1: not known
-	LastStable int64 // up to here transactions are decided
-	High       int64 // up to here records can be read
 }

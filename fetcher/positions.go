@@ -2,6 +2,7 @@ package fetcher
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/kactor-go/kactor/protocol/cluster"
@@ -15,6 +16,29 @@ type Read struct {
 	Epoch  int32 // leader epoch of the record before; -1: not known
 	// Topic is the id of the topic that was read: an offset says nothing of another that was created under the same name since. Zero where ids are not known (before Kafka 2.8).
 	Topic wire.UUID
+}
+
+// PositionReset tells that a position was not read up to, but set: where auto.offset.reset says, or, when a log has lost what was read, where it agrees.
+type PositionReset struct {
+	cluster.TopicPartition
+	From  int64 // the position before; -1: there was none
+	To    int64
+	Cause string
+}
+
+// String tells all of it: "orders/3 from 17 to 20: the offset was out of range".
+func (r PositionReset) String() string {
+	if r.From < 0 {
+		return fmt.Sprintf("%s to %d: %s", r.TopicPartition, r.To, r.Cause)
+	}
+	return fmt.Sprintf("%s from %d to %d: %s", r.TopicPartition, r.From, r.To, r.Cause)
+}
+
+// Watermarks are what the brokers said last of a partition.
+type Watermarks struct {
+	Start      int64 // first offset there is; -1: not known
+	LastStable int64 // up to here transactions are decided
+	High       int64 // up to here records can be read
 }
 
 // Reads gives the positions of all partitions that have one, in order.

@@ -21,6 +21,9 @@ func (f *Fetcher) More() *Chunk {
 	return f.buf.more(nil)
 }
 
+// Later has the next Ready or Take tell what was wrong with a record that was read, unless the partition is moved or given up before.
+func (f *Fetcher) Later(k *Chunk, err error) { f.buf.later(k, err) }
+
 // ReadyOf is Ready for the partitions for which open is true. open must be quick, and must not call the fetcher.
 func (f *Fetcher) ReadyOf(open func(cluster.TopicPartition) bool) (*Chunk, error) {
 	return f.buf.take(open)

@@ -39,3 +39,20 @@ func TestWhatWentWrongDoesNotComeWithRecords(t *testing.T) {
 		t.Errorf("then comes %v", err)
 	}
 }
+
+// A record that cannot be used comes behind those before it, and is told of with the next call, unless the application has gone elsewhere by then.
+func TestWhatWasWrongWithARecordIsToldUntilASeek(t *testing.T) {
+	for _, seeks := range []bool{false, true} {
+		b := newBench(t)
+		b.answer(compress.None, 1)
+		f, wrong := &Fetcher{buf: b.buf}, errors.New("wrong")
+		f.Later(b.take(), wrong)
+		if seeks {
+			b.seek(0)
+		}
+		k, err := f.Ready()
+		if told := errors.Is(err, wrong); told == seeks || told && k != nil {
+			t.Errorf("after a seek: %v: %v, %v", seeks, k, err)
+		}
+	}
+}
