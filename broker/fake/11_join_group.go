@@ -30,6 +30,7 @@ func (c *Cluster) joinGroup(q *call) {
 		c.reply(q, c.joinModern(q, g, req))
 		return
 	}
+	c.keep(g) // also if the join is refused: the group is there, and empty
 	k := &g.classic
 	if !k.accepts(req, c.cfg.GroupMaxSize) {
 		c.failJoin(q, protocol.GroupMaxSizeReached, req.MemberID)
@@ -42,7 +43,6 @@ func (c *Cluster) joinGroup(q *call) {
 	if g.consumer { // nobody is in it
 		g.consumer, g.classic, g.modern = false, classicGroup{}, modernGroup{}
 	}
-	c.keep(g)
 	if req.MemberID == "" {
 		c.joinNew(g, q, req)
 	} else {
