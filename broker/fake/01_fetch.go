@@ -209,9 +209,9 @@ func (c *Cluster) readPartition(q *call, req *msg.FetchRequest, f *fetching, bud
 		d.AbortedTransactions = nil
 	}
 	if code == protocol.NotLeaderOrFollower && q.Version >= 11 && slices.Contains(p.isr, q.Node) {
-		p, code = c.followed(q.conn.node, t, p), protocol.None // followers serve consumers (KIP-392)
+		p, code = followed(q.conn.node, p), protocol.None // followers serve consumers (KIP-392)
 	} else if code == protocol.None && q.Version >= 11 && req.RackID != "" {
-		if n := c.nearest(t, p, req.RackID, f.req.FetchOffset); n != q.Node {
+		if n := c.nearest(p, req.RackID, f.req.FetchOffset); n != q.Node {
 			d.PreferredReadReplica = n
 			d.HighWatermark, d.LastStableOffset, d.LogStartOffset = p.end, p.lastStable(), p.start
 			return d
@@ -272,19 +272,14 @@ func (c *Cluster) readPartition(q *call, req *msg.FetchRequest, f *fetching, bud
 }
 
 // followed gives a partition as a follower has it. It knows who leads, and if it has led itself meanwhile it has everything.
-func (c *Cluster) followed(n *node, t *topic, p *partition) *partition {
-	for _, o := range n.behind {
-		if o.id != t.id || int(p.index) >= len(o.partitions) {
-			continue
-		}
-		q := *o.partitions[p.index]
-		if slices.Contains(p.leaders[max(len(q.leaders)-1, 0):], n.id) {
-			return p
-		}
-		q.leader, q.epoch = p.leader, p.epoch
-		return &q
+func followed(n *node, p *partition) *partition {
+	had := pictured(n.behind, p)
+	if had == nil || slices.Contains(p.leaders[max(len(had.leaders)-1, 0):], n.id) {
+		return p
 	}
-	return p
+	q := *had
+	q.leader, q.epoch = p.leader, p.epoch
+	return &q
 }
 
 // Sessions is how many fetch sessions a broker has (KIP-227).
@@ -296,12 +291,12 @@ func (c *Cluster) Sessions(id int32) int {
 }
 
 // nearest gives the replica in sync that shares the client's rack and has the offset (Kafka's Partition.findPreferredReadReplica), or the leader.
-func (c *Cluster) nearest(t *topic, p *partition, rack string, offset int64) int32 {
+func (c *Cluster) nearest(p *partition, rack string, offset int64) int32 {
 	if n := c.node(p.leader); n != nil && n.rack == rack {
 		return p.leader
 	}
 	for _, id := range p.isr {
-		if n := c.node(id); n.rack == rack && !n.down && !n.fenced && c.followed(n, t, p).end >= offset {
+		if n := c.node(id); n.rack == rack && !n.down && !n.fenced && followed(n, p).end >= offset {
 			return id
 		}
 	}

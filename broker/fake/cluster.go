@@ -461,10 +461,8 @@ func (c *Cluster) led(q *call, t *topic, index int32) (*partition, protocol.Code
 		return nil, protocol.UnknownTopicOrPartition
 	}
 	p := t.partitions[index]
-	for _, o := range q.conn.node.alone {
-		if o.id == t.id && int(index) < len(o.partitions) {
-			p = o.partitions[index]
-		}
+	if had := pictured(q.conn.node.alone, p); had != nil {
+		p = had
 	}
 	if p.leader != q.Node {
 		return p, protocol.NotLeaderOrFollower

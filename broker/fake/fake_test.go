@@ -381,6 +381,47 @@ func TestAReplicaNearbyIsPreferred(t *testing.T) {
 	}
 }
 
+// A follower that gets nothing of its leaders any more has what it had of each topic, and no more than it had when it was cut off.
+func TestAFollowerThatFallsBehindHasWhatItHad(t *testing.T) {
+	b := newBench(t, fake.Config{Release: "2.4", Nodes: 3, SessionTimeout: 3 * time.Second, Topics: []fake.Topic{{Name: "a", Replicas: 3}, {Name: "b", Replicas: 3}}})
+	end := func(topic string, want int64) {
+		t.Helper()
+		d := ask(b, b.connect(3), fetchRequest(topic, 0, 0, 0, 0), &msg.FetchResponse{}, 11).Responses[0].Partitions[0]
+		b.code("the follower's answer", d.ErrorCode, protocol.None)
+		if d.HighWatermark != want {
+			t.Errorf("%s ends at %d, expected %d", topic, d.HighWatermark, want)
+		}
+	}
+	produce := func(topic string) {
+		leader, _ := b.c.Leader(topic, 0)
+		r := ask(b, b.connect(leader), produceRequest(-1, topic, 0, batch(-1, -1, -1, "x")), &msg.ProduceResponse{}, 8).Responses[0].PartitionResponses[0]
+		b.code("produce", r.ErrorCode, protocol.None)
+	}
+	for _, topic := range []string{"a", "b"} {
+		if err := b.c.MoveLeader(topic, 0, 2); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 4 {
+		produce("b")
+	}
+	b.c.FallBehind(3)
+	end("a", 0)
+	end("b", 2)
+	b.c.CatchUp(3)
+	b.c.Isolate(b.at, 3)
+	b.later(time.Minute)
+	for _, node := range []int32{1, 2} {
+		if err := b.c.MoveLeader("b", 0, node); err != nil {
+			t.Fatal(err)
+		}
+		produce("b")
+		produce("b")
+	}
+	b.c.FallBehind(3)
+	end("b", 2)
+}
+
 func TestRequestsAreSeizedFailedAndDelayed(t *testing.T) {
 	b := newBench(t, threeNodes())
 	k := b.connect(1)

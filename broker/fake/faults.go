@@ -288,13 +288,13 @@ func (c *Cluster) FreezeMetadata(id int32) {
 	if n == nil {
 		return
 	}
-	n.stale, n.named = c.picture(), maps.Clone(c.moved)
+	n.stale, n.named = picture(c.topics), maps.Clone(c.moved)
 }
 
-// picture is a copy of all topics as they are now.
-func (c *Cluster) picture() []*topic {
+// picture is a copy of topics as they are now.
+func picture(topics []*topic) []*topic {
 	out := []*topic{}
-	for _, t := range c.topics {
+	for _, t := range topics {
 		f := *t
 		f.partitions = nil
 		for _, p := range t.partitions {
@@ -307,13 +307,23 @@ func (c *Cluster) picture() []*topic {
 	return out
 }
 
+// pictured finds a partition in a picture; nil: it was not there, or belonged to another topic of its name.
+func pictured(picture []*topic, p *partition) *partition {
+	for _, t := range picture {
+		if int(p.index) < len(t.partitions) && t.partitions[p.index].topic == p.topic {
+			return t.partitions[p.index]
+		}
+	}
+	return nil
+}
+
 // Isolate cuts a broker off from the others, but not from its clients, until Join: after the session time-out others lead in its place, but it does not know. It tells the leaders of this moment, refuses records, because
 // it has no replicas in sync, and gives out those that were there, without an error. Before 2.1 metadata has no leader epochs, and nobody can tell which of two leaders is the new one: nothing happens then.
 func (c *Cluster) Isolate(now time.Time, id int32) {
 	c.advance(now)
 	if n := c.node(id); n != nil && !n.down && n.alone == nil && c.atLeast("2.1") {
 		c.changes++
-		n.alone, n.named = c.picture(), maps.Clone(c.moved)
+		n.alone, n.named = picture(c.topics), maps.Clone(c.moved)
 		c.expel(n)
 	}
 }
@@ -348,7 +358,11 @@ func (c *Cluster) FallBehind(id int32) {
 		return
 	}
 	c.changes++
-	n.behind = c.picture()
+	has := c.topics
+	if n.alone != nil {
+		has = n.alone
+	}
+	n.behind = picture(has)
 	for _, t := range n.behind {
 		for _, q := range t.partitions {
 			q.log, q.producers = slices.Clone(q.log), map[int64]*producer{}

@@ -132,7 +132,7 @@ func TestJavaGroups(t *testing.T) {
 			for shared := false; !shared; {
 				select {
 				case <-stop:
-					t.Error("the members do not share the partitions, or have not committed all")
+					t.Error("the members do not share the partitions, or have not committed all: " + where(server))
 					shared = true
 				case <-time.After(100 * time.Millisecond):
 				}
@@ -164,8 +164,26 @@ func TestJavaGroups(t *testing.T) {
 			if read < records {
 				t.Errorf("%d records were read of %d", read, records)
 			}
+			if t.Failed() {
+				for i, out := range outs {
+					t.Logf("member %d: %s", i, out)
+				}
+			}
 		})
 	}
+}
+
+// where tells where a group stands.
+func where(server *fake.Server) (text string) {
+	server.Do(func(c *fake.Cluster) {
+		state, group := c.DescribeGroup("java")
+		text = fmt.Sprintf("%s %+v", state, group)
+		for p := range int32(4) {
+			start, end := c.Offsets("events", p)
+			text += fmt.Sprintf("; partition %d: committed %d of %d to %d", p, c.Committed("java", "events", p), start, end)
+		}
+	})
+	return text
 }
 
 const script = `

@@ -50,13 +50,11 @@ func (c *Core) heldBy(seq uint64) {
 		return
 	}
 	c.owned = slices.DeleteFunc(c.owned, func(p Partition) bool { return slices.Contains(r.Revoke, p) })
-	if c.state != Taking { // it was lost meanwhile: what is held is never begun
-		r.Assign = nil
-		return
-	}
 	c.owned = append(c.owned, r.Assign...)
 	slices.SortFunc(c.owned, Partition.Compare)
-	c.fetches.begin(false, r.Assign)
+	if c.state == Taking { // else it was lost meanwhile, and the application is told so when it is done: it never begins
+		c.fetches.begin(false, r.Assign)
+	}
 }
 
 // done goes on when the application has done its part.

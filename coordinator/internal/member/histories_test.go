@@ -27,11 +27,13 @@ type history struct {
 	r     *rand.Rand
 	calls []*Call
 	work  *Rebalance
+	taken bool // and it cannot be recalled any more
 	held  bool
 	idle  bool
 	ended map[any]int
 	asked int
-	begin map[Partition]bool // owned, and not begun
+	has   map[Partition]bool // what the application believes to own
+	begin map[Partition]bool // of that what has not begun
 	calm  bool
 	trace []string
 }
@@ -42,7 +44,7 @@ func TestHistories(t *testing.T) {
 		histories = 400
 	}
 	for seed := range histories {
-		h := &history{r: rand.New(rand.NewPCG(seed, 1)), ended: map[any]int{}, begin: map[Partition]bool{}}
+		h := &history{r: rand.New(rand.NewPCG(seed, 1)), ended: map[any]int{}, has: map[Partition]bool{}, begin: map[Partition]bool{}}
 		if bad := h.play(t); bad != "" {
 			t.Fatalf("seed %d: %s\n%s", seed, bad, strings.Join(h.trace[max(0, len(h.trace)-30):], "\n"))
 		}
@@ -128,10 +130,11 @@ func (h *history) take() {
 		delete(h.begin, o.Partition)
 	}
 	if out.Drop {
-		h.work, h.held = nil, false
+		h.work, h.taken, h.held = nil, false, false
+		clear(h.has)
 		clear(h.begin)
 	}
-	recalled := out.Recall != 0 && h.work != nil && h.work.Seq == out.Recall && !h.held
+	recalled := out.Recall != 0 && h.work != nil && h.work.Seq == out.Recall && !h.taken
 	if recalled {
 		h.work = out.Instead
 	}
@@ -139,7 +142,7 @@ func (h *history) take() {
 		if h.work != nil {
 			panic("two rebalances at a time")
 		}
-		h.work, h.held = out.Rebalance, false
+		h.work, h.taken, h.held = out.Rebalance, false, false
 	}
 	if recalled {
 		h.tell("recalled", &Recalled{Seq: out.Recall})
@@ -157,23 +160,25 @@ func (h *history) take() {
 func (h *history) apply() {
 	r := h.work
 	if h.held {
-		h.work = nil
+		h.work, h.taken = nil, false
 		h.tell("done", &Done{Seq: r.Seq})
+		return
+	}
+	if h.taken = true; h.r.IntN(4) == 0 { // it commits before it gives up anything
 		return
 	}
 	h.held = true
 	for _, p := range r.Revoke {
+		delete(h.has, p)
 		delete(h.begin, p)
 	}
 	for _, p := range r.Assign {
-		h.begin[p] = true
+		if h.has[p] {
+			panic(fmt.Sprintf("%s is given to an application that has it", p))
+		}
+		h.has[p], h.begin[p] = true, true
 	}
 	h.tell(fmt.Sprintf("held %+v", *r), &Held{Seq: r.Seq})
-	for p := range h.begin { // lost before it was held
-		if !h.c.owns(p) {
-			delete(h.begin, p)
-		}
-	}
 }
 
 // random does anything.

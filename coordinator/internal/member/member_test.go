@@ -335,6 +335,28 @@ func TestWhatTheApplicationHasNotBegunWithIsTakenBack(t *testing.T) {
 	}
 }
 
+// An application that has begun to take partitions over goes on with that, although they are lost meanwhile: it must be told of the loss.
+func TestWhatIsLostWhileItIsTakenOverIsTold(t *testing.T) {
+	b := reconciled(t, nil, 1)
+	out := b.answer(b.call(b.later(time.Second), ConsumerCall), target(2, 0))
+	r := out.Rebalance
+	out = b.answer(b.call(b.later(time.Second), ConsumerCall), &msg.ConsumerGroupHeartbeatResponse{ErrorCode: int16(protocol.FencedMemberEpoch)})
+	if out.Recall != r.Seq || !slices.Equal(out.Instead.Revoke, parts(1)) {
+		t.Fatalf("%+v", out)
+	}
+	if out = b.step(&Held{Seq: r.Seq}); len(out.Begins) > 0 || len(out.Calls) > 0 {
+		t.Errorf("what is lost is begun with: %+v", out)
+	}
+	out = b.step(&Done{Seq: r.Seq})
+	if out.Rebalance == nil || !out.Rebalance.Lost || !slices.Equal(out.Rebalance.Revoke, parts(0)) {
+		t.Fatalf("%+v", out.Rebalance)
+	}
+	b.takes(out)
+	if b.is(Joining); len(b.c.owned) > 0 {
+		t.Errorf("it owns %v", b.c.owned)
+	}
+}
+
 // reconciled is a member of a KIP-848 group that owns partitions.
 func reconciled(t *testing.T, change func(*Config), own ...int32) *bench {
 	b := newBench(t, func(c *Config) {

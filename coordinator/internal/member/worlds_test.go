@@ -65,6 +65,7 @@ type process struct {
 	left    bool
 	calls   []*call
 	work    *member.Rebalance // what the application is to do
+	taken   bool              // and cannot be recalled any more
 	held    bool
 	has     []int32 // what the application believes to own
 	begun   []int32 // and knows where to begin with
@@ -163,12 +164,14 @@ func (w *world) ofProcess(p *process, add func(string, int, func())) {
 		}
 	}
 	switch {
+	case p.work != nil && w.rules.slow && !p.taken:
+		add("begins with what it is told, the application of member", p.n, func() { p.taken = true })
 	case p.work != nil && !p.held:
 		add("gives up and holds what it is told, the application of member", p.n, func() { w.hold(p) })
 	case p.work != nil:
 		add("is done, the application of member", p.n, func() {
 			seq := p.work.Seq
-			p.work, p.held, p.slow = nil, false, false
+			p.work, p.taken, p.held, p.slow = nil, false, false, false
 			w.step(p, &member.Done{Seq: seq})
 		})
 	}
@@ -210,11 +213,6 @@ func (w *world) hold(p *process) {
 		slices.Sort(p.has)
 	}
 	w.step(p, &member.Held{Seq: r.Seq})
-	if p.core.Identity().State != member.Taking && len(r.Assign) > 0 { // it was lost meanwhile: what is held is never begun
-		for _, q := range r.Assign {
-			drop(&p.has, q.Partition)
-		}
-	}
 }
 
 func drop(list *[]int32, n int32) {
@@ -329,9 +327,9 @@ func (w *world) perform(p *process, out *member.Effects) {
 		}
 	}
 	if out.Drop {
-		p.work, p.held, p.has, p.begun = nil, false, nil, nil
+		p.work, p.taken, p.held, p.has, p.begun = nil, false, false, nil, nil
 	}
-	recalled := out.Recall != 0 && p.work != nil && p.work.Seq == out.Recall && !p.held
+	recalled := out.Recall != 0 && p.work != nil && p.work.Seq == out.Recall && !p.taken && !p.held
 	if recalled {
 		p.work = out.Instead
 	}
@@ -339,7 +337,7 @@ func (w *world) perform(p *process, out *member.Effects) {
 		if p.work != nil {
 			w.bad = fmt.Sprintf("member %d is given two things to do", p.n)
 		}
-		p.work, p.held = out.Rebalance, false
+		p.work, p.taken, p.held = out.Rebalance, false, false
 	}
 	if recalled {
 		w.step(p, &member.Recalled{Seq: out.Recall})

@@ -23,6 +23,8 @@ var ofGroups = []mutation{
 		"case c.member && (c.generation < 0 || !c.owns(k.Partition) && c.leaving == nil):", "case false:"},
 	{"revoke without waiting for the listener", "coordinator/internal/member/classic.go",
 		"\tc.become(Giving)\n\tc.gave", "\tc.become(Giving)\n\tdefer c.become(Joining)\n\tc.gave"},
+	{"loss of what is being taken over not told", "coordinator/internal/member/application.go",
+		"\tc.owned = append(c.owned, r.Assign...)\n", "\tif c.state == Taking {\n\t\tc.owned = append(c.owned, r.Assign...)\n\t}\n"},
 	{"heartbeat stopped behind a slow handler", "coordinator/internal/member/classic.go",
 		"(c.state == Stable || c.state == Giving || c.state == Taking || c.state == Assigning)", "c.pending == nil && c.state == Stable"},
 	{"generation not checked", "coordinator/internal/member/member.go",
