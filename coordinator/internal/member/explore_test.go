@@ -23,6 +23,7 @@ var worlds = []struct {
 }{
 	{rules{name: "classic, eager", members: 2, faults: 1, kills: true, loses: true, eager: true}, 24, "3830 states, 7037 transitions, depth 24, not to the end", ""},
 	{rules{name: "classic, a slow application", members: 1, faults: 1, slow: true, eager: true}, 0, "115 states, 179 transitions, depth 25", ""},
+	{rules{name: "classic, a slow application that is forgotten", members: 1, faults: 2, slow: true, forgets: true}, 0, "1432 states, 2201 transitions, depth 60", ""},
 	{rules{name: "KIP-848, a slow application that is forgotten", change: remote, members: 1, faults: 2, slow: true, forgets: true}, 0, "509 states, 822 transitions, depth 39", ""},
 	{rules{name: "classic, commits of what was given up", members: 2, commits: 1, behind: true, eager: true}, 42, "3725 states, 8148 transitions, depth 42, not to the end", "4773 states, 10232 transitions, depth 58"},
 	{rules{name: "cooperative", change: cooperative, members: 2, faults: 1, kills: true, loses: true}, 24, "3970 states, 7317 transitions, depth 24, not to the end", ""},

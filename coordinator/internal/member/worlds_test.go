@@ -197,7 +197,7 @@ func (w *world) ofProcess(p *process, add func(string, int, func())) {
 // hold is what the application does first of what it is told.
 func (w *world) hold(p *process) {
 	r := p.work
-	p.held = true
+	p.taken, p.held = true, true
 	for _, q := range r.Revoke {
 		if r.Lost || w.rules.behind {
 			p.lost = []int32{q.Partition}
@@ -329,7 +329,7 @@ func (w *world) perform(p *process, out *member.Effects) {
 	if out.Drop {
 		p.work, p.taken, p.held, p.has, p.begun = nil, false, false, nil, nil
 	}
-	recalled := out.Recall != 0 && p.work != nil && p.work.Seq == out.Recall && !p.taken && !p.held
+	recalled := out.Recall != 0 && p.work != nil && p.work.Seq == out.Recall && !p.taken
 	if recalled {
 		p.work = out.Instead
 	}
