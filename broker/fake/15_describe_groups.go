@@ -151,8 +151,10 @@ func (c *Cluster) describeModern(m *modernMember, version int16) msg.ConsumerGro
 }
 
 func (c *Cluster) described(parts set) (out []msg.ConsumerGroupDescribeResponseTopicPartitions) {
-	for _, t := range c.byID(parts) {
-		out = append(out, msg.ConsumerGroupDescribeResponseTopicPartitions{TopicID: t.TopicID, TopicName: c.topicByID(t.TopicID).name, Partitions: t.Partitions})
+	for _, t := range byID(parts) {
+		if topic := c.topicByID(t.TopicID); topic != nil { // what is gone has no name
+			out = append(out, msg.ConsumerGroupDescribeResponseTopicPartitions{TopicID: t.TopicID, TopicName: topic.name, Partitions: t.Partitions})
+		}
 	}
 	return out
 }

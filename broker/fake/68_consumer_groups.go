@@ -8,6 +8,7 @@ import (
 
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/wire"
 )
 
 func (c *Cluster) consumerGroupHeartbeat(q *call) {
@@ -66,12 +67,12 @@ func (c *Cluster) beatModern(q *call, g *group, req *msg.ConsumerGroupHeartbeatR
 		c.bump(g)
 	}
 	c.divide(g)
-	c.reconcile(g, m, c.ownedBy(req), changed || pending)
+	c.reconcile(g, m, c.ownedBy(m, req), changed || pending)
 	resp.MemberID, resp.MemberEpoch, resp.HeartbeatIntervalMs = &m.id, m.epoch, int32(c.cfg.GroupHeartbeat.Milliseconds())
 	// Who has missed an answer says everything (GroupMetadataManager.consumerGroupHeartbeat: isFullRequest): else it hears of its assignment only when it changes.
 	full := req.TopicPartitions != nil && req.RebalanceTimeoutMs != -1 && (req.SubscribedTopicNames != nil || req.SubscribedTopicRegex != nil)
 	if req.MemberEpoch == 0 || full || !maps.Equal(had, m.assigned) {
-		resp.Assignment = &msg.ConsumerGroupHeartbeatResponseAssignment{TopicPartitions: c.byID(m.assigned)}
+		resp.Assignment = &msg.ConsumerGroupHeartbeatResponseAssignment{TopicPartitions: byID(m.assigned)}
 	}
 	return protocol.None
 }
@@ -178,19 +179,25 @@ func soundHeartbeat(req *msg.ConsumerGroupHeartbeatRequest, version int16) proto
 	return protocol.None
 }
 
-// ownedBy is what a member says that it owns; nil: it does not say.
-func (c *Cluster) ownedBy(req *msg.ConsumerGroupHeartbeatRequest) set {
+// ownedBy is what a member says that it owns; nil: it does not say. Of a topic that is gone it is known by what the member has had of it.
+func (c *Cluster) ownedBy(m *modernMember, req *msg.ConsumerGroupHeartbeatRequest) set {
 	if req.TopicPartitions == nil {
 		return nil
 	}
+	names := map[wire.UUID]string{}
+	for _, parts := range []set{m.assigned, m.revoking} {
+		for tp := range parts {
+			names[tp.id] = tp.topic
+		}
+	}
 	owned := set{}
 	for _, t := range req.TopicPartitions {
-		name := "" // of a topic that is gone
+		name := names[t.TopicID]
 		if topic := c.topicByID(t.TopicID); topic != nil {
 			name = topic.name
 		}
 		for _, p := range t.Partitions {
-			owned[topicPartition{name, p}] = true
+			owned[topicIDPartition{topicPartition{name, p}, t.TopicID}] = true
 		}
 	}
 	return owned
@@ -206,7 +213,7 @@ func (c *Cluster) soundEpoch(m *modernMember, req *msg.ConsumerGroupHeartbeatReq
 	if req.MemberEpoch >= epoch {
 		return req.MemberEpoch == epoch
 	}
-	owned := c.ownedBy(req)
+	owned := c.ownedBy(m, req)
 	if owned == nil || req.MemberEpoch != m.previous {
 		return false
 	}
@@ -239,18 +246,14 @@ func (c *Cluster) leaveModern(g *group, req *msg.ConsumerGroupHeartbeatRequest, 
 }
 
 // byID gives partitions by the ids of their topics, in order.
-func (c *Cluster) byID(parts set) []msg.ConsumerGroupHeartbeatResponseTopicPartitions {
+func byID(parts set) []msg.ConsumerGroupHeartbeatResponseTopicPartitions {
 	out := []msg.ConsumerGroupHeartbeatResponseTopicPartitions{}
-	for _, t := range c.topics {
-		var of []int32
-		for p := range t.partitions {
-			if parts[topicPartition{t.name, int32(p)}] {
-				of = append(of, int32(p))
-			}
+	for _, tp := range slices.SortedFunc(maps.Keys(parts), topicIDPartition.compare) {
+		if n := len(out); n == 0 || out[n-1].TopicID != tp.id {
+			out = append(out, msg.ConsumerGroupHeartbeatResponseTopicPartitions{TopicID: tp.id})
 		}
-		if len(of) > 0 {
-			out = append(out, msg.ConsumerGroupHeartbeatResponseTopicPartitions{TopicID: t.id, Partitions: of})
-		}
+		t := &out[len(out)-1]
+		t.Partitions = append(t.Partitions, tp.partition)
 	}
 	return out
 }

@@ -1,8 +1,12 @@
 package fake
 
 import (
+	"cmp"
 	"maps"
 	"slices"
+	"unicode/utf16"
+
+	"github.com/kactor-go/kactor/protocol/wire"
 )
 
 // assignor is the one that most members ask for; without any, uniform.
@@ -32,18 +36,24 @@ func (x *modernGroup) alike() bool {
 	return true
 }
 
+// divides tells whether a partition is one of those that are to be divided.
+func (x *modernGroup) divides(tp topicIDPartition) bool {
+	n := x.counted[tp.topic]
+	return n.id == tp.id && int(tp.partition) < n.partitions
+}
+
 // all are the partitions that are to be divided, in order.
-func (c *Cluster) all(x *modernGroup) (all []topicPartition) {
+func (c *Cluster) all(x *modernGroup) (all []topicIDPartition) {
 	for _, t := range c.topics {
-		for p := range x.counted[t.name] {
-			all = append(all, topicPartition{t.name, int32(p)})
+		for p := range x.counted[t.name].partitions {
+			all = append(all, idPartition(t, int32(p)))
 		}
 	}
 	return all
 }
 
-// divideAlike is the uniform assignor for members that read the same: everybody keeps what it has up to its share, and who has too little gets what is free, in order. If it does not come out even some have one more: those
-// that had it, and then the first ones.
+// divideAlike is the uniform assignor for members that read the same (UniformHomogeneousAssignmentBuilder of Kafka 4.3): everybody keeps what it has up to its share, and who has too little gets what is free, in order. If it does
+// not come out even some have one more: the first ones that have it, and if these are too few the last ones.
 func (c *Cluster) divideAlike(x *modernGroup) {
 	all := c.all(x)
 	if len(x.members) == 0 {
@@ -52,50 +62,79 @@ func (c *Cluster) divideAlike(x *modernGroup) {
 	least, more := len(all)/len(x.members), len(all)%len(x.members)
 	had := set{}
 	for _, m := range x.members {
-		for tp := range m.target {
-			had[tp] = true
-		}
+		maps.Copy(had, m.target)
 	}
-	var free []topicPartition
-	for _, tp := range all {
-		if !had[tp] {
-			free = append(free, tp)
+	free := slices.DeleteFunc(all, func(tp topicIDPartition) bool { return had[tp] })
+	members := x.hashed()
+	lacks := make([]int, len(members))
+	for i, m := range members {
+		quota, extra := least, more > 0
+		if extra {
+			quota++
 		}
-	}
-	quota := func() int {
-		if more > 0 {
-			return least + 1
-		}
-		return least
-	}
-	took := func(m *modernMember) {
-		if len(m.target) > least {
-			more--
-		}
-	}
-	for _, m := range x.members {
 		keep := set{}
-		for _, tp := range slices.SortedFunc(maps.Keys(m.target), topicPartition.compare) {
+		for _, tp := range m.target.hashed() {
 			switch {
-			case int(tp.partition) >= x.counted[tp.topic]: // nobody reads it, or it is gone
-			case len(keep) < quota():
+			case !x.divides(tp): // nobody reads it, or it is gone
+			case len(keep) < quota:
 				keep[tp] = true
 			default:
 				free = append(free, tp)
 			}
 		}
-		m.target = keep
-		took(m)
-	}
-	for _, m := range x.members {
-		if len(m.target) > least {
-			continue
+		if extra && len(keep) < quota && len(members)-i > more { // there are enough behind it who can have one more
+			quota, extra = quota-1, false
 		}
-		for n := quota(); len(m.target) < n; free = free[1:] {
+		if extra {
+			more--
+		}
+		m.target, lacks[i] = keep, quota-len(keep)
+	}
+	for i, m := range members {
+		for ; lacks[i] > 0; lacks[i]-- {
 			m.target[free[0]] = true
+			free = free[1:]
 		}
-		took(m)
 	}
+}
+
+// hashed are partitions in the order in which Kafka's assignor meets them: topic by topic, and in each that of a java.util.HashSet made of them.
+func (s set) hashed() []topicIDPartition {
+	of := map[wire.UUID]int{}
+	for tp := range s {
+		of[tp.id]++
+	}
+	place := func(tp topicIDPartition) int32 {
+		size := int32(16)
+		for int(size) < of[tp.id]*4/3+1 {
+			size *= 2
+		}
+		return tp.partition & (size - 1)
+	}
+	return slices.SortedFunc(maps.Keys(s), func(a, b topicIDPartition) int {
+		if a.id == b.id {
+			return cmp.Or(cmp.Compare(place(a), place(b)), cmp.Compare(a.partition, b.partition))
+		}
+		return a.compare(b)
+	})
+}
+
+// hashed are the members in the order in which Kafka's assignor meets them: that of a java.util.HashMap. Members that fall together there are in the order of their ids.
+func (x *modernGroup) hashed() []*modernMember {
+	size := uint32(16)
+	for len(x.members) > int(size)*3/4 {
+		size *= 2
+	}
+	place := func(m *modernMember) uint32 {
+		h := uint32(0)
+		for _, u := range utf16.Encode([]rune(m.id)) {
+			h = 31*h + uint32(u)
+		}
+		return (h ^ h>>16) & (size - 1)
+	}
+	members := slices.Clone(x.members)
+	slices.SortStableFunc(members, func(a, b *modernMember) int { return cmp.Compare(place(a), place(b)) })
+	return members
 }
 
 // divideRange is the range assignor: of each topic everybody who reads it has as many in a row, and the first ones one more.
@@ -112,12 +151,12 @@ func (c *Cluster) divideRange(x *modernGroup) {
 		}
 		p := 0
 		for i, m := range readers {
-			n := x.counted[t.name] / len(readers)
-			if i < x.counted[t.name]%len(readers) {
+			n := x.counted[t.name].partitions / len(readers)
+			if i < x.counted[t.name].partitions%len(readers) {
 				n++
 			}
 			for ; n > 0; n, p = n-1, p+1 {
-				m.target[topicPartition{t.name, int32(p)}] = true
+				m.target[idPartition(t, int32(p))] = true
 			}
 		}
 	}
@@ -125,10 +164,10 @@ func (c *Cluster) divideRange(x *modernGroup) {
 
 // divideUnlike is uniform for members that read different topics: everybody keeps what he has, as far as it is fair. Kafka's does not tell whom it prefers.
 func (c *Cluster) divideUnlike(x *modernGroup) {
-	owner := map[topicPartition]*modernMember{}
+	owner := map[topicIDPartition]*modernMember{}
 	for _, m := range x.members {
 		for tp := range m.target {
-			if m.reads(tp.topic) && int(tp.partition) < x.counted[tp.topic] {
+			if m.reads(tp.topic) && x.divides(tp) {
 				owner[tp] = m
 			}
 		}

@@ -29,7 +29,7 @@ func subscriptionOf(metadata []byte) (*msg.ConsumerProtocolSubscription, bool) {
 }
 
 // given is what a classic member was given last.
-func (m *classicMember) given() (set, error) {
+func (c *Cluster) given(m *classicMember) (set, error) {
 	out := set{}
 	if len(m.assignment) == 0 {
 		return out, nil
@@ -37,28 +37,33 @@ func (m *classicMember) given() (set, error) {
 	a := &msg.ConsumerProtocolAssignment{}
 	_, err := protocol.ReadVersioned(a, m.assignment)
 	for _, t := range a.AssignedPartitions {
-		for _, p := range t.Partitions {
-			out[topicPartition{t.Topic, p}] = true
-		}
+		c.include(out, t.Topic, t.Partitions)
 	}
 	return out, err
 }
 
-func owned(s *msg.ConsumerProtocolSubscription) set {
+// owned is what a classic member says that it has. It knows topics by names: what it means is what they are now.
+func (c *Cluster) owned(s *msg.ConsumerProtocolSubscription) set {
 	out := set{}
 	for _, t := range s.OwnedPartitions {
-		for _, p := range t.Partitions {
-			out[topicPartition{t.Topic, p}] = true
-		}
+		c.include(out, t.Topic, t.Partitions)
 	}
 	return out
+}
+
+func (c *Cluster) include(to set, topic string, partitions []int32) {
+	if t := c.topic(topic); t != nil {
+		for _, p := range partitions {
+			to[idPartition(t, p)] = true
+		}
+	}
 }
 
 // upgrade makes a classic group one of the new protocol; its members have what they were given last, also those that wait for an answer and have given it up. It tells whether it can be: not with members that are no consumers.
 func (c *Cluster) upgrade(g *group) bool {
 	k, x := &g.classic, &g.modern
 	for _, m := range k.members {
-		_, err := m.given()
+		_, err := c.given(m)
 		if _, ok := m.subscription(); !ok || k.kind != consumerKind || err != nil {
 			return false
 		}
@@ -71,7 +76,7 @@ func (c *Cluster) upgrade(g *group) bool {
 	var answers []answer
 	for _, m := range k.members {
 		s, _ := m.subscription()
-		has, _ := m.given()
+		has, _ := c.given(m)
 		x.add(&modernMember{id: m.id, instance: m.instance, client: m.client, epoch: k.generation, previous: k.generation, topics: slices.Compact(slices.Sorted(slices.Values(s.Topics))), rebalance: m.rebalance,
 			expires: c.now.Add(m.session), target: has, assigned: maps.Clone(has), revoking: set{}, classic: m, upgraded: true})
 		if m.join != nil {
@@ -103,7 +108,7 @@ func (c *Cluster) downgrade(g *group) bool {
 	k := &g.classic
 	for _, m := range x.members {
 		o := m.classic
-		o.id, o.expires, o.assignment = m.id, c.now.Add(o.session), classicAssignment(m.target)
+		o.id, o.expires, o.assignment = m.id, c.now.Add(o.session), c.classicAssignment(m.target)
 		k.members = append(k.members, o)
 	}
 	k.leader, k.protocol = k.members[0].id, k.vote()
@@ -113,10 +118,13 @@ func (c *Cluster) downgrade(g *group) bool {
 	return true
 }
 
-// classicAssignment is what a classic member gets.
-func classicAssignment(parts set) []byte {
+// classicAssignment is what a classic member gets: of topics that there are.
+func (c *Cluster) classicAssignment(parts set) []byte {
 	a := &msg.ConsumerProtocolAssignment{}
-	for _, tp := range slices.SortedFunc(maps.Keys(parts), topicPartition.compare) {
+	for _, tp := range slices.SortedFunc(maps.Keys(parts), topicIDPartition.compare) {
+		if c.topicByID(tp.id) == nil {
+			continue
+		}
 		if n := len(a.AssignedPartitions); n == 0 || a.AssignedPartitions[n-1].Topic != tp.topic {
 			a.AssignedPartitions = append(a.AssignedPartitions, msg.ConsumerProtocolAssignmentTopicPartition{Topic: tp.topic})
 		}
@@ -169,7 +177,7 @@ func (c *Cluster) joinModern(q *call, g *group, req *msg.JoinGroupRequest) *msg.
 		c.bump(g)
 	}
 	c.divide(g)
-	c.reconcile(g, m, owned(s), changed)
+	c.reconcile(g, m, c.owned(s), changed)
 	m.revokeBy = time.Time{}
 	return &msg.JoinGroupResponse{GenerationID: m.epoch, ProtocolType: wire.Ptr(consumerKind), ProtocolName: wire.Ptr(in.protocols[0].Name), MemberID: m.id}
 }
@@ -244,7 +252,7 @@ func (c *Cluster) syncModern(g *group, req *msg.SyncGroupRequest) *msg.SyncGroup
 		return &msg.SyncGroupResponse{ErrorCode: int16(code)}
 	}
 	m.expires, m.syncBy = c.now.Add(m.classic.session), time.Time{}
-	return &msg.SyncGroupResponse{ProtocolType: wire.Ptr(consumerKind), ProtocolName: wire.Ptr(m.classic.protocols[0].Name), Assignment: classicAssignment(m.assigned)}
+	return &msg.SyncGroupResponse{ProtocolType: wire.Ptr(consumerKind), ProtocolName: wire.Ptr(m.classic.protocols[0].Name), Assignment: c.classicAssignment(m.assigned)}
 }
 
 // wantJoin gives a classic member its rebalance time-out to join again.

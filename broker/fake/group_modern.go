@@ -1,23 +1,47 @@
 package fake
 
 import (
+	"bytes"
+	"cmp"
 	"maps"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/kactor-go/kactor/protocol/wire"
 )
 
 // modernGroup is a group whose coordinator divides the partitions (KIP-848): each change raises the epoch, the next heartbeat gives every member a target, and the members go towards it, one step with each heartbeat.
 type modernGroup struct {
 	epoch   int32
-	divided int32           // the epoch of the targets
-	members []*modernMember // by id
-	counted map[string]int  // partitions of the topics when they were divided
-	changes uint64          // of the cluster when they were last counted
+	divided int32              // the epoch of the targets
+	members []*modernMember    // by id
+	counted map[string]counted // the topics when they were divided
+	changes uint64             // of the cluster when they were last counted
 }
 
-type set map[topicPartition]bool
+// topicIDPartition is a partition of a topic as it is in this life: one of the same name that is created again is another.
+type topicIDPartition struct {
+	topicPartition
+	id wire.UUID
+}
+
+func idPartition(t *topic, partition int32) topicIDPartition {
+	return topicIDPartition{topicPartition{t.name, partition}, t.id}
+}
+
+func (a topicIDPartition) compare(b topicIDPartition) int {
+	return cmp.Or(a.topicPartition.compare(b.topicPartition), bytes.Compare(a.id[:], b.id[:]))
+}
+
+type set map[topicIDPartition]bool
+
+// counted is how many partitions a topic had.
+type counted struct {
+	id         wire.UUID
+	partitions int
+}
 
 type modernMember struct {
 	id, instance, client string
@@ -81,7 +105,7 @@ func (g *modernGroup) rename(m *modernMember, id string) {
 }
 
 // unowned tells whether nobody but m has a partition or has to give it up.
-func (g *modernGroup) unowned(tp topicPartition, m *modernMember) bool {
+func (g *modernGroup) unowned(tp topicIDPartition, m *modernMember) bool {
 	return !slices.ContainsFunc(g.members, func(o *modernMember) bool { return o != m && (o.assigned[tp] || o.revoking[tp]) })
 }
 
@@ -128,11 +152,11 @@ func (m *modernMember) reads(topic string) bool {
 }
 
 // count gives the partitions of each topic that somebody reads.
-func (c *Cluster) count(x *modernGroup) map[string]int {
-	n := map[string]int{}
+func (c *Cluster) count(x *modernGroup) map[string]counted {
+	n := map[string]counted{}
 	for _, t := range c.topics {
 		if slices.ContainsFunc(x.members, func(m *modernMember) bool { return m.reads(t.name) }) {
-			n[t.name] = len(t.partitions)
+			n[t.name] = counted{t.id, len(t.partitions)}
 		}
 	}
 	return n

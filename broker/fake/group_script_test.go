@@ -31,7 +31,7 @@ func small(release string) fake.Config {
 //	OffsetFetch G,... M [TOPIC/N...] [stable]     of all partitions, if none is named
 //	OffsetDelete G TOPIC/N...; DeleteGroups G...
 //	ListGroups [states=S,...] [types=T,...]; DescribeGroups G...
-//	Consume G M [topics=T,...] [regex=R] [owned=T/N,...|none] [assignor=A] [rack=R] [rebalance=MS]     ConsumerGroupHeartbeat, with what is said and nothing else
+//	Consume G M [topics=T,...] [regex=R] [owned=T/N,...|none] [assignor=A] [rack=R] [rebalance=MS]     ConsumerGroupHeartbeat, with what is said and nothing else; ~T is the T that was deleted last
 //	ConsumerGroupDescribe G...
 //	delete TOPIC                             DeleteTopics
 //	partitions TOPIC N                       CreatePartitions
@@ -71,6 +71,7 @@ func (s *script) groupLine(l *cue) (shown string, known bool) {
 	case "silent":
 		return s.member(w[1]).answered(300 * time.Millisecond), true
 	case "delete":
+		s.gone[s.name(w[1])] = s.seen[s.name(w[1])]
 		m := s.ask(&msg.DeleteTopicsRequest{TopicNames: []string{s.name(w[1])}, TimeoutMs: 10000}, 4).(*msg.DeleteTopicsResponse)
 		s.on.wait(500 * time.Millisecond)
 		return code(m.Responses[0].ErrorCode), true
@@ -379,8 +380,12 @@ func (s *script) consume(l *cue) string {
 	if v, ok := l.options["owned"]; ok {
 		req.TopicPartitions = []msg.ConsumerGroupHeartbeatRequestTopicPartitions{}
 		for _, p := range listed(v) {
+			p, gone := strings.CutPrefix(p, "~")
 			topic, n := s.at(p)
-			id := s.topicID(topic)
+			id := s.gone[topic]
+			if !gone {
+				id = s.topicID(topic)
+			}
 			if i := len(req.TopicPartitions) - 1; i >= 0 && req.TopicPartitions[i].TopicID == id {
 				req.TopicPartitions[i].Partitions = append(req.TopicPartitions[i].Partitions, n)
 				continue
@@ -434,7 +439,13 @@ func (s *script) topicID(name string) wire.UUID {
 func (s *script) topicName(id wire.UUID) string {
 	for _, t := range s.topics().Topics {
 		if t.TopicID == id {
+			s.seen[*t.Name] = id
 			return s.shown(*t.Name)
+		}
+	}
+	for name, gone := range s.gone {
+		if id == gone {
+			return "~" + s.shown(name)
 		}
 	}
 	return "unknown"

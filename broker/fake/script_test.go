@@ -9,6 +9,7 @@ import (
 
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/wire"
 )
 
 // script plays raw requests, one a line, and gives what is seen: the same on Kafka and on the fake. Producer ids and member ids are named in the order they are met (p1, p2; a.1, a.2 for those that were given to a), and names of
@@ -29,6 +30,8 @@ type script struct {
 	begun   map[string]bool // transactional ids
 	joined  map[string]*msg.JoinGroupResponse
 	members map[string]*scriptMember
+	seen    map[string]wire.UUID                    // ids of topics that were told
+	gone    map[string]wire.UUID                    // and of those that were deleted
 	start   time.Time                               // what times of records count from
 	first   []map[string]func(*script, *cue) string // lines that only this scene has
 	out     strings.Builder
@@ -51,7 +54,7 @@ type stage interface {
 }
 
 func play(t testing.TB, on stage, prefix, text string, first ...map[string]func(*script, *cue) string) string {
-	s := &script{t: t, on: on, prefix: prefix, begun: map[string]bool{}, joined: map[string]*msg.JoinGroupResponse{}, members: map[string]*scriptMember{}, first: first}
+	s := &script{t: t, on: on, prefix: prefix, begun: map[string]bool{}, joined: map[string]*msg.JoinGroupResponse{}, members: map[string]*scriptMember{}, seen: map[string]wire.UUID{}, gone: map[string]wire.UUID{}, first: first}
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
 		if line == "" || strings.HasPrefix(line, "#") {
