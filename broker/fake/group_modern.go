@@ -243,7 +243,7 @@ func (m *modernMember) unsubscribe(owned set) {
 	if len(keep) == len(m.assigned) {
 		return
 	}
-	m.assigned = keep
+	m.assigned, m.previous = keep, m.epoch
 	if m.owns(revoke, owned) {
 		m.revoking, m.state = revoke, memberUnrevoked
 	}
@@ -251,6 +251,7 @@ func (m *modernMember) unsubscribe(owned set) {
 
 // next is the next step of a member.
 func (c *Cluster) next(g *group, m *modernMember, owned set) {
+	m.previous = m.epoch // even where the epoch stays the same
 	keep, revoke := set{}, set{}
 	for tp := range m.assigned {
 		if m.target[tp] && m.reads(tp.topic) {
@@ -274,7 +275,5 @@ func (c *Cluster) next(g *group, m *modernMember, owned set) {
 		}
 	}
 	m.assigned, m.revoking = keep, set{}
-	if m.epoch != g.modern.divided {
-		m.previous, m.epoch = m.epoch, g.modern.divided
-	}
+	m.epoch = g.modern.divided
 }
