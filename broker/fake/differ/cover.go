@@ -16,6 +16,9 @@ type seen struct {
 	code    string
 }
 
+// closed stands for the code where the connection was closed instead of an answer.
+const closed = "closed"
+
 // Cover counts the answers that were compared, by API, version and error code.
 type Cover struct {
 	mu      sync.Mutex
@@ -37,13 +40,28 @@ func (c *Cover) add(api string, version int16, lines []line) {
 			c.counts[seen{api, version, l.value}]++
 			coded = true
 		case strings.HasSuffix(l.path, ".closed"):
-			c.counts[seen{api, version, "closed " + l.value}]++
+			code := "NONE"
+			if l.value == "true" {
+				code = closed
+			}
+			c.counts[seen{api, version, code}]++
 			coded = true
 		}
 	}
 	if !coded {
 		c.counts[seen{api, version, "NONE"}]++
 	}
+}
+
+// cells are the codes that were answered, in any version.
+func (c *Cover) cells() map[Cell]bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := map[Cell]bool{}
+	for s := range c.counts {
+		out[Cell{s.api, s.code}] = true
+	}
+	return out
 }
 
 // Answers is how many were compared and equal.

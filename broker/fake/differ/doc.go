@@ -12,6 +12,7 @@
 //	known.go        differences that are known and not mended: testdata/open
 //	shrink.go       a script that shows a difference, made smaller
 //	cover.go        which errors of which versions of which APIs were seen
+//	cells.go        which errors of which APIs can be seen at all: testdata/cells
 //	run.go          many scripts at once
 //	run/            the command: starts a broker, plays, and prints what differs
 //

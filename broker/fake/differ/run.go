@@ -26,6 +26,8 @@ type Runner struct {
 	Open map[string]bool
 	// Found is told of each kind of difference once, when its script is as small as it gets.
 	Found func(*Difference)
+	// Cells are those that the fake can answer (see [Cells]); nil: nobody has listed them.
+	Cells map[Cell]string
 
 	ranges protocol.Ranges
 	began  int64
@@ -41,6 +43,7 @@ type Report struct {
 	Open             map[string]int // those that are known
 	Unseen           []string       // those that are known, and were not met
 	Cover            *Cover
+	Reached          *Reached // nil without a list of cells
 	Took             time.Duration
 }
 
@@ -64,7 +67,11 @@ func (r *Report) String() string {
 	for _, kind := range r.Unseen {
 		out += fmt.Sprintf("  known, but not met: %s\n", kind)
 	}
-	return out + r.Cover.String()
+	out += r.Cover.String()
+	if r.Reached != nil {
+		out += r.Reached.String()
+	}
+	return out
 }
 
 // Ready asks both sides what they have, and waits until their coordinators answer.
@@ -130,6 +137,9 @@ func (r *Runner) Run(ctx context.Context, next func() (Script, bool)) (*Report, 
 		if u.report.Open[kind] == 0 {
 			u.report.Unseen = append(u.report.Unseen, kind)
 		}
+	}
+	if r.Cells != nil {
+		u.report.Reached = r.cover.Reached(r.Cells)
 	}
 	return u.report, errors.Join(u.errs...)
 }

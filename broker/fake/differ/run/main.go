@@ -93,6 +93,9 @@ func run(ctx context.Context, o options) (different bool, err error) {
 	if r.Open, err = known(o.open, release); err != nil {
 		return false, err
 	}
+	if r.Cells, err = differ.Cells(release); err != nil {
+		return false, err
+	}
 	ctx, end := context.WithCancel(ctx)
 	defer end()
 	r.Found = func(d *differ.Difference) {
@@ -116,7 +119,7 @@ func run(ctx context.Context, o options) (different bool, err error) {
 	defer cancel()
 	report, err := r.Run(ctx, next)
 	fmt.Print(report)
-	return len(report.Kinds) > 0, err
+	return len(report.Kinds) > 0 || report.Reached != nil && len(report.Reached.Unlisted) > 0, err
 }
 
 // scripts gives what is to be played, and a context for how long.
