@@ -22,6 +22,7 @@ var worlds = []struct {
 }{
 	{rules{name: "a seek", records: 2, seeks: []int64{1}, faults: 1, breaks: true, moves: true}, 0, "1512 states, 2351 transitions, depth 26", ""},
 	{rules{name: "a pause", records: 3, pauses: 1, faults: 1, breaks: true}, 0, "515 states, 792 transitions, depth 16", ""},
+	{rules{name: "a seek, a pause, and the leader moves", records: 2, writes: 1, seeks: []int64{1}, pauses: 1, faults: 1, moves: true}, 10, "4733 states, 9552 transitions, depth 10, not to the end", "69173 states, 145097 transitions, depth 31"},
 	{rules{name: "the leader moves", records: 2, writes: 1, faults: 2, moves: true, breaks: true}, 0, "8238 states, 13699 transitions, depth 23", ""},
 	{rules{name: "the leader moves behind a reader at the end", begin: plan.AtEnd, records: 2, writes: 1, faults: 2, idle: true, moves: true}, 0, "1592 states, 2246 transitions, depth 19", ""},
 	{rules{name: "the leader moves behind a committed offset", begin: 2, records: 2, writes: 1, faults: 2, idle: true, moves: true}, 0, "840 states, 1210 transitions, depth 17", ""},

@@ -221,7 +221,7 @@ func (w *world) handOver() {
 		b.Append(1000, nil, []byte("v"), nil, record(w.next*w.rules.records+i))
 	}
 	w.next++
-	w.hurt = append(w.hurt, w.lacks || w.stale && w.log.acks == 0) // whoever is sent it by mistake does not say so
+	w.hurt = append(w.hurt, w.lacks || w.stale && (w.log.acks == 0 || w.rules.moves && w.rules.recreates)) // whoever is sent it by mistake does not say so, or has not heard either that the topic is another's
 	w.batches = append(w.batches, b)
 	w.step(&drain.Wake{Ready: []drain.Ready{{To: b.To, Closed: []*batch.Batch{b}}}})
 }
