@@ -28,6 +28,15 @@ type fetching struct {
 	hw    int64
 	start int64
 	told  bool
+	now   reading
+}
+
+// reading is what was read of a partition last.
+type reading struct {
+	hw, start int64
+	failed    bool
+	gave      bool // records
+	answered  bool // it is in the answer
 }
 
 // maxSessions is how many sessions a broker keeps; the oldest goes first (max.incremental.fetch.session.cache.slots).
@@ -53,7 +62,12 @@ func (c *Cluster) fetch(q *call) {
 		if s != nil {
 			resp.SessionID = s.id
 		}
-		c.told(parts, resp)
+		if s != nil {
+			told(parts)
+		}
+		if s != nil && !full {
+			s.turn()
+		}
 		c.reply(q, resp)
 		return true
 	}
@@ -154,19 +168,25 @@ func (c *Cluster) fetchParts(q *call, req *msg.FetchRequest) (parts []*fetching,
 	return parts, s, false, protocol.None
 }
 
-// told notes what an answer tells of the partitions of a session. After an error all counts as not told (CachedPartition.maybeUpdateResponseData).
-func (c *Cluster) told(parts []*fetching, resp *msg.FetchResponse) {
-	for i := range resp.Responses {
-		t := &resp.Responses[i]
-		for k := range t.Partitions {
-			d := &t.Partitions[k]
-			for _, f := range parts {
-				if f.req.Partition == d.PartitionIndex && f.name == t.Topic && f.id == wire.UUID(t.TopicID) {
-					f.hw, f.start, f.told = d.HighWatermark, d.LogStartOffset, d.ErrorCode == 0
-				}
-			}
+// told notes what an answer has told of partitions. After an error all counts as not told (CachedPartition.maybeUpdateResponseData).
+func told(parts []*fetching) {
+	for _, f := range parts {
+		if f.now.answered {
+			f.hw, f.start, f.told = f.now.hw, f.now.start, !f.now.failed
 		}
 	}
+}
+
+// turn puts the partitions that have given records behind the others: where not all fits into an answer, everybody has its turn (FetchSession.PartitionIterator).
+func (s *session) turn() {
+	var gave []*fetching
+	parts := slices.DeleteFunc(slices.Clone(s.parts), func(f *fetching) bool {
+		if f.now.gave {
+			gave = append(gave, f)
+		}
+		return f.now.gave
+	})
+	s.parts = append(parts, gave...)
 }
 
 // readAll reads every partition. urgent is set when something must be told at once.
@@ -182,10 +202,11 @@ func (c *Cluster) readAll(q *call, req *msg.FetchRequest, parts []*fetching, inc
 		budget = max(0, budget-len(d.Records))
 		special := d.ErrorCode != 0 || d.PreferredReadReplica >= 0 || d.DivergingEpoch.EndOffset >= 0
 		urgent = urgent || special
-		if incremental && !special && len(d.Records) == 0 && f.told && f.hw == d.HighWatermark && f.start == d.LogStartOffset {
-			continue // nothing new
+		f.now = reading{hw: d.HighWatermark, start: d.LogStartOffset, failed: d.ErrorCode != 0, gave: len(d.Records) > 0}
+		f.now.answered = !incremental || special || f.now.gave || !f.told || f.hw != f.now.hw || f.start != f.now.start
+		if f.now.answered {
+			add(resp, f, d)
 		}
-		add(resp, f, d)
 	}
 	return resp, size, urgent
 }
@@ -196,10 +217,11 @@ func (c *Cluster) readPartition(q *call, req *msg.FetchRequest, f *fetching, bud
 	switch { // sessions remember what an id stands for
 	case code == protocol.None:
 		f.was = t.name
-	case f.was != "" && c.topic(f.was) != nil:
-		code = protocol.InconsistentTopicID
 	case f.was != "":
 		code = protocol.UnknownTopicOrPartition
+		if _, err := c.partition(f.was, f.req.Partition); err == nil {
+			code = protocol.InconsistentTopicID
+		}
 	}
 	var p *partition
 	if code == protocol.None {
@@ -217,7 +239,7 @@ func (c *Cluster) readPartition(q *call, req *msg.FetchRequest, f *fetching, bud
 			return d
 		}
 	}
-	if code == protocol.None && q.Version >= 9 {
+	if code == protocol.None { // older versions have no epochs, but their session may have some
 		code = checkEpoch(p, f.req.CurrentLeaderEpoch)
 	}
 	if (code == protocol.NotLeaderOrFollower || code == protocol.FencedLeaderEpoch) && q.Version >= 12 {
@@ -231,7 +253,7 @@ func (c *Cluster) readPartition(q *call, req *msg.FetchRequest, f *fetching, bud
 		d.ErrorCode = int16(code)
 		return d
 	}
-	if q.Version >= 12 && f.req.LastFetchedEpoch >= 0 {
+	if f.req.LastFetchedEpoch >= 0 {
 		epoch, end := p.epochEnd(f.req.LastFetchedEpoch)
 		if end < 0 { // Kafka's Partition.readRecords
 			d.ErrorCode = int16(protocol.OffsetOutOfRange)

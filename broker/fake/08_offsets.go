@@ -29,7 +29,7 @@ func (c *Cluster) offsetCommit(q *call) {
 		whole = protocol.None
 	}
 	g, code := c.coordinatedUnless(whole, q, req.GroupID)
-	if code == protocol.None {
+	if code == protocol.None && slices.ContainsFunc(req.Topics, func(t msg.OffsetCommitRequestOffsetCommitRequestTopic) bool { return c.anyToCommit(&t, q.Version) }) {
 		code = c.mayCommit(g, req, q.Version)
 	}
 	var expires time.Time
@@ -57,6 +57,14 @@ func (c *Cluster) offsetCommit(q *call) {
 		resp.Topics = append(resp.Topics, out)
 	}
 	c.reply(q, resp)
+}
+
+// anyToCommit tells whether there is any of the partitions that are committed for; else the coordinator does not hear of it.
+func (c *Cluster) anyToCommit(in *msg.OffsetCommitRequestOffsetCommitRequestTopic, version int16) bool {
+	t, _ := c.lookup(in.Name, in.TopicID, version >= 10)
+	return t != nil && slices.ContainsFunc(in.Partitions, func(p msg.OffsetCommitRequestOffsetCommitRequestPartition) bool {
+		return p.PartitionIndex >= 0 && int(p.PartitionIndex) < len(t.partitions)
+	})
 }
 
 // noted is what is kept of metadata: none is empty (OffsetAndMetadata.fromRequest).
@@ -231,6 +239,7 @@ func (c *Cluster) mayCommit(g *group, req *msg.OffsetCommitRequest, version int1
 	if !c.keeps(g) {
 		switch {
 		case generation < 0:
+			c.touch(g)
 			return protocol.None
 		case version >= 9 && c.atLeast("4.0"):
 			return protocol.GroupIDNotFound

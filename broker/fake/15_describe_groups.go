@@ -20,7 +20,7 @@ func (c *Cluster) describeGroups(q *call) {
 		out.SetDefaults()
 		code := or(injected, c.coordinates(q, id))
 		out.GroupID, out.GroupState = id, "Dead"
-		switch g := c.lookGroup(id); {
+		switch g := c.seenGroup(id); {
 		case code != protocol.None:
 		case g != nil && !g.consumer:
 			g.classic.describe(&out, c.atLeast("4.0"))
@@ -72,7 +72,7 @@ func (c *Cluster) listGroups(q *call) {
 	}
 	for _, g := range c.groups {
 		kind, state := g.kind()
-		if resp.ErrorCode != 0 || c.coordinates(q, g.id) != protocol.None || !wanted(req.TypesFilter, kind) || !wanted(req.StatesFilter, state) {
+		if resp.ErrorCode != 0 || g.unseen || c.coordinates(q, g.id) != protocol.None || !wanted(req.TypesFilter, kind) || !wanted(req.StatesFilter, state) {
 			continue
 		}
 		out := msg.ListGroupsResponseListedGroup{GroupID: g.id, ProtocolType: g.classic.kind}
@@ -99,7 +99,7 @@ func (c *Cluster) consumerGroupDescribe(q *call) {
 		out := msg.ConsumerGroupDescribeResponseDescribedGroup{}
 		out.SetDefaults()
 		out.GroupID, out.ErrorCode = id, int16(or(injected, c.coordinates(q, id)))
-		g := c.lookGroup(id)
+		g := c.seenGroup(id)
 		switch {
 		case out.ErrorCode != 0:
 		case id == "":

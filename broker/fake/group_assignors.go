@@ -26,8 +26,13 @@ func (x *modernGroup) assignor() string {
 	return "uniform"
 }
 
-// alike tells whether all members read the same topics.
+// alike tells whether all members read the same topics; topics that are not there count, too, if a member names them.
 func (x *modernGroup) alike() bool {
+	for _, m := range x.members {
+		if !slices.Equal(m.topics, x.members[0].topics) && slices.ContainsFunc(m.topics, func(t string) bool { return x.counted[t].partitions == 0 }) {
+			return false
+		}
+	}
 	for topic := range x.counted {
 		if slices.ContainsFunc(x.members, func(m *modernMember) bool { return !m.reads(topic) }) {
 			return false
@@ -54,18 +59,19 @@ func (c *Cluster) all(x *modernGroup) (all []topicIDPartition) {
 
 // divideAlike is the uniform assignor for members that read the same (UniformHomogeneousAssignmentBuilder of Kafka 4.3): everybody keeps what it has up to its share, and who has too little gets what is free, in order. If it does
 // not come out even some have one more: the first ones that have it, and if these are too few the last ones.
+// What all read it takes from the first one.
 func (c *Cluster) divideAlike(x *modernGroup) {
-	all := c.all(x)
 	if len(x.members) == 0 {
 		return
 	}
+	members := x.hashed()
+	all := slices.DeleteFunc(c.all(x), func(tp topicIDPartition) bool { return !members[0].reads(tp.topic) })
 	least, more := len(all)/len(x.members), len(all)%len(x.members)
 	had := set{}
 	for _, m := range x.members {
 		maps.Copy(had, m.target)
 	}
 	free := slices.DeleteFunc(all, func(tp topicIDPartition) bool { return had[tp] })
-	members := x.hashed()
 	lacks := make([]int, len(members))
 	for i, m := range members {
 		quota, extra := least, more > 0
@@ -75,7 +81,7 @@ func (c *Cluster) divideAlike(x *modernGroup) {
 		keep := set{}
 		for _, tp := range m.target.hashed() {
 			switch {
-			case !x.divides(tp): // nobody reads it, or it is gone
+			case !x.divides(tp) || !members[0].reads(tp.topic): // nobody reads it, or it is gone
 			case len(keep) < quota:
 				keep[tp] = true
 			default:
@@ -157,53 +163,6 @@ func (c *Cluster) divideRange(x *modernGroup) {
 			}
 			for ; n > 0; n, p = n-1, p+1 {
 				m.target[idPartition(t, int32(p))] = true
-			}
-		}
-	}
-}
-
-// divideUnlike is uniform for members that read different topics: everybody keeps what he has, as far as it is fair. Kafka's does not tell whom it prefers.
-func (c *Cluster) divideUnlike(x *modernGroup) {
-	owner := map[topicIDPartition]*modernMember{}
-	for _, m := range x.members {
-		for tp := range m.target {
-			if m.reads(tp.topic) && x.divides(tp) {
-				owner[tp] = m
-			}
-		}
-		m.target = set{}
-	}
-	all := c.all(x)
-	for _, tp := range all {
-		if m := owner[tp]; m != nil {
-			m.target[tp] = true
-		}
-	}
-	least := func(topic string) (best *modernMember) {
-		for _, m := range x.members {
-			if m.reads(topic) && (best == nil || len(m.target) < len(best.target)) {
-				best = m
-			}
-		}
-		return best
-	}
-	for _, tp := range all {
-		if owner[tp] == nil {
-			if m := least(tp.topic); m != nil {
-				m.target[tp] = true
-				owner[tp] = m
-			}
-		}
-	}
-	for moved := true; moved; {
-		moved = false
-		for _, tp := range slices.Backward(all) {
-			from, to := owner[tp], least(tp.topic)
-			if from != nil && to != nil && len(from.target) > len(to.target)+1 {
-				delete(from.target, tp)
-				to.target[tp] = true
-				owner[tp] = to
-				moved = true
 			}
 		}
 	}

@@ -19,6 +19,7 @@ type modernGroup struct {
 	members []*modernMember    // by id
 	counted map[string]counted // the topics when they were divided
 	changes uint64             // of the cluster when they were last counted
+	same    bool               // all members read the same topics
 }
 
 // topicIDPartition is a partition of a topic as it is in this life: one of the same name that is created again is another.
@@ -166,6 +167,7 @@ func (c *Cluster) count(x *modernGroup) map[string]counted {
 func (c *Cluster) bump(g *group) {
 	g.modern.epoch++
 	g.modern.counted, g.modern.changes = c.count(&g.modern), c.changes
+	g.modern.same = g.modern.alike()
 }
 
 // outgrown tells whether topics that somebody reads have come, gone or grown since they were divided.
@@ -187,7 +189,7 @@ func (c *Cluster) divide(g *group) {
 	switch {
 	case x.assignor() == "range":
 		c.divideRange(x)
-	case x.alike():
+	case x.same:
 		c.divideAlike(x)
 	default:
 		c.divideUnlike(x)

@@ -17,6 +17,7 @@ type group struct {
 	offsets  map[topicPartition]committed
 	pending  map[int64]map[topicPartition]committed // offsets in transactions under way, by producer
 	consumer bool                                   // it is of the new protocol (KIP-848)
+	unseen   bool                                   // nothing of it is in the log of the coordinator: only who writes finds it
 	classic  classicGroup
 	modern   modernGroup
 }
@@ -27,6 +28,21 @@ func (c *Cluster) keep(g *group) {
 	if !found {
 		c.groups = slices.Insert(c.groups, i, g)
 	}
+	g.unseen = false
+}
+
+// touch lets a group come into being of which nothing is kept: coordinators before 4.0 show it nevertheless.
+func (c *Cluster) touch(g *group) {
+	c.keep(g)
+	g.unseen = c.atLeast("4.0")
+}
+
+// seenGroup gives a group if there is one that reads find.
+func (c *Cluster) seenGroup(id string) *group {
+	if g := c.lookGroup(id); g != nil && !g.unseen {
+		return g
+	}
+	return nil
 }
 
 // keeps tells whether a group is there, not only asked for.
