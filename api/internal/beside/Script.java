@@ -217,10 +217,10 @@ class Script {
                 }
                 break;
             case "commit":
-                c.commitSync(ENOUGH);
+                insist(m, () -> c.commitSync(ENOUGH), result);
                 break;
             case "commit these":
-                c.commitSync(these(step), ENOUGH);
+                insist(m, () -> c.commitSync(these(step), ENOUGH), result);
                 break;
             case "commit async":
                 async(m, result);
@@ -272,6 +272,23 @@ class Script {
         Map<TopicPartition, OffsetAndMetadata> out = new HashMap<>();
         step.get("offsets").fields().forEachRemaining(o -> out.put(partition(prefix, o.getKey()), new OffsetAndMetadata(o.getValue().asLong(), Optional.empty(), step.path("metadata").asText())));
         return out;
+    }
+
+    /** Commits as long as the group is being rebalanced: with the classic protocol Java's consumer refuses then, and is to be polled before the commit is tried again. kactor's commit waits. */
+    private void insist(Member m, Runnable commit, ObjectNode result) {
+        Map<String, List<String>> records = new TreeMap<>();
+        for (long end = System.nanoTime() + ENOUGH.toNanos();;) {
+            try {
+                commit.run();
+                break;
+            } catch (RebalanceInProgressException e) {
+                if (System.nanoTime() > end) {
+                    throw e;
+                }
+                note(m.consumer.poll(Duration.ofMillis(50)), 0, records);
+            }
+        }
+        result.set("records", Beside.JSON.valueToTree(records));
     }
 
     /** Commits the positions and polls until the outcome is told, without reading meanwhile. */
@@ -330,6 +347,7 @@ class Script {
         Map<String, List<String>> records = new TreeMap<>();
         Map<String, Set<String>> errors = new TreeMap<>();
         Map<String, Integer> failed = new HashMap<>();
+        Map<String, long[]> where = new TreeMap<>(); // positions that are not at the ends, and these
         Set<String> expect = new HashSet<>(), exist = new HashSet<>();
         step.path("expect").forEach(p -> expect.add(p.asText()));
         step.path("exist").forEach(p -> exist.add(p.asText()));
@@ -339,6 +357,7 @@ class Script {
         while (!done) {
             if (System.nanoTime() > end) {
                 result.put("err", "not settled");
+                result.set("where", Beside.JSON.valueToTree(where));
                 break;
             }
             for (JsonNode n : step.get("members")) {
@@ -355,7 +374,7 @@ class Script {
                     failed.merge(n.asText(), kind(e).equals("no offset") || kind(e).equals("out of range") ? LASTING : 1, Integer::sum);
                 }
             }
-            if (!settled(step, expect, exist, failed)) {
+            if (!settled(step, expect, exist, failed, where)) {
                 since = 0;
             } else if (since == 0) {
                 since = System.nanoTime();
@@ -374,12 +393,16 @@ class Script {
         });
     }
 
-    private boolean settled(JsonNode step, Set<String> expect, Set<String> exist, Map<String, Integer> failed) {
+    private boolean settled(JsonNode step, Set<String> expect, Set<String> exist, Map<String, Integer> failed, Map<String, long[]> where) {
+        where.clear();
         List<String> have = new ArrayList<>();
         List<Integer> sizes = new ArrayList<>();
         for (JsonNode n : step.get("members")) {
             Member m = members.get(n.asText());
             if (m.subscribed) {
+                if (m.consumer.groupMetadata().generationId() < 0) { // it has not joined yet: what the group has is not to stay
+                    return false;
+                }
                 have.addAll(names(m.consumer.assignment()));
                 sizes.add(m.consumer.assignment().size());
             }
@@ -404,9 +427,13 @@ class Script {
             try {
                 Map<TopicPartition, Long> ends = c.endOffsets(running, Duration.ofSeconds(5));
                 for (TopicPartition tp : running) {
-                    if (c.position(tp, Duration.ofSeconds(2)) != ends.get(tp)) {
-                        return false;
+                    long at = c.position(tp, Duration.ofSeconds(2)), stop = ends.get(tp);
+                    if (at != stop) {
+                        where.put(name(prefix, tp), new long[] {at, stop});
                     }
+                }
+                if (!where.isEmpty()) {
+                    return false;
                 }
             } catch (RuntimeException e) { // the next poll tells
                 return false;

@@ -42,7 +42,17 @@ class World {
     World(String hosts) {
         this.hosts = hosts;
         this.admin = Admin.create(Map.<String, Object>of("bootstrap.servers", hosts));
-        this.producer = new KafkaProducer<>(Map.<String, Object>of("bootstrap.servers", hosts, "linger.ms", "0"), new ByteArraySerializer(), new ByteArraySerializer());
+        this.producer = producer(Map.of());
+    }
+
+    /**
+     * A producer that sends a batch after the one before is in the log. A leader that knows nothing of a producer takes any number as its first: while a topic is new Java's producer could be refused its first batch, because
+     * the leader is not ready, and not its second, and then would try the first in vain until delivery.timeout.ms is over.
+     */
+    private KafkaProducer<byte[], byte[]> producer(Map<String, Object> more) {
+        Map<String, Object> config = new HashMap<>(more);
+        config.putAll(Map.of("bootstrap.servers", hosts, "linger.ms", "0", "max.in.flight.requests.per.connection", "1"));
+        return new KafkaProducer<>(config, new ByteArraySerializer(), new ByteArraySerializer());
     }
 
     /** Does a step; false: it is none of the world's. */
@@ -101,7 +111,7 @@ class World {
     }
 
     private KafkaProducer<byte[], byte[]> transactional(String prefix) {
-        KafkaProducer<byte[], byte[]> p = new KafkaProducer<>(Map.<String, Object>of("bootstrap.servers", hosts, "linger.ms", "0", "transactional.id", prefix), new ByteArraySerializer(), new ByteArraySerializer());
+        KafkaProducer<byte[], byte[]> p = producer(Map.of("transactional.id", prefix));
         p.initTransactions();
         return p;
     }

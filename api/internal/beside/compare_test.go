@@ -67,12 +67,20 @@ func TestExceptionsHoldOnlyAfterWhatBringsThemAbout(t *testing.T) {
 	waits := func(java ...string) *difference {
 		return &difference{Step: settle, Field: "error", results: [2]Result{{Err: "not settled", Parts: map[string][]string{"m0": java}}, {Parts: map[string][]string{"m0": {"o/0"}}}}}
 	}
+	type parts = map[string]string
 	halted := []Step{open, {Op: "pause", Member: "m0", Parts: []string{"t/0"}}}
 	rebalanced := func(java map[string][]string) *difference {
 		return &difference{Step: settle, Field: "records", results: [2]Result{{Records: java, Events: map[string][]string{"m0": {"revoked t/0 t/1", "assigned t/0 t/1"}}}, {Records: map[string][]string{"t/1": {"c"}}}}}
 	}
-	type parts = map[string]string
-	old, sought, held, stood, reset := exceptions[0].name, exceptions[1].name, exceptions[2].name, exceptions[3].name, exceptions[4].name
+	beyond := func(where map[string][2]int64) *difference {
+		return &difference{Step: settle, Field: "error", results: [2]Result{{Err: "not settled", Where: where}, {}}}
+	}
+	type ends = map[string][2]int64
+	late := []Step{{Op: "open", Member: "m0", Config: parts{"max.poll.interval.ms": "6000"}}, settle, {Op: "stall", Count: 9000}}
+	commits := func(java, kactor string) *difference {
+		return &difference{Step: Step{Op: "commit", Member: "m0"}, Field: "error", results: [2]Result{{Err: java}, {Err: kactor}}}
+	}
+	old, sought, held, stood, reset, nobody := exceptions[0].name, exceptions[1].name, exceptions[2].name, exceptions[3].name, exceptions[4].name, exceptions[5].name
 	for _, c := range []struct {
 		what     string
 		protocol string
@@ -89,6 +97,11 @@ func TestExceptionsHoldOnlyAfterWhatBringsThemAbout(t *testing.T) {
 		{"other records", "classic", gone, read(map[string][]string{"t/0": {"x"}}, all), ""},
 		{"more partitions", "classic", gone, read(map[string][]string{"t/0": {"b"}, "t/2": {"c"}}, map[string][]string{"t/0": {"a", "b"}}), ""},
 		{"read twice", "classic", gone, read(map[string][]string{"t/0": {"a", "b"}}, map[string][]string{"t/0": {"a", "b", "a", "b"}}), ""},
+		{"behind the end", "consumer", gone, beyond(ends{"t/0": {3, 0}, "t/1": {4, 1}}), old},
+		{"behind the end of another topic", "consumer", gone, beyond(ends{"t/0": {3, 0}, "o/0": {4, 1}}), ""},
+		{"before the end", "consumer", gone, beyond(ends{"t/0": {3, 0}, "t/1": {1, 4}}), ""},
+		{"behind the end of what was not created again", "consumer", gone[:2], beyond(ends{"t/0": {3, 0}}), ""},
+		{"waits for something else", "consumer", gone, beyond(nil), ""},
 		{"after a seek", "consumer", []Step{open, settle, seek}, lost, sought},
 		{"after a seek, in the other protocol", "classic", []Step{open, settle, seek}, lost, ""},
 		{"polled since the seek", "consumer", []Step{open, seek, settle}, lost, ""},
@@ -105,6 +118,12 @@ func TestExceptionsHoldOnlyAfterWhatBringsThemAbout(t *testing.T) {
 		{"another offset", "classic", given, committed(parts{"t/1": "3"}, parts{"t/0": "4", "t/1": "2"}), ""},
 		{"the partition is still assigned", "classic", given[:2], committed(parts{"t/1": "3"}, parts{"t/0": "4", "t/1": "3"}), ""},
 		{"the partition never was", "classic", given, committed(parts{"t/1": "3"}, parts{"t/1": "3", "t/2": "1"}), ""},
+		{"nobody has polled", "consumer", late, commits("", "fenced"), nobody},
+		{"nobody has polled, in the other protocol", "classic", late, commits("", "fenced"), ""},
+		{"nobody has polled for a while", "consumer", append(late[:2:2], Step{Op: "stall", Count: 5000}), commits("", "fenced"), ""},
+		{"polled since", "consumer", append(slices.Clone(late), settle), commits("", "fenced"), ""},
+		{"the group has another member", "consumer", append([]Step{{Op: "open", Member: "m1"}}, late...), commits("", "fenced"), ""},
+		{"another is refused", "consumer", late, commits("fenced", ""), ""},
 		{"nobody commits by itself", "classic", append([]Step{{Op: "open", Config: parts{"enable.auto.commit": "false"}}}, given[1:]...), committed(parts{}, parts{"t/0": "4"}), ""},
 	} {
 		c.d.At = len(c.before)

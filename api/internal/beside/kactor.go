@@ -71,6 +71,9 @@ func (k *kactor) do(ctx context.Context, s Step) (Result, error) {
 	return r, nil
 }
 
+// errFenced is how Script.java and kind call the errors of a member that its group has put out.
+const errFenced = "fenced"
+
 // errs of the driver's own.
 var (
 	errNoMember = errors.New("no member")
@@ -92,7 +95,7 @@ func kind(err error) string {
 	case errors.Is(err, protocol.OffsetOutOfRange):
 		return "out of range"
 	case errors.Is(err, api.ErrNotOwned), errors.Is(err, api.ErrFenced):
-		return "fenced"
+		return errFenced
 	case errors.Is(err, api.ErrIllegalState), errors.Is(err, api.ErrNotAssigned):
 		return "state"
 	case errors.Is(err, api.ErrUnknownTopic), errors.Is(err, protocol.UnknownTopicOrPartition), errors.Is(err, protocol.UnknownTopicID):

@@ -1,7 +1,7 @@
 // The command beside plays random scripts of a consumer's calls with Java's client and with this one, on the same real Kafka, and tells where they see something else: records, offsets, positions, calls of the
 // listener, what the group has committed, kinds of errors. .ci/beside plays a short list.
 //
-//	go run ./api/internal/beside [-version 4.3.0] [-hosts HOST:PORT] [-protocol classic,consumer] [-kind KIND] [-seeds FROM:TO | FILE ...] [-shrink] [-trace]
+//	go run ./api/internal/beside [-version 4.3.0] [-hosts HOST:PORT] [-protocol classic,consumer] [-kind KIND] [-seeds FROM:TO | FILE ...] [-shrink] [-trace] [-keep FOLDER]
 //
 //	script.go    steps and results           generate.go, members.go, calls.go   scripts out of seeds
 //	driver.go    Java, in Script.java        kactor.go, polling.go               the same with this module
@@ -28,9 +28,9 @@ import (
 )
 
 type settings struct {
-	version, hosts, seeds, protocols, kind string
-	workers                                int
-	shrink, trace                          bool
+	version, hosts, seeds, protocols, kind, keep string
+	workers                                      int
+	shrink, trace                                bool
 }
 
 func main() {
@@ -43,6 +43,7 @@ func main() {
 	flag.IntVar(&s.workers, "workers", 4, "scripts at the same time")
 	flag.BoolVar(&s.shrink, "shrink", false, "leave out of a script that shows a difference what it does not need")
 	flag.BoolVar(&s.trace, "trace", false, "print all results")
+	flag.StringVar(&s.keep, "keep", "", "the folder for all results of plays that show a difference, or nothing")
 	flag.Parse()
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer cancel()
@@ -110,7 +111,7 @@ func run(ctx context.Context, s *settings) error {
 	}
 	defer j.close()
 	now := time.Now()
-	p := &player{java: j, kactor: &kactor{hosts: s.hosts, scripts: map[string]*script{}}, run: fmt.Sprintf("b%x", now.UnixMilli()), base: now.UnixMilli() - 300_000, trace: s.trace}
+	p := &player{java: j, kactor: &kactor{hosts: s.hosts, scripts: map[string]*script{}}, run: fmt.Sprintf("b%x", now.UnixMilli()), base: now.UnixMilli() - 300_000, trace: s.trace, keep: s.keep}
 	return s.all(ctx, p, scripts)
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -18,7 +20,8 @@ type player struct {
 	run    string
 	base   int64
 	played atomic.Int64
-	trace  bool
+	trace  bool   // print what each play saw
+	keep   string // the folder for what plays saw that show a difference, or nothing; "": it is not kept
 }
 
 // world are the steps that Java does for both clients.
@@ -41,10 +44,10 @@ func (s *stuck) Error() string {
 // unfinished are the errors of the drivers themselves.
 var unfinished = []string{errNoMember.Error(), errSettled.Error(), errOutcome.Error()}
 
-// isStuck tells whether a step was done on neither side. Only deleting records may be refused: there may be fewer.
+// isStuck tells whether a step was done on neither side; of those that Java does for both clients, whether one was not done. Only deleting records may be refused: there may be fewer.
 func isStuck(s Step, got [2]Result) bool {
 	if slices.Contains(world, s.Op) && s.Op != "truncate" {
-		return got[0].Err != "" && got[1].Err != ""
+		return got[0].Err != "" || got[1].Err != ""
 	}
 	return slices.Contains(unfinished, got[0].Err) && slices.Contains(unfinished, got[1].Err)
 }
@@ -52,7 +55,30 @@ func isStuck(s Step, got [2]Result) bool {
 // play plays a script until the clients differ; nil: they do not.
 func (p *player) play(ctx context.Context, s Script) (*difference, error) {
 	name := fmt.Sprintf("%s-%d", p.run, p.played.Add(1))
+	var seen strings.Builder
+	d, err := p.follow(ctx, s, name, &seen)
+	if p.trace {
+		fmt.Print(seen.String())
+	}
+	if d != nil || err != nil {
+		fmt.Fprintf(&seen, "%v, %v\n", d, err)
+		err = errors.Join(err, p.transcript(s, name, seen.String()))
+	}
+	return d, err
+}
+
+// transcript keeps what a play saw.
+func (p *player) transcript(s Script, name, seen string) error {
+	if p.keep == "" {
+		return nil
+	}
+	return os.WriteFile(filepath.Join(p.keep, fmt.Sprintf("%d-%s-%s.txt", s.Seed, s.Protocol, name)), []byte(seen), 0o600)
+}
+
+// follow plays a script, and writes down what is seen.
+func (p *player) follow(ctx context.Context, s Script, name string, seen *strings.Builder) (*difference, error) {
 	prefixes := [2]string{name + "j-", name + "k-"}
+	began := time.Now()
 	compare, k := newComparer(), newKnown()
 	defer p.end(ctx, prefixes)
 	for at, step := range slices.Clone(s.Steps) {
@@ -62,9 +88,7 @@ func (p *player) play(ctx context.Context, s Script) (*difference, error) {
 		if err != nil {
 			return nil, fmt.Errorf("step %d: %w", at, err)
 		}
-		if p.trace {
-			fmt.Printf("%d %s\n  java   %s\n  kactor %s\n", at, words(step), words(got[0]), words(got[1]))
-		}
+		fmt.Fprintf(seen, "%d %s, done %v after the beginning\n  java   %s\n  kactor %s\n", at, words(step), time.Since(began).Round(time.Millisecond), words(got[0]), words(got[1]))
 		if isStuck(step, got) {
 			return nil, &stuck{at, step, got}
 		}

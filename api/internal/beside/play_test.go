@@ -22,6 +22,17 @@ func TestThatBothShowNothingIsNoAgreement(t *testing.T) {
 			t.Errorf("%s: %v, %v", c.err, d, err)
 		}
 	}
+	java := clients(func(s Step) Result { // the first of the two
+		if strings.HasSuffix(s.Prefix, "j-") && s.Op == "produce" {
+			return Result{Err: "time-out"}
+		}
+		return Result{}
+	})
+	p := &player{java: java, kactor: java}
+	var s *stuck
+	if d, err := p.play(t.Context(), Script{Steps: []Step{{Op: "produce"}}}); d != nil || !errors.As(err, &s) {
+		t.Errorf("what Java writes for one client fails: %v, %v", d, err)
+	}
 	for _, c := range []struct{ op, err string }{{"commit", "fenced"}, {"truncate", "OffsetOutOfRangeException"}} {
 		both := clients(func(Step) Result { return Result{Err: c.err} })
 		p := &player{java: both, kactor: both}

@@ -144,7 +144,7 @@ func (p *script) settle(ctx context.Context, s Step, r *Result) error {
 			}
 			r.Parts[n] = p.names(m.consumer.Assignment())
 		}
-		if !p.settled(ctx, s, failed) {
+		if !p.settled(ctx, s, failed, r) {
 			since = time.Time{}
 		} else if since.IsZero() {
 			since = time.Now()
@@ -154,11 +154,15 @@ func (p *script) settle(ctx context.Context, s Step, r *Result) error {
 	return nil
 }
 
-func (p *script) settled(ctx context.Context, s Step, failed map[string]int) bool {
+func (p *script) settled(ctx context.Context, s Step, failed map[string]int, r *Result) bool {
+	r.Where = nil
 	var have []string
 	var sizes []int
 	for _, n := range s.Members {
 		if m := p.members[n]; m.subscribed {
+			if m.consumer.GroupMetadata().Generation < 0 { // it has not joined yet: what the group has is not to stay
+				return false
+			}
 			own := p.names(m.consumer.Assignment())
 			have, sizes = append(have, own...), append(sizes, len(own))
 		}
@@ -174,27 +178,35 @@ func (p *script) settled(ctx context.Context, s Step, failed map[string]int) boo
 		}
 		running := without(c.Assignment(), c.Paused()...)
 		running = slices.DeleteFunc(running, func(tp api.TopicPartition) bool { return !slices.Contains(s.Exist, p.name(tp)) })
-		if len(running) > 0 && !p.ended(ctx, c, running) {
+		if len(running) == 0 {
+			continue
+		}
+		if r.Where = p.short(ctx, c, running); r.Where == nil || len(r.Where) > 0 {
 			return false
 		}
 	}
 	return true
 }
 
-// ended tells whether a consumer has read partitions to their ends. An error says no: the next poll tells it.
-func (p *script) ended(ctx context.Context, c *api.Consumer, parts []api.TopicPartition) bool {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+// short tells where a consumer has not read partitions to their ends. An error gives nil: the next poll tells it.
+func (p *script) short(ctx context.Context, c *api.Consumer, parts []api.TopicPartition) map[string][2]int64 {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second) // also for the last look
 	defer cancel()
 	ends, err := c.EndOffsets(ctx, parts...)
 	if err != nil {
-		return false
+		return nil
 	}
+	out := map[string][2]int64{}
 	for _, tp := range parts {
-		if at, err := c.Position(ctx, tp); err != nil || at != ends[tp] {
-			return false
+		at, err := c.Position(ctx, tp)
+		if err != nil {
+			return nil
+		}
+		if at != ends[tp] {
+			out[p.name(tp)] = [2]int64{at, ends[tp]}
 		}
 	}
-	return true
+	return out
 }
 
 // these are the offsets that a step names.

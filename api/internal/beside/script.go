@@ -61,6 +61,7 @@ type Result struct {
 	Errors  map[string][]string `json:"errors,omitempty"`  // kinds of errors that each member's polls told
 	Offsets map[string]string   `json:"offsets,omitempty"` // by partition
 	Parts   map[string][]string `json:"parts,omitempty"`   // partitions that each member has
+	Where   map[string][2]int64 `json:"where,omitempty"`   // of members that are not settled: partitions, the position in each, and its end where that is another
 }
 
 // known follows a script's steps, to know which partitions there are and who is subscribed to what.
