@@ -37,11 +37,13 @@ type History struct {
 	// is old, so it may come behind them. What is sent under one id may not. With epochs left the later one fences it (KIP-360).
 	Unfenced bool
 
-	sends []*Send
-	byVal map[string]*Send
-	next  map[string]int // by producer
-	reads map[readerKey]*reading
-	found []string
+	sends     []*Send
+	committed map[string]bool // consumers with isolation.level=read_committed
+	within    []*Transaction
+	byVal     map[string]*Send
+	next      map[string]int // by producer
+	reads     map[readerKey]*reading
+	found     []string
 }
 
 // Send is one record that was handed over.
@@ -52,8 +54,25 @@ type Send struct {
 	Outcome   Outcome
 	Partition int32
 	Offset    int64 // -1: not known
+	within    *Transaction
 	dones     int
 }
+
+// Transaction is one of a producer's.
+type Transaction struct {
+	Outcome TransactionOutcome
+	sends   []*Send
+}
+
+// TransactionOutcome is what a producer knows of the end of a transaction.
+type TransactionOutcome uint8
+
+// The outcomes of transactions.
+const (
+	Aborted   TransactionOutcome = iota // or nobody has asked to commit it: it is as if it had never been
+	Committed                           // all that is in it was told as committed
+	Undecided                           // it was to be committed, and it was not told what became of it: all of it is, or nothing
+)
 
 type readerKey struct {
 	consumer string
@@ -75,7 +94,7 @@ type seenAt struct {
 
 // NewHistory begins a history.
 func NewHistory() *History {
-	return &History{byVal: map[string]*Send{}, next: map[string]int{}, reads: map[readerKey]*reading{}}
+	return &History{byVal: map[string]*Send{}, next: map[string]int{}, reads: map[readerKey]*reading{}, committed: map[string]bool{}}
 }
 
 // Send notes a record of a producer and gives the value to send: it names topic, producer and number, and size bytes are its least length.
@@ -90,6 +109,27 @@ func (h *History) Send(producer, topic string, size int) (*Send, []byte) {
 	h.byVal[value] = s
 	return s, []byte(value)
 }
+
+// Transaction begins a transaction.
+func (h *History) Transaction() *Transaction {
+	t := &Transaction{}
+	h.within = append(h.within, t)
+	return t
+}
+
+// SendWithin is Send in a transaction.
+func (h *History) SendWithin(t *Transaction, producer, topic string, size int) (*Send, []byte) {
+	s, value := h.Send(producer, topic, size)
+	s.within = t
+	t.sends = append(t.sends, s)
+	return s, value
+}
+
+// ReadCommitted notes that a consumer has isolation.level=read_committed: it may be given nothing of a transaction that was aborted. Others are given all there is.
+func (h *History) ReadCommitted(consumer string) { h.committed[consumer] = true }
+
+// ReadsCommitted tells whether that was noted.
+func (h *History) ReadsCommitted(consumer string) bool { return h.committed[consumer] }
 
 // Done notes the outcome of a send.
 func (h *History) Done(s *Send, o Outcome, partition int32, offset int64) {
@@ -147,15 +187,26 @@ func (h *History) Count(o Outcome) (n int) {
 	return n
 }
 
+// Transactions counts those with an outcome.
+func (h *History) Transactions(o TransactionOutcome) (n int) {
+	for _, t := range h.within {
+		if t.Outcome == o && len(t.sends) > 0 {
+			n++
+		}
+	}
+	return n
+}
+
 func (h *History) anomaly(format string, args ...any) {
 	h.found = append(h.found, fmt.Sprintf(format, args...))
 }
 
 // Logged is a record in a log.
 type Logged struct {
-	Offset int64
-	Value  string
-	ID     int64 // of the producer; only Unfenced looks at it
+	Offset  int64
+	Value   string
+	ID      int64 // of the producer; only Unfenced looks at it
+	Aborted bool  // its transaction was
 }
 
 // Verify holds the history against the logs of a fake cluster; see VerifyLogs.
@@ -170,7 +221,8 @@ func (h *History) Verify(c *fake.Cluster, topics map[string]int, unseen bool) []
 }
 
 // VerifyLogs holds the history against logs, each in the order of its offsets, and gives every anomaly: records lost, twice, out of order, in a wrong topic, in the log although rejected, never completed;
-// reads that skip, go back, or see what is not there; and what was acknowledged but, if unseen says so, read by nobody.
+// reads that skip, go back, or see what is not there; and what was acknowledged but, if unseen says so, read by nobody. Of a
+// transaction all is there or nothing; of one that was aborted nothing counts, and who reads what is committed is given nothing.
 func (h *History) VerifyLogs(logs map[Partition][]Logged, unseen bool) []string {
 	h.verifyLogs(logs)
 	h.verifySends()
@@ -182,23 +234,24 @@ func (h *History) VerifyLogs(logs map[Partition][]Logged, unseen bool) []string 
 	return h.found
 }
 
-// read gives what counts of a log: no markers, and nothing of transactions that were aborted.
+// read gives the records of a log: no markers.
 func read(c *fake.Cluster, topic string, index int32) (out []Logged) {
 	aborted := c.AbortedTransactions(topic, index)
 	for _, b := range c.Log(topic, index) {
-		if b.Control || b.Transactional && slices.ContainsFunc(aborted, func(a fake.Aborted) bool {
-			return a.Producer == b.ProducerID && a.First <= b.BaseOffset && b.BaseOffset <= a.Last
-		}) {
+		if b.Control {
 			continue
 		}
+		gone := b.Transactional && slices.ContainsFunc(aborted, func(a fake.Aborted) bool {
+			return a.Producer == b.ProducerID && a.First <= b.BaseOffset && b.BaseOffset <= a.Last
+		})
 		it, _, err := b.Records(nil, compress.Limit{})
 		if err != nil {
-			out = append(out, Logged{b.BaseOffset, "unreadable: " + err.Error(), b.ProducerID})
+			out = append(out, Logged{b.BaseOffset, "unreadable: " + err.Error(), b.ProducerID, gone})
 			continue
 		}
 		var v record.View
 		for it.Next(&v) {
-			out = append(out, Logged{v.Offset, string(v.Value), b.ProducerID})
+			out = append(out, Logged{v.Offset, string(v.Value), b.ProducerID, gone})
 		}
 	}
 	return out
@@ -215,6 +268,9 @@ func (h *History) verifyLogs(logs map[Partition][]Logged) {
 	for _, p := range slices.SortedFunc(maps.Keys(logs), comparePartitions) {
 		clear(last)
 		for _, e := range logs[p] {
+			if e.Aborted {
+				continue
+			}
 			s := h.byVal[e.Value]
 			if s == nil {
 				h.anomaly("unknown record in %v@%d: %.40q", p, e.Offset, e.Value)
@@ -236,6 +292,8 @@ func (h *History) verifyLogs(logs map[Partition][]Logged) {
 				h.anomaly("order: in %v@%d %s comes behind #%d", p, e.Offset, s, before.seq)
 			}
 			switch {
+			case s.within != nil && s.within.Outcome == Aborted:
+				h.anomaly("aborted, but in the log as if it were committed: %s in %v@%d", s, p, e.Offset)
 			case s.Outcome == Rejected:
 				h.anomaly("rejected, but in the log: %s in %v@%d", s, p, e.Offset)
 			case s.Outcome == Acked && (s.Partition != p.Index || s.Offset >= 0 && s.Offset != e.Offset):
@@ -244,8 +302,31 @@ func (h *History) verifyLogs(logs map[Partition][]Logged) {
 		}
 	}
 	for _, s := range h.sends {
-		if _, there := where[s]; s.Outcome == Acked && !there {
+		if _, there := where[s]; s.counts() && !there {
 			h.anomaly("lost: %s", s)
+		}
+	}
+	h.verifyTransactions(where)
+}
+
+// counts tells whether a send must be in the log, and be read.
+func (s *Send) counts() bool {
+	return s.Outcome == Acked && (s.within == nil || s.within.Outcome == Committed)
+}
+
+// verifyTransactions looks for transactions of which a part is there.
+func (h *History) verifyTransactions(where map[*Send]Partition) {
+	for _, t := range h.within {
+		var there, not *Send
+		for _, s := range t.sends {
+			if _, ok := where[s]; ok {
+				there = s
+			} else {
+				not = s
+			}
+		}
+		if t.Outcome != Aborted && there != nil && not != nil {
+			h.anomaly("torn: of one transaction there is %s, and not %s", there, not)
 		}
 	}
 }
@@ -270,6 +351,9 @@ func (h *History) verifySends() {
 func (h *History) verifyReads(logs map[Partition][]Logged) {
 	for k, r := range h.reads {
 		log := logs[k.Partition]
+		if h.committed[k.consumer] {
+			log = slices.DeleteFunc(slices.Clone(log), func(e Logged) bool { return e.Aborted })
+		}
 		next, life := r.from, 0
 		if r.lives > 0 {
 			next = -1
@@ -283,7 +367,11 @@ func (h *History) verifyReads(logs map[Partition][]Logged) {
 			}
 			i, there := slices.BinarySearchFunc(log, s.offset, func(e Logged, o int64) int { return int(e.Offset - o) })
 			if !there || log[i].Value != s.value {
-				h.anomaly("read what is not there: %s %v@%d %.40q", k.consumer, k.Partition, s.offset, s.value)
+				what := "what is not there"
+				if slices.ContainsFunc(logs[k.Partition], func(e Logged) bool { return e.Offset == s.offset && e.Aborted }) {
+					what = "what was aborted"
+				}
+				h.anomaly("read %s: %s %v@%d %.40q", what, k.consumer, k.Partition, s.offset, s.value)
 				continue
 			}
 			if next >= 0 {
@@ -308,7 +396,7 @@ func (h *History) verifySeen() {
 		}
 	}
 	for value, s := range h.byVal {
-		if s.Outcome == Acked && !seen[value] {
+		if s.counts() && !seen[value] {
 			h.anomaly("unseen: %s", s)
 		}
 	}

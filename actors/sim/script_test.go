@@ -171,6 +171,8 @@ func TestKeptSeeds(t *testing.T) {
 		switch kind {
 		case "swarm":
 			err = swarm(s, false).err
+		case "transactions":
+			err = transactionSeed(s, false).err
 		case "groups":
 			err = groupSeed(s, false).err
 		default:

@@ -70,13 +70,19 @@ func (r *result) summary() string {
 
 // swarm plays one seed.
 func swarm(s script, tracing bool) *result {
+	p := &play{}
+	return playSwarm(s, tracing, p, p.run)
+}
+
+// playSwarm plays one seed of a swarm: run is what happens in it, and p what run is of.
+func playSwarm(s script, tracing bool, p *play, run func(w *sim.World) error) *result {
 	r := &result{}
 	w := sim.New(s.seed)
 	if tracing {
 		w.Trace(&r.log)
 	}
-	p := &play{w: w, script: s, h: sim.NewHistory(), topics: map[string]int{"one": 1, "five": 5}, untold: map[string]int{}}
-	r.err = w.Run(p.run)
+	*p = play{w: w, script: s, h: sim.NewHistory(), topics: map[string]int{"one": 1, "five": 5}, untold: map[string]int{}}
+	r.err = w.Run(run)
 	if p.storm != nil {
 		r.faults = p.storm.Count
 	}
@@ -202,6 +208,7 @@ func (p *play) run(w *sim.World) error {
 		}
 		p.sending++
 		p.workers.Go(w, "transactions", func() { p.transact(ctx, "transactions", span) })
+		p.h.ReadCommitted("committed")
 		p.workers.Go(w, "committed", func() {
 			p.consume(ctx, client, "committed", []api.TopicPartition{{Topic: "txn"}}, api.Property("isolation.level", "read_committed"))
 		})
@@ -555,6 +562,9 @@ func (p *play) consume(ctx context.Context, client *api.Client, name string, par
 		return
 	}
 	read := func(topic string, partition int32, offset int64, value []byte) {
+		if p.h.ReadsCommitted(name) && offset >= p.c.LastStable(topic, partition) {
+			p.fail("%s was given %s/%d@%d, and it is not decided whether that is committed", name, topic, partition, offset)
+		}
 		p.h.Read(name, sim.Partition{Topic: topic, Index: partition}, offset, value)
 	}
 	views, slow := rng.IntN(2) == 0, rng.IntN(2) == 0

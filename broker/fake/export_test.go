@@ -10,12 +10,3 @@ func TransactionState(c *Cluster, id string) string { return c.transaction(id).s
 func Audit(on bool) { audit = on }
 
 func init() { audit = true }
-
-// LastStable is the offset below which all transactions of a partition are decided.
-func LastStable(c *Cluster, topic string, index int32) int64 {
-	p, err := c.partition(topic, index)
-	if err != nil {
-		return -1
-	}
-	return p.lastStable()
-}

@@ -268,7 +268,7 @@ func (w *transactionWorld) visible() (n [][2]int, stable bool) {
 	n, stable = make([][2]int, len(w.rules.wills)), true
 	for i := range int32(2) {
 		aborted := w.c.AbortedTransactions("a", i)
-		end := fake.LastStable(w.c, "a", i)
+		end := w.c.LastStable("a", i)
 		if _, high := w.c.Offsets("a", i); end < high {
 			stable = false
 		}

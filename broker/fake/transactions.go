@@ -210,6 +210,15 @@ func (c *Cluster) Clean(topic string, index int32) error {
 	return nil
 }
 
+// LastStable is the offset of a partition below which all transactions are decided; -1 if there is no such partition.
+func (c *Cluster) LastStable(topic string, index int32) int64 {
+	p, err := c.partition(topic, index)
+	if err != nil {
+		return -1
+	}
+	return p.lastStable()
+}
+
 // AbortedTransactions gives those of a partition that are in its index.
 func (c *Cluster) AbortedTransactions(topic string, index int32) []Aborted {
 	p, err := c.partition(topic, index)

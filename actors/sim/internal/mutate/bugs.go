@@ -7,6 +7,7 @@ type mutation struct{ name, file, old, new string }
 var suites = []suite{
 	{[]string{"TestSwarm$", "TestKeptSeeds$"}, ofClients},
 	{[]string{"TestGroups$", "TestKeptSeeds$"}, ofGroups},
+	{[]string{"TestTransactions$", "TestKeptSeeds$"}, ofTransactions},
 	{[]string{"TestAnActorThatFails$"}, ofFailing},
 	{[]string{"TestACall", "TestChanges", "TestATopic", "TestACommit"}, ofRoutes},
 	{[]string{"TestAPartition"}, ofRooms},
@@ -65,6 +66,22 @@ var ofGroups = []mutation{
 		"if !r.Back && (r.Given || r.Lost) {", "if false {"},
 	{"group whose offsets were refused once not read any more", "coordinator/internal/member/fetches.go",
 		"if o.trouble.Met(now, kindOf(err, passing), err, c.backoff()) {", "if o.begins = nil; o.trouble.Met(now, kindOf(err, passing), err, c.backoff()) {"},
+}
+
+// ofTransactions are bugs that the swarm of transactions must catch: most of them are the fake's, because the client has no transactional producer, and the checker is to know what their consumers must never see.
+var ofTransactions = []mutation{
+	{"isolation level not told with a fetch", "fetcher/requests.go",
+		"f.cfg.Rack\n\tif f.cfg.Committed {", "f.cfg.Rack\n\tif false {"},
+	{"records given out before their transaction is decided", "broker/fake/01_fetch.go",
+		"\t\tend = p.lastStable()\n", "\t\tend = max(end, p.lastStable())\n"},
+	{"marker that says otherwise than the transaction", "broker/fake/transaction_coordinator.go",
+		"\t\tc.mark(p, m)\n", "\t\tc.mark(p, marker{m.producer, m.epoch, m.commit && tp.partition != 1, m.coordinator})\n"},
+	{"partition whose leader was away gets no marker", "broker/fake/transaction_coordinator.go",
+		"\tif err != nil {\n\t\treturn false\n\t}\n\tif k := p.producers", "\tif err != nil {\n\t\treturn true\n\t}\n\tif k := p.producers"},
+	{"what a producer has begun is not ended for the next one", "broker/fake/22_init_producer_id.go",
+		"case t.state == transactionOngoing: // the epoch", "case false: // the epoch"},
+	{"epoch not raised with the end of a transaction", "broker/fake/transaction_coordinator.go",
+		"\t\tt.lastEpoch, t.epoch = t.epoch, t.epoch+1\n\t}\n\tt.markersAt", "\t}\n\tt.markersAt"},
 }
 
 // ofRoutes are bugs that the tests of moving_test.go must catch.
@@ -145,6 +162,8 @@ var ofClients = []mutation{
 		"if says == refused && len(a.RecordErrors) > 0 && c.spoilt(", "if false && c.spoilt("},
 	{"duplicate sequence number told as an error", "sender/internal/drain/codes.go",
 		"protocol.DuplicateSequenceNumber - firstCode: written", "protocol.DuplicateSequenceNumber - firstCode: refused"},
+	{"batch of a producer that was forgotten taken for a repetition", "sender/internal/drain/codes.go",
+		"protocol.UnknownProducerID - firstCode:        misnumbered", "protocol.UnknownProducerID - firstCode:        written"},
 	{"one broker that tells an older epoch believed", "broker/internal/meta/topics.go",
 		"len(k.by) >= min(contraryBrokers, c.most)", "len(k.by) >= 1"},
 	{"older metadata believed", "broker/internal/meta/topics.go",

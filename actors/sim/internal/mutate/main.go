@@ -1,4 +1,4 @@
-// Command mutate plants bugs in the client and sees to it that the swarm of simulated worlds, or a seed that was kept, catches each. The sources stay as they are: patched copies are laid over them
+// Command mutate plants bugs in the client, and some in the fake, and sees to it that the swarm of simulated worlds, or a seed that was kept, catches each. The sources stay as they are: patched copies are laid over them
 // while the test is built, once, with all bugs asleep in it; then each is woken in a process of its own.
 //
 //	go run ./actors/sim/internal/mutate [-seeds N] [-only NAME] [-update]
@@ -209,7 +209,7 @@ type outcome struct {
 
 var (
 	// failing is what a test says that has failed. The swarms also tell of seeds that pass, without "after".
-	failing = regexp.MustCompile(`(?m)^\s*(?:(?:swarm|groups|seeds)_test\.go:\d+: seed \d+, after|(?:script|failing|moving|full)_test\.go:\d+: (?:seed|swarm|groups) )[^\n]*(?:\n\s+\S[^\n]*)?`)
+	failing = regexp.MustCompile(`(?m)^\s*(?:(?:swarm|groups|transactions|seeds)_test\.go:\d+: seed \d+, after|(?:script|failing|moving|full)_test\.go:\d+: (?:seed|swarm|groups|transactions) )[^\n]*(?:\n\s+\S[^\n]*)?`)
 	// replaying is what it says of how to see that again.
 	replaying = regexp.MustCompile(`replay: go test ./actors/sim -run '(Test\w+)\$'([^\n]*)`)
 	failed    = regexp.MustCompile(`(?m)^--- FAIL: (Test\w+)`)

@@ -13,7 +13,7 @@ import (
 )
 
 // cores are the packages whose tests explore small worlds (actors/sim/explore). A bug in one of them may be found there, too, and then by the shortest history there is.
-var cores = []string{"sender/internal/drain", "broker/internal/conn", "coordinator/internal/member", "fetcher/internal/plan"}
+var cores = []string{"sender/internal/drain", "broker/internal/conn", "coordinator/internal/member", "fetcher/internal/plan", "broker/fake"}
 
 // ofCore gives the bugs in a core.
 func ofCore(core string) (out []mutation) {
@@ -62,11 +62,11 @@ func worlds(only string, update bool) error {
 		}
 		if !update {
 			bugs = slices.DeleteFunc(bugs, func(m mutation) bool { return where[m.name] == "" })
-			if len(bugs) == 0 {
-				continue
-			}
 		} else {
 			clear(where)
+		}
+		if len(bugs) == 0 {
+			continue
 		}
 		if _, out, err := explore(binary, core, "", ""); err != nil || out != "" {
 			return errors.Join(fmt.Errorf("the worlds of %s fail without a bug, too:\n%s", core, out), err)
