@@ -32,6 +32,7 @@ class Script {
     private final String hosts, prefix;
     private final World world;
     private final Map<String, Member> members = new LinkedHashMap<>();
+    private boolean late; // a member was not polled in time, and no step says so
 
     /** A consumer. */
     private final class Member implements ConsumerRebalanceListener {
@@ -39,9 +40,23 @@ class Script {
         boolean subscribed;
         List<String> events = new ArrayList<>();
         List<String> acknowledged = new ArrayList<>();
+        final long limit; // max.poll.interval.ms, in nanoseconds
+        long polled; // the last time; 0: there was none yet, or it is meant to be long ago
 
         Member(Map<String, Object> config) {
+            limit = Long.parseLong(String.valueOf(config.getOrDefault("max.poll.interval.ms", "300000"))) * 1_000_000;
             consumer = new KafkaConsumer<>(config, new ByteArrayDeserializer(), new ByteArrayDeserializer());
+        }
+
+        /** Whether it was not polled for so long that its group may have lost it, or is about to. */
+        boolean overdue() {
+            return polled != 0 && System.nanoTime() - polled > limit / 2;
+        }
+
+        ConsumerRecords<byte[], byte[]> poll(long millis) {
+            late |= overdue();
+            polled = System.nanoTime();
+            return consumer.poll(Duration.ofMillis(millis));
         }
 
         private void note(String what, Collection<TopicPartition> parts) {
@@ -95,6 +110,7 @@ class Script {
 
     ObjectNode step(JsonNode step) {
         ObjectNode result = Beside.JSON.createObjectNode();
+        look();
         try {
             if (!world.step(prefix, step, result)) {
                 consume(step, result);
@@ -104,6 +120,10 @@ class Script {
             result.put("err", kind(e));
             result.put("text", String.valueOf(e));
         }
+        look();
+        if (late) {
+            result.put("err", "not polled in time");
+        }
         ObjectNode events = result.putObject("events");
         members.forEach((name, m) -> {
             ArrayNode list = events.putArray(name);
@@ -111,6 +131,11 @@ class Script {
             m.events.clear();
         });
         return result;
+    }
+
+    /** Finds members that were not polled in time. What a script shows from then on depends on the moment. */
+    private void look() {
+        members.values().forEach(m -> late |= m.overdue());
     }
 
     private static String kind(Throwable e) {
@@ -160,6 +185,7 @@ class Script {
             settle(step, result);
             return;
         } else if (op.equals("stall")) {
+            members.values().forEach(m -> m.polled = 0);
             Thread.sleep(step.path("count").asLong());
             return;
         }
@@ -191,7 +217,7 @@ class Script {
                 m.subscribed = false;
                 break;
             case "poll":
-                c.poll(Duration.ofMillis(100));
+                m.poll(100);
                 break;
             case "take":
                 take(m, parts.get(0), step.get("count").asInt(), result);
@@ -285,7 +311,7 @@ class Script {
                 if (System.nanoTime() > end) {
                     throw e;
                 }
-                note(m.consumer.poll(Duration.ofMillis(50)), 0, records);
+                note(m.poll(50), 0, records);
             }
         }
         result.set("records", Beside.JSON.valueToTree(records));
@@ -300,7 +326,7 @@ class Script {
         m.consumer.commitAsync((offsets, e) -> m.acknowledged.add(e == null ? "" : kind(e)));
         long end = System.nanoTime() + ENOUGH.toNanos();
         while (m.acknowledged.isEmpty() && System.nanoTime() < end) {
-            m.consumer.poll(Duration.ofMillis(20));
+            m.poll(20);
         }
         m.consumer.resume(running);
         result.put("err", m.acknowledged.isEmpty() ? "no outcome" : m.acknowledged.get(0));
@@ -334,7 +360,7 @@ class Script {
                 result.put("err", "not settled");
                 break;
             }
-            ConsumerRecords<byte[], byte[]> r = m.consumer.poll(Duration.ofMillis(50));
+            ConsumerRecords<byte[], byte[]> r = m.poll(50);
             got += r.count();
             note(r, 0, records);
         }
@@ -367,7 +393,7 @@ class Script {
                     return;
                 }
                 try {
-                    note(m.consumer.poll(Duration.ofMillis(50)), 0, records);
+                    note(m.poll(50), 0, records);
                 } catch (RuntimeException e) {
                     errors.computeIfAbsent(n.asText(), k -> new HashSet<>()).add(kind(e));
                     result.put("text", String.valueOf(e));

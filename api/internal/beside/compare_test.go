@@ -17,6 +17,48 @@ func TestASeedMakesOneScript(t *testing.T) {
 	}
 }
 
+func TestWhatAGroupReadsDoesNotDependOnWhenItIsRebalanced(t *testing.T) {
+	found := 0
+	for seed := range uint64(400) {
+		s := generate(seed, "classic", "recreate")
+		topics, auto, begun := map[string]bool{}, false, ""
+		for i, step := range s.Steps {
+			switch step.Op {
+			case "open":
+				auto = step.Config["enable.auto.commit"] == "true"
+			case "subscribe":
+				for _, n := range step.Topics {
+					topics[n] = true
+				}
+			case "pattern":
+				topics["t0"], topics["t1"] = true, slices.ContainsFunc(s.Steps[:i], func(s Step) bool { return s.Op == "create" && s.Topic == "t1" })
+			case "delete":
+				if !topics["t0"] || !topics["t1"] || auto {
+					continue
+				}
+				found++
+				if s.Steps[i-1].Op != "commit" {
+					t.Errorf("seed %d: a topic is deleted in step %d, and what was read before of the other one may not be committed", seed, i)
+				}
+				begun = step.Topic
+			case "settle":
+				if s.Steps[i-1].Op != "delete" {
+					begun = ""
+				}
+			case "produce", "begin", "transaction":
+				for _, r := range step.Records {
+					if begun != "" && topicOf(r.Part) != begun {
+						t.Errorf("seed %d: step %d writes to %s before the group has %s again", seed, i, r.Part, begun)
+					}
+				}
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("no such script")
+	}
+}
+
 func TestCallsOfListenersWithoutWhatIsOpen(t *testing.T) {
 	for _, c := range []struct{ calls, want []string }{
 		{[]string{"assigned ", "assigned t/0", "assigned t/1"}, []string{"assigned t/0 t/1"}},

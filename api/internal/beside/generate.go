@@ -169,9 +169,10 @@ func (g *generator) records(parts []string) (out []Record) {
 }
 
 // write writes records, perhaps in a transaction.
-func (g *generator) write() {
+func (g *generator) write() { g.writeTo(g.all()) }
 
-	s := Step{Op: "produce", Records: g.records(g.all())}
+func (g *generator) writeTo(parts []string) {
+	s := Step{Op: "produce", Records: g.records(parts)}
 	switch g.IntN(5) {
 	case 0, 1:
 		s.Op, s.Commit = "transaction", g.IntN(2) == 0

@@ -31,6 +31,7 @@ type script struct {
 	hosts, prefix string
 	members       map[string]*member
 	turn          chan struct{} // whoever does a step holds it: one that does not end keeps others out
+	late          bool          // a member was not polled in time, and no step says so
 }
 
 // member is a consumer, and what its listener was told.
@@ -39,6 +40,18 @@ type member struct {
 	consumer   *api.Consumer
 	subscribed bool
 	events     []string
+	limit      time.Duration // max.poll.interval.ms
+	polled     time.Time     // the last time; zero: there was none yet, or it is meant to be long ago
+}
+
+// overdue tells whether a member was not polled for so long that its group may have lost it, or is about to.
+func (m *member) overdue() bool { return !m.polled.IsZero() && time.Since(m.polled) > m.limit/2 }
+
+// look finds members that were not polled in time. What a script shows from then on depends on the moment.
+func (p *script) look() {
+	for _, m := range p.members {
+		p.late = p.late || m.overdue()
+	}
 }
 
 func (k *kactor) do(ctx context.Context, s Step) (Result, error) {
@@ -59,7 +72,12 @@ func (k *kactor) do(ctx context.Context, s Step) (Result, error) {
 		return Result{}, fmt.Errorf("kactor: step %q waits for one that does not end: %w", s.Op, context.Cause(ctx))
 	}
 	var r Result
+	p.look()
 	err := p.consume(ctx, s, &r)
+	p.look()
+	if p.late {
+		err = errors.Join(errLate, err)
+	}
 	if err != nil {
 		r.Err, r.Text = kind(err), err.Error()
 	}
@@ -79,6 +97,7 @@ var (
 	errNoMember = errors.New("no member")
 	errSettled  = errors.New("not settled")
 	errOutcome  = errors.New("no outcome")
+	errLate     = errors.New("not polled in time")
 )
 
 // kind gives an error the name that Java's has in Script.java.
@@ -86,6 +105,8 @@ func kind(err error) string {
 	switch {
 	case err == nil:
 		return ""
+	case errors.Is(err, errLate):
+		return errLate.Error()
 	case errors.Is(err, errNoMember), errors.Is(err, errSettled), errors.Is(err, errOutcome):
 		return err.Error()
 	case errors.Is(err, api.ErrWakeup):
@@ -140,7 +161,10 @@ func (p *script) open(ctx context.Context, s Step) error {
 		}
 		config[key] = v
 	}
-	m := &member{}
+	m := &member{limit: 5 * time.Minute}
+	if ms, err := strconv.Atoi(s.Config["max.poll.interval.ms"]); err == nil {
+		m.limit = time.Duration(ms) * time.Millisecond
+	}
 	note := func(what string) func(context.Context, []api.TopicPartition) {
 		return func(_ context.Context, parts []api.TopicPartition) {
 			m.events = append(m.events, what+" "+strings.Join(p.names(parts), " "))
@@ -179,6 +203,9 @@ func (p *script) consume(ctx context.Context, s Step, r *Result) error {
 	case "settle":
 		return p.settle(ctx, s, r)
 	case "stall":
+		for _, m := range p.members {
+			m.polled = time.Time{}
+		}
 		time.Sleep(time.Duration(s.Count) * time.Millisecond)
 		return nil
 	}

@@ -212,6 +212,8 @@ func (g *generator) recreating() {
 	} else {
 		g.subscribeTo("m0")
 	}
+	names := g.subscribed()                                                                                     // nil: all
+	again := len(g.topics) > 1 && (names == nil || len(names) > 1) && g.config["enable.auto.commit"] == "false" // what was read and not committed is read once more, if the group is rebalanced
 	for range 1 + g.IntN(3) {
 		g.write()
 		g.settle("m0")
@@ -221,6 +223,9 @@ func (g *generator) recreating() {
 		t, n := g.topic(), 0
 		n = g.topics[t]
 		g.finishOpen()
+		if again { // where other topics are read from then does not depend on what was read before
+			g.add(Step{Op: "commit", Member: "m0"})
+		}
 		g.add(Step{Op: "delete", Topic: t})
 		if g.IntN(2) == 0 {
 			g.settle("m0")
@@ -229,7 +234,11 @@ func (g *generator) recreating() {
 		if g.config["auto.offset.reset"] == "latest" {
 			g.settle("m0")
 		}
-		g.write()
+		if again {
+			g.writeTo(g.all(t))
+		} else {
+			g.write()
+		}
 		g.settle("m0")
 		g.write()
 		g.settle("m0")

@@ -44,12 +44,12 @@ func (s *stuck) Error() string {
 // unfinished are the errors of the drivers themselves.
 var unfinished = []string{errNoMember.Error(), errSettled.Error(), errOutcome.Error()}
 
-// isStuck tells whether a step was done on neither side; of those that Java does for both clients, whether one was not done. Only deleting records may be refused: there may be fewer.
+// isStuck tells whether a step was done on neither side, or too late on one; of those that Java does for both clients, whether one was not done. Only deleting records may be refused: there may be fewer.
 func isStuck(s Step, got [2]Result) bool {
 	if slices.Contains(world, s.Op) && s.Op != "truncate" {
 		return got[0].Err != "" || got[1].Err != ""
 	}
-	return slices.Contains(unfinished, got[0].Err) && slices.Contains(unfinished, got[1].Err)
+	return got[0].Err == errLate.Error() || got[1].Err == errLate.Error() || slices.Contains(unfinished, got[0].Err) && slices.Contains(unfinished, got[1].Err)
 }
 
 // play plays a script until the clients differ; nil: they do not.

@@ -33,6 +33,12 @@ func TestThatBothShowNothingIsNoAgreement(t *testing.T) {
 	if d, err := p.play(t.Context(), Script{Steps: []Step{{Op: "produce"}}}); d != nil || !errors.As(err, &s) {
 		t.Errorf("what Java writes for one client fails: %v, %v", d, err)
 	}
+	slow := clients(func(Step) Result { return Result{Err: "not polled in time"} })
+	for _, p := range []*player{{java: slow, kactor: clients(func(Step) Result { return Result{} })}, {java: clients(func(Step) Result { return Result{} }), kactor: slow}} {
+		if d, err := p.play(t.Context(), Script{Steps: []Step{{Op: "settle"}}}); d != nil || !errors.As(err, &s) {
+			t.Errorf("one has not polled in time: %v, %v", d, err)
+		}
+	}
 	for _, c := range []struct{ op, err string }{{"commit", "fenced"}, {"truncate", "OffsetOutOfRangeException"}} {
 		both := clients(func(Step) Result { return Result{Err: c.err} })
 		p := &player{java: both, kactor: both}

@@ -18,6 +18,8 @@ const lasting = 3
 
 // poll polls once, for so long at most. That nothing has come is no error.
 func (p *script) poll(ctx context.Context, m *member, d time.Duration) ([]*api.Record, error) {
+	p.late = p.late || m.overdue()
+	m.polled = time.Now()
 	wait, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
 	got, err := m.consumer.Poll(wait)
