@@ -7,6 +7,7 @@ import (
 	"github.com/kactor-go/kactor/protocol/compress"
 	"github.com/kactor-go/kactor/protocol/msg"
 	"github.com/kactor-go/kactor/protocol/record"
+	"github.com/kactor-go/kactor/protocol/wire"
 )
 
 func (c *Cluster) produce(q *call) {
@@ -16,11 +17,9 @@ func (c *Cluster) produce(q *call) {
 	if injected == protocol.None && req.TransactionalID == nil && slices.ContainsFunc(req.TopicData, transactional) {
 		injected = protocol.TransactionalIDAuthorizationFailed // whose transaction is it?
 	}
-	for i := range req.TopicData {
-		d := &req.TopicData[i]
-		if slices.ContainsFunc(req.TopicData[:i], func(o msg.ProduceRequestTopicProduceData) bool { return o.Name == d.Name && o.TopicID == d.TopicID }) {
-			continue // Kafka reads the topics into a set: it does not see the second mention
-		}
+	topics, spoilt := onceEach(q, req.TopicData)
+	for i := range topics {
+		d := &topics[i]
 		out := msg.ProduceResponseTopicProduceResponse{Name: d.Name, TopicID: d.TopicID}
 		t, code := c.lookup(d.Name, d.TopicID, q.Version >= 13)
 		for k := range d.PartitionData {
@@ -33,6 +32,9 @@ func (c *Cluster) produce(q *call) {
 			} else {
 				c.producePartition(q, t, req.Acks, in, &r, resp)
 			}
+			if code := spoilt[in]; code != protocol.None && r.ErrorCode == 0 {
+				r.ErrorCode, r.BaseOffset, r.LogAppendTimeMs, r.LogStartOffset = int16(code), -1, -1, -1
+			}
 			out.PartitionResponses = append(out.PartitionResponses, r)
 		}
 		resp.Responses = append(resp.Responses, out)
@@ -43,6 +45,78 @@ func (c *Cluster) produce(q *call) {
 		return
 	}
 	c.reply(q, resp)
+}
+
+// onceEach gives what is to be appended to each partition, in the order of first mentions. If a partition is mentioned more than once the last records that are one batch count, and spoilt has what is wrong with others: that is
+// told, although something was appended (KafkaApis.handleProduceRequest).
+func onceEach(q *call, data []msg.ProduceRequestTopicProduceData) (topics []msg.ProduceRequestTopicProduceData, spoilt map[*msg.ProduceRequestPartitionProduceData]protocol.Code) {
+	if unique(data) {
+		return data, nil
+	}
+	type topicKey struct {
+		name string
+		id   wire.UUID
+	}
+	type place struct{ topic, partition int }
+	places, partitions := map[topicKey]int{}, map[topicKey]map[int32]int{}
+	wrong := map[place]protocol.Code{}
+	for i := range data {
+		key := topicKey{data[i].Name, data[i].TopicID}
+		at, ok := places[key]
+		if !ok {
+			at = len(topics)
+			places[key], partitions[key] = at, map[int32]int{}
+			topics = append(topics, msg.ProduceRequestTopicProduceData{Name: data[i].Name, TopicID: data[i].TopicID})
+		}
+		for _, p := range data[i].PartitionData {
+			k, again := partitions[key][p.Index]
+			if !again {
+				k = len(topics[at].PartitionData)
+				partitions[key][p.Index] = k
+				topics[at].PartitionData = append(topics[at].PartitionData, p)
+			}
+			code := oneBatch(q, p.Records)
+			if code != protocol.None {
+				wrong[place{at, k}] = code
+			} else {
+				topics[at].PartitionData[k].Records = p.Records
+			}
+		}
+	}
+	spoilt = map[*msg.ProduceRequestPartitionProduceData]protocol.Code{}
+	for p, code := range wrong {
+		spoilt[&topics[p.topic].PartitionData[p.partition]] = code
+	}
+	return topics, spoilt
+}
+
+// unique tells whether no partition is mentioned twice.
+func unique(data []msg.ProduceRequestTopicProduceData) bool {
+	type key struct {
+		name      string
+		id        wire.UUID
+		partition int32
+	}
+	if len(data) == 1 && len(data[0].PartitionData) == 1 {
+		return true
+	}
+	topics, seen := map[key]bool{}, map[key]bool{}
+	for i := range data {
+		t := key{name: data[i].Name, id: data[i].TopicID}
+		if topics[t] {
+			return false
+		}
+		topics[t] = true
+		for k := range data[i].PartitionData {
+			p := t
+			p.partition = data[i].PartitionData[k].Index
+			if seen[p] {
+				return false
+			}
+			seen[p] = true
+		}
+	}
+	return true
 }
 
 // transactional tells whether records are of a transaction: their attributes say so.

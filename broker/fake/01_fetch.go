@@ -220,7 +220,7 @@ func (c *Cluster) readPartition(q *call, req *msg.FetchRequest, f *fetching, bud
 	case f.was != "":
 		code = protocol.UnknownTopicOrPartition
 		if _, err := c.partition(f.was, f.req.Partition); err == nil {
-			code = protocol.InconsistentTopicID
+			code, d.AbortedTransactions = protocol.InconsistentTopicID, nil
 		}
 	}
 	var p *partition
@@ -275,11 +275,12 @@ func (c *Cluster) readPartition(q *call, req *msg.FetchRequest, f *fetching, bud
 	if committed {
 		end = p.lastStable()
 	}
-	d.Records, n = p.read(f.req.FetchOffset, end, min(budget, int(f.req.PartitionMaxBytes)), first && q.Version >= 3)
+	limit := min(budget, int(f.req.PartitionMaxBytes))
+	d.Records, n = p.read(f.req.FetchOffset, end, limit, first && q.Version >= 3)
 	if d.Records == nil {
 		d.Records = []byte{}
 	}
-	if committed {
+	if committed && (n > 0 || limit <= 0 || !p.any(f.req.FetchOffset, end)) { // no such list where the first batch is too large (ReplicaManager.readFromLog)
 		d.AbortedTransactions = []msg.FetchResponseAbortedTransaction{}
 	}
 	if committed && n > 0 {

@@ -30,7 +30,9 @@ func (c *Cluster) offsetCommit(q *call) {
 	}
 	g, code := c.coordinatedUnless(whole, q, req.GroupID)
 	if code == protocol.None && slices.ContainsFunc(req.Topics, func(t msg.OffsetCommitRequestOffsetCommitRequestTopic) bool { return c.anyToCommit(&t, q.Version) }) {
-		code = c.mayCommit(g, req, q.Version)
+		if code = c.mayCommit(g, req, q.Version); code == protocol.None {
+			code = c.mayCommitAll(g, req, q.Version)
+		}
 	}
 	var expires time.Time
 	if q.Version >= 2 && q.Version <= 4 && req.RetentionTimeMs >= 0 {
@@ -279,10 +281,43 @@ func (c *Cluster) mayCommitModern(g *group, id string, epoch int32, version int1
 		return protocol.UnknownMemberID
 	case m.classic == nil && version < 9:
 		return protocol.UnsupportedVersion
-	case epoch != m.epoch && m.classic != nil:
-		return protocol.IllegalGeneration
-	case epoch != m.epoch:
-		return protocol.StaleMemberEpoch
+	case epoch > m.epoch || epoch < m.epoch && !c.atLeast("4.3"):
+		return m.stale()
 	}
 	return protocol.None
+}
+
+// stale is what a member hears that comes with an epoch which is not its own.
+func (m *modernMember) stale() protocol.Code {
+	if m.classic != nil {
+		return protocol.IllegalGeneration
+	}
+	return protocol.StaleMemberEpoch
+}
+
+// mayCommitAll tells whether a member of a group of the new protocol that comes with an epoch before its own has had all that it commits for since then: a commit may have crossed the heartbeat that raised the epoch (KIP-1251).
+// One partition that it has not had refuses all of them, but partitions whose metadata is too large are not looked at.
+func (c *Cluster) mayCommitAll(g *group, req *msg.OffsetCommitRequest, version int16) protocol.Code {
+	m := g.modern.member(req.MemberID)
+	if m == nil || req.GenerationIDOrMemberEpoch >= m.epoch {
+		return protocol.None
+	}
+	for i := range req.Topics {
+		t, _ := c.lookup(req.Topics[i].Name, req.Topics[i].TopicID, version >= 10)
+		if t == nil {
+			continue
+		}
+		for _, p := range req.Topics[i].Partitions {
+			if int(p.PartitionIndex) < len(t.partitions) && p.PartitionIndex >= 0 && c.soundMetadata(p.CommittedMetadata) == protocol.None && !m.had(t, p.PartitionIndex, req.GenerationIDOrMemberEpoch) {
+				return m.stale()
+			}
+		}
+	}
+	return protocol.None
+}
+
+// had tells whether a member has a partition, and had it in an epoch before.
+func (m *modernMember) had(t *topic, partition, epoch int32) bool {
+	tp := idPartition(t, partition)
+	return (m.assigned[tp] || m.revoking[tp]) && m.since[tp] <= epoch
 }

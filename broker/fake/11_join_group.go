@@ -30,7 +30,9 @@ func (c *Cluster) joinGroup(q *call) {
 		c.reply(q, c.joinModern(q, g, req))
 		return
 	}
-	c.keep(g) // also if the join is refused: the group is there, and empty
+	if !c.keeps(g) {
+		c.keep(g) // also if the join is refused: the group is there, and empty
+	}
 	k := &g.classic
 	if !k.accepts(req, c.cfg.GroupMaxSize) {
 		c.failJoin(q, protocol.GroupMaxSizeReached, req.MemberID)

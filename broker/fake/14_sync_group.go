@@ -52,6 +52,7 @@ func (c *Cluster) syncGroup(q *call) {
 		}
 	}
 	k.state = groupStable
+	c.keep(g)
 	var answers []answer
 	for _, o := range k.members {
 		if o.sync != nil {

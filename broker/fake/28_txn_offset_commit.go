@@ -72,6 +72,9 @@ func (c *Cluster) verifyOffsets(q *call, req *msg.TxnOffsetCommitRequest) protoc
 
 // mayCommitInTransaction tells whether who commits may: a member of the present generation, or who does not say that it is one (KIP-447).
 func (c *Cluster) mayCommitInTransaction(g *group, req *msg.TxnOffsetCommitRequest) protocol.Code {
+	if !c.keeps(g) && req.GenerationID < 0 {
+		c.touch(g)
+	}
 	if req.GenerationID < 0 && req.MemberID == "" && req.GroupInstanceID == nil {
 		return protocol.None
 	}
@@ -79,7 +82,7 @@ func (c *Cluster) mayCommitInTransaction(g *group, req *msg.TxnOffsetCommitReque
 		switch m := g.modern.member(req.MemberID); {
 		case m == nil:
 			return protocol.UnknownMemberID
-		case req.GenerationID != m.epoch:
+		case req.GenerationID > m.epoch || req.GenerationID < m.epoch && !c.hadAll(m, req):
 			return protocol.IllegalGeneration
 		}
 		return protocol.None
@@ -95,4 +98,19 @@ func (c *Cluster) mayCommitInTransaction(g *group, req *msg.TxnOffsetCommitReque
 		m.expires = c.now.Add(m.session)
 	}
 	return code
+}
+
+// hadAll is mayCommitAll for commits in transactions.
+func (c *Cluster) hadAll(m *modernMember, req *msg.TxnOffsetCommitRequest) bool {
+	if !c.atLeast("4.3") {
+		return false
+	}
+	for i := range req.Topics {
+		for _, p := range req.Topics[i].Partitions {
+			if _, err := c.partition(req.Topics[i].Name, p.PartitionIndex); err == nil && c.soundMetadata(p.CommittedMetadata) == protocol.None && !m.had(c.topic(req.Topics[i].Name), p.PartitionIndex, req.GenerationID) {
+				return false
+			}
+		}
+	}
+	return true
 }

@@ -119,7 +119,7 @@ func (c *Cluster) beating(g *group, req *msg.ConsumerGroupHeartbeatRequest) (*mo
 	case m == nil && !joins:
 		return nil, protocol.UnknownMemberID
 	case m == nil:
-		m = &modernMember{id: req.MemberID, instance: text(req.InstanceID), target: set{}, assigned: set{}, revoking: set{}}
+		m = &modernMember{id: req.MemberID, instance: text(req.InstanceID), target: set{}, assigned: set{}, revoking: set{}, since: map[topicIDPartition]int32{}}
 		x.add(m)
 	case !joins && !c.soundEpoch(m, req): // who joins again goes on where it was: the answer may have been lost
 		return nil, protocol.FencedMemberEpoch

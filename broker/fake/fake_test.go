@@ -588,3 +588,43 @@ func TestThrottledClientsAreNotListenedTo(t *testing.T) {
 		}
 	}
 }
+
+// A partition that a request mentions more than once gets the last records that are one batch; of others the error is told (seen on Kafka 2.8, 3.9 and 4.3).
+func TestPartitionsThatAreMentionedTwice(t *testing.T) {
+	b := newBench(t, fake.Config{Topics: []fake.Topic{{Name: "a", Partitions: 2}}})
+	k := b.connect(1)
+	one, two := batch(-1, -1, -1, "x"), batch(-1, -1, -1, "x", "y")
+	type mention struct {
+		partition int32
+		records   []byte
+	}
+	for _, c := range []struct {
+		topics [][]mention
+		want   string
+	}{
+		{[][]mention{{{0, one}}, {{1, one}}}, "0 NONE 0, 1 NONE 0, "},
+		{[][]mention{{{0, one}}, {{0, two}}}, "0 NONE 1, "},
+		{[][]mention{{{0, one}, {0, two}}}, "0 NONE 3, "},
+		{[][]mention{{{0, one}, {1, one}, {0, []byte{1}}}}, "0 INVALID_RECORD -1, 1 NONE 1, "},
+		{[][]mention{{{0, one}}}, "0 NONE 6, "},
+	} {
+		req := &msg.ProduceRequest{Acks: -1, TimeoutMs: 1000}
+		for _, topic := range c.topics {
+			d := msg.ProduceRequestTopicProduceData{Name: "a"}
+			for _, m := range topic {
+				d.PartitionData = append(d.PartitionData, msg.ProduceRequestPartitionProduceData{Index: m.partition, Records: slices.Clone(m.records)})
+			}
+			req.TopicData = append(req.TopicData, d)
+		}
+		resp := ask(b, k, req, &msg.ProduceResponse{}, 9)
+		got := ""
+		for _, topic := range resp.Responses {
+			for _, p := range topic.PartitionResponses {
+				got += fmt.Sprintf("%d %s %d, ", p.Index, protocol.Code(p.ErrorCode).Name(), p.BaseOffset)
+			}
+		}
+		if len(resp.Responses) != 1 || got != c.want {
+			t.Fatalf("%d topics, %s, expected one, %s", len(resp.Responses), got, c.want)
+		}
+	}
+}

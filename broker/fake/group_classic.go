@@ -185,6 +185,7 @@ func (c *Cluster) finishJoin(g *group) {
 	k.generation++
 	if len(k.members) == 0 {
 		k.state, k.leader, k.protocol, k.emptied = groupEmpty, "", "", c.now
+		c.keep(g)
 		return
 	}
 	k.state = groupCompleting

@@ -77,8 +77,12 @@ func (c *Cluster) upgrade(g *group) bool {
 	for _, m := range k.members {
 		s, _ := m.subscription()
 		has, _ := c.given(m)
+		since := map[topicIDPartition]int32{}
+		for tp := range has {
+			since[tp] = k.generation
+		}
 		x.add(&modernMember{id: m.id, instance: m.instance, client: m.client, epoch: k.generation, previous: k.generation, topics: slices.Compact(slices.Sorted(slices.Values(s.Topics))), rebalance: m.rebalance,
-			expires: c.now.Add(m.session), target: has, assigned: maps.Clone(has), revoking: set{}, classic: m, upgraded: true})
+			expires: c.now.Add(m.session), target: has, assigned: maps.Clone(has), revoking: set{}, since: since, classic: m, upgraded: true})
 		if m.join != nil {
 			joins = append(joins, refusal{m.join, m.id})
 		}
@@ -213,7 +217,7 @@ func (c *Cluster) joining(q *call, x *modernGroup, req *msg.JoinGroupRequest) (*
 	if id == "" {
 		id = strings.TrimPrefix(text(req.GroupInstanceID)+"-", "-") + c.memberID(q)
 	}
-	m := &modernMember{id: id, instance: text(req.GroupInstanceID), target: set{}, assigned: set{}, revoking: set{}}
+	m := &modernMember{id: id, instance: text(req.GroupInstanceID), target: set{}, assigned: set{}, revoking: set{}, since: map[topicIDPartition]int32{}}
 	x.add(m)
 	return m, protocol.None
 }

@@ -59,12 +59,13 @@ type modernMember struct {
 	rebalance            time.Duration
 	expires, revokeBy    time.Time
 	target               set
-	assigned             set            // it may have these
-	revoking             set            // it must give these up
-	classic              *classicMember // it speaks the classic protocol
-	rejoinBy             time.Time      // and has been told to join again
-	syncBy               time.Time      // and has joined, and is to sync
-	upgraded             bool           // and has not joined since the group became one of the new protocol
+	assigned             set                        // it may have these
+	revoking             set                        // it must give these up
+	since                map[topicIDPartition]int32 // the epoch in which it was given each of both
+	classic              *classicMember             // it speaks the classic protocol
+	rejoinBy             time.Time                  // and has been told to join again
+	syncBy               time.Time                  // and has joined, and is to sync
+	upgraded             bool                       // and has not joined since the group became one of the new protocol
 }
 
 // memberState is how far a member is on its way to its target.
@@ -267,11 +268,18 @@ func (c *Cluster) next(g *group, m *modernMember, owned set) {
 		return
 	}
 	m.state = memberStable
+	for tp := range revoke {
+		delete(m.since, tp)
+	}
+	for tp := range m.revoking {
+		delete(m.since, tp)
+	}
 	for tp := range m.target {
 		switch {
 		case keep[tp] || !m.reads(tp.topic):
 		case g.modern.unowned(tp, m):
 			keep[tp] = true
+			m.since[tp] = g.modern.divided
 		default:
 			m.state = memberUnreleased
 		}

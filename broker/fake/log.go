@@ -167,6 +167,12 @@ func (p *partition) read(offset, end int64, max int, first bool) (records []byte
 	return records, n
 }
 
+// any tells whether there is a batch from offset on that ends before end.
+func (p *partition) any(offset, end int64) bool {
+	i := p.find(offset)
+	return i < len(p.log) && p.log[i].last < end
+}
+
 // epochEnd gives the end of the largest epoch not above the one asked for (KIP-279), as Kafka's LeaderEpochFileCache.endOffsetFor: of an epoch before all that are known the end is where those begin, and nothing (-1, -1) is known
 // of one after them.
 func (p *partition) epochEnd(epoch int32) (found int32, end int64) {

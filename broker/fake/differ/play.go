@@ -18,6 +18,9 @@ type side struct {
 	name string
 	peer *peer
 	w    *world
+	// publishes is set of a cluster whose parts hear of changes one after the other, published is how often that was waited for.
+	publishes bool
+	published int
 }
 
 // answer is what a side has answered to a step.
@@ -42,8 +45,8 @@ type played struct {
 func (r *Runner) play(s Script, pause time.Duration) (*played, error) {
 	began := time.Now()
 	prefix := fmt.Sprintf("d%d-", r.last.Add(1)+r.began)
-	kafka := &side{"Kafka", &peer{addr: r.Kafka}, newWorld(prefix, began, r.ranges)}
-	fake := &side{"the fake", &peer{addr: r.Fake}, newWorld(prefix, began, r.ranges)}
+	kafka := &side{name: "Kafka", peer: &peer{addr: r.Kafka}, w: newWorld(prefix, began, r.ranges), publishes: r.publishes}
+	fake := &side{name: "the fake", peer: &peer{addr: r.Fake}, w: newWorld(prefix, began, r.ranges)}
 	defer kafka.peer.close()
 	defer fake.peer.close()
 	defer kafka.sweep()

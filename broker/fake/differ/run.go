@@ -30,9 +30,11 @@ type Runner struct {
 	Cells map[Cell]string
 
 	ranges protocol.Ranges
-	began  int64
-	last   atomic.Int64
-	cover  Cover
+	// publishes tells whether changes of the cluster come to Kafka's coordinators by and by.
+	publishes bool
+	began     int64
+	last      atomic.Int64
+	cover     Cover
 }
 
 // Report is what a run has come to.
@@ -88,7 +90,8 @@ func (r *Runner) Ready() error {
 		return err
 	}
 	r.ranges, r.began = both(theirs, own), time.Now().UnixNano()/1000
-	s := &side{"Kafka", kafka, newWorld("ready-", time.Now(), r.ranges)}
+	_, r.publishes = theirs.Get(msg.AlterClientQuotasAPI)
+	s := &side{name: "Kafka", peer: kafka, w: newWorld("ready-", time.Now(), r.ranges)}
 	return s.until("the coordinators do not answer", func() (bool, error) {
 		a, err := kafka.ask(&msg.InitProducerIdRequest{TransactionalID: wire.Ptr("ready"), TransactionTimeoutMs: 60_000, ProducerID: -1, ProducerEpoch: -1}, 1)
 		if err != nil {

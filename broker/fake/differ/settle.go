@@ -14,7 +14,10 @@ import (
 func (s *side) settle(what settling) error {
 	switch what {
 	case leaders:
-		return s.until("the partitions of its topics have not changed as they should", s.led)
+		if err := s.until("the partitions of its topics have not changed as they should", s.led); err != nil {
+			return err
+		}
+		return s.publish()
 	case markers:
 		return s.until("a transaction does not end", s.ended)
 	}
@@ -126,6 +129,9 @@ func (s *side) ended() (bool, error) {
 
 // sweep deletes the topics that are left: brokers become slow when there are many. What goes wrong in it does no harm.
 func (s *side) sweep() {
+	if s.published > 0 {
+		_ = s.setQuota(true)
+	}
 	req := &msg.DeleteTopicsRequest{TimeoutMs: 30000}
 	for _, n := range topicNames {
 		if t := s.w.topics[n]; t != nil && !t.gone {

@@ -190,7 +190,7 @@ func (c *Core) send(now time.Time, l *line, out *Effects) bool {
 	if r == nil {
 		return false
 	}
-	if topics > 0 { // brokers look at the first mention of a topic only
+	if topics > 0 { // each topic is mentioned once
 		slices.SortStableFunc(r.Batches, func(a, b *batch.Batch) int { return strings.Compare(a.To.Topic, b.To.Topic) })
 	}
 	l.flight++
