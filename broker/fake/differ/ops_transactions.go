@@ -102,7 +102,11 @@ func writeTxnMarkers(d *draw, w *world) (protocol.Request, func(protocol.Respons
 		return nil, nil
 	}
 	at := d.places(w)[0]
-	in := msg.WriteTxnMarkersRequestWritableTxnMarker{ProducerID: usual(d, 30, p.id, stranger), ProducerEpoch: max(d.epoch(p), 0), TransactionResult: d.once(2), CoordinatorEpoch: usual[int32](d, 4, 0, 1, 5),
+	coordinator := usual[int32](d, 4, 0, 1, 5)
+	if p.transactional != "" { // with a marker of a later coordinator the coordinator would never end a transaction again
+		coordinator = usual[int32](d, 4, 0, -1)
+	}
+	in := msg.WriteTxnMarkersRequestWritableTxnMarker{ProducerID: usual(d, 30, p.id, stranger), ProducerEpoch: max(d.epoch(p), 0), TransactionResult: d.once(2), CoordinatorEpoch: coordinator,
 		Topics: []msg.WriteTxnMarkersRequestWritableTxnMarkerTopic{{Name: w.name(at.topic), PartitionIndexes: []int32{at.partition}}}}
 	if d.version >= 2 {
 		in.TransactionVersion = int8(d.IntN(3))
