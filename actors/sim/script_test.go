@@ -173,6 +173,8 @@ func TestKeptSeeds(t *testing.T) {
 			err = swarm(s, false).err
 		case "transactions":
 			err = transactionSeed(s, false).err
+		case "lives":
+			err = lifeSeed(s, false).err
 		case "groups":
 			err = groupSeed(s, false).err
 		default:

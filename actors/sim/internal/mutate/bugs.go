@@ -8,6 +8,7 @@ var suites = []suite{
 	{[]string{"TestSwarm$", "TestKeptSeeds$"}, ofClients},
 	{[]string{"TestGroups$", "TestKeptSeeds$"}, ofGroups},
 	{[]string{"TestTransactions$", "TestKeptSeeds$"}, ofTransactions},
+	{[]string{"TestLives$", "TestKeptSeeds$"}, ofLives},
 	{[]string{"TestAnActorThatFails$"}, ofFailing},
 	{[]string{"TestACall", "TestChanges", "TestATopic", "TestACommit"}, ofRoutes},
 	{[]string{"TestAPartition"}, ofRooms},
@@ -82,6 +83,16 @@ var ofTransactions = []mutation{
 		"case t.state == transactionOngoing: // the epoch", "case false: // the epoch"},
 	{"epoch not raised with the end of a transaction", "broker/fake/transaction_coordinator.go",
 		"\t\tt.lastEpoch, t.epoch = t.epoch, t.epoch+1\n\t}\n\tt.markersAt", "\t}\n\tt.markersAt"},
+}
+
+// ofLives are bugs of what was committed of a topic that was deleted and created again.
+var ofLives = []mutation{
+	{"offsets of a topic that is deleted kept", "broker/fake/faults.go",
+		"\t\tg.forgetTopic(name)\n", "\t\t_ = g\n"},
+	{"what was read of a deleted topic committed for the next", "coordinator/internal/member/commits.go",
+		"\t\t\terr := c.refused(k)\n\t\t\tif err == nil && !now", "\t\t\terr := c.refused(k)\n\t\t\tif c.replaced(k) {\n\t\t\t\tk.TopicID, err = c.idOf(k.Topic), nil\n\t\t\t}\n\t\t\tif err == nil && !now"},
+	{"position in a deleted topic kept in the next", "fetcher/internal/plan/plan.go",
+		"if is != nil && is.ID != p.topic && is.ID", "if is != nil && false && is.ID"},
 }
 
 // ofRoutes are bugs that the tests of moving_test.go must catch.
