@@ -9,7 +9,8 @@
 //	tally.go     playing again, counting
 //
 // Each client has topics and a group of its own; Java's producer writes the same into both. What differs in one play of three is only told: a difference is what
-// comes in two. A script that neither client brings to its end shows nothing, and is counted apart.
+// comes in two. A script that neither client brings to its end shows nothing, and is counted apart;
+// so is one in which a client could not poll as often as max.poll.interval.ms says: what it shows then depends on the machine.
 package main
 
 import (

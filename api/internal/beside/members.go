@@ -212,8 +212,9 @@ func (g *generator) recreating() {
 	} else {
 		g.subscribeTo("m0")
 	}
-	names := g.subscribed()                                                                                     // nil: all
-	again := len(g.topics) > 1 && (names == nil || len(names) > 1) && g.config["enable.auto.commit"] == "false" // what was read and not committed is read once more, if the group is rebalanced
+	names, manual := g.subscribed(), g.config["enable.auto.commit"] == "false" // nil: all
+	several := manual && len(g.topics) > 1 && (names == nil || len(names) > 1) // what was read and not committed is read once more, if the group is rebalanced
+	byID := manual && g.script.Protocol == "consumer" && (names == nil || len(names) > 0)
 	for range 1 + g.IntN(3) {
 		g.write()
 		g.settle("m0")
@@ -223,7 +224,7 @@ func (g *generator) recreating() {
 		t, n := g.topic(), 0
 		n = g.topics[t]
 		g.finishOpen()
-		if again { // where other topics are read from then does not depend on what was read before
+		if several { // where other topics are read from then does not depend on what was read before
 			g.add(Step{Op: "commit", Member: "m0"})
 		}
 		g.add(Step{Op: "delete", Topic: t})
@@ -231,10 +232,10 @@ func (g *generator) recreating() {
 			g.settle("m0")
 		}
 		g.create(t, n)
-		if g.config["auto.offset.reset"] == "latest" {
+		if g.config["auto.offset.reset"] == "latest" || byID { // the group gives the new topic for the old one: what was read before that would be read once more
 			g.settle("m0")
 		}
-		if again {
+		if several {
 			g.writeTo(g.all(t))
 		} else {
 			g.write()
