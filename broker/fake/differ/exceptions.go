@@ -319,7 +319,10 @@ func (w *world) orderOf(name string, id wire.UUID) string {
 		if known := w.named(id); known != "" {
 			return known
 		}
-		return fmt.Sprintf("~%c", id[14])
+		if isNobodys(id) {
+			return fmt.Sprintf("~~%c", id[14])
+		}
+		return "~" + w.names.of("topic", id) // in a life before
 	}
 	return w.short(name)
 }
