@@ -10,6 +10,9 @@ func (c *Cluster) apiVersions(q *call) {
 	resp.SetDefaults()
 	for _, key := range protocol.APIKeys() {
 		if r, ok := c.ranges.Get(key); ok {
+			if key == msg.ProduceAPI {
+				r.Min = 0 // from 4.0 on they tell of versions that they have not: librdkafka takes from there what a broker can decompress (KAFKA-18659)
+			}
 			resp.ApiKeys = append(resp.ApiKeys, msg.ApiVersionsResponseApiVersion{ApiKey: key, MinVersion: r.Min, MaxVersion: r.Max})
 		}
 	}

@@ -467,11 +467,14 @@ func TestEveryReleaseSpeaksItsVersions(t *testing.T) {
 			told := protocol.RangesOf(ask(b, k, &msg.ApiVersionsRequest{}, &msg.ApiVersionsResponse{}, 0))
 			for _, key := range []int16{msg.ProduceAPI, msg.FetchAPI, msg.MetadataAPI, msg.ListOffsetsAPI} {
 				want, _ := known.Get(key)
+				if key == msg.ProduceAPI {
+					want.Min = 0 // is told by all
+				}
 				if got, ok := told.Get(key); !ok || got != want {
 					t.Errorf("%s: told are %v, the release has %v", protocol.APIName(key), got, want)
 				}
 			}
-			versions, _ := told.Get(msg.ProduceAPI)
+			versions, _ := known.Get(msg.ProduceAPI)
 			fetches, _ := told.Get(msg.FetchAPI)
 			version := min(versions.Max, 12) // from 13 on topics have ids
 			raw := batch(-1, -1, -1, "x")

@@ -21,6 +21,7 @@ import (
 //	cluster [endpoints=N] [fenced=yes]                     DescribeCluster
 //	topics NAME...                                         Metadata, of topics
 //	pages NAME... [limit=N] [from=NAME/N]                  DescribeTopicPartitions
+//	ranges KEY...                                          ApiVersions, of these APIs
 //	version KEY N [ZEROS]                                  a request of a version that there may not be, with so many zeros in it
 var topicVerbs = map[string]func(*script, *cue) string{
 	"create":  (*script).create,
@@ -30,6 +31,7 @@ var topicVerbs = map[string]func(*script, *cue) string{
 	"cluster": (*script).cluster,
 	"topics":  (*script).seenTopics,
 	"pages":   (*script).pages,
+	"ranges":  (*script).ranges,
 	"version": (*script).version,
 }
 
@@ -364,6 +366,21 @@ func (s *script) pages(l *cue) string {
 }
 
 // version sends the header of a request, of version 1, with a body of zeros.
+func (s *script) ranges(l *cue) string {
+	m, _, _ := asked[*msg.ApiVersionsResponse](s, l, 3, &msg.ApiVersionsRequest{ClientSoftwareName: "script", ClientSoftwareVersion: "1"})
+	all := protocol.RangesOf(m)
+	var out []string
+	for _, w := range l.words[1:] {
+		key := int16(number(s.t, w))
+		if r, ok := all.Get(key); ok {
+			out = append(out, fmt.Sprintf("%s %d-%d", protocol.APIName(key), r.Min, r.Max))
+		} else {
+			out = append(out, protocol.APIName(key)+" "+none)
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
 func (s *script) version(l *cue) string {
 	key, version := int16(number(s.t, l.words[1])), int16(number(s.t, l.words[2]))
 	body := []byte{byte(key >> 8), byte(key), byte(version >> 8), byte(version), 0, 0, 0, 9, 0, 1, 'x'}

@@ -116,6 +116,9 @@ func both(a, b protocol.Ranges) protocol.Ranges {
 	for _, key := range protocol.APIKeys() {
 		x, ok := a.Get(key)
 		y, also := b.Get(key)
+		if key == msg.ProduceAPI && x.Max >= 12 { // 4.0 tells of three versions before that it has not
+			x.Min = 3
+		}
 		if lowest, highest := max(x.Min, y.Min), min(x.Max, y.Max); ok && also && lowest <= highest {
 			out.Set(key, protocol.Range{Min: lowest, Max: highest})
 		}
