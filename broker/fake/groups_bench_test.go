@@ -10,7 +10,7 @@ import (
 	"github.com/kactor-go/kactor/broker/fake"
 )
 
-// BenchmarkGroups has 200 groups over 25 topics, all at once, with one consumer each: it joins, reads a record and leaves.
+// BenchmarkGroups has 200 groups over 25 topics, all at once, with one consumer each: it joins, reads ten records and leaves.
 func BenchmarkGroups(b *testing.B) {
 	fake.Audit(false)
 	defer fake.Audit(true)
@@ -44,8 +44,10 @@ func manyGroups(b *testing.B, cfg fake.Config, protocol string) {
 		b.Fatal(err)
 	}
 	for _, t := range cfg.Topics {
-		if _, err := producer.Produce(ctx, &api.Record{Topic: t.Name, Value: []byte("v")}); err != nil {
-			b.Fatal(err)
+		for range 10 {
+			if _, err := producer.Produce(ctx, &api.Record{Topic: t.Name, Value: []byte("v")}); err != nil {
+				b.Fatal(err)
+			}
 		}
 	}
 	var all sync.WaitGroup
@@ -69,11 +71,14 @@ func member(ctx context.Context, hosts []string, protocol, group, topic string) 
 	if err != nil {
 		return err
 	}
+	read := 0
 	for _, err := range consumer.Records(ctx) {
 		if err != nil {
 			return err
 		}
-		break
+		if read++; read == 10 {
+			break
+		}
 	}
 	return consumer.Close(ctx)
 }
