@@ -53,9 +53,10 @@ func (c *Cluster) fetch(q *call) {
 		c.reply(q, &msg.FetchResponse{ErrorCode: int16(code), Responses: []msg.FetchResponseFetchableTopicResponse{}})
 		return
 	}
+	unknown := c.unknown(q, parts)
 	try := func(final bool) bool {
-		resp, size, urgent := c.readAll(q, req, parts, s != nil && !full)
-		if !final && !urgent && size < int(req.MinBytes) {
+		resp, size, urgent := c.readAll(q, req, parts, unknown, s != nil && !full)
+		if !final && !urgent && size < int(req.MinBytes) && len(unknown) < len(parts) {
 			return false
 		}
 		resp.ThrottleTimeMs = q.throttle()
@@ -74,6 +75,37 @@ func (c *Cluster) fetch(q *call) {
 	if wait := time.Duration(req.MaxWaitMs) * time.Millisecond; !try(wait <= 0) {
 		c.wait(&longPoll{conn: q.Conn, until: c.now.Add(wait), try: try, session: s}, parts)
 	}
+}
+
+// unknown gives what is wrong with the partitions that are not there. Kafka sorts them out before it asks the leaders (KafkaApis.handleFetchRequest): they are told with whatever the others are answered, are no reason to do so
+// sooner unless there are no others, and stay unknown if they are created meanwhile.
+func (c *Cluster) unknown(q *call, parts []*fetching) map[*fetching]protocol.Code {
+	codes := map[*fetching]protocol.Code{}
+	for _, f := range parts {
+		t, code := c.fetched(q, f)
+		if code == protocol.None && (f.req.Partition < 0 || int(f.req.Partition) >= len(t.partitions)) {
+			code = protocol.UnknownTopicOrPartition
+		}
+		if code == protocol.UnknownTopicOrPartition || code == protocol.UnknownTopicID {
+			codes[f] = code
+		}
+	}
+	return codes
+}
+
+// fetched gives the topic of a partition. Sessions remember what an id stands for.
+func (c *Cluster) fetched(q *call, f *fetching) (*topic, protocol.Code) {
+	t, code := c.lookup(f.name, f.id, q.Version >= 13)
+	switch {
+	case code == protocol.None:
+		f.was = t.name
+	case f.was != "":
+		code = protocol.UnknownTopicOrPartition
+		if _, err := c.partition(f.was, f.req.Partition); err == nil {
+			code = protocol.InconsistentTopicID
+		}
+	}
+	return t, code
 }
 
 // failedFetch answers each partition with a code, those of a session, too.
@@ -189,19 +221,25 @@ func (s *session) turn() {
 	s.parts = append(parts, gave...)
 }
 
-// readAll reads every partition. urgent is set when something must be told at once.
-func (c *Cluster) readAll(q *call, req *msg.FetchRequest, parts []*fetching, incremental bool) (resp *msg.FetchResponse, size int, urgent bool) {
+// readAll reads every partition but those that are unknown. urgent is set when something must be told at once.
+func (c *Cluster) readAll(q *call, req *msg.FetchRequest, parts []*fetching, unknown map[*fetching]protocol.Code, incremental bool) (resp *msg.FetchResponse, size int, urgent bool) {
 	resp = &msg.FetchResponse{Responses: []msg.FetchResponseFetchableTopicResponse{}}
 	budget := int(req.MaxBytes)
 	if q.Version < 3 {
 		budget = 50 << 20
 	}
 	for _, f := range parts {
-		d := c.readPartition(q, req, f, budget, size == 0, resp)
+		d := newPartitionData(f.req.Partition)
+		code, lacks := unknown[f]
+		if lacks {
+			d.ErrorCode = int16(code)
+		} else {
+			d = c.readPartition(q, req, f, budget, size == 0, resp)
+		}
 		size += len(d.Records)
 		budget = max(0, budget-len(d.Records))
 		special := d.ErrorCode != 0 || d.PreferredReadReplica >= 0 || d.DivergingEpoch.EndOffset >= 0
-		urgent = urgent || special
+		urgent = urgent || special && !lacks
 		f.now = reading{hw: d.HighWatermark, start: d.LogStartOffset, failed: d.ErrorCode != 0, gave: len(d.Records) > 0}
 		f.now.answered = !incremental || special || f.now.gave || !f.told || f.hw != f.now.hw || f.start != f.now.start
 		if f.now.answered {
@@ -213,21 +251,12 @@ func (c *Cluster) readAll(q *call, req *msg.FetchRequest, parts []*fetching, inc
 
 func (c *Cluster) readPartition(q *call, req *msg.FetchRequest, f *fetching, budget int, first bool, resp *msg.FetchResponse) msg.FetchResponsePartitionData {
 	d := newPartitionData(f.req.Partition)
-	t, code := c.lookup(f.name, f.id, q.Version >= 13)
-	switch { // sessions remember what an id stands for
-	case code == protocol.None:
-		f.was = t.name
-	case f.was != "":
-		code = protocol.UnknownTopicOrPartition
-		if _, err := c.partition(f.was, f.req.Partition); err == nil {
-			code, d.AbortedTransactions = protocol.InconsistentTopicID, nil
-		}
-	}
+	t, code := c.fetched(q, f)
 	var p *partition
 	if code == protocol.None {
 		p, code = c.led(q, t, f.req.Partition)
 	}
-	if p != nil { // what the leader says of a partition has no such list where there is none; what is refused before has an empty one
+	if p != nil || code == protocol.InconsistentTopicID { // what the leader says of a partition has no such list where there is none; what is refused before has an empty one
 		d.AbortedTransactions = nil
 	}
 	if code == protocol.NotLeaderOrFollower && q.Version >= 11 && slices.Contains(p.isr, q.Node) {

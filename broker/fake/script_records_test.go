@@ -17,11 +17,15 @@ import (
 //	write TOPIC/N RECORD... [codec=C] [acks=N] [as=P/EPOCH sequence=N] [id=ID] [form=F]   Produce; RECORD is KEY:VALUE[@MS], with - for null, "*N" behind a value to have it so often, and MS behind now.
 //	                                               as and sequence are of an idempotent producer, id of a transaction. form is one of: none (null), empty, two (batches), magic1, cut, crc, control, count, sequence
 //	read TOPIC/N [from=OFFSET]                     Fetch, with all that is in the batches
+//	poll [TOPIC/N[/OFFSET[/EPOCH]]...]             Fetch of several partitions that may wait for four seconds, and how they are; "waits" behind it: it has waited. From version 13 on topics go by their ids.
+//	                                               & at the end: the answer is left to a line "polled"
 //	at TOPIC/N WHEN...                             ListOffsets: of earliest, latest, newest, or MS behind now
 //	compact TOPIC, retain TOPIC                    the log cleaner, or retention, does what there is to do
 var recordVerbs = map[string]func(*script, *cue) string{
 	"write":   (*script).write,
 	"read":    (*script).readLog,
+	"poll":    (*script).poll,
+	"polled":  func(s *script, _ *cue) string { return s.polled() },
 	"at":      (*script).offsetsAt,
 	"compact": func(s *script, l *cue) string { s.on.compact(s.t, s.name(l.words[1])); return "" },
 	"retain":  func(s *script, l *cue) string { s.on.retain(s.t, s.name(l.words[1])); return "" },
@@ -160,6 +164,59 @@ func (s *script) readLog(l *cue) string {
 		out += "\n    " + s.batch(&b)
 	}
 	return out
+}
+
+func (s *script) poll(l *cue) string {
+	const most = 4 * time.Second
+	words := l.words[1:]
+	later := len(words) > 0 && words[len(words)-1] == "&"
+	if later {
+		words = words[:len(words)-1]
+	}
+	version := max(l.version, 12)
+	if version > s.on.highest(msg.FetchAPI) {
+		return none
+	}
+	req := fetchRequest("", 0, 0, int32(most.Milliseconds()), 1)
+	p := req.Topics[0].Partitions[0]
+	req.Topics = nil
+	for _, w := range words {
+		f := strings.Split(w, "/")
+		p.Partition, p.FetchOffset, p.CurrentLeaderEpoch = int32(number(s.t, f[1])), 0, -1
+		if len(f) > 2 {
+			p.FetchOffset = number(s.t, f[2])
+		}
+		if len(f) > 3 {
+			p.CurrentLeaderEpoch = int32(number(s.t, f[3]))
+		}
+		t := msg.FetchRequestFetchTopic{Topic: s.fullName(f[0]), Partitions: []msg.FetchRequestFetchPartition{p}}
+		if version >= 13 {
+			t.Topic, t.TopicID = "", s.idOf(f[0])
+		}
+		req.Topics = append(req.Topics, t)
+	}
+	s.on.post(s.t, "poll", req, version)
+	s.polled = func() string {
+		answer, waited := s.on.take(s.t, "poll", req, version, most/2), ""
+		if answer == nil {
+			answer, waited = s.on.take(s.t, "poll", req, version, time.Minute), " waits"
+		}
+		m := answer.(*msg.FetchResponse)
+		out := []string{code(m.ErrorCode)}
+		for i, asked := range req.Topics { // Kafka leaves the order open
+			for _, t := range m.Responses {
+				if t.Topic == asked.Topic && t.TopicID == asked.TopicID && t.Partitions[0].PartitionIndex == asked.Partitions[0].Partition {
+					out = append(out, fmt.Sprintf("%s %s %d B", words[i], code(t.Partitions[0].ErrorCode), len(t.Partitions[0].Records)))
+				}
+			}
+		}
+		return strings.Join(out, "; ") + waited
+	}
+	if later {
+		s.on.wait(300 * time.Millisecond)
+		return ""
+	}
+	return s.polled()
 }
 
 func (s *script) batch(b *record.Batch) string {

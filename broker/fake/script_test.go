@@ -33,6 +33,7 @@ type script struct {
 	seen    map[string]wire.UUID                    // ids of topics that were told
 	gone    map[string]wire.UUID                    // and of those that were deleted
 	start   time.Time                               // what times of records count from
+	polled  func() string                           // what a fetch that waits is answered
 	first   []map[string]func(*script, *cue) string // lines that only this scene has
 	out     strings.Builder
 }
