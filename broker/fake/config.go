@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/msg"
 )
 
 // Config of a cluster. The zero value is one broker of the newest release without topics.
@@ -154,8 +155,10 @@ func (c *Config) defaults() error {
 	if c.Nodes < 1 || c.Nodes > 1000 {
 		errs = append(errs, fmt.Errorf("fake: %d nodes; 1 to 1000 are possible", c.Nodes))
 	}
-	if _, err := protocol.Release(c.Release); err != nil {
+	if ranges, err := protocol.Release(c.Release); err != nil {
 		errs = append(errs, fmt.Errorf("fake: %w", err))
+	} else if _, told := ranges.Get(msg.ApiVersionsAPI); !told {
+		errs = append(errs, fmt.Errorf("fake: release %s; 0.10 is the first that tells clients its versions, and the first that is possible", c.Release))
 	}
 	if c.TransactionVersion < -1 || c.TransactionVersion > 2 {
 		errs = append(errs, fmt.Errorf("fake: transaction.version %d; 1, 2 and -1 (for 0) are possible", c.TransactionVersion))

@@ -15,6 +15,7 @@ func TestConfigs(t *testing.T) {
 	}{
 		{"-1 nodes", fake.Config{Nodes: -1}},
 		{`"9.9" is no release`, fake.Config{Release: "9.9"}},
+		{"release 0.9; 0.10 is the first", fake.Config{Release: "0.9"}},
 		{"port 65535 for the first of 2 brokers", fake.Config{Port: 65535, Nodes: 2}},
 		{"port -1", fake.Config{Port: -1}},
 		{`topic "a b"`, fake.Config{Topics: []fake.Topic{{Name: "a b"}}}},

@@ -32,7 +32,7 @@ func runFake(ctx context.Context, args []string, out, errs io.Writer) error {
 	}
 	switch {
 	case f.NArg() > 0:
-		return fmt.Errorf("%s: unexpected argument %q", f.Name(), f.Arg(0))
+		return fmt.Errorf("unexpected argument %q", f.Arg(0))
 	case cfg.Nodes < 1:
 		return fmt.Errorf("--nodes %d: there is at least one broker", cfg.Nodes)
 	case cfg.Release == "":

@@ -324,6 +324,7 @@ func TestFakeCommandLines(t *testing.T) {
 		{"--nodes 0", "--nodes 0"},
 		{"--nodes 1001", "1 to 1000"},
 		{"--release 9.9", `"9.9" is no release of Kafka`},
+		{"--release 0.9", "0.10 is the first"},
 		{"--release=", "--release is empty"},
 		{"--topics a:x", `"a:x" is not name:partitions`},
 		{"--topics a:0", `"a:0" is not name:partitions`},

@@ -120,7 +120,7 @@ func (c *common) parseBrokers(f *flag.FlagSet, args []string) error {
 	}
 	switch {
 	case f.NArg() > 0:
-		return fmt.Errorf("%s: unexpected argument %q", f.Name(), f.Arg(0))
+		return fmt.Errorf("unexpected argument %q", f.Arg(0))
 	case c.brokers == "" && c.properties["bootstrap.servers"] == "":
 		return errors.New("-b is missing: which brokers?")
 	case c.brokers != "" && c.properties["bootstrap.servers"] != "":
