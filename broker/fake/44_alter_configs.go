@@ -133,6 +133,9 @@ func (c *Cluster) alterTopic(name string, changes []alteration, only, anew bool)
 		}
 	}
 	if code := c.checkConfigs(now); code != protocol.None {
+		if unknown := func(a alteration) bool { return c.ofTopics.find(a.name) == nil }; !c.atLeast("3.0") && !slices.ContainsFunc(changes, unknown) {
+			return protocol.InvalidRequest // with ZooKeeper brokers tell values from names
+		}
 		return code
 	}
 	if !only {
