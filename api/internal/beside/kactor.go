@@ -171,8 +171,10 @@ func (p *script) open(ctx context.Context, s Step) error {
 		}
 	}
 	var err error
-	if m.client, err = api.Dial(ctx, api.Brokers(p.hosts), api.Properties(config)); err != nil {
-		return err
+	for m.client == nil { // Java's client is open before it knows a broker, and Dial waits for one only so long
+		if m.client, err = api.Dial(ctx, api.Brokers(p.hosts), api.Properties(config)); err != nil && (kind(err) != "time-out" || ctx.Err() != nil) {
+			return err
+		}
 	}
 	m.consumer, err = m.client.Consumer("", api.OnRebalance(api.RebalanceListener{Assigned: note("assigned"), Revoked: note("revoked"), Lost: note("lost")}))
 	if err != nil {
