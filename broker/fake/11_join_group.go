@@ -143,6 +143,10 @@ func (c *Cluster) addMember(g *group, q *call, req *msg.JoinGroupRequest, id str
 func (c *Cluster) joinAgain(g *group, q *call, req *msg.JoinGroupRequest) {
 	k := &g.classic
 	if i := slices.IndexFunc(k.pending, func(p pendingMember) bool { return p.id == req.MemberID }); i >= 0 {
+		if req.GroupInstanceID != nil { // Kafka does not expect that of who was given an id
+			c.failJoin(q, protocol.UnknownServerError, "")
+			return
+		}
 		k.pending = slices.Delete(k.pending, i, i+1)
 		c.addMember(g, q, req, req.MemberID)
 		return

@@ -21,6 +21,9 @@ func (c *Cluster) createTopics(q *call) {
 	for i := range req.Topics {
 		seen[req.Topics[i].Name]++
 	}
+	if injected == protocol.None && kraft && c.newPartitions(req, seen) > maxNewPartitions { // of the whole request (ReplicationControlManager.validateTotalNumberOfPartitions)
+		injected = protocol.PolicyViolation
+	}
 	for i := range req.Topics {
 		in := &req.Topics[i]
 		r := msg.CreateTopicsResponseCreatableTopicResult{}
@@ -111,8 +114,26 @@ func (c *Cluster) toldConfigs(q *call, t *topic) []msg.CreateTopicsResponseCreat
 	return out
 }
 
-// maxPartitions of a topic.
-const maxPartitions = 100_000
+const (
+	maxPartitions    = 100_000 // of a topic
+	maxNewPartitions = 10_000  // of a request
+)
+
+// newPartitions counts what a request asks for: of the topics that it names once.
+func (c *Cluster) newPartitions(req *msg.CreateTopicsRequest, seen map[string]int) (n int) {
+	for i := range req.Topics {
+		switch in := &req.Topics[i]; {
+		case seen[in.Name] > 1:
+		case len(in.Assignments) > 0:
+			n += len(in.Assignments)
+		case in.NumPartitions == -1:
+			n += c.cfg.DefaultPartitions
+		default:
+			n += int(in.NumPartitions)
+		}
+	}
+	return n
+}
 
 // legal tells whether a topic may have a name.
 func legal(name string) bool { return legalTopic.MatchString(name) && name != "." && name != ".." }
@@ -135,7 +156,7 @@ func (c *Cluster) checkCounts(t Topic) protocol.Code {
 	switch {
 	case t.Replicas < 1:
 		return protocol.InvalidReplicationFactor
-	case t.Partitions > 10_000: // of one request
+	case t.Partitions > maxNewPartitions:
 		return protocol.PolicyViolation
 	case t.Partitions < 1:
 		return protocol.InvalidPartitions

@@ -15,11 +15,19 @@ const (
 	brokerResource int8 = 4
 )
 
+// resources are all kinds that Kafka 4.3 has: besides those that are here loggers, metrics of clients, and groups.
+var resources = []int8{topicResource, brokerResource, 8, 16, 32}
+
 // describeConfigs answers DescribeConfigs (32).
 func (c *Cluster) describeConfigs(q *call) {
 	req := q.Req.(*msg.DescribeConfigsRequest)
 	resp := &msg.DescribeConfigsResponse{}
 	injected := c.injected(q.Key)
+	if injected == protocol.None && slices.ContainsFunc(req.Resources, func(r msg.DescribeConfigsRequestDescribeConfigsResource) bool {
+		return !slices.Contains(resources, r.ResourceType)
+	}) {
+		injected = protocol.InvalidRequest // nobody can say who may see that: all is refused
+	}
 	for i := range req.Resources {
 		in := &req.Resources[i]
 		out := msg.DescribeConfigsResponseDescribeConfigsResult{ResourceType: in.ResourceType, ResourceName: in.ResourceName, ErrorCode: int16(injected)}

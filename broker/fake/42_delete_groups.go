@@ -12,7 +12,10 @@ func (c *Cluster) deleteGroups(q *call) {
 	req := q.Req.(*msg.DeleteGroupsRequest)
 	resp := &msg.DeleteGroupsResponse{}
 	injected := c.injected(q.Key)
-	for _, id := range req.GroupsNames {
+	for i, id := range req.GroupsNames {
+		if slices.Contains(req.GroupsNames[:i], id) {
+			continue // Kafka reads them into a set
+		}
 		code := or(injected, c.coordinates(q, id))
 		g := c.lookGroup(id)
 		switch {

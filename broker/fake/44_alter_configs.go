@@ -113,14 +113,16 @@ func (c *Cluster) alter(r resource, changes []alteration, only, anew bool) proto
 }
 
 func (c *Cluster) alterTopic(name string, changes []alteration, only, anew bool) protocol.Code {
-	t := c.topic(name)
+	t, there := c.topic(name), true
 	switch {
 	case name == "":
 		return protocol.InvalidRequest
 	case !legal(name):
 		return protocol.InvalidTopicException
-	case t == nil:
+	case t == nil && !c.atLeast("3.0"):
 		return protocol.UnknownTopicOrPartition
+	case t == nil: // what it is to get must be well all the same (ConfigurationControlManager.validateAlterConfig)
+		t, there = &topic{name: name}, false
 	}
 	now := map[string]string{}
 	if !anew {
@@ -137,6 +139,9 @@ func (c *Cluster) alterTopic(name string, changes []alteration, only, anew bool)
 			return protocol.InvalidRequest // with ZooKeeper brokers tell values from names
 		}
 		return code
+	}
+	if !there {
+		return protocol.UnknownTopicOrPartition
 	}
 	if !only {
 		c.configure(t, now)
@@ -192,7 +197,7 @@ func (c *Cluster) alterBroker(name string, changes []alteration, only, anew bool
 	}
 	for _, a := range changes {
 		p := c.ofBrokers.find(a.name)
-		if p != nil && p.fixed {
+		if p != nil && p.fixed || a.operation < opSet || a.operation > opSubtract {
 			return protocol.InvalidRequest
 		}
 		if code := a.apply(now, p, func(p *property) string { return p.value }); code != protocol.None {

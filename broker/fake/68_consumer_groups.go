@@ -30,7 +30,15 @@ func (c *Cluster) consumerGroupHeartbeat(q *call) {
 }
 
 func (c *Cluster) beatModern(q *call, g *group, req *msg.ConsumerGroupHeartbeatRequest, resp *msg.ConsumerGroupHeartbeatResponse) protocol.Code {
-	if code := c.consumers(g, req); code != protocol.None {
+	var regex *regexp.Regexp
+	wrong := protocol.None // of what it says, if it may say anything
+	if r := text(req.SubscribedTopicRegex); r != "" {
+		var err error
+		if regex, err = regexp.Compile("^(?:" + r + ")$"); err != nil {
+			wrong = protocol.InvalidRegularExpression
+		}
+	}
+	if code := c.consumers(g, req, wrong); code != protocol.None {
 		return code
 	}
 	x := &g.modern
@@ -43,14 +51,7 @@ func (c *Cluster) beatModern(q *call, g *group, req *msg.ConsumerGroupHeartbeatR
 	if req.MemberID == "" {
 		req.MemberID = c.uuid().String()
 	}
-	var regex *regexp.Regexp
-	if r := text(req.SubscribedTopicRegex); r != "" {
-		var err error
-		if regex, err = regexp.Compile("^(?:" + r + ")$"); err != nil {
-			return protocol.InvalidRegularExpression
-		}
-	}
-	m, code := c.beating(g, req)
+	m, code := c.beating(g, req, wrong)
 	if code != protocol.None {
 		return code
 	}
@@ -80,12 +81,15 @@ func (c *Cluster) beatModern(q *call, g *group, req *msg.ConsumerGroupHeartbeatR
 	return protocol.None
 }
 
-// consumers makes sure that the group is one of the new protocol: who joins makes it one, if it is empty, or if its members can come along.
-func (c *Cluster) consumers(g *group, req *msg.ConsumerGroupHeartbeatRequest) protocol.Code {
+// consumers makes sure that the group is one of the new protocol: who joins makes it one, if it is empty, or if its members can come along. It stays what it is if something
+// else is wrong with what the member says.
+func (c *Cluster) consumers(g *group, req *msg.ConsumerGroupHeartbeatRequest, wrong protocol.Code) protocol.Code {
 	switch {
 	case g.consumer:
 	case req.MemberEpoch != 0:
 		return protocol.GroupIDNotFound
+	case wrong != protocol.None:
+		return wrong
 	case g.empty():
 		c.keep(g)
 		g.consumer, g.classic, g.modern = true, classicGroup{}, modernGroup{epoch: 1}
@@ -95,8 +99,8 @@ func (c *Cluster) consumers(g *group, req *msg.ConsumerGroupHeartbeatRequest) pr
 	return protocol.None
 }
 
-// beating finds the member of a heartbeat, or takes it in.
-func (c *Cluster) beating(g *group, req *msg.ConsumerGroupHeartbeatRequest) (*modernMember, protocol.Code) {
+// beating finds the member of a heartbeat, or takes it in, unless something else is wrong.
+func (c *Cluster) beating(g *group, req *msg.ConsumerGroupHeartbeatRequest, wrong protocol.Code) (*modernMember, protocol.Code) {
 	x := &g.modern
 	joins := req.MemberEpoch == 0
 	m := x.member(req.MemberID)
@@ -108,6 +112,9 @@ func (c *Cluster) beating(g *group, req *msg.ConsumerGroupHeartbeatRequest) (*mo
 			if !m.left && m.classic == nil { // also when it says so itself (throwIfInstanceIdIsUnreleased)
 				return nil, protocol.UnreleasedInstanceID
 			}
+			if wrong != protocol.None {
+				return nil, wrong
+			}
 			m.epoch, m.previous, m.left = 0, 0, false // another goes on in its place, and gets what it had
 			x.rename(m, req.MemberID)
 			return m, protocol.None
@@ -118,13 +125,15 @@ func (c *Cluster) beating(g *group, req *msg.ConsumerGroupHeartbeatRequest) (*mo
 	switch {
 	case m == nil && !joins:
 		return nil, protocol.UnknownMemberID
-	case m == nil:
+	case m == nil && wrong == protocol.None:
 		m = &modernMember{id: req.MemberID, instance: text(req.InstanceID), target: set{}, assigned: set{}, revoking: set{}, since: map[topicIDPartition]int32{}}
 		x.add(m)
-	case !joins && !c.soundEpoch(m, req): // who joins again goes on where it was: the answer may have been lost
+	case m != nil && !joins && !c.soundEpoch(m, req): // who joins again goes on where it was: the answer may have been lost
 		return nil, protocol.FencedMemberEpoch
+	case joins && m != nil && wrong == protocol.None:
+		m.left = false // also one that was static, and does not say so any more
 	}
-	return m, protocol.None
+	return m, wrong
 }
 
 // says takes down what a member says of itself, and tells whether it reads something else now.

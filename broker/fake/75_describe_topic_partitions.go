@@ -46,19 +46,22 @@ func (c *Cluster) describeTopicPartitions(q *call) {
 	for _, name := range asked {
 		out := msg.DescribeTopicPartitionsResponseDescribeTopicPartitionsResponseTopic{}
 		out.SetDefaults()
-		out.Name = wire.Ptr(name)
+		out.Name, out.TopicAuthorizedOperations = wire.Ptr(name), topicOperations
 		from := int32(0)
 		if req.Cursor != nil && name == req.Cursor.TopicName {
 			from = first
 		}
+		if left == 0 { // whatever there is of it
+			resp.NextCursor = &msg.DescribeTopicPartitionsResponseCursor{TopicName: name, PartitionIndex: from}
+			break
+		}
 		t, code := c.lookup(name, wire.UUID{}, false)
+		if !legal(name) {
+			code = protocol.InvalidTopicException
+		}
 		if out.ErrorCode = int16(or(injected, code)); out.ErrorCode != 0 {
 			resp.Topics = append(resp.Topics, out)
 			continue
-		}
-		if left == 0 {
-			resp.NextCursor = &msg.DescribeTopicPartitionsResponseCursor{TopicName: name, PartitionIndex: from}
-			break
 		}
 		out.TopicID, out.IsInternal = t.id, internal(name)
 		for _, p := range t.partitions[min(int(max(from, 0)), len(t.partitions)):] {
@@ -77,12 +80,14 @@ func (c *Cluster) describeTopicPartitions(q *call) {
 	c.reply(q, resp)
 }
 
-// refusesPages tells why a whole request is refused. Of a name that is not legal Kafka does not make an answer of its own.
+// refusesPages tells why a whole request is refused. Of an empty name Kafka does not make an answer of its own, unless it continues one.
 func refusesPages(req *msg.DescribeTopicPartitionsRequest, asked []string) protocol.Code {
 	switch {
-	case slices.ContainsFunc(asked, func(n string) bool { return !legal(n) }):
+	case req.Cursor != nil && req.Cursor.PartitionIndex < 0:
+		return protocol.InvalidRequest
+	case req.Cursor == nil && slices.Contains(asked, ""):
 		return protocol.UnknownServerError
-	case req.Cursor != nil && (req.Cursor.PartitionIndex < 0 || !slices.Contains(asked, req.Cursor.TopicName)):
+	case req.Cursor != nil && !slices.Contains(asked, req.Cursor.TopicName):
 		return protocol.InvalidRequest
 	}
 	return protocol.None

@@ -161,3 +161,61 @@ func TestARefusedBatchBeginsATransaction(t *testing.T) {
 		}
 	}
 }
+
+// What is wrong with a request is told in Kafka's order.
+func TestTheFirstThingThatIsWrongIsTold(t *testing.T) {
+	b, k := one(t)
+	alter := func(kind int8, name, config string, op int8) int16 {
+		return ask(b, k, &msg.IncrementalAlterConfigsRequest{ValidateOnly: true, Resources: []msg.IncrementalAlterConfigsRequestAlterConfigsResource{{ResourceType: kind, ResourceName: name,
+			Configs: []msg.IncrementalAlterConfigsRequestAlterableConfig{{Name: config, ConfigOperation: op, Value: wire.Ptr("1000")}}}}}, &msg.IncrementalAlterConfigsResponse{}, 1).Responses[0].ErrorCode
+	}
+	b.code("a configuration that there is not, of a topic that there is not", alter(2, "none", "nonsense", 0), protocol.InvalidConfig)
+	b.code("a topic that there is not", alter(2, "none", "retention.ms", 0), protocol.UnknownTopicOrPartition)
+	b.code("an operation that there is not, for a topic", alter(2, "a", "retention.ms", 4), protocol.UnknownServerError)
+	b.code("an operation that there is not, for all brokers", alter(4, "", "log.retention.ms", 4), protocol.InvalidRequest)
+	for _, r := range ask(b, k, &msg.CreateTopicsRequest{ValidateOnly: true, Topics: []msg.CreateTopicsRequestCreatableTopic{{Name: "c", NumPartitions: 10_001, ReplicationFactor: 1}, {Name: "a", NumPartitions: 1, ReplicationFactor: 1}}},
+		&msg.CreateTopicsResponse{}, 7).Topics {
+		b.code("a request for too many partitions: "+r.Name, r.ErrorCode, protocol.PolicyViolation)
+	}
+	page := func(cursor *msg.DescribeTopicPartitionsRequestCursor, name string) *msg.DescribeTopicPartitionsResponseDescribeTopicPartitionsResponseTopic {
+		req := &msg.DescribeTopicPartitionsRequest{ResponsePartitionLimit: 9, Cursor: cursor, Topics: []msg.DescribeTopicPartitionsRequestTopicRequest{{Name: name}}}
+		return &ask(b, k, req, &msg.DescribeTopicPartitionsResponse{}, 0).Topics[0]
+	}
+	b.code("a cursor before the first partition, and a name that is none", page(&msg.DescribeTopicPartitionsRequestCursor{PartitionIndex: -1}, "").ErrorCode, protocol.InvalidRequest)
+	if got := page(nil, "none"); got.TopicAuthorizedOperations != 3576 {
+		t.Errorf("a topic that there is not: %+v", got)
+	}
+	groups := ask(b, k, &msg.DeleteGroupsRequest{GroupsNames: []string{"g", "g"}}, &msg.DeleteGroupsResponse{}, 2)
+	if len(groups.Results) != 1 {
+		t.Errorf("a group that is named twice: %+v", groups.Results)
+	}
+}
+
+func TestAGroupIsNotMadeByWhatIsRefused(t *testing.T) {
+	b, k := one(t)
+	beat := func(member string, regex *string) protocol.Code {
+		req := &msg.ConsumerGroupHeartbeatRequest{}
+		req.SetDefaults()
+		req.GroupID, req.MemberID, req.InstanceID, req.RebalanceTimeoutMs, req.SubscribedTopicNames, req.SubscribedTopicRegex = "g", member, wire.Ptr("i"), 60_000, []string{"a"}, regex
+		req.TopicPartitions = []msg.ConsumerGroupHeartbeatRequestTopicPartitions{}
+		return protocol.Code(ask(b, k, req, &msg.ConsumerGroupHeartbeatResponse{}, 1).ErrorCode)
+	}
+	wrong := wire.Ptr("(")
+	b.code("an expression that is none", int16(beat("m", wrong)), protocol.InvalidRegularExpression)
+	b.code("the group", ask(b, k, &msg.ConsumerGroupDescribeRequest{GroupIDs: []string{"g"}}, &msg.ConsumerGroupDescribeResponse{}, 1).Groups[0].ErrorCode, protocol.GroupIDNotFound)
+	b.code("the group when somebody has come", int16(beat("m", nil)), protocol.None)
+	b.code("an instance that is taken, and an expression that is none", int16(beat("n", wrong)), protocol.UnreleasedInstanceID)
+}
+
+func TestAnIDThatWasGivenToADynamicMemberIsNoStaticOnes(t *testing.T) {
+	b, k := one(t)
+	join := func(id string, instance *string) *msg.JoinGroupResponse {
+		return ask(b, k, &msg.JoinGroupRequest{GroupID: "g", MemberID: id, GroupInstanceID: instance, SessionTimeoutMs: 60_000, RebalanceTimeoutMs: 60_000, ProtocolType: "consumer",
+			Protocols: []msg.JoinGroupRequestJoinGroupRequestProtocol{{Name: "range", Metadata: []byte{}}}}, &msg.JoinGroupResponse{}, 9)
+	}
+	first := join("", nil)
+	b.code("a member without an id", first.ErrorCode, protocol.MemberIDRequired)
+	if r := join(first.MemberID, wire.Ptr("i")); protocol.Code(r.ErrorCode) != protocol.UnknownServerError || r.MemberID != "" {
+		t.Errorf("%+v", r)
+	}
+}

@@ -145,7 +145,10 @@ func (c *Cluster) classicAssignment(parts set) []byte {
 // joinModern lets a classic member join a group of the new protocol: it is answered at once.
 func (c *Cluster) joinModern(q *call, g *group, req *msg.JoinGroupRequest) *msg.JoinGroupResponse {
 	refused := func(code protocol.Code) *msg.JoinGroupResponse {
-		out := &msg.JoinGroupResponse{ErrorCode: int16(code), MemberID: req.MemberID, GenerationID: -1}
+		out := &msg.JoinGroupResponse{ErrorCode: int16(code), GenerationID: -1}
+		if code == protocol.MemberIDRequired {
+			out.MemberID = req.MemberID
+		}
 		if q.Version < 7 {
 			out.ProtocolName = new(string)
 		}
@@ -164,7 +167,6 @@ func (c *Cluster) joinModern(q *call, g *group, req *msg.JoinGroupRequest) *msg.
 		req.MemberID = c.memberID(q)
 		return refused(protocol.MemberIDRequired)
 	case !ok:
-		req.MemberID = ""
 		return refused(protocol.UnknownServerError)
 	}
 	m, code := c.joining(q, x, req)

@@ -24,7 +24,9 @@ func listen(t *testing.T, cfg fake.Config) string {
 func seeds(n uint64) func() (differ.Script, bool) {
 	at := uint64(0)
 	return func() (differ.Script, bool) {
-		at++
+		if at++; differ.Generate(at).Theme() == differ.Expiry { // idle for seconds
+			at++
+		}
 		return differ.Generate(at), at <= n
 	}
 }
@@ -108,7 +110,7 @@ func TestKnownDifferencesAreCountedOnly(t *testing.T) {
 
 // A script goes on behind an answer that is known to differ, if both sides still have the same.
 func TestKnownDifferencesEndNoScript(t *testing.T) {
-	_, found, _ := compare(t, fake.Config{}, fake.Config{Racks: []string{"r"}}, 20)
+	_, found, _ := compare(t, fake.Config{}, fake.Config{Racks: []string{"r"}}, 40)
 	racks := map[string]bool{}
 	for _, d := range found {
 		racks[d.Kind()] = true
@@ -116,12 +118,12 @@ func TestKnownDifferencesEndNoScript(t *testing.T) {
 	if len(racks) != 2 || !racks["Metadata.Brokers.Rack"] || !racks["DescribeCluster.Brokers.Rack"] {
 		t.Fatalf("brokers differ in their racks only: %v", found)
 	}
-	all, _, _ := compare(t, fake.Config{}, fake.Config{}, 20)
+	all, _, _ := compare(t, fake.Config{}, fake.Config{}, 40)
 	r := &differ.Runner{Kafka: listen(t, fake.Config{}), Fake: listen(t, fake.Config{Racks: []string{"r"}}), Open: racks, Found: func(d *differ.Difference) { t.Errorf("told of %s", d) }}
 	if err := r.Ready(); err != nil {
 		t.Fatal(err)
 	}
-	report, err := r.Run(t.Context(), seeds(20))
+	report, err := r.Run(t.Context(), seeds(40))
 	known := report.Open["Metadata.Brokers.Rack"] + report.Open["DescribeCluster.Brokers.Rack"]
 	if err != nil || known < 20 || report.Answers+known != all.Answers {
 		t.Errorf("%v: %d answers without a difference\n%s", err, all.Answers, report)

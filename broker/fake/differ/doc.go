@@ -4,6 +4,7 @@
 //	world.go        what a side has told so far: topics, producers, sessions, members, and the names of their ids
 //	draw.go         random choices of a step, most of them sensible
 //	records.go      record batches, right and wrong
+//	                (scripts of what expires have idle steps, and are for brokers that soon forget)
 //	ops.go          all operations, and how often each comes; the other ops_*.go build the requests
 //	play.go         one script on both sides, step by step; what passes by itself is waited for
 //	peer.go         a connection to a side

@@ -40,6 +40,9 @@ func usual[T any](d *draw, n int, value T, others ...T) T {
 // topicNames are the topics of a script. The last is never created.
 var topicNames = []string{"a", "b", "c", "none"}
 
+// internalTopic is there on every broker, and is not the scripts'.
+const internalTopic = "__consumer_offsets"
+
 // topic picks one; a is there nearly always.
 func (d *draw) topic() string {
 	return pick(d, "a", "a", "a", "a", "a", "a", "b", "b", "b", "c", "c", usual(d, 8, "a", "none"))

@@ -23,6 +23,7 @@ type exception struct {
 // exceptions are all fields that are not compared as they are. What show gives is compared; "" is nothing.
 var exceptions = []exception{
 	{"ErrorMessage", unseen, "texts are for people: Kafka changes them with every release"},
+	{"DescribeConfigs.Results.Configs.Documentation", shown, "texts are for people"},
 	{"BatchIndexErrorMessage", unseen, "texts are for people"},
 	{"ThrottleTimeMs", unseen, "no quota is set; brokers that are busy may still tell one"},
 	{"UnknownTags", unseen, "tagged fields that this protocol has no name for"},
@@ -59,6 +60,9 @@ func exceptionOf(path, field string) *exception {
 	}
 	return nil
 }
+
+// shown tells only whether there is something.
+func shown(_ *world, v reflect.Value) string { return fmt.Sprint(!v.IsNil()) }
 
 func unseen(*world, reflect.Value) string { return "" }
 
@@ -106,7 +110,7 @@ func (w *world) shownTime(ms int64) string {
 	case since >= -1000 && since < (10*time.Minute).Milliseconds():
 		return "now"
 	}
-	return fmt.Sprintf("T%+d", ms-w.time(0))
+	return fmt.Sprintf("T%+d", ms-w.began.Add(-time.Hour).UnixMilli())
 }
 
 // arrange puts into one order what Kafka answers in any, and takes away what other scripts have.
@@ -180,6 +184,23 @@ func arrangeMore(m protocol.Message, w *world) {
 				return cmp.Compare(a.Partition, b.Partition)
 			})
 		}
+	case *msg.DescribeConfigsResponse:
+		slices.SortStableFunc(m.Results, func(a, b msg.DescribeConfigsResponseDescribeConfigsResult) int {
+			return cmp.Or(cmp.Compare(a.ResourceType, b.ResourceType), strings.Compare(a.ResourceName, b.ResourceName), cmp.Compare(a.ErrorCode, b.ErrorCode), cmp.Compare(len(a.Configs), len(b.Configs)))
+		})
+		for i := range m.Results {
+			slices.SortFunc(m.Results[i].Configs, func(a, b msg.DescribeConfigsResponseDescribeConfigsResourceResult) int {
+				return strings.Compare(a.Name, b.Name)
+			})
+		}
+	case *msg.AlterConfigsResponse:
+		slices.SortStableFunc(m.Responses, func(a, b msg.AlterConfigsResponseAlterConfigsResourceResponse) int {
+			return cmp.Or(cmp.Compare(a.ResourceType, b.ResourceType), strings.Compare(a.ResourceName, b.ResourceName))
+		})
+	case *msg.IncrementalAlterConfigsResponse:
+		slices.SortStableFunc(m.Responses, func(a, b msg.IncrementalAlterConfigsResponseAlterConfigsResourceResponse) int {
+			return cmp.Or(cmp.Compare(a.ResourceType, b.ResourceType), strings.Compare(a.ResourceName, b.ResourceName))
+		})
 	case *msg.CreateTopicsResponse:
 		slices.SortStableFunc(m.Topics, func(a, b msg.CreateTopicsResponseCreatableTopicResult) int { return strings.Compare(a.Name, b.Name) })
 	case *msg.DeleteTopicsResponse:
@@ -286,6 +307,19 @@ func arrangeGroups(m protocol.Message, w *world) {
 				slices.Sort(m.Assignment.TopicPartitions[i].Partitions)
 			}
 		}
+	case *msg.DeleteGroupsResponse:
+		slices.SortStableFunc(m.Results, func(a, b msg.DeleteGroupsResponseDeletableGroupResult) int {
+			return cmp.Or(strings.Compare(a.GroupID, b.GroupID), cmp.Compare(a.ErrorCode, b.ErrorCode))
+		})
+	case *msg.OffsetDeleteResponse:
+		slices.SortStableFunc(m.Topics, func(a, b msg.OffsetDeleteResponseOffsetDeleteResponseTopic) int {
+			return strings.Compare(a.Name, b.Name)
+		})
+		for i := range m.Topics {
+			slices.SortStableFunc(m.Topics[i].Partitions, func(a, b msg.OffsetDeleteResponseOffsetDeleteResponsePartition) int {
+				return cmp.Compare(a.PartitionIndex, b.PartitionIndex)
+			})
+		}
 	case *msg.DescribeGroupsResponse: // by the partitions of their coordinators, as all that is asked for several groups
 		slices.SortStableFunc(m.Groups, func(a, b msg.DescribeGroupsResponseDescribedGroup) int { return strings.Compare(a.GroupID, b.GroupID) })
 	case *msg.ConsumerGroupDescribeResponse:
@@ -294,7 +328,9 @@ func arrangeGroups(m protocol.Message, w *world) {
 		})
 		for i := range m.Groups {
 			members := m.Groups[i].Members
-			slices.SortFunc(members, func(a, b msg.ConsumerGroupDescribeResponseMember) int { return strings.Compare(a.MemberID, b.MemberID) })
+			slices.SortFunc(members, func(a, b msg.ConsumerGroupDescribeResponseMember) int {
+				return strings.Compare(w.orderOfMember(a.MemberID), w.orderOfMember(b.MemberID))
+			})
 			for k := range members {
 				slices.Sort(members[k].SubscribedTopicNames)
 				arrangeAssignment(&members[k].Assignment)
@@ -325,6 +361,14 @@ func (w *world) orderOf(name string, id wire.UUID) string {
 		return "~" + w.names.of("topic", id) // in a life before
 	}
 	return w.short(name)
+}
+
+// orderOfMember is a key to order members by: first those that have their ids from the script.
+func (w *world) orderOfMember(id string) string {
+	if strings.HasPrefix(id, w.prefix) {
+		return " " + w.short(id)
+	}
+	return w.names.of("member", id)
 }
 
 func text(s *string) string {

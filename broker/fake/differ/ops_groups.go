@@ -9,48 +9,61 @@ import (
 // subscription is what a classic consumer says when it joins: nothing but its version and no topics.
 var subscription = []byte{0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff}
 
-// joinGroup joins the only member of group g, or lets it join again: a second would have to wait for the first.
+// joinGroup joins the only classic member of a group, or lets it join again: a second would have to wait for the first. Group k has members of the new protocol, too.
 func joinGroup(d *draw, w *world) (protocol.Request, func(protocol.Response)) {
-	m := w.members["g"]
+	group := usual(d, 6, "g", "k")
+	m := w.members[group]
 	if m == nil {
 		m = &memberState{}
 	}
-	req := &msg.JoinGroupRequest{GroupID: usual(d, 20, w.name("g"), ""), SessionTimeoutMs: usual[int32](d, 15, 60_000, 1, 5_999, 1_800_001, -1), MemberID: usual(d, 20, m.id, w.prefix+"nobody"), ProtocolType: usual(d, 10, "consumer", "connect", ""),
-		Protocols: []msg.JoinGroupRequestJoinGroupRequestProtocol{{Name: usual(d, 8, "range", "roundrobin"), Metadata: subscription}}}
+	req := &msg.JoinGroupRequest{GroupID: usual(d, 20, w.name(group), ""), SessionTimeoutMs: usual[int32](d, 15, w.lasting(60_000), 1, 499, 1_800_001, -1), MemberID: usual(d, 20, m.id, w.prefix+"nobody"), ProtocolType: usual(d, 10, "consumer", "connect", ""),
+		Protocols: []msg.JoinGroupRequestJoinGroupRequestProtocol{{Name: usual(d, 8, "range", "roundrobin"), Metadata: usual(d, 12, subscription, []byte{}, []byte{0, 0, 9})}}}
 	if d.once(15) {
 		req.Protocols = req.Protocols[:0]
 	}
 	if d.version >= 1 {
-		req.RebalanceTimeoutMs = 60_000
+		req.RebalanceTimeoutMs = w.lasting(60_000)
 	} else {
 		req.RebalanceTimeoutMs = -1
 	}
-	if m.joined && req.MemberID == "" { // it would be another member
+	if d.version >= 5 {
+		if req.GroupInstanceID = usual(d, 20, m.instance, wire.Ptr("i"), wire.Ptr("j")); !m.joined && d.once(3) {
+			req.GroupInstanceID = wire.Ptr("i")
+		}
+		if m.joined && m.instance != nil && d.once(3) { // it was started again
+			req.MemberID = ""
+		}
+	}
+	same := text(req.GroupInstanceID) == text(m.instance)
+	if m.joined && (req.MemberID == "" && (m.instance == nil || !same) || req.MemberID != "" && req.MemberID != m.id && group == "k") { // it would be another member
 		return nil, nil
 	}
 	return req, func(resp protocol.Response) {
 		r := resp.(*msg.JoinGroupResponse)
 		switch {
-		case req.GroupID == "" || req.MemberID != m.id:
+		case req.GroupID == "":
 		case r.ErrorCode == 0:
-			w.members["g"] = &memberState{r.MemberID, r.GenerationID, true}
+			w.members[group] = &memberState{r.MemberID, r.GenerationID, true, req.GroupInstanceID}
 		case protocol.Code(r.ErrorCode) == protocol.MemberIDRequired:
-			w.members["g"] = &memberState{id: r.MemberID}
-		case protocol.Code(r.ErrorCode) == protocol.UnknownMemberID:
-			delete(w.members, "g")
+			w.members[group] = &memberState{id: r.MemberID}
+		case protocol.Code(r.ErrorCode) == protocol.UnknownMemberID && req.MemberID == m.id && same:
+			delete(w.members, group)
 		}
 	}
 }
 
 func syncGroup(d *draw, w *world) (protocol.Request, func(protocol.Response)) {
-	group := usual(d, 20, w.name("g"), w.name("h"), "")
+	group := usual(d, 6, w.name("g"), w.name("k"), w.name("k"), w.name("h"), "")
 	req := &msg.SyncGroupRequest{GroupID: group}
 	req.MemberID, req.GenerationID = d.member(w, group)
+	if d.version >= 3 {
+		req.GroupInstanceID = d.instance(w, group)
+	}
 	if d.version >= 5 {
 		req.ProtocolType, req.ProtocolName = usual(d, 6, wire.Ptr("consumer"), nil, wire.Ptr("connect")), usual(d, 6, wire.Ptr("range"), nil, wire.Ptr("roundrobin"))
 	}
 	if !d.once(5) {
-		req.Assignments = []msg.SyncGroupRequestSyncGroupRequestAssignment{{MemberID: req.MemberID, Assignment: []byte{0, 0, 0, 0, 0, 0, 0, 0, 0, byte(d.IntN(3))}}}
+		req.Assignments = []msg.SyncGroupRequestSyncGroupRequestAssignment{{MemberID: req.MemberID, Assignment: []byte{0, byte(d.IntN(3)), 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff}}}
 	}
 	return req, nil
 }
@@ -59,25 +72,29 @@ func heartbeat(d *draw, w *world) (protocol.Request, func(protocol.Response)) {
 	group := d.group(w)
 	req := &msg.HeartbeatRequest{GroupID: group}
 	req.MemberID, req.GenerationID = d.member(w, group)
+	if d.version >= 3 {
+		req.GroupInstanceID = d.instance(w, group)
+	}
 	return req, nil
 }
 
 func leaveGroup(d *draw, w *world) (protocol.Request, func(protocol.Response)) {
-	group := usual(d, 12, w.name("g"), w.name("h"), w.name("unknown"), "")
+	group := usual(d, 6, w.name("g"), w.name("k"), w.name("h"), w.name("unknown"), "")
 	id, _ := d.member(w, group)
+	instance := d.instance(w, group)
 	req := &msg.LeaveGroupRequest{GroupID: group}
 	if d.version < 3 {
 		req.MemberID = id
 	} else {
 		for range usual(d, 8, 1, 0) {
-			req.Members = append(req.Members, msg.LeaveGroupRequestMemberIdentity{MemberID: id})
+			req.Members = append(req.Members, msg.LeaveGroupRequestMemberIdentity{MemberID: id, GroupInstanceID: instance})
 		}
 	}
 	return req, func(resp protocol.Response) {
 		r := resp.(*msg.LeaveGroupResponse)
 		left := r.ErrorCode == 0 && (d.version < 3 || len(r.Members) > 0 && r.Members[0].ErrorCode == 0)
-		if m := w.members["g"]; left && m != nil && m.id == id && group == w.name("g") {
-			delete(w.members, "g")
+		if m := w.members[w.short(group)]; left && m != nil && (m.id == id || id == "") {
+			delete(w.members, w.short(group))
 		}
 	}
 }
@@ -104,22 +121,36 @@ func listGroups(d *draw, _ *world) (protocol.Request, func(protocol.Response)) {
 	return req, nil
 }
 
-// consumerGroupHeartbeat is of one of two members of group k.
+// consumerGroupHeartbeat is of one of three members of group k, two of which may be the same instance, or of one that comes to the classic group g.
 func consumerGroupHeartbeat(d *draw, w *world) (protocol.Request, func(protocol.Response)) {
-	name := pick(d, "m0", "m0", "m1")
+	name, group := pick(d, "m0", "m0", "m0", "m1", "m1", "m2"), w.name("k")
+	if d.once(12) {
+		name, group = "m9", w.name("g")
+	}
 	c := w.consumers[name]
-	req := &msg.ConsumerGroupHeartbeatRequest{GroupID: usual(d, 30, w.name("k"), ""), MemberID: w.name(name), RebalanceTimeoutMs: -1}
+	req := &msg.ConsumerGroupHeartbeatRequest{GroupID: usual(d, 30, group, ""), MemberID: w.name(name), RebalanceTimeoutMs: -1}
+	if c != nil {
+		req.InstanceID = usual(d, 30, c.instance, wire.Ptr("j"))
+	} else if (name == "m1" || name == "m2") && d.once(2) {
+		req.InstanceID = wire.Ptr("j")
+	}
 	switch {
 	case c == nil || d.once(10):
-		req.RebalanceTimeoutMs, req.SubscribedTopicNames, req.TopicPartitions = usual[int32](d, 12, 60_000, -1, 0), d.subscribed(w), []msg.ConsumerGroupHeartbeatRequestTopicPartitions{}
+		req.RebalanceTimeoutMs, req.SubscribedTopicNames, req.TopicPartitions = usual[int32](d, 12, w.lasting(60_000), -1, 0), d.subscribed(w), []msg.ConsumerGroupHeartbeatRequestTopicPartitions{}
 		if d.once(15) {
 			req.SubscribedTopicNames = nil
+		}
+		if d.version >= 1 && d.once(15) {
+			req.SubscribedTopicRegex = wire.Ptr("(")
 		}
 		if d.once(8) {
 			req.ServerAssignor = wire.Ptr(pick(d, "uniform", "range", "nonsense", ""))
 		}
 	default:
 		req.MemberEpoch = usual(d, 8, c.epoch, c.epoch, c.epoch+1, c.epoch-1, -1, -1, -2)
+		if c.instance != nil && d.once(8) {
+			req.MemberEpoch = -2
+		}
 		if d.once(3) {
 			req.SubscribedTopicNames = d.subscribed(w)
 		}
@@ -159,14 +190,14 @@ func (w *world) beaten(name string, req *msg.ConsumerGroupHeartbeatRequest, r *m
 			c = &consumerState{owned: map[wire.UUID][]int32{}}
 			w.consumers[name] = c
 		}
-		c.epoch = r.MemberEpoch
+		c.epoch, c.instance = r.MemberEpoch, req.InstanceID
 		if r.Assignment != nil {
 			clear(c.owned)
 			for _, t := range r.Assignment.TopicPartitions {
 				c.owned[t.TopicID] = t.Partitions
 			}
 		}
-	case protocol.Code(r.ErrorCode) == protocol.UnknownMemberID || protocol.Code(r.ErrorCode) == protocol.FencedMemberEpoch:
+	case protocol.Code(r.ErrorCode) == protocol.UnknownMemberID || protocol.Code(r.ErrorCode) == protocol.FencedMemberEpoch || protocol.Code(r.ErrorCode) == protocol.FencedInstanceID:
 		delete(w.consumers, name)
 	}
 }
@@ -175,6 +206,15 @@ func consumerGroupDescribe(d *draw, w *world) (protocol.Request, func(protocol.R
 	req := &msg.ConsumerGroupDescribeRequest{IncludeAuthorizedOperations: d.once(4)}
 	for range usual(d, 4, 1, 2) {
 		req.GroupIDs = append(req.GroupIDs, d.group(w))
+	}
+	return req, nil
+}
+
+// deleteGroups deletes groups that nobody is in.
+func deleteGroups(d *draw, w *world) (protocol.Request, func(protocol.Response)) {
+	req := &msg.DeleteGroupsRequest{}
+	for range usual(d, 4, 1, 2) {
+		req.GroupsNames = append(req.GroupsNames, d.group(w))
 	}
 	return req, nil
 }

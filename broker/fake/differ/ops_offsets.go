@@ -16,7 +16,7 @@ func (d *draw) group(w *world) string {
 // member says who a group's member is, once in a while wrongly.
 func (d *draw) member(w *world, group string) (id string, generation int32) {
 	id, generation = w.prefix+"nobody", 1
-	if w.short(group) == "k" {
+	if w.short(group) == "k" && (w.members["k"] == nil || d.once(2)) {
 		name := pick(d, "m0", "m0", "m1")
 		if c := w.consumers[name]; c != nil {
 			id, generation = w.name(name), c.epoch
@@ -25,6 +25,15 @@ func (d *draw) member(w *world, group string) (id string, generation int32) {
 		id, generation = m.id, m.generation
 	}
 	return usual(d, 15, id, w.prefix+"nobody", ""), usual(d, 12, generation, generation+1, generation-1, -1, 0)
+}
+
+// instance says which instance a classic member of a group is, once in a while wrongly.
+func (d *draw) instance(w *world, group string) *string {
+	var is *string
+	if m := w.members[w.short(group)]; m != nil {
+		is = m.instance
+	}
+	return usual(d, 15, is, nil, wire.Ptr("i"), wire.Ptr("j"))
 }
 
 // note is the metadata of an offset.
@@ -38,8 +47,14 @@ func offsetCommit(d *draw, w *world) (protocol.Request, func(protocol.Response))
 		group = w.name("unknown")
 	}
 	req := &msg.OffsetCommitRequest{GroupID: group, GenerationIDOrMemberEpoch: -1, RetentionTimeMs: -1}
+	if w.brief && d.version >= 2 && d.version <= 4 {
+		req.RetentionTimeMs = int64(w.lasting(0))
+	}
 	if d.version >= 1 && d.once(2) {
 		req.MemberID, req.GenerationIDOrMemberEpoch = d.member(w, group)
+		if d.version >= 7 {
+			req.GroupInstanceID = d.instance(w, group)
+		}
 	}
 	for _, at := range d.places(w) {
 		in := msg.OffsetCommitRequestOffsetCommitRequestPartition{PartitionIndex: at.partition, CommittedOffset: usual(d, 15, int64(d.IntN(100)), -1, 1<<40), CommittedLeaderEpoch: -1, CommitTimestamp: -1,
@@ -114,4 +129,18 @@ func (d *draw) fetched(w *world) []msg.OffsetFetchRequestOffsetFetchRequestTopic
 		out = append(out, t)
 	}
 	return out
+}
+
+// offsetDelete forgets offsets of topics that nobody reads.
+func offsetDelete(d *draw, w *world) (protocol.Request, func(protocol.Response)) {
+	req := &msg.OffsetDeleteRequest{GroupID: d.group(w)}
+	for _, at := range d.places(w) {
+		in := msg.OffsetDeleteRequestOffsetDeleteRequestPartition{PartitionIndex: at.partition}
+		if i := len(req.Topics) - 1; i >= 0 && req.Topics[i].Name == w.name(at.topic) {
+			req.Topics[i].Partitions = append(req.Topics[i].Partitions, in)
+			continue
+		}
+		req.Topics = append(req.Topics, msg.OffsetDeleteRequestOffsetDeleteRequestTopic{Name: w.name(at.topic), Partitions: []msg.OffsetDeleteRequestOffsetDeleteRequestPartition{in}})
+	}
+	return req, nil
 }

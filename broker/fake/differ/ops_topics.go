@@ -1,6 +1,8 @@
 package differ
 
 import (
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/kactor-go/kactor/protocol"
@@ -15,11 +17,18 @@ func createTopics(d *draw, w *world) (protocol.Request, func(protocol.Response))
 		n = "a"
 	}
 	in := msg.CreateTopicsRequestCreatableTopic{Name: w.name(n), NumPartitions: int32(1 + d.IntN(3)), ReplicationFactor: 1}
-	switch d.IntN(8) {
-	case 0:
-		in.Configs = []msg.CreateTopicsRequestCreatableTopicConfig{{Name: "message.timestamp.type", Value: wire.Ptr("LogAppendTime")}}
-	case 1:
-		in.Configs = []msg.CreateTopicsRequestCreatableTopicConfig{{Name: "cleanup.policy", Value: wire.Ptr("compact")}}
+	with := func(name, value string) {
+		in.Configs = []msg.CreateTopicsRequestCreatableTopicConfig{{Name: name, Value: wire.Ptr(value)}}
+	}
+	switch d.IntN(16) {
+	case 0, 1:
+		with("message.timestamp.type", "LogAppendTime")
+	case 2, 3:
+		with("cleanup.policy", "compact")
+	case 4:
+		with("max.message.bytes", "200")
+	case 5:
+		with("segment.bytes", strconv.Itoa(shortSegment))
 	}
 	req := &msg.CreateTopicsRequest{TimeoutMs: 30000, Topics: []msg.CreateTopicsRequestCreatableTopic{in}}
 	return req, w.created(req)
@@ -30,9 +39,14 @@ func createTopicsOddly(d *draw, w *world) (protocol.Request, func(protocol.Respo
 	req := &msg.CreateTopicsRequest{TimeoutMs: 30000, ValidateOnly: d.version >= 1 && d.once(4)}
 	for range usual(d, 3, 1, 2) {
 		in := msg.CreateTopicsRequestCreatableTopic{Name: w.name(pick(d, "a", "b", "c")), NumPartitions: int32(1 + d.IntN(3)), ReplicationFactor: 1}
-		switch d.IntN(8) {
+		switch d.IntN(12) {
+		case 5:
+			name, value := d.setting()
+			in.Configs = append(in.Configs, msg.CreateTopicsRequestCreatableTopicConfig{Name: name, Value: value})
+		case 6:
+			in.Name = internalTopic
 		case 0:
-			in.NumPartitions = pick[int32](d, 0, -1, -2)
+			in.NumPartitions = pick[int32](d, 0, -1, -2, 10_001)
 		case 1:
 			in.ReplicationFactor = pick[int16](d, 0, -1, 2, -2)
 		case 2:
@@ -59,7 +73,7 @@ func (w *world) created(req *msg.CreateTopicsRequest) func(protocol.Response) {
 	return func(m protocol.Response) {
 		for _, t := range m.(*msg.CreateTopicsResponse).Topics {
 			if t.ErrorCode == 0 && !req.ValidateOnly {
-				w.topics[w.short(t.Name)] = &topicState{id: t.TopicID}
+				w.topics[w.short(t.Name)] = &topicState{id: t.TopicID, short: slices.ContainsFunc(req.Topics, func(in msg.CreateTopicsRequestCreatableTopic) bool { return in.Name == t.Name && len(in.Configs) > 0 })}
 			}
 		}
 	}
@@ -91,6 +105,10 @@ func deleteTopics(d *draw, w *world) (protocol.Request, func(protocol.Response))
 	for range usual(d, 6, 1, 2) {
 		n := usual(d, 10, pick(d, "a", "b", "b", "c", "c"), "none")
 		switch {
+		case d.version >= 6 && d.once(25):
+			req.Topics = append(req.Topics, msg.DeleteTopicsRequestDeleteTopicState{Name: pick(d, nil, wire.Ptr(w.name(n))), TopicID: nobodys})
+		case d.version >= 6 && d.once(25):
+			req.Topics = append(req.Topics, msg.DeleteTopicsRequestDeleteTopicState{})
 		case d.version < 6:
 			req.TopicNames = append(req.TopicNames, w.name(n))
 		case d.once(2):
@@ -119,6 +137,9 @@ func createPartitions(d *draw, w *world) (protocol.Request, func(protocol.Respon
 		in.Assignments = []msg.CreatePartitionsRequestCreatePartitionsAssignment{{BrokerIDs: usual(d, 2, []int32{1}, []int32{7}, []int32{}, []int32{1, 1})}}
 	}
 	req := &msg.CreatePartitionsRequest{TimeoutMs: 30000, ValidateOnly: d.once(6), Topics: []msg.CreatePartitionsRequestCreatePartitionsTopic{in}}
+	if d.once(12) {
+		req.Topics = append(req.Topics, in)
+	}
 	return req, func(m protocol.Response) {
 		if t := w.topics[n]; t != nil && !req.ValidateOnly && m.(*msg.CreatePartitionsResponse).Results[0].ErrorCode == 0 {
 			t.wanted = in.Count
@@ -128,6 +149,10 @@ func createPartitions(d *draw, w *world) (protocol.Request, func(protocol.Respon
 
 func deleteRecords(d *draw, w *world) (protocol.Request, func(protocol.Response)) {
 	req := &msg.DeleteRecordsRequest{TimeoutMs: 30000}
+	if d.once(12) {
+		req.Topics = []msg.DeleteRecordsRequestDeleteRecordsTopic{{Name: internalTopic, Partitions: []msg.DeleteRecordsRequestDeleteRecordsPartition{{PartitionIndex: int32(d.IntN(4))}}}}
+		return req, nil
+	}
 	for _, p := range d.places(w) {
 		in := msg.DeleteRecordsRequestDeleteRecordsPartition{PartitionIndex: p.partition, Offset: d.offset(w, p)}
 		if i := len(req.Topics) - 1; i >= 0 && req.Topics[i].Name == w.name(p.topic) {
@@ -148,7 +173,7 @@ func metadata(d *draw, w *world) (protocol.Request, func(protocol.Response)) {
 		case d.version >= 12 && d.once(3):
 			req.Topics = append(req.Topics, msg.MetadataRequestMetadataRequestTopic{TopicID: w.topicID(n)})
 		case d.once(20):
-			req.Topics = append(req.Topics, msg.MetadataRequestMetadataRequestTopic{Name: wire.Ptr(pick(d, "", ".", w.prefix+"!"))})
+			req.Topics = append(req.Topics, msg.MetadataRequestMetadataRequestTopic{Name: wire.Ptr(pick(d, "", ".", w.prefix+"!", internalTopic))})
 		default:
 			req.Topics = append(req.Topics, msg.MetadataRequestMetadataRequestTopic{Name: wire.Ptr(w.name(n))})
 		}
@@ -195,6 +220,19 @@ func findCoordinator(d *draw, w *world) (protocol.Request, func(protocol.Respons
 	}
 	for range usual(d, 4, 1, 2, 0) {
 		req.CoordinatorKeys = append(req.CoordinatorKeys, usual(d, 8, w.name(pick(d, "g", "h")), ""))
+	}
+	return req, nil
+}
+
+// describeTopicPartitions asks for a page, of the topics that it names: without names it would be those of all scripts.
+func describeTopicPartitions(d *draw, w *world) (protocol.Request, func(protocol.Response)) {
+	req := &msg.DescribeTopicPartitionsRequest{ResponsePartitionLimit: usual[int32](d, 2, 2000, 0, 1, 2, 3, -1)}
+	for range usual(d, 2, 1, 2, 3) {
+		req.Topics = append(req.Topics, msg.DescribeTopicPartitionsRequestTopicRequest{Name: usual(d, 20, w.name(d.topic()), "", w.prefix+"!", internalTopic)})
+	}
+	if d.once(3) {
+		n := d.topic()
+		req.Cursor = &msg.DescribeTopicPartitionsRequestCursor{TopicName: usual(d, 8, w.name(n), "", "~"), PartitionIndex: usual[int32](d, 6, int32(d.IntN(3)), -1, 7)}
 	}
 	return req, nil
 }

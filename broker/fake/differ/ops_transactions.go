@@ -24,7 +24,7 @@ func (d *draw) transactionalID(w *world, p *producerState) string {
 func initProducerID(d *draw, w *world) (protocol.Request, func(protocol.Response)) {
 	name := pick(d, producerNames...)
 	known := w.producers[name]
-	req := &msg.InitProducerIdRequest{TransactionTimeoutMs: usual[int32](d, 20, 600_000, 0, -1, 900_001), ProducerID: -1, ProducerEpoch: -1}
+	req := &msg.InitProducerIdRequest{TransactionTimeoutMs: usual[int32](d, 20, w.lasting(600_000), 0, -1, 900_001), ProducerID: -1, ProducerEpoch: -1}
 	if name[0] == 'x' {
 		req.TransactionalID = wire.Ptr(usual(d, 40, w.name(name), ""))
 	}
@@ -70,6 +70,7 @@ func txnOffsetCommit(d *draw, w *world) (protocol.Request, func(protocol.Respons
 	req := &msg.TxnOffsetCommitRequest{TransactionalID: d.transactionalID(w, p), ProducerID: d.producerID(p), ProducerEpoch: d.epoch(p), GroupID: group, GenerationID: -1}
 	if d.version >= 3 && d.once(2) {
 		req.MemberID, req.GenerationID = d.member(w, group)
+		req.GroupInstanceID = d.instance(w, group)
 	}
 	for _, at := range d.places(w) {
 		in := msg.TxnOffsetCommitRequestTxnOffsetCommitRequestPartition{PartitionIndex: at.partition, CommittedOffset: int64(d.IntN(100)), CommittedLeaderEpoch: -1, CommittedMetadata: d.note()}

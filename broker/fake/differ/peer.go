@@ -17,7 +17,7 @@ import (
 var errClosed = errors.New("the broker has closed the connection")
 
 // patience is how long anything is waited for that must come.
-const patience = time.Minute
+const patience = 2 * time.Minute
 
 // peer is a connection to one side, which is made anew when it was closed.
 type peer struct {

@@ -13,6 +13,9 @@ import (
 	"github.com/kactor-go/kactor/protocol/msg"
 )
 
+// idle is how long nothing is done: longer than anything lasts that a script of [Expiry] asks for.
+const idle = 2500 * time.Millisecond
+
 // side is a cluster in a script.
 type side struct {
 	name string
@@ -50,10 +53,23 @@ func (r *Runner) play(s Script, pause time.Duration) (*played, error) {
 	defer kafka.peer.close()
 	defer fake.peer.close()
 	defer kafka.sweep()
+	kafka.w.brief, fake.w.brief = s.Theme() == Expiry, s.Theme() == Expiry
 	var transcript strings.Builder
 	out := &played{}
 	for i, step := range s.Steps {
 		op := operationOf(step.Op)
+		if op.ask == nil {
+			time.Sleep(idle)
+			for _, it := range []*side{kafka, fake} {
+				if err := it.settle(op.after); err != nil {
+					return nil, fmt.Errorf("behind step %d of %s: %s: %w", i, s, it.name, err)
+				}
+			}
+			fmt.Fprintf(&transcript, "%d. %s\n", i, op.name)
+			continue
+		}
+		kafka.w.now = time.Now()
+		fake.w.now = kafka.w.now
 		a, err := kafka.step(op, step)
 		if err != nil {
 			return nil, fmt.Errorf("step %d of %s: Kafka: %w", i, s, err)

@@ -27,6 +27,9 @@ func (d *draw) batch(w *world, p place, producer *producerState) []byte {
 	if d.once(25) {
 		return wrong(d, &info)
 	}
+	if t := w.topics[p.topic]; t != nil && t.short && d.once(12) {
+		return long(&info)
+	}
 	bytes := make([]byte, record.Overhead)
 	for i := range count {
 		at := int64(d.IntN(50))
@@ -39,6 +42,17 @@ func (d *draw) batch(w *world, p place, producer *producerState) []byte {
 		}
 	}
 	record.Seal(bytes, &info)
+	return bytes
+}
+
+// shortSegment is the least that segment.bytes may be in Kafka 4.
+const shortSegment = 1 << 20
+
+// long makes a batch that is a little longer than the shortest segment, and not too long for a batch.
+func long(info *record.Info) []byte {
+	info.Count, info.LastOffsetDelta, info.MaxTimestamp = 1, 0, info.BaseTimestamp
+	bytes := record.AppendRecord(make([]byte, record.Overhead), 0, 0, []byte("k"), make([]byte, shortSegment-record.Overhead-8), nil)
+	record.Seal(bytes, info)
 	return bytes
 }
 

@@ -18,6 +18,10 @@ func (s *side) settle(what settling) error {
 			return err
 		}
 		return s.publish()
+	case applied:
+		if s.name == "Kafka" {
+			time.Sleep(30 * time.Millisecond)
+		}
 	case markers:
 		return s.until("a transaction does not end", s.ended)
 	}

@@ -13,6 +13,8 @@ import (
 type world struct {
 	prefix    string // of all names: no script meets another
 	began     time.Time
+	now       time.Time       // when the step began
+	brief     bool            // sessions, transactions and the like are to last no longer than [idle]
 	ranges    protocol.Ranges // that both sides speak
 	topics    map[string]*topicState
 	ends      map[place]int64
@@ -35,6 +37,7 @@ type topicState struct {
 	partitions int32
 	wanted     int32 // that were added
 	gone       bool
+	short      bool // its segments may be the shortest that there are
 }
 
 type producerState struct {
@@ -50,11 +53,13 @@ type memberState struct {
 	id         string
 	generation int32
 	joined     bool
+	instance   *string
 }
 
 type consumerState struct {
-	epoch int32
-	owned map[wire.UUID][]int32
+	epoch    int32
+	instance *string
+	owned    map[wire.UUID][]int32
 }
 
 func newWorld(prefix string, began time.Time, ranges protocol.Ranges) *world {
@@ -98,8 +103,21 @@ func (w *world) named(id wire.UUID) string {
 	return ""
 }
 
-// times of records are counted from an hour before the script began, so that what a broker has stamped is told from them.
-func (w *world) time(ms int64) int64 { return w.began.Add(-time.Hour).UnixMilli() + ms }
+// times of records are counted from an hour before the script began, so that what a broker has stamped is told from them; where producers are forgotten by them, they are of now.
+func (w *world) time(ms int64) int64 {
+	if w.brief {
+		return w.now.UnixMilli() + ms/10
+	}
+	return w.began.Add(-time.Hour).UnixMilli() + ms
+}
+
+// lasting is how long something lasts that a script asks for, in milliseconds.
+func (w *world) lasting(usually int32) int32 {
+	if w.brief {
+		return 1200
+	}
+	return usually
+}
 
 // names are given to ids in the order they are met: no two clusters draw the same.
 type names struct {

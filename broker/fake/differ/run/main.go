@@ -2,6 +2,7 @@
 //
 //	go run ./broker/fake/differ/run -version 4.3.0 -for 10m     starts a broker, plays for so long
 //	go run ./broker/fake/differ/run -seeds 1-200                just these scripts
+//	go run ./broker/fake/differ/run -themes expiry -for 10m     on a broker that soon forgets
 //	go run ./broker/fake/differ/run -script 17:0,4,9 -v         one script, or what is left of it, with all answers
 //	go run ./broker/fake/differ/run -kafka 127.0.0.1:9092       on a broker that runs (see properties in main.go)
 package main
@@ -29,6 +30,25 @@ var properties = []string{"offsets.topic.num.partitions=50", "group.consumer.ses
 	"log.segment.delete.delay.ms=1000", "group.consumer.assignment.interval.ms=0", "offsets.retention.check.interval.ms=86400000", "log.index.size.max.bytes=4096", "default.replication.factor=1", "group.min.session.timeout.ms=6000",
 	"broker.session.timeout.ms=60000"} // a machine that is busy fences no broker: the epochs of its coordinators would be others
 
+// told are the configurations of the broker, those of .ci/kafka among them, that can be asked for.
+var told = map[string]string{"min.insync.replicas": "1", "num.partitions": "1", "default.replication.factor": "1", "auto.create.topics.enable": "false", "offsets.topic.num.partitions": "50",
+	"transaction.state.log.num.partitions": "4", "log.segment.delete.delay.ms": "1000", "log.index.size.max.bytes": "4096"}
+
+// brief are properties of a broker that soon forgets, for scripts of what expires.
+var brief = []string{"offsets.topic.num.partitions=50", "group.min.session.timeout.ms=500", "group.consumer.min.session.timeout.ms=1000", "group.consumer.session.timeout.ms=1200", "group.consumer.min.heartbeat.interval.ms=500",
+	"group.consumer.heartbeat.interval.ms=500", "group.consumer.assignment.interval.ms=0", "group.max.size=2", "group.consumer.max.size=2", "log.segment.delete.delay.ms=1000", "log.index.size.max.bytes=4096",
+	"transaction.abort.timed.out.transaction.cleanup.interval.ms=100", "offsets.retention.check.interval.ms=200", "producer.id.expiration.ms=1200", "producer.id.expiration.check.interval.ms=300"}
+
+// config is that of the fake.
+func config(release string, expiry bool) fake.Config {
+	c := fake.Config{Release: release, OffsetsCheck: 24 * time.Hour, InternalTopics: true, Broker: told}
+	if expiry {
+		c.GroupMinSession, c.GroupSession, c.GroupHeartbeat, c.GroupMaxSize = 500*time.Millisecond, 1200*time.Millisecond, 500*time.Millisecond, 2
+		c.TransactionCheck, c.OffsetsCheck, c.ProducerExpiry = 100*time.Millisecond, 200*time.Millisecond, 1200*time.Millisecond
+	}
+	return c
+}
+
 func main() {
 	version := flag.String("version", "4.3.0", "release of Kafka that is started")
 	kafka := flag.String("kafka", "", "address of a broker that runs; none is started then")
@@ -36,7 +56,7 @@ func main() {
 	from := flag.Uint64("from", 1, "first seed")
 	length := flag.Duration("for", 10*time.Minute, "how long")
 	workers := flag.Int("workers", 4, "scripts at once")
-	themes := flag.String("themes", strings.Join(differ.Themes, ","), "what the scripts are about")
+	themes := flag.String("themes", strings.Join(slices.DeleteFunc(slices.Clone(differ.Themes), func(t string) bool { return t == differ.Expiry }), ","), "what the scripts are about")
 	script := flag.String("script", "", "one script")
 	open := flag.String("open", "", "file with the kinds of differences that are known, a line each; default: the list of the release (testdata/open)")
 	first := flag.Bool("first", false, "end with the first new difference")
@@ -65,6 +85,10 @@ type options struct {
 }
 
 func run(ctx context.Context, o options) (different bool, err error) {
+	expiry := slices.Contains(o.themes, differ.Expiry)
+	if expiry && len(o.themes) > 1 {
+		return false, fmt.Errorf("-themes: %s needs a broker of its own", differ.Expiry)
+	}
 	kafka := o.kafka
 	if kafka == "" {
 		tool, err := tool()
@@ -72,6 +96,9 @@ func run(ctx context.Context, o options) (different bool, err error) {
 			return false, err
 		}
 		settings := properties
+		if expiry {
+			settings = brief
+		}
 		if strings.HasPrefix(o.version, "3.") { // it is there, and switched off
 			settings = append(slices.Clone(settings), "group.coordinator.rebalance.protocols=classic,consumer")
 		}
@@ -85,7 +112,7 @@ func run(ctx context.Context, o options) (different bool, err error) {
 		kafka = lines[len(lines)-1]
 	}
 	release := strings.Join(strings.Split(o.version, ".")[:2], ".")
-	server, err := fake.Listen(fake.Config{Release: release, OffsetsCheck: 24 * time.Hour})
+	server, err := fake.Listen(config(release, expiry))
 	if err != nil {
 		return false, err
 	}

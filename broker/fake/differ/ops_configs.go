@@ -1,0 +1,143 @@
+package differ
+
+import (
+	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/wire"
+)
+
+// Kinds of what has configurations. There are more; none is 0, and the fake has no others.
+const (
+	ofTopics  int8 = 2
+	ofBrokers int8 = 4
+)
+
+// brokerKeys are configurations of brokers that both sides have. The fake has no others.
+var brokerKeys = []string{"message.max.bytes", "log.retention.ms", "log.retention.hours", "min.insync.replicas", "log.cleanup.policy", "num.partitions", "compression.type", "log.message.timestamp.type", "log.segment.bytes", "node.id",
+	"auto.create.topics.enable", "default.replication.factor", "nonsense"}
+
+// resource picks a topic, mostly.
+func (d *draw) resource(w *world) (kind int8, name string) {
+	switch d.IntN(12) {
+	case 0:
+		return ofBrokers, pick(d, "1", "1", "", "7", "-1", "x")
+	case 1:
+		return pick[int8](d, ofTopics, ofTopics, 0, 3), pick(d, "", ".", w.prefix+"!", internalTopic)
+	}
+	return ofTopics, w.name(d.topic())
+}
+
+func describeConfigs(d *draw, w *world) (protocol.Request, func(protocol.Response)) {
+	req := &msg.DescribeConfigsRequest{}
+	if d.version >= 1 {
+		req.IncludeSynonyms = d.once(2)
+	}
+	if d.version >= 3 {
+		req.IncludeDocumentation = d.once(3)
+	}
+	for range usual(d, 4, 1, 2) {
+		in := msg.DescribeConfigsRequestDescribeConfigsResource{}
+		switch in.ResourceType, in.ResourceName = d.resource(w); {
+		case in.ResourceType == ofBrokers:
+			in.ConfigurationKeys = append(in.ConfigurationKeys, pick(d, brokerKeys...))
+		case d.once(3):
+			in.ConfigurationKeys = []string{pick(d, configs...).name}
+		}
+		req.Resources = append(req.Resources, in)
+	}
+	return req, nil
+}
+
+// config is a configuration of topics with values that nothing expires by, and that leave the bytes of records alone; wrong are those that no topic may have.
+type config struct {
+	name         string
+	right, wrong []string
+}
+
+var configs = []config{
+	{"cleanup.policy", []string{"delete", "compact", "compact,delete"}, []string{"nonsense", "delete,nonsense"}},
+	{"retention.ms", []string{"-1", "900000000"}, []string{"-2", "x"}},
+	{"retention.bytes", []string{"-1", "1000000000"}, []string{"x"}},
+	{"max.message.bytes", []string{"200", "1048588", "2000000"}, []string{"-1", "99999999999"}},
+	{"message.timestamp.type", []string{"CreateTime", "LogAppendTime"}, []string{"nonsense", ""}},
+	{"message.timestamp.after.max.ms", []string{"1000", "3600000"}, []string{"-1"}},
+	{"message.timestamp.before.max.ms", []string{"1000", "9000000000"}, []string{"-1"}},
+	{"min.insync.replicas", []string{"1", "2"}, []string{"0"}},
+	{"compression.type", []string{"producer", "uncompressed"}, []string{"nonsense"}},
+	{"segment.bytes", []string{"1048576"}, []string{"100", "1.5"}},
+	{"preallocate", []string{"false"}, []string{"maybe"}},
+	{"min.cleanable.dirty.ratio", []string{"0.5", "1"}, []string{"1.5"}},
+	{"nonsense", nil, []string{"1"}},
+}
+
+// setting is one configuration with a value, mostly a right one.
+func (d *draw) setting() (name string, value *string) {
+	c := pick(d, configs...)
+	if len(c.right) == 0 || d.once(15) {
+		return c.name, usual(d, 5, wire.Ptr(pick(d, c.wrong...)), nil)
+	}
+	return c.name, wire.Ptr(pick(d, c.right...))
+}
+
+// shared tells whether all scripts have a resource: it is left as it is.
+func shared(kind int8, name string) bool { return kind == ofBrokers || name == internalTopic }
+
+func alterConfigs(d *draw, w *world) (protocol.Request, func(protocol.Response)) {
+	req := &msg.AlterConfigsRequest{ValidateOnly: d.once(6)}
+	for range usual(d, 6, 1, 2) {
+		in := msg.AlterConfigsRequestAlterConfigsResource{}
+		in.ResourceType, in.ResourceName = d.resource(w)
+		req.ValidateOnly = req.ValidateOnly || shared(in.ResourceType, in.ResourceName)
+		for range usual(d, 3, 1, 0, 2) {
+			name, value := d.setting()
+			in.Configs = append(in.Configs, msg.AlterConfigsRequestAlterableConfig{Name: name, Value: value})
+		}
+		req.Resources = append(req.Resources, in)
+	}
+	return req, func(m protocol.Response) {
+		for _, r := range m.(*msg.AlterConfigsResponse).Responses {
+			w.altered(r.ResourceName, r.ErrorCode, req.ValidateOnly)
+		}
+	}
+}
+
+// Operations of IncrementalAlterConfigs.
+const (
+	opSet int8 = iota
+	opDelete
+	opAppend
+	opSubtract
+)
+
+func incrementalAlterConfigs(d *draw, w *world) (protocol.Request, func(protocol.Response)) {
+	req := &msg.IncrementalAlterConfigsRequest{ValidateOnly: d.once(6)}
+	for range usual(d, 6, 1, 2) {
+		in := msg.IncrementalAlterConfigsRequestAlterConfigsResource{}
+		in.ResourceType, in.ResourceName = d.resource(w)
+		req.ValidateOnly = req.ValidateOnly || shared(in.ResourceType, in.ResourceName)
+		for range usual(d, 3, 1, 0, 2) {
+			c := msg.IncrementalAlterConfigsRequestAlterableConfig{}
+			c.Name, c.Value = d.setting()
+			switch c.ConfigOperation = usual(d, 3, opSet, opDelete, opDelete, opAppend, opSubtract, 4); {
+			case c.ConfigOperation == opDelete:
+				c.Value = nil
+			case c.ConfigOperation > opDelete && d.once(2):
+				c.Name, c.Value = "cleanup.policy", wire.Ptr(pick(d, "compact", "delete"))
+			}
+			in.Configs = append(in.Configs, c)
+		}
+		req.Resources = append(req.Resources, in)
+	}
+	return req, func(m protocol.Response) {
+		for _, r := range m.(*msg.IncrementalAlterConfigsResponse).Responses {
+			w.altered(r.ResourceName, r.ErrorCode, req.ValidateOnly)
+		}
+	}
+}
+
+// altered learns that a topic may be of short segments now.
+func (w *world) altered(name string, code int16, only bool) {
+	if t := w.topics[w.short(name)]; t != nil && code == 0 && !only {
+		t.short = true
+	}
+}
