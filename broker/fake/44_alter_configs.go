@@ -76,6 +76,10 @@ func (c *Cluster) replaceConfigs(q *call) {
 // alterEach changes the configurations of resources, and tells what came of each.
 func (c *Cluster) alterEach(q *call, named []resource, changes [][]alteration, only, anew bool, tell func(r resource, code int16, why *string)) {
 	injected := c.injected(q.Key)
+	failed := slices.ContainsFunc(named, func(r resource) bool { // the controller, of which topics are asked for, fails with the whole request
+		i := slices.Index(named, r)
+		return r.kind == topicResource && slices.ContainsFunc(changes[i], func(a alteration) bool { return a.operation < opSet || a.operation > opSubtract })
+	})
 	for i, r := range named {
 		code := injected
 		switch {
@@ -83,7 +87,10 @@ func (c *Cluster) alterEach(q *call, named []resource, changes [][]alteration, o
 		case slices.Index(named, r) != i || slices.Contains(named[i+1:], r): // named more than once
 			code = protocol.InvalidRequest
 		default:
-			code = c.alter(r, changes[i], only, anew)
+			code = c.alter(r, changes[i], only || failed, anew)
+		}
+		if failed && (code == protocol.None || r.kind == topicResource && code != protocol.InvalidRequest) {
+			code = protocol.UnknownServerError
 		}
 		var why *string
 		if code != protocol.None {

@@ -117,6 +117,9 @@ func (c *Cluster) beating(g *group, req *msg.ConsumerGroupHeartbeatRequest, wron
 			}
 			m.epoch, m.previous, m.left = 0, 0, false // another goes on in its place, and gets what it had
 			x.rename(m, req.MemberID)
+			for tp := range m.since { // which it may have had in any epoch
+				m.since[tp] = 0
+			}
 			return m, protocol.None
 		case m.id != req.MemberID:
 			return nil, protocol.FencedInstanceID

@@ -172,6 +172,9 @@ func TestTheFirstThingThatIsWrongIsTold(t *testing.T) {
 	b.code("a configuration that there is not, of a topic that there is not", alter(2, "none", "nonsense", 0), protocol.InvalidConfig)
 	b.code("a topic that there is not", alter(2, "none", "retention.ms", 0), protocol.UnknownTopicOrPartition)
 	b.code("an operation that there is not, for a topic", alter(2, "a", "retention.ms", 4), protocol.UnknownServerError)
+	if got := alterTwo(b, k); got[0] != protocol.UnknownServerError || got[1] != protocol.UnknownServerError {
+		t.Errorf("a topic with an operation that there is not, and one that is well: %v", got)
+	}
 	b.code("an operation that there is not, for all brokers", alter(4, "", "log.retention.ms", 4), protocol.InvalidRequest)
 	for _, r := range ask(b, k, &msg.CreateTopicsRequest{ValidateOnly: true, Topics: []msg.CreateTopicsRequestCreatableTopic{{Name: "c", NumPartitions: 10_001, ReplicationFactor: 1}, {Name: "a", NumPartitions: 1, ReplicationFactor: 1}}},
 		&msg.CreateTopicsResponse{}, 7).Topics {
@@ -218,4 +221,17 @@ func TestAnIDThatWasGivenToADynamicMemberIsNoStaticOnes(t *testing.T) {
 	if r := join(first.MemberID, wire.Ptr("i")); protocol.Code(r.ErrorCode) != protocol.UnknownServerError || r.MemberID != "" {
 		t.Errorf("%+v", r)
 	}
+}
+
+// alterTwo alters topic a as it cannot be, and topic b as it can.
+func alterTwo(b *bench, k fake.ConnID) (codes []protocol.Code) {
+	req := &msg.IncrementalAlterConfigsRequest{}
+	for i, name := range []string{"a", "b"} {
+		req.Resources = append(req.Resources, msg.IncrementalAlterConfigsRequestAlterConfigsResource{ResourceType: 2, ResourceName: name,
+			Configs: []msg.IncrementalAlterConfigsRequestAlterableConfig{{Name: "retention.ms", ConfigOperation: int8(4 * (1 - i)), Value: wire.Ptr("1000")}}})
+	}
+	for _, r := range ask(b, k, req, &msg.IncrementalAlterConfigsResponse{}, 1).Responses {
+		codes = append(codes, protocol.Code(r.ErrorCode))
+	}
+	return codes
 }

@@ -18,7 +18,7 @@ import (
 //	init ID [timeout=MS] [as=P/EPOCH] [times=N]     InitProducerId; "-" is no transactional id
 //	add ID P/EPOCH TOPIC/N...                       AddPartitionsToTxn; verify: only asks (v4)
 //	offsets ID P/EPOCH GROUP                        AddOffsetsToTxn
-//	commit ID P/EPOCH GROUP TOPIC/N=OFFSET... [member=M]  TxnOffsetCommit, M as joined, with a "+1" for a later generation, or "nobody"
+//	commit ID P/EPOCH GROUP TOPIC/N=OFFSET... [member=M]  TxnOffsetCommit, M as joined, with a "+1" or "-1" for another generation, or "nobody"
 //	end ID P/EPOCH commit|abort                     EndTxn
 //	produce ID P/EPOCH TOPIC/N SEQUENCE COUNT [plain] [acks=1]
 //	markers P/EPOCH commit|abort TOPIC/N [coordinator=N] [tv=N]   WriteTxnMarkers
@@ -156,6 +156,7 @@ func (s *script) commit(l *cue) string {
 	req := &msg.TxnOffsetCommitRequest{TransactionalID: s.name(l.words[1]), GroupID: s.name(l.words[3]), ProducerID: id, ProducerEpoch: epoch, GenerationID: -1}
 	if name, ok := l.options["member"]; ok {
 		name, later, _ := strings.Cut(name, "+")
+		name, earlier, _ := strings.Cut(name, "-")
 		req.MemberID = name
 		if m := s.members[name]; m != nil {
 			req.MemberID, req.GenerationID = m.id, m.epoch
@@ -166,6 +167,9 @@ func (s *script) commit(l *cue) string {
 		}
 		if later != "" {
 			req.GenerationID++
+		}
+		if earlier != "" {
+			req.GenerationID--
 		}
 	}
 	for _, w := range l.words[4:] {
