@@ -27,6 +27,9 @@ type alteration struct {
 	value     *string
 }
 
+// odd tells whether an alteration is of no operation that there is.
+func (a alteration) odd() bool { return a.operation < opSet || a.operation > opSubtract }
+
 // resource is what has configurations.
 type resource struct {
 	kind int8
@@ -78,7 +81,7 @@ func (c *Cluster) alterEach(q *call, named []resource, changes [][]alteration, o
 	injected := c.injected(q.Key)
 	failed := slices.ContainsFunc(named, func(r resource) bool { // the controller, of which topics are asked for, fails with the whole request
 		i := slices.Index(named, r)
-		return r.kind == topicResource && slices.ContainsFunc(changes[i], func(a alteration) bool { return a.operation < opSet || a.operation > opSubtract })
+		return r.kind == topicResource && slices.ContainsFunc(changes[i], alteration.odd)
 	})
 	for i, r := range named {
 		code := injected
@@ -103,7 +106,7 @@ func (c *Cluster) alterEach(q *call, named []resource, changes [][]alteration, o
 // alter changes the configurations of a resource, all or none.
 func (c *Cluster) alter(r resource, changes []alteration, only, anew bool) protocol.Code {
 	for i, a := range changes {
-		if slices.ContainsFunc(changes[:i], func(o alteration) bool { return o.name == a.name }) && !anew {
+		if slices.ContainsFunc(changes[:i], func(o alteration) bool { return o.name == a.name }) && (!anew || c.atLeast("3.0")) {
 			return protocol.InvalidRequest
 		}
 		if a.value == nil && a.operation != opDelete {
@@ -122,6 +125,8 @@ func (c *Cluster) alter(r resource, changes []alteration, only, anew bool) proto
 func (c *Cluster) alterTopic(name string, changes []alteration, only, anew bool) protocol.Code {
 	t, there := c.topic(name), true
 	switch {
+	case slices.ContainsFunc(changes, alteration.odd):
+		return protocol.UnknownServerError
 	case name == "":
 		return protocol.InvalidRequest
 	case !legal(name):
@@ -182,8 +187,6 @@ func (a alteration) apply(now map[string]string, p *property, value func(*proper
 			}
 		}
 		now[a.name] = strings.Join(values, ",")
-	default:
-		return protocol.UnknownServerError
 	}
 	return protocol.None
 }
@@ -204,7 +207,7 @@ func (c *Cluster) alterBroker(name string, changes []alteration, only, anew bool
 	}
 	for _, a := range changes {
 		p := c.ofBrokers.find(a.name)
-		if p != nil && p.fixed || a.operation < opSet || a.operation > opSubtract {
+		if p != nil && p.fixed || a.odd() {
 			return protocol.InvalidRequest
 		}
 		if code := a.apply(now, p, func(p *property) string { return p.value }); code != protocol.None {

@@ -170,6 +170,9 @@ func TestTheFirstThingThatIsWrongIsTold(t *testing.T) {
 			Configs: []msg.IncrementalAlterConfigsRequestAlterableConfig{{Name: config, ConfigOperation: op, Value: wire.Ptr("1000")}}}}}, &msg.IncrementalAlterConfigsResponse{}, 1).Responses[0].ErrorCode
 	}
 	b.code("a configuration that there is not, of a topic that there is not", alter(2, "none", "nonsense", 0), protocol.InvalidConfig)
+	twice := []msg.AlterConfigsRequestAlterableConfig{{Name: "retention.ms", Value: wire.Ptr("1000")}, {Name: "retention.ms", Value: wire.Ptr("1000")}}
+	b.code("a configuration twice", ask(b, k, &msg.AlterConfigsRequest{Resources: []msg.AlterConfigsRequestAlterConfigsResource{{ResourceType: 2, ResourceName: "none", Configs: twice}}}, &msg.AlterConfigsResponse{}, 2).Responses[0].ErrorCode,
+		protocol.InvalidRequest)
 	b.code("a topic that there is not", alter(2, "none", "retention.ms", 0), protocol.UnknownTopicOrPartition)
 	b.code("an operation that there is not, for a topic", alter(2, "a", "retention.ms", 4), protocol.UnknownServerError)
 	if got := alterTwo(b, k); got[0] != protocol.UnknownServerError || got[1] != protocol.UnknownServerError {

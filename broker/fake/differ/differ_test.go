@@ -60,7 +60,7 @@ func TestTwoFakesAnswerAlike(t *testing.T) {
 		for _, d := range found {
 			t.Errorf("%s: %s\n%s", release, d, d.Transcript)
 		}
-		if report.Scripts != 36 || report.Answers < 500 {
+		if report.Scripts < 30 || report.Answers < 500 {
 			t.Errorf("%s: %s", release, report)
 		}
 		if release == "4.3" && (len(report.Reached.Unlisted) > 0 || report.Reached.Reached < 100) {

@@ -70,9 +70,20 @@ var configs = []config{
 	{"nonsense", nil, []string{"1"}},
 }
 
+// brokerConfigs are the same of brokers. One of no name that there is, is a matter of the broker's own; the fake has not all names.
+var brokerConfigs = []config{
+	{"log.retention.ms", []string{"900000000"}, []string{"x"}},
+	{"message.max.bytes", []string{"2000000"}, []string{"-1"}},
+	{"log.cleanup.policy", []string{"compact"}, []string{"nonsense"}},
+	{"num.partitions", []string{"3"}, []string{"x"}},
+}
+
 // setting is one configuration with a value, mostly a right one.
-func (d *draw) setting() (name string, value *string) {
+func (d *draw) setting(kind int8) (name string, value *string) {
 	c := pick(d, configs...)
+	if kind == ofBrokers {
+		c = pick(d, brokerConfigs...)
+	}
 	if len(c.right) == 0 || d.once(15) {
 		return c.name, usual(d, 5, wire.Ptr(pick(d, c.wrong...)), nil)
 	}
@@ -89,7 +100,7 @@ func alterConfigs(d *draw, w *world) (protocol.Request, func(protocol.Response))
 		in.ResourceType, in.ResourceName = d.resource(w)
 		req.ValidateOnly = req.ValidateOnly || shared(in.ResourceType, in.ResourceName)
 		for range usual(d, 3, 1, 0, 2) {
-			name, value := d.setting()
+			name, value := d.setting(in.ResourceType)
 			in.Configs = append(in.Configs, msg.AlterConfigsRequestAlterableConfig{Name: name, Value: value})
 		}
 		req.Resources = append(req.Resources, in)
@@ -117,11 +128,11 @@ func incrementalAlterConfigs(d *draw, w *world) (protocol.Request, func(protocol
 		req.ValidateOnly = req.ValidateOnly || shared(in.ResourceType, in.ResourceName)
 		for range usual(d, 3, 1, 0, 2) {
 			c := msg.IncrementalAlterConfigsRequestAlterableConfig{}
-			c.Name, c.Value = d.setting()
+			c.Name, c.Value = d.setting(in.ResourceType)
 			switch c.ConfigOperation = usual(d, 3, opSet, opDelete, opDelete, opAppend, opSubtract, 4); {
 			case c.ConfigOperation == opDelete:
 				c.Value = nil
-			case c.ConfigOperation > opDelete && d.once(2):
+			case c.ConfigOperation > opDelete && in.ResourceType != ofBrokers && d.once(2):
 				c.Name, c.Value = "cleanup.policy", wire.Ptr(pick(d, "compact", "delete"))
 			}
 			in.Configs = append(in.Configs, c)

@@ -24,7 +24,7 @@ func produce(d *draw, w *world) (protocol.Request, func(protocol.Response)) {
 		if d.version >= 13 {
 			t.TopicID = usual(d, 40, w.topicID(p.topic), nobodys)
 		} else {
-			t.Name = usual(d, 40, w.name(p.topic), "", w.prefix+"!", internalTopic)
+			t.Name = usual(d, 25, w.name(p.topic), "", w.prefix+"!", internalTopic)
 		}
 		if i := len(req.TopicData) - 1; i >= 0 && req.TopicData[i].Name == t.Name && req.TopicData[i].TopicID == t.TopicID {
 			req.TopicData[i].PartitionData = append(req.TopicData[i].PartitionData, t.PartitionData...)

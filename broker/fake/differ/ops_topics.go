@@ -41,7 +41,7 @@ func createTopicsOddly(d *draw, w *world) (protocol.Request, func(protocol.Respo
 		in := msg.CreateTopicsRequestCreatableTopic{Name: w.name(pick(d, "a", "b", "c")), NumPartitions: int32(1 + d.IntN(3)), ReplicationFactor: 1}
 		switch d.IntN(12) {
 		case 5:
-			name, value := d.setting()
+			name, value := d.setting(ofTopics)
 			in.Configs = append(in.Configs, msg.CreateTopicsRequestCreatableTopicConfig{Name: name, Value: value})
 		case 6:
 			in.Name = internalTopic
@@ -205,6 +205,9 @@ func apiVersions(d *draw, _ *world) (protocol.Request, func(protocol.Response)) 
 	req := &msg.ApiVersionsRequest{}
 	if d.version >= 3 {
 		req.ClientSoftwareName, req.ClientSoftwareVersion = "differ", "1.0"
+	}
+	if d.once(5) { // that nobody knows
+		d.version += 20
 	}
 	return req, nil
 }

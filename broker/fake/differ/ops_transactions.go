@@ -18,7 +18,7 @@ func (d *draw) transactional(w *world) *producerState {
 }
 
 func (d *draw) transactionalID(w *world, p *producerState) string {
-	return usual(d, 40, p.transactional, w.name("unknown"), "")
+	return usual(d, 20, p.transactional, w.name("unknown"), "")
 }
 
 func initProducerID(d *draw, w *world) (protocol.Request, func(protocol.Response)) {

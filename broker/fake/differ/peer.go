@@ -42,10 +42,12 @@ func (p *peer) send(req protocol.Request, version int16) error {
 		p.conn = conn
 	}
 	p.last++
-	frame, err := protocol.AppendRequest(nil, req, version, p.last, wire.Ptr("differ"))
+	own, _ := protocol.Own(req.APIKey())
+	frame, err := protocol.AppendRequest(nil, req, min(version, own.Max), p.last, wire.Ptr("differ"))
 	if err != nil {
 		return fmt.Errorf("%s v%d: %w", protocol.APIName(req.APIKey()), version, err)
 	}
+	binary.BigEndian.PutUint16(frame[protocol.SizeLen+2:], uint16(version)) // it may be one that nobody knows
 	if err := p.conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		return err
 	}
