@@ -23,12 +23,10 @@ import (
 // TestGroups plays seeds: a group whose members join, leave, crash, dawdle and come back while brokers and coordinators fail. Nothing may be skipped, no member may commit what was not
 // handled, none may own what another member of the group owns, and in the end everything is owned by one.
 func TestGroups(t *testing.T) {
-	if *oneSeed != 0 {
-		p := groupSeed(ofFlags(t), true)
-		t.Logf("seed %d: %s", *oneSeed, p.summary())
-		if p.err != nil {
-			t.Fatalf("%v\n%s", p.err, p.log.String())
-		}
+	if playOne(t, func(s script) (string, fmt.Stringer, error) {
+		p := groupSeed(s, true)
+		return p.summary(), &p.log, p.err
+	}) {
 		return
 	}
 	playSeeds(t, func(s script) (tally, error) {

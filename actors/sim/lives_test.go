@@ -16,11 +16,10 @@ import (
 // TestLives plays seeds: the topic of a group is deleted and created again, more than once, while its members come and go under a storm. What was committed of one life of the topic says nothing of the next: each begins with its
 // first record, and nothing of the last may be left out.
 func TestLives(t *testing.T) {
-	if *oneSeed != 0 {
-		p := lifeSeed(ofFlags(t), true)
-		if p.err != nil {
-			t.Fatalf("%v\n%s", p.err, p.log.String())
-		}
+	if playOne(t, func(s script) (string, fmt.Stringer, error) {
+		p := lifeSeed(s, true)
+		return fmt.Sprintf("%d lives, %d records handled", len(p.lives), p.handled), &p.log, p.err
+	}) {
 		return
 	}
 	playSeeds(t, func(s script) (tally, error) {

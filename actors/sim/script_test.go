@@ -172,7 +172,8 @@ func TestKeptSeeds(t *testing.T) {
 		case "swarm":
 			err = swarm(s, false).err
 		case "transactions":
-			err = transactionSeed(s, false).err
+			_, r := transactionSeed(s, false)
+			err = r.err
 		case "lives":
 			err = lifeSeed(s, false).err
 		case "groups":

@@ -45,6 +45,20 @@ func TestMain(m *testing.M) {
 	m.Run()
 }
 
+// playOne plays the seed that the flags name, and tells all of it if that fails; false: they name none.
+func playOne(t *testing.T, play func(s script) (summary string, log fmt.Stringer, err error)) bool {
+	if *oneSeed == 0 {
+		return false
+	}
+	t.Helper()
+	summary, log, err := play(ofFlags(t))
+	t.Logf("seed %d: %s", *oneSeed, summary)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, log)
+	}
+	return true
+}
+
 // playSeeds plays as many seeds as the flags say, until one fails. That is told, and made smaller.
 func playSeeds(t *testing.T, play func(s script) (tally, error)) {
 	var next atomic.Int64

@@ -25,12 +25,10 @@ import (
 
 // TestSwarm plays seeds: three brokers, two producers, two consumers, 5 to 40 faults, then healing and draining, and no anomaly.
 func TestSwarm(t *testing.T) {
-	if *oneSeed != 0 {
-		r := swarm(ofFlags(t), *every)
-		t.Logf("seed %d: %s", *oneSeed, r.summary())
-		if r.err != nil {
-			t.Fatalf("%v\n%s", r.err, r.log.String())
-		}
+	if playOne(t, func(s script) (string, fmt.Stringer, error) {
+		r := swarm(s, *every)
+		return r.summary(), &r.log, r.err
+	}) {
 		return
 	}
 	playSeeds(t, func(s script) (tally, error) {

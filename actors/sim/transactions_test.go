@@ -18,25 +18,22 @@ import (
 // TestTransactions plays seeds: three brokers, transactional producers that commit, abort, crash and take too long, an idempotent one between them, and consumers of what is committed and of all there is, under a storm. Nothing of a
 // transaction that was aborted may be read as committed, and of any other all or nothing.
 func TestTransactions(t *testing.T) {
-	if *oneSeed != 0 {
-		r := transactionSeed(ofFlags(t), *every)
-		t.Logf("seed %d: %s", *oneSeed, r.summary())
-		if r.err != nil {
-			t.Fatalf("%v\n%s", r.err, r.log.String())
-		}
+	if playOne(t, func(s script) (string, fmt.Stringer, error) {
+		_, r := transactionSeed(s, *every)
+		return r.summary(), &r.log, r.err
+	}) {
 		return
 	}
 	playSeeds(t, func(s script) (tally, error) {
-		p := &transactionPlay{}
-		r := playSwarm(s, false, &p.play, p.run)
+		p, r := transactionSeed(s, false)
 		return tally{"records": r.acked, "committed": p.h.Transactions(sim.Committed), "aborted": p.h.Transactions(sim.Aborted), "undecided": p.h.Transactions(sim.Undecided), "faults": r.faults, "steps": r.steps}, r.err
 	})
 }
 
 // transactionSeed plays one seed.
-func transactionSeed(s script, tracing bool) *result {
+func transactionSeed(s script, tracing bool) (*transactionPlay, *result) {
 	p := &transactionPlay{}
-	return playSwarm(s, tracing, &p.play, p.run)
+	return p, playSwarm(s, tracing, &p.play, p.run)
 }
 
 // transactionPlay is a play with transactions.
