@@ -5,9 +5,7 @@ import (
 	"time"
 
 	"github.com/kactor-go/kactor/protocol"
-	"github.com/kactor-go/kactor/protocol/compress"
 	"github.com/kactor-go/kactor/protocol/msg"
-	"github.com/kactor-go/kactor/protocol/record"
 	"github.com/kactor-go/kactor/protocol/wire"
 )
 
@@ -232,7 +230,9 @@ func (c *Cluster) readAll(q *call, req *msg.FetchRequest, parts []*fetching, unk
 		d := newPartitionData(f.req.Partition)
 		code, lacks := unknown[f]
 		if lacks {
-			d.ErrorCode = int16(code)
+			if d.ErrorCode = int16(code); !c.atLeast("3.0") {
+				d.AbortedTransactions = nil
+			}
 		} else {
 			d = c.readPartition(q, req, f, budget, size == 0, resp)
 		}
@@ -256,7 +256,7 @@ func (c *Cluster) readPartition(q *call, req *msg.FetchRequest, f *fetching, bud
 	if code == protocol.None {
 		p, code = c.led(q, t, f.req.Partition)
 	}
-	if p != nil || code == protocol.InconsistentTopicID { // what the leader says of a partition has no such list where there is none; what is refused before has an empty one
+	if p != nil || code == protocol.InconsistentTopicID || !c.atLeast("3.0") { // what the leader says of a partition has no such list where there is none; what is refused before has an empty one, since 3.0
 		d.AbortedTransactions = nil
 	}
 	if code == protocol.NotLeaderOrFollower && q.Version >= 11 && slices.Contains(p.isr, q.Node) {
@@ -306,7 +306,7 @@ func (c *Cluster) readPartition(q *call, req *msg.FetchRequest, f *fetching, bud
 	}
 	limit := min(budget, int(f.req.PartitionMaxBytes))
 	d.Records, n = p.read(f.req.FetchOffset, end, limit, first && q.Version >= 3)
-	if d.Records == nil {
+	if d.Records == nil || n == 0 && q.Version >= 3 { // from then on not even one batch is no records
 		d.Records = []byte{}
 	}
 	if committed && (n > 0 || limit <= 0 || !p.any(f.req.FetchOffset, end)) { // no such list where the first batch is too large (ReplicaManager.readFromLog)
@@ -318,7 +318,15 @@ func (c *Cluster) readPartition(q *call, req *msg.FetchRequest, f *fetching, bud
 		}
 	}
 	if q.Version < 4 {
-		d.Records = c.oldFormat(q, d.Records, int(f.req.PartitionMaxBytes))
+		old, code := c.oldFormat(q, d.Records, f.req.FetchOffset)
+		if code != protocol.None {
+			d = newPartitionData(f.req.Partition)
+			if d.ErrorCode, d.Records = int16(code), nil; !c.kraft() {
+				d.AbortedTransactions, d.Records = nil, []byte{}
+			}
+			return d
+		}
+		d.Records = old
 	}
 	return d
 }
@@ -353,31 +361,4 @@ func (c *Cluster) nearest(p *partition, rack string, offset int64) int32 {
 		}
 	}
 	return p.leader
-}
-
-// oldFormat converts batches for clients that cannot read them: message sets of format 1 from Fetch version 2 on, 0 before.
-func (c *Cluster) oldFormat(q *call, raw []byte, limit int) []byte {
-	magic := int8(0)
-	if q.Version >= 2 {
-		magic = 1
-	}
-	out := []byte{}
-	for b, err := range record.Batches(raw) {
-		if err != nil {
-			break
-		}
-		if b.Control { // RecordsUtil.downConvert
-			continue
-		}
-		codec := b.Codec
-		if codec == compress.Zstd {
-			codec = compress.None
-		}
-		set, err := record.AppendLegacy(out, &b, magic, codec, compress.DefaultLevel)
-		if err != nil {
-			break
-		}
-		out = set
-	}
-	return out[:min(len(out), limit)]
 }

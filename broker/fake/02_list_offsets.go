@@ -49,15 +49,15 @@ func (c *Cluster) listPartition(q *call, t *topic, committed bool, in *msg.ListO
 		r.ErrorCode = int16(code)
 		return
 	}
+	if q.Version == 0 {
+		r.OldStyleOffsets = p.beginnings(in.Timestamp, int(in.MaxNumOffsets), c.now.UnixMilli())
+		return
+	}
 	offset, timestamp := c.offsetFor(p, in.Timestamp)
 	if stable := p.lastStable(); committed && in.Timestamp == atEnd { // Kafka's Partition.fetchOffsetForTimestamp
 		offset = stable
-	} else if committed && (in.Timestamp >= 0 || in.Timestamp == atNewest) && offset >= stable {
+	} else if committed && (in.Timestamp >= 0 || in.Timestamp == atNewest || !c.kraft() && in.Timestamp != atStart) && offset >= stable {
 		offset, timestamp = -1, -1
-	}
-	if q.Version == 0 {
-		r.OldStyleOffsets = []int64{offset}
-		return
 	}
 	r.Offset, r.Timestamp = offset, timestamp
 	if q.Version >= 4 && offset >= 0 {
@@ -74,12 +74,14 @@ func (p *partition) epochAt(offset int64) int32 {
 }
 
 func (c *Cluster) offsetFor(p *partition, timestamp int64) (offset, at int64) {
-	switch timestamp {
-	case atEnd:
+	switch {
+	case timestamp == atEnd:
 		return p.end, -1
-	case atStart, atLocal:
+	case timestamp == atStart, timestamp == atLocal && c.kraft():
 		return p.start, -1
-	case atTiered, atUploaded:
+	case timestamp < 0 && !c.kraft(): // a time before all
+		timestamp = 0
+	case timestamp < 0 && timestamp != atNewest:
 		return -1, -1
 	}
 	offset, at = -1, -1
@@ -109,10 +111,39 @@ func (c *Cluster) offsetFor(p *partition, timestamp int64) (offset, at int64) {
 	return offset, at
 }
 
+// beginnings answers version 0: where segments begin that were written to before a time, and where the log ends, the latest first (Log.legacyFetchOffsetsBefore).
+func (p *partition) beginnings(timestamp int64, most int, now int64) []int64 {
+	type beginning struct{ offset, at int64 }
+	var all []beginning
+	for _, s := range p.segments {
+		all = append(all, beginning{max(s.base, p.start), s.modified})
+	}
+	if len(all) == 0 {
+		all = append(all, beginning{p.start, now})
+	}
+	if n := len(p.segments); n > 0 && p.segments[n-1].size > 0 {
+		all = append(all, beginning{p.end, now})
+	}
+	switch timestamp {
+	case atEnd:
+	case atStart:
+		all = all[:1]
+	default:
+		for len(all) > 0 && all[len(all)-1].at > timestamp {
+			all = all[:len(all)-1]
+		}
+	}
+	out := []int64{}
+	for i := len(all) - 1; i >= 0 && len(out) < most; i-- {
+		out = append(out, all[i].offset)
+	}
+	return out
+}
+
 // placed refuses negative timestamps that mean no place in a version (ReplicaManager.isListOffsetsTimestampUnsupported).
 func (c *Cluster) placed(timestamp int64, version int16) protocol.Code {
 	since, ok := map[int64]int16{atEnd: 0, atStart: 0, atNewest: 7, atLocal: 8, atTiered: 9, atUploaded: 11}[timestamp]
-	if c.atLeast("3.0") && timestamp < 0 && (!ok || version < since) { // 2.8.2 looks for such a time
+	if c.kraft() && timestamp < 0 && (!ok || version < since) { // 2.8.2 looks for such a time
 		return protocol.UnsupportedVersion
 	}
 	return protocol.None

@@ -24,6 +24,10 @@ func (c *Cluster) offsetCommit(q *call) {
 	req := q.Req.(*msg.OffsetCommitRequest)
 	resp := &msg.OffsetCommitResponse{}
 	injected := c.injected(q.Key)
+	if q.Version == 0 {
+		c.commitToKeeper(q, req, injected)
+		return
+	}
 	whole, one := injected, ofOnePartition(injected)
 	if one {
 		whole = protocol.None
@@ -50,8 +54,10 @@ func (c *Cluster) offsetCommit(q *call) {
 			if got = or(got, code, c.soundMetadata(p.CommittedMetadata)); one {
 				got, one = or(got, injected), false
 			}
-			if got == protocol.None {
+			if got == protocol.None || !c.newCoordinator() && code == protocol.None && got == protocol.OffsetMetadataTooLarge { // the old coordinator has made the group by then
 				c.keep(g)
+			}
+			if got == protocol.None {
 				g.offsets[topicPartition{t.name, p.PartitionIndex}] = committed{p.CommittedOffset, p.CommittedLeaderEpoch, noted(p.CommittedMetadata), c.commit(), c.now, expires}
 			}
 			out.Partitions = append(out.Partitions, msg.OffsetCommitResponseOffsetCommitResponsePartition{PartitionIndex: p.PartitionIndex, ErrorCode: int16(got)})
@@ -123,6 +129,14 @@ func (c *Cluster) offsetFetch(q *call) {
 		in.Topics = append(in.Topics, msg.OffsetFetchRequestOffsetFetchRequestTopics{Name: req.Topics[i].Name, PartitionIndexes: req.Topics[i].PartitionIndexes})
 	}
 	resp.Topics = []msg.OffsetFetchResponseOffsetFetchResponseTopic{}
+	if q.Version == 0 && !c.kraft() {
+		resp.Topics = c.fetchFromKeeper(req, injected)
+		c.reply(q, resp)
+		return
+	}
+	if q.Version == 0 {
+		injected = or(injected, protocol.UnsupportedVersion) // there is no ZooKeeper
+	}
 	f.whole = or(injected, c.coordinates(q, in.GroupID), c.mayFetch(in))
 	resp.ErrorCode = int16(f.whole)
 	for _, t := range c.fetchOffsets(&f, in) {
@@ -243,7 +257,7 @@ func (c *Cluster) mayCommit(g *group, req *msg.OffsetCommitRequest, version int1
 		case generation < 0:
 			c.touch(g)
 			return protocol.None
-		case version >= 9 && c.atLeast("4.0"):
+		case version >= 9 && c.newCoordinator():
 			return protocol.GroupIDNotFound
 		}
 		return protocol.IllegalGeneration

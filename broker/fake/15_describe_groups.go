@@ -23,7 +23,7 @@ func (c *Cluster) describeGroups(q *call) {
 		switch g := c.seenGroup(id); {
 		case code != protocol.None:
 		case g != nil && !g.consumer:
-			g.classic.describe(&out, c.atLeast("4.0"))
+			g.classic.describe(&out, c.newCoordinator())
 		case q.Version >= 6:
 			code = protocol.GroupIDNotFound
 		}
@@ -35,7 +35,7 @@ func (c *Cluster) describeGroups(q *call) {
 	c.reply(q, resp)
 }
 
-// describe tells of a classic group: what its members have said only while it is in order, and before 4.0 what they have been given, too.
+// describe tells of a classic group: what its members have said only while it is in order, and with the old coordinator what they have been given, too.
 func (k *classicGroup) describe(out *msg.DescribeGroupsResponseDescribedGroup, always bool) {
 	out.GroupState, out.ProtocolType = k.state.String(), k.kind
 	if k.state == groupStable {
@@ -94,17 +94,20 @@ func (c *Cluster) listGroups(q *call) {
 func (c *Cluster) consumerGroupDescribe(q *call) {
 	req := q.Req.(*msg.ConsumerGroupDescribeRequest)
 	resp := &msg.ConsumerGroupDescribeResponse{}
-	injected := c.injected(q.Key)
-	for _, id := range req.GroupIDs {
+	injected, nameless := c.injected(q.Key), slices.Contains(req.GroupIDs, "")
+	for _, at := range c.describedBy(req.GroupIDs) {
+		id := at.group
 		out := msg.ConsumerGroupDescribeResponseDescribedGroup{}
 		out.SetDefaults()
 		out.GroupID, out.ErrorCode = id, int16(or(injected, c.coordinates(q, id)))
 		g := c.seenGroup(id)
 		switch {
 		case out.ErrorCode != 0:
+		case nameless && !c.atLeast("4.1"): // then the answer cannot be written
+			out.ErrorCode = int16(protocol.UnknownServerError)
 		case id == "":
 			out.ErrorCode = int16(protocol.InvalidGroupID)
-		case g == nil || !g.consumer:
+		case g == nil || !g.consumer || at.elsewhere:
 			out.ErrorCode = int16(protocol.GroupIDNotFound)
 		default:
 			x := &g.modern
@@ -119,6 +122,34 @@ func (c *Cluster) consumerGroupDescribe(q *call) {
 		resp.Groups = append(resp.Groups, out)
 	}
 	c.reply(q, resp)
+}
+
+type describedBy struct {
+	group     string
+	elsewhere bool // it is in another partition of the offsets topic than the one that is asked
+}
+
+// describedBy are the groups that are asked for. Up to 4.0 each partition that has one of them is asked for all, and says of the others that they are not there (GroupCoordinatorService.consumerGroupDescribe).
+func (c *Cluster) describedBy(groups []string) (out []describedBy) {
+	if c.atLeast("4.1") || slices.Contains(groups, "") {
+		for _, g := range groups {
+			out = append(out, describedBy{group: g})
+		}
+		return out
+	}
+	var asked []int32
+	for _, g := range groups {
+		at := offsetsOf(g).partition
+		if !slices.Contains(asked, at) {
+			asked = append(asked, at)
+		}
+	}
+	for _, at := range asked {
+		for _, g := range groups {
+			out = append(out, describedBy{g, offsetsOf(g).partition != at})
+		}
+	}
+	return out
 }
 
 // groupOperations are what everybody may do with a group where nothing is forbidden (AclEntry.supportedOperations): groups have configurations since 4.0.
@@ -145,7 +176,9 @@ func (c *Cluster) describeModern(m *modernMember, version int16) msg.ConsumerGro
 		}
 	}
 	has := maps.Clone(m.assigned)
-	maps.Copy(has, m.revoking)
+	if c.atLeast("4.3") { // and what it is to give up
+		maps.Copy(has, m.revoking)
+	}
 	out.Assignment.TopicPartitions, out.TargetAssignment.TopicPartitions = c.described(has), c.described(m.target)
 	return out
 }

@@ -16,7 +16,7 @@ func (c *Cluster) createTopics(q *call) {
 	resp := &msg.CreateTopicsResponse{}
 	injected := c.injected(q.Key)
 	before := slices.Clone(c.topics)
-	kraft := c.atLeast("3.0")
+	kraft := c.kraft()
 	seen := map[string]int{}
 	for i := range req.Topics {
 		seen[req.Topics[i].Name]++
@@ -44,7 +44,9 @@ func (c *Cluster) createTopics(q *call) {
 			}
 			code = c.createTopic(q, in, before, req.ValidateOnly, &r)
 		}
-		seen[in.Name] = -seen[in.Name]
+		if kraft || seen[in.Name] == 1 { // before, each mention is answered
+			seen[in.Name] = -seen[in.Name]
+		}
 		if r.ErrorCode = int16(code); code != protocol.None {
 			r.ErrorMessage = wire.Ptr(code.Description())
 		}
@@ -176,8 +178,19 @@ func (c *Cluster) assigned(in *msg.CreateTopicsRequestCreatableTopic) ([][]int32
 	if in.NumPartitions != -1 || in.ReplicationFactor != -1 {
 		return nil, protocol.InvalidRequest
 	}
-	out := make([][]int32, len(in.Assignments))
-	for _, a := range in.Assignments {
+	assignments := in.Assignments
+	if !c.kraft() { // the last mention of a partition counts
+		assignments = slices.Clone(assignments)
+		slices.Reverse(assignments)
+		slices.SortStableFunc(assignments, func(a, b msg.CreateTopicsRequestCreatableReplicaAssignment) int {
+			return cmp.Compare(a.PartitionIndex, b.PartitionIndex)
+		})
+		assignments = slices.CompactFunc(assignments, func(a, b msg.CreateTopicsRequestCreatableReplicaAssignment) bool {
+			return a.PartitionIndex == b.PartitionIndex
+		})
+	}
+	out := make([][]int32, len(assignments))
+	for _, a := range assignments {
 		if a.PartitionIndex < 0 || int(a.PartitionIndex) >= len(out) || out[a.PartitionIndex] != nil {
 			return nil, protocol.InvalidReplicaAssignment
 		}

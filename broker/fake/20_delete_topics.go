@@ -24,6 +24,11 @@ func (c *Cluster) deleteTopics(q *call) {
 		asked = append(asked, msg.DeleteTopicsRequestDeleteTopicState{Name: &req.TopicNames[i]})
 	}
 	injected := c.injected(q.Key)
+	if !c.kraft() {
+		c.deleteOneByOne(asked, injected, answer)
+		c.reply(q, resp)
+		return
+	}
 	var names []string
 	var ids []wire.UUID
 	for i := range asked {
@@ -71,6 +76,25 @@ func (c *Cluster) deleteTopics(q *call) {
 		_ = c.DeleteTopic(t.name) // it is there
 	}
 	c.reply(q, resp)
+}
+
+// deleteOneByOne is what releases with ZooKeeper do (KafkaApis.handleDeleteTopicsRequest): each mention is answered, with the id if it was asked for by that. What comes of a topic is told at its first mention.
+func (c *Cluster) deleteOneByOne(asked []msg.DeleteTopicsRequestDeleteTopicState, injected protocol.Code, answer func(*string, wire.UUID, protocol.Code)) {
+	var gone []string
+	for i := range asked {
+		name := asked[i].Name
+		t, code := c.lookup(text(name), asked[i].TopicID, asked[i].TopicID != wire.UUID{})
+		if t != nil {
+			name = &t.name
+		}
+		if code = or(injected, code); code == protocol.None {
+			gone = append(gone, t.name)
+		}
+		answer(name, asked[i].TopicID, code)
+	}
+	for _, name := range gone {
+		_ = c.DeleteTopic(name) // one that was mentioned twice is gone
+	}
 }
 
 // once tells apart what is in a list once and what is there more often.

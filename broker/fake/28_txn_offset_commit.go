@@ -20,11 +20,29 @@ func (c *Cluster) txnOffsetCommit(q *call) {
 	if code == protocol.None && !slices.ContainsFunc(req.Topics, c.anyOf) {
 		code = protocol.UnknownTopicOrPartition // of all of them: the coordinator does not hear of it, and no transaction begins
 	}
-	if code == protocol.None {
-		code = c.verifyOffsets(q, req)
+	if code == protocol.None && !c.newCoordinator() { // whether or not it will have any
+		c.keep(g)
 	}
-	if code == protocol.None {
+	verified := protocol.None
+	if code == protocol.None && c.txn.verify {
+		verified = c.verifyOffsets(q, req)
+	}
+	if code = or(code, verified); code == protocol.None {
 		code = c.mayCommitInTransaction(g, req)
+	}
+	if code == protocol.None && !c.txn.verify { // nobody asks the coordinator of the transaction; what is wrong with the producer is seen when it is written down
+		verified = c.writesOffsets(q, req)
+	}
+	if verified == protocol.UnknownServerError { // of all of them
+		for _, t := range req.Topics {
+			out := msg.TxnOffsetCommitResponseTxnOffsetCommitResponseTopic{Name: t.Name}
+			for _, p := range t.Partitions {
+				out.Partitions = append(out.Partitions, msg.TxnOffsetCommitResponseTxnOffsetCommitResponsePartition{PartitionIndex: p.PartitionIndex, ErrorCode: int16(verified)})
+			}
+			resp.Topics = append(resp.Topics, out)
+		}
+		c.reply(q, resp)
+		return
 	}
 	for i := range req.Topics {
 		in := &req.Topics[i]
@@ -32,14 +50,19 @@ func (c *Cluster) txnOffsetCommit(q *call) {
 		for _, p := range in.Partitions {
 			got := code
 			if got == protocol.None {
-				got = c.soundMetadata(p.CommittedMetadata)
+				got = or(c.soundMetadata(p.CommittedMetadata), verified)
 			}
 			if _, err := c.partition(in.Name, p.PartitionIndex); err != nil { // before anything else, as Kafka does
 				got = protocol.UnknownTopicOrPartition
 			}
 			if got == protocol.None {
 				c.keep(g)
-				c.suspend(g, req.ProducerID, req.ProducerEpoch, topicPartition{in.Name, p.PartitionIndex}, committed{p.CommittedOffset, p.CommittedLeaderEpoch, noted(p.CommittedMetadata), c.commit(), c.now, time.Time{}})
+				tp, k := topicPartition{in.Name, p.PartitionIndex}, committed{p.CommittedOffset, p.CommittedLeaderEpoch, noted(p.CommittedMetadata), c.commit(), c.now, time.Time{}}
+				if req.ProducerID < 0 { // who has none commits without a transaction, if nobody asks
+					g.offsets[tp] = k
+				} else {
+					c.suspend(g, req.ProducerID, req.ProducerEpoch, tp, k)
+				}
 			}
 			out.Partitions = append(out.Partitions, msg.TxnOffsetCommitResponseTxnOffsetCommitResponsePartition{PartitionIndex: p.PartitionIndex, ErrorCode: int16(got)})
 		}
@@ -70,12 +93,34 @@ func (c *Cluster) verifyOffsets(q *call, req *msg.TxnOffsetCommitRequest) protoc
 	return code
 }
 
+// writesOffsets tells whether offsets can be written down for a producer that nobody has verified. A negative epoch makes no batch, and then the request fails as a whole.
+func (c *Cluster) writesOffsets(q *call, req *msg.TxnOffsetCommitRequest) protocol.Code {
+	switch {
+	case req.ProducerID < 0:
+		return protocol.None
+	case req.ProducerEpoch < 0 && slices.ContainsFunc(req.Topics, c.soundOf):
+		return protocol.UnknownServerError
+	}
+	return c.verifyOffsets(q, req)
+}
+
+// soundOf tells whether any offset of a topic can be kept.
+func (c *Cluster) soundOf(t msg.TxnOffsetCommitRequestTxnOffsetCommitRequestTopic) bool {
+	return slices.ContainsFunc(t.Partitions, func(p msg.TxnOffsetCommitRequestTxnOffsetCommitRequestPartition) bool {
+		_, err := c.partition(t.Name, p.PartitionIndex)
+		return err == nil && c.soundMetadata(p.CommittedMetadata) == protocol.None
+	})
+}
+
 // mayCommitInTransaction tells whether who commits may: a member of the present generation, or who does not say that it is one (KIP-447).
 func (c *Cluster) mayCommitInTransaction(g *group, req *msg.TxnOffsetCommitRequest) protocol.Code {
 	if !c.keeps(g) && req.GenerationID < 0 {
 		c.touch(g)
 	}
 	if req.GenerationID < 0 && req.MemberID == "" && req.GroupInstanceID == nil {
+		if g.consumer && len(g.modern.members) > 0 && !c.atLeast("4.0") { // 3.9 asks that of consumer groups all the same
+			return protocol.UnknownMemberID
+		}
 		return protocol.None
 	}
 	if g.consumer {
@@ -87,10 +132,19 @@ func (c *Cluster) mayCommitInTransaction(g *group, req *msg.TxnOffsetCommitReque
 		}
 		return protocol.None
 	}
+	if !c.kraft() && req.GroupInstanceID == nil { // GroupCoordinator.doTxnCommitOffsets of 2.8
+		switch k := &g.classic; {
+		case req.MemberID != "" && k.member(req.MemberID) == nil:
+			return protocol.UnknownMemberID
+		case req.GenerationID >= 0 && req.GenerationID != k.generation:
+			return protocol.IllegalGeneration
+		}
+		return protocol.None
+	}
 	if len(g.classic.members) == 0 && req.GenerationID < 0 {
 		return protocol.None
 	}
-	if !c.keeps(g) && c.atLeast("4.0") {
+	if !c.keeps(g) && c.newCoordinator() {
 		return protocol.IllegalGeneration
 	}
 	m, code := c.known(&g.classic, req.MemberID, req.GroupInstanceID, req.GenerationID)

@@ -75,7 +75,7 @@ func (c *Cluster) offsetDelete(q *call) {
 		}
 		resp.Topics = append(resp.Topics, out)
 	}
-	if g.empty() && len(g.offsets) == 0 && len(g.pending) == 0 && !c.atLeast("4.0") {
+	if g.empty() && len(g.offsets) == 0 && len(g.pending) == 0 && !c.newCoordinator() {
 		c.dropGroup(g)
 	}
 	c.reply(q, resp)

@@ -20,7 +20,7 @@ func (c *Cluster) consumerGroupHeartbeat(q *call) {
 		code = protocol.UnsupportedVersion
 	}
 	if code == protocol.None {
-		code = soundHeartbeat(req, q.Version)
+		code = c.soundHeartbeat(req, q.Version)
 	}
 	if code == protocol.None {
 		code = c.beatModern(q, g, req, resp)
@@ -92,11 +92,19 @@ func (c *Cluster) consumers(g *group, req *msg.ConsumerGroupHeartbeatRequest, wr
 		return wrong
 	case g.empty():
 		c.keep(g)
-		g.consumer, g.classic, g.modern = true, classicGroup{}, modernGroup{epoch: 1}
+		g.consumer, g.classic, g.modern = true, classicGroup{}, modernGroup{epoch: c.firstEpoch()}
 	case !c.upgrade(g):
 		return protocol.GroupIDNotFound
 	}
 	return protocol.None
+}
+
+// firstEpoch is that of a group before anybody has joined: 0, and 1 in 4.3 (ModernGroup).
+func (c *Cluster) firstEpoch() int32 {
+	if c.atLeast("4.3") {
+		return 1
+	}
+	return 0
 }
 
 // beating finds the member of a heartbeat, or takes it in, unless something else is wrong.
@@ -131,7 +139,7 @@ func (c *Cluster) beating(g *group, req *msg.ConsumerGroupHeartbeatRequest, wron
 	case m == nil && wrong == protocol.None:
 		m = &modernMember{id: req.MemberID, instance: text(req.InstanceID), target: set{}, assigned: set{}, revoking: set{}, since: map[topicIDPartition]int32{}}
 		x.add(m)
-	case m != nil && !joins && !c.soundEpoch(m, req): // who joins again goes on where it was: the answer may have been lost
+	case m != nil && (!joins || !c.atLeast("4.2")) && !c.soundEpoch(m, req): // since 4.2 who joins again goes on where it was: the answer may have been lost
 		return nil, protocol.FencedMemberEpoch
 	case joins && m != nil && wrong == protocol.None:
 		m.left = false // also one that was static, and does not say so any more
@@ -179,12 +187,13 @@ func (x *modernGroup) resolve() (any bool) {
 }
 
 // soundHeartbeat holds a heartbeat against what Kafka demands of its fields (GroupMetadataManager.throwIfConsumerGroupHeartbeatRequestIsInvalid).
-func soundHeartbeat(req *msg.ConsumerGroupHeartbeatRequest, version int16) protocol.Code {
+func (c *Cluster) soundHeartbeat(req *msg.ConsumerGroupHeartbeatRequest, version int16) protocol.Code {
 	empty := func(s *string) bool { return s != nil && *s == "" }
 	first := req.MemberEpoch == 0
 	switch {
 	case req.GroupID == "", req.MemberID == "" && (version > 0 || !first), empty(req.InstanceID), empty(req.RackID),
 		first && (req.RebalanceTimeoutMs == -1 || req.TopicPartitions == nil || len(req.TopicPartitions) > 0 || req.SubscribedTopicNames == nil && req.SubscribedTopicRegex == nil),
+		first && len(req.SubscribedTopicNames) == 0 && !c.atLeast("4.0"), // later who joins may read nothing
 		req.MemberEpoch == -2 && req.InstanceID == nil, req.MemberEpoch < -2:
 		return protocol.InvalidRequest
 	}

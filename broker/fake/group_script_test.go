@@ -22,6 +22,12 @@ func small(release string) fake.Config {
 	return fake.Config{Release: release, GroupMinSession: 500 * time.Millisecond, GroupMaxSession: time.Minute, GroupMaxSize: 3, GroupSession: 3 * time.Second, GroupHeartbeat: 500 * time.Millisecond}
 }
 
+// classicOnly is a cluster without the new protocol: in 3.9 it has another coordinator then.
+func classicOnly(cfg fake.Config) fake.Config {
+	cfg.NoConsumerProtocol = true
+	return cfg
+}
+
 // groupLine plays a line of groups. M is a member: what it sends goes over a connection of its own, with the id, the generation or the epoch that it was given last; "-" is nobody.
 //
 //	JoinGroup G M [instance=I] [session=MS] [rebalance=MS] [type=T] [protocols=NAME:METADATA,...|none]

@@ -34,7 +34,7 @@ func (c *Cluster) keep(g *group) {
 // touch lets a group come into being of which nothing is kept: coordinators before 4.0 show it nevertheless.
 func (c *Cluster) touch(g *group) {
 	c.keep(g)
-	g.unseen = c.atLeast("4.0")
+	g.unseen = c.newCoordinator()
 }
 
 // seenGroup gives a group if there is one that reads find.

@@ -45,6 +45,7 @@ type partition struct {
 	log       []entry
 	segments  []segment
 	cleaned   int64 // the log was compacted up to here
+	batchwise bool  // the last stable offset is that of a batch, be it that the log begins in it
 	epochs    []epochStart
 	changes   uint64 // of the log and of who leads, so far
 	producers map[int64]*producer
@@ -88,7 +89,7 @@ func (c *Cluster) create(t Topic) *topic {
 func (c *Cluster) grow(t *topic, partitions, replicas int) {
 	c.changes++
 	for i := len(t.partitions); i < partitions; i++ {
-		p := &partition{topic: t, index: int32(i), producers: map[int64]*producer{}}
+		p := &partition{topic: t, index: int32(i), producers: map[int64]*producer{}, batchwise: c.kraft()}
 		for r := range replicas {
 			p.replicas = append(p.replicas, int32((i+r)%c.cfg.Nodes)+1)
 		}
@@ -156,7 +157,7 @@ func (p *partition) read(offset, end int64, max int, first bool) (records []byte
 			break
 		}
 		if room := max - len(records); len(e.bytes) > room && (n > 0 || !first) {
-			if n > 0 && room > 0 { // Kafka sends what is in a range of its file: LogSegment.read
+			if room > 0 { // Kafka sends what is in a range of its file: LogSegment.read
 				records = append(records, e.bytes[:room]...)
 			}
 			break

@@ -28,13 +28,14 @@ var scenes = []scene{
 		"4.3.0-tv2": {Release: "4.3", TransactionVersion: 2, TransactionCheck: 500 * time.Millisecond},
 		"4.3.0-tv1": {Release: "4.3", TransactionVersion: 1, TransactionCheck: 500 * time.Millisecond},
 		"4.3.0-tv0": {Release: "4.3", TransactionVersion: -1, TransactionCheck: 500 * time.Millisecond},
-		"3.9.1":     {Release: "3.9", TransactionCheck: 500 * time.Millisecond},
+		"3.9.1":     {Release: "3.9", TransactionCheck: 500 * time.Millisecond, NoConsumerProtocol: true},
 		"2.8.2":     {Release: "2.8", TransactionCheck: 500 * time.Millisecond},
 	}, nil},
 	{"groups", map[string]fake.Config{
-		"4.3.0": small("4.3"),
-		"3.9.1": small("3.9"),
-		"2.8.2": small("2.8"),
+		"4.3.0":          small("4.3"),
+		"3.9.1":          classicOnly(small("3.9")), // as it is by default
+		"3.9.1-consumer": small("3.9"),              // group.coordinator.rebalance.protocols=classic,consumer
+		"2.8.2":          small("2.8"),
 	}, nil},
 	{"topics", map[string]fake.Config{
 		"4.3.0": {Release: "4.3", InternalTopics: true, Broker: serverProperties},

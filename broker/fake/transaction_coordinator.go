@@ -134,7 +134,7 @@ func (c *Cluster) enlist(id string, producer int64, epoch int16, parts []topicPa
 	switch {
 	case code != protocol.None:
 		return code
-	case raises && c.txn.version == 0: // it could not be written down
+	case raises && c.txn.version == 0 && c.atLeast("4.0"): // it could not be written down; 3.9 does not think of that
 		return protocol.UnsupportedVersion
 	}
 	if t.state != transactionOngoing {

@@ -75,9 +75,9 @@ func coordinatorOfMarker(b *record.Batch) int32 {
 func (p *partition) lastStable() int64 {
 	stable := p.end
 	for _, first := range p.open {
-		if first < p.start { // Kafka names the batch that the log begins in
+		if first < p.start { // Kafka names the batch that the log begins in, and before 3.0 where it begins
 			first = p.start
-			if i := p.find(p.start); i < len(p.log) {
+			if i := p.find(p.start); i < len(p.log) && p.batchwise {
 				first = p.log[i].base
 			}
 		}

@@ -3,6 +3,7 @@ package differ
 import (
 	"fmt"
 	"hash/fnv"
+	"io"
 	"iter"
 	"reflect"
 	"regexp"
@@ -96,7 +97,7 @@ func showRecords(w *world, v reflect.Value) string {
 		return "null"
 	}
 	var out strings.Builder
-	rest := v.Bytes()
+	rest, packed := v.Bytes(), false
 	for len(rest) > 0 {
 		b, next, ok, err := record.Next(rest)
 		if err != nil || !ok {
@@ -104,8 +105,11 @@ func showRecords(w *world, v reflect.Value) string {
 		}
 		rest = next
 		w.showBatch(&out, &b)
+		packed = packed || b.Magic != 2 && b.Codec != compress.None
 	}
-	if len(rest) > 0 {
+	switch {
+	case packed: // what there is behind messages of an old format that were compressed for the answer depends on who has compressed them
+	case len(rest) > 0:
 		fmt.Fprintf(&out, "and %d bytes", len(rest))
 	}
 	if out.Len() == 0 {
@@ -145,8 +149,24 @@ func (w *world) showBatch(out *strings.Builder, b *record.Batch) {
 		return
 	}
 	h := fnv.New32a()
-	h.Write(b.Bytes()[min(record.Overhead, len(b.Bytes())):])
+	if b.Magic == 2 {
+		h.Write(b.Bytes()[min(record.Overhead, len(b.Bytes())):])
+	} else { // were converted, and are compressed again
+		w.hashMessages(h, b)
+	}
 	fmt.Fprintf(out, " %s %d records %08x] ", b.Codec, b.Count, h.Sum32())
+}
+
+// hashMessages goes by what messages of an old format say.
+func (w *world) hashMessages(h io.Writer, b *record.Batch) {
+	it, _, err := b.Records(nil, compress.Limit{Bytes: 1 << 20})
+	if err != nil {
+		return
+	}
+	var v record.View
+	for it.Next(&v) {
+		fmt.Fprintf(h, "%d %s %x %x\n", v.Offset, w.shownTime(v.Timestamp), v.Key, v.Value)
+	}
 }
 
 // Difference is a field that the sides answer differently.

@@ -324,7 +324,7 @@ func arrangeGroups(m protocol.Message, w *world) {
 		slices.SortStableFunc(m.Groups, func(a, b msg.DescribeGroupsResponseDescribedGroup) int { return strings.Compare(a.GroupID, b.GroupID) })
 	case *msg.ConsumerGroupDescribeResponse:
 		slices.SortStableFunc(m.Groups, func(a, b msg.ConsumerGroupDescribeResponseDescribedGroup) int {
-			return strings.Compare(a.GroupID, b.GroupID)
+			return cmp.Or(strings.Compare(a.GroupID, b.GroupID), cmp.Compare(a.ErrorCode, b.ErrorCode)) // up to 4.0 the same group is told several times
 		})
 		for i := range m.Groups {
 			members := m.Groups[i].Members

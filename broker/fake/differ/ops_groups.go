@@ -160,6 +160,9 @@ func consumerGroupHeartbeat(d *draw, w *world) (protocol.Request, func(protocol.
 	}
 	if d.once(30) {
 		req.MemberID = pick(d, "", w.prefix+"nobody")
+		if d.version == 0 && req.MemberEpoch == 0 { // who has no id is given one, and the assignors of some releases go by the hashes of ids
+			req.MemberID = w.prefix + "nobody"
+		}
 	}
 	return req, func(m protocol.Response) { w.beaten(name, req, m.(*msg.ConsumerGroupHeartbeatResponse)) }
 }

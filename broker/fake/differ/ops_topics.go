@@ -59,6 +59,9 @@ func createTopicsOddly(d *draw, w *world) (protocol.Request, func(protocol.Respo
 				in.Assignments[1].PartitionIndex = pick[int32](d, 0, 2)
 			case 1:
 				in.Assignments[1].BrokerIDs = pick(d, []int32{}, []int32{7}, []int32{1, 1})
+				if w.keeper() && slices.Equal(in.Assignments[1].BrokerIDs, []int32{7}) { // is taken, and then nobody leads
+					in.Assignments[1].BrokerIDs = []int32{1, 1}
+				}
 			case 2:
 				in.NumPartitions = 2
 			}

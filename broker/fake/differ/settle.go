@@ -67,6 +67,9 @@ func (s *side) led() (bool, error) {
 			if err != nil || ok || protocol.Code(t.ErrorCode) != protocol.UnknownTopicOrPartition {
 				return false, err
 			}
+			if ok, err := s.forgotten(n); err != nil || !ok {
+				return false, err
+			}
 			continue
 		}
 		if t.ErrorCode != 0 || len(t.Partitions) < int(is.wanted) {
@@ -80,6 +83,18 @@ func (s *side) led() (bool, error) {
 		}
 	}
 	return true, nil
+}
+
+// forgotten tells whether nothing is left of a topic that is deleted. Where ZooKeeper has it, the controller deletes it some time after brokers have forgotten it.
+func (s *side) forgotten(topic string) (bool, error) {
+	if !s.w.keeper() {
+		return true, nil
+	}
+	m, err := s.peer.ask(&msg.CreatePartitionsRequest{Topics: []msg.CreatePartitionsRequestCreatePartitionsTopic{{Name: s.w.name(topic), Count: 1000}}, TimeoutMs: 30000, ValidateOnly: true}, 1)
+	if err != nil {
+		return false, err
+	}
+	return protocol.Code(m.(*msg.CreatePartitionsResponse).Results[0].ErrorCode) == protocol.UnknownTopicOrPartition, nil
 }
 
 // leads tells whether the broker leads a partition, and knows it.
@@ -144,5 +159,10 @@ func (s *side) sweep() {
 	}
 	if known, ok := s.w.ranges.Get(msg.DeleteTopicsAPI); ok && len(req.TopicNames) > 0 {
 		_, _ = s.peer.ask(req, min(known.Max, 5))
+	}
+	for _, n := range topicNames { // what is deleted later would take groups of the next script along that are empty (see DeleteTopic of the fake)
+		if t := s.w.topics[n]; t != nil && !t.gone {
+			_ = s.until("", func() (bool, error) { return s.forgotten(n) })
+		}
 	}
 }

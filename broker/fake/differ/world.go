@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/msg"
 	"github.com/kactor-go/kactor/protocol/wire"
 )
 
@@ -65,6 +66,12 @@ type consumerState struct {
 func newWorld(prefix string, began time.Time, ranges protocol.Ranges) *world {
 	return &world{prefix: prefix, began: began, ranges: ranges, topics: map[string]*topicState{}, ends: map[place]int64{}, shortened: map[string]bool{}, producers: map[string]*producerState{}, sessions: map[string]*sessionState{},
 		members: map[string]*memberState{}, consumers: map[string]*consumerState{}, names: newNames()}
+}
+
+// keeper tells whether ZooKeeper has the topics: that is so before 3.0, when transactions could not be listed yet.
+func (w *world) keeper() bool {
+	_, later := w.ranges.Get(msg.ListTransactionsAPI)
+	return !later
 }
 
 // name makes a name of the script one of the cluster; the empty one stays so.
