@@ -133,25 +133,29 @@ func refuses(t msg.ProduceResponseTopicProduceResponse) bool {
 }
 
 func (c *Cluster) producePartition(q *call, t *topic, acks int16, in *msg.ProduceRequestPartitionProduceData, r *msg.ProduceResponsePartitionProduceResponse, resp *msg.ProduceResponse) {
-	p, code := c.led(q, t, in.Index)
-	if code != protocol.UnknownTopicOrPartition && internal(t.name) && q.client != adminClient {
+	p, led := c.led(q, t, in.Index)
+	code := protocol.None
+	if led == protocol.UnknownTopicOrPartition {
+		code = led
+	}
+	if code == protocol.None {
+		code = oneBatch(q, in.Records)
+	}
+	if code == protocol.None && led == protocol.None { // the transaction has begun, whatever else is wrong
+		code = c.verifySet(q, t, p, in.Records)
+	}
+	if code == protocol.None && acks != 0 && acks != 1 && acks != -1 {
+		code = protocol.InvalidRequiredAcks
+	}
+	if code == protocol.None && internal(t.name) && q.client != adminClient {
 		code = protocol.InvalidTopicException // ReplicaManager looks at this before it looks for the leader
 	}
-	if code == protocol.NotLeaderOrFollower && q.Version >= 10 { // the new leader is told along (KIP-951)
+	if code = or(code, led); code == protocol.NotLeaderOrFollower && q.Version >= 10 { // the new leader is told along (KIP-951)
 		r.CurrentLeader = msg.ProduceResponseLeaderIDAndEpoch{LeaderID: p.leader, LeaderEpoch: p.epoch}
 		if n := c.node(p.leader); n != nil && !slices.ContainsFunc(resp.NodeEndpoints, func(e msg.ProduceResponseNodeEndpoint) bool { return e.NodeID == n.id }) {
 			host, port := c.cfg.Host(n.id)
 			resp.NodeEndpoints = append(resp.NodeEndpoints, msg.ProduceResponseNodeEndpoint{NodeID: n.id, Host: host, Port: port})
 		}
-	}
-	if code == protocol.None {
-		code = oneBatch(q, in.Records)
-	}
-	if code == protocol.None { // the transaction has begun, whatever else is wrong
-		code = c.verifySet(q, t, p, in.Records)
-	}
-	if code == protocol.None && acks != 0 && acks != 1 && acks != -1 {
-		code = protocol.InvalidRequiredAcks
 	}
 	if code == protocol.None && (acks == -1 && len(p.isr) < c.minISR(p, q.Node) || q.conn.node.alone != nil) {
 		code = protocol.NotEnoughReplicas

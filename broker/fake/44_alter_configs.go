@@ -217,9 +217,22 @@ func (c *Cluster) alterBroker(name string, changes []alteration, only, anew bool
 			return protocol.InvalidRequest
 		}
 	}
+	if c.atLeast("4.1") && !keepsMinISR(name, changes, anew) {
+		return protocol.InvalidConfig
+	}
 	if !only {
 		c.dynamic[name] = now
 		c.resettle()
 	}
 	return protocol.None
+}
+
+// keepsMinISR tells whether what is changed of brokers leaves min.insync.replicas to the cluster: clusters that are made by 4.1 or later have eligible leader replicas (KIP-966), and with these it is the cluster's, always set, and
+// not a single broker's (seen on 4.3).
+func keepsMinISR(broker string, changes []alteration, anew bool) bool {
+	i := slices.IndexFunc(changes, func(a alteration) bool { return a.name == "min.insync.replicas" })
+	if broker != "" {
+		return i < 0
+	}
+	return i < 0 && !anew || i >= 0 && changes[i].operation != opDelete
 }

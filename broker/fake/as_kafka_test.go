@@ -238,3 +238,44 @@ func alterTwo(b *bench, k fake.ConnID) (codes []protocol.Code) {
 	}
 	return codes
 }
+
+// The minimum of replicas in sync is the cluster's, and always set (ConfigurationControlManager).
+func TestTheMinimumOfReplicasInSyncIsTheClusters(t *testing.T) {
+	b, k := one(t)
+	type config = msg.IncrementalAlterConfigsRequestAlterableConfig
+	set, remove := config{Name: "min.insync.replicas", Value: wire.Ptr("1")}, config{Name: "min.insync.replicas", ConfigOperation: 1}
+	for _, x := range []struct {
+		what, broker string
+		change       config
+		want         protocol.Code
+	}{
+		{"set", "", set, protocol.None}, {"removed", "", remove, protocol.InvalidConfig}, {"set of a broker", "1", set, protocol.InvalidConfig}, {"removed of a broker", "1", remove, protocol.InvalidConfig},
+	} {
+		req := &msg.IncrementalAlterConfigsRequest{Resources: []msg.IncrementalAlterConfigsRequestAlterConfigsResource{{ResourceType: 4, ResourceName: x.broker, Configs: []config{x.change}}}}
+		b.code(x.what, ask(b, k, req, &msg.IncrementalAlterConfigsResponse{}, 1).Responses[0].ErrorCode, x.want)
+	}
+	type value = msg.AlterConfigsRequestAlterableConfig
+	for _, x := range []struct {
+		what, broker string
+		values       []value
+		want         protocol.Code
+	}{
+		{"nothing", "", nil, protocol.InvalidConfig}, {"nothing of a broker", "1", nil, protocol.None}, {"something else", "", []value{{Name: "message.max.bytes", Value: wire.Ptr("2000000")}}, protocol.InvalidConfig},
+		{"both", "", []value{{Name: "min.insync.replicas", Value: wire.Ptr("1")}, {Name: "message.max.bytes", Value: wire.Ptr("2000000")}}, protocol.None},
+	} {
+		req := &msg.AlterConfigsRequest{Resources: []msg.AlterConfigsRequestAlterConfigsResource{{ResourceType: 4, ResourceName: x.broker, Configs: x.values}}}
+		b.code("all but "+x.what, ask(b, k, req, &msg.AlterConfigsResponse{}, 1).Responses[0].ErrorCode, x.want)
+	}
+}
+
+// Acks that there are not are told before topics that nobody may write to, and before those what is not one batch.
+func TestWhatIsWrongWithARequestIsToldBeforeItsTopics(t *testing.T) {
+	b := newBench(t, fake.Config{InternalTopics: true})
+	k := b.connect(1)
+	code := func(acks int16, records []byte) int16 {
+		return ask(b, k, produceRequest(acks, "__consumer_offsets", 0, records), &msg.ProduceResponse{}, 9).Responses[0].PartitionResponses[0].ErrorCode
+	}
+	b.code("acks", code(2, batch(-1, -1, -1, "x")), protocol.InvalidRequiredAcks)
+	b.code("no batch", code(-1, nil), protocol.InvalidRecord)
+	b.code("the topic", code(-1, batch(-1, -1, -1, "x")), protocol.InvalidTopicException)
+}

@@ -1,6 +1,8 @@
 package differ
 
 import (
+	"slices"
+
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/msg"
 	"github.com/kactor-go/kactor/protocol/wire"
@@ -98,6 +100,11 @@ func alterConfigs(d *draw, w *world) (protocol.Request, func(protocol.Response))
 	for range usual(d, 6, 1, 2) {
 		in := msg.AlterConfigsRequestAlterConfigsResource{}
 		in.ResourceType, in.ResourceName = d.resource(w)
+		if slices.ContainsFunc(req.Resources, func(o msg.AlterConfigsRequestAlterConfigsResource) bool {
+			return o.ResourceType == in.ResourceType && o.ResourceName == in.ResourceName
+		}) {
+			continue // Kafka 4.3 never answers if one is named twice
+		}
 		req.ValidateOnly = req.ValidateOnly || shared(in.ResourceType, in.ResourceName)
 		for range usual(d, 3, 1, 0, 2) {
 			name, value := d.setting(in.ResourceType)
