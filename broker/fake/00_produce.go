@@ -231,6 +231,9 @@ func (c *Cluster) appendSet(q *call, t *topic, p *partition, raw []byte, r *msg.
 		if code := c.validate(t, s, b, r); code != protocol.None {
 			return code
 		}
+		if s.recompresses(b) && !writable(b) {
+			return protocol.UnknownServerError
+		}
 		code, again := p.check(b, c.now, &c.rules, q.Version >= 12)
 		if code != protocol.None {
 			return code

@@ -279,3 +279,11 @@ func TestWhatIsWrongWithARequestIsToldBeforeItsTopics(t *testing.T) {
 	b.code("no batch", code(-1, nil), protocol.InvalidRecord)
 	b.code("the topic", code(-1, batch(-1, -1, -1, "x")), protocol.InvalidTopicException)
 }
+
+// A broker writes anew what comes in another codec than the topic's, and cannot do that with a producer that has no epoch; as it comes it is taken.
+func TestABatchThatCannotBeWrittenAnew(t *testing.T) {
+	b := newBench(t, fake.Config{Topics: []fake.Topic{{Name: "own", Config: map[string]string{"compression.type": "gzip"}}, {Name: "any"}}})
+	k := b.connect(1)
+	b.code("another codec", b.produce(k, "own", 0, batch(7, -1, 0, "x")).ErrorCode, protocol.UnknownServerError)
+	b.code("any codec", b.produce(k, "any", 0, batch(7, -1, 0, "x")).ErrorCode, protocol.None)
+}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 	"unicode/utf16"
 
 	"github.com/kactor-go/kactor/protocol/wire"
@@ -143,7 +144,7 @@ func (x *modernGroup) hashed() []*modernMember {
 	return members
 }
 
-// divideRange is the range assignor: of each topic everybody who reads it has as many in a row, and the first ones one more.
+// divideRange is the range assignor: of each topic everybody who reads it has as many in a row, and the first ones one more. Static members come first, by their instances.
 func (c *Cluster) divideRange(x *modernGroup) {
 	for _, m := range x.members {
 		m.target = set{}
@@ -155,6 +156,17 @@ func (c *Cluster) divideRange(x *modernGroup) {
 				readers = append(readers, m)
 			}
 		}
+		slices.SortStableFunc(readers, func(a, b *modernMember) int {
+			switch {
+			case a.instance != "" && b.instance != "":
+				return strings.Compare(a.instance, b.instance)
+			case a.instance != "":
+				return -1
+			case b.instance != "":
+				return 1
+			}
+			return 0 // they are by their ids
+		})
 		p := 0
 		for i, m := range readers {
 			n := x.counted[t.name].partitions / len(readers)

@@ -47,9 +47,20 @@ func (c *Cluster) validate(t *topic, s *settings, b *record.Batch, r *msg.Produc
 	return code
 }
 
+// recompresses tells whether a batch has to be written anew, in the topic's codec.
+func (s *settings) recompresses(b *record.Batch) bool { return s.codec != nil && *s.codec != b.Codec }
+
+// writable tells whether a broker can write a batch anew: it takes some that it would not write itself (MemoryRecordsBuilder).
+func writable(b *record.Batch) bool {
+	if b.ProducerID < 0 {
+		return !b.Transactional
+	}
+	return b.ProducerEpoch >= 0 && b.BaseSequence >= 0
+}
+
 // stored gives a batch as it will stand in the log: with the broker's time, and in the topic's codec. Its header is changed with it.
 func (c *Cluster) stored(s *settings, b *record.Batch) ([]byte, protocol.Code) {
-	if s.codec == nil || *s.codec == b.Codec {
+	if !s.recompresses(b) {
 		bytes := slices.Clone(b.Bytes())
 		if s.appendTime {
 			b.LogAppendTime, b.MaxTimestamp = true, c.now.UnixMilli()
