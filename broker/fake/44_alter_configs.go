@@ -206,14 +206,16 @@ func (c *Cluster) alterBroker(name string, changes []alteration, only, anew bool
 		maps.Copy(now, c.dynamic[name])
 	}
 	for _, a := range changes {
-		p := c.ofBrokers.find(a.name)
-		if p != nil && p.fixed || a.odd() {
+		if a.odd() {
 			return protocol.InvalidRequest
 		}
-		if code := a.apply(now, p, func(p *property) string { return p.value }); code != protocol.None {
+		if code := a.apply(now, c.ofBrokers.find(a.name), func(p *property) string { return p.value }); code != protocol.None {
 			return code
 		}
-		if v, ok := now[a.name]; ok && p != nil && !p.valid(v) {
+	}
+	for _, a := range changes {
+		p := c.ofBrokers.find(a.name)
+		if v, ok := now[a.name]; p != nil && (p.fixed || ok && !p.valid(v)) {
 			return protocol.InvalidRequest
 		}
 	}

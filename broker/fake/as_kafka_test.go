@@ -240,9 +240,10 @@ func alterTwo(b *bench, k fake.ConnID) (codes []protocol.Code) {
 }
 
 // The minimum of replicas in sync is the cluster's, and always set (ConfigurationControlManager).
-func TestTheMinimumOfReplicasInSyncIsTheClusters(t *testing.T) {
+func TestConfigurationsOfBrokersThatCannotBe(t *testing.T) {
 	b, k := one(t)
 	type config = msg.IncrementalAlterConfigsRequestAlterableConfig
+	list := config{Name: "num.partitions", ConfigOperation: 2, Value: wire.Ptr("3")} // it is none, and not to be changed either
 	set, remove := config{Name: "min.insync.replicas", Value: wire.Ptr("1")}, config{Name: "min.insync.replicas", ConfigOperation: 1}
 	for _, x := range []struct {
 		what, broker string
@@ -250,6 +251,7 @@ func TestTheMinimumOfReplicasInSyncIsTheClusters(t *testing.T) {
 		want         protocol.Code
 	}{
 		{"set", "", set, protocol.None}, {"removed", "", remove, protocol.InvalidConfig}, {"set of a broker", "1", set, protocol.InvalidConfig}, {"removed of a broker", "1", remove, protocol.InvalidConfig},
+		{"no list", "1", list, protocol.InvalidConfig},
 	} {
 		req := &msg.IncrementalAlterConfigsRequest{Resources: []msg.IncrementalAlterConfigsRequestAlterConfigsResource{{ResourceType: 4, ResourceName: x.broker, Configs: []config{x.change}}}}
 		b.code(x.what, ask(b, k, req, &msg.IncrementalAlterConfigsResponse{}, 1).Responses[0].ErrorCode, x.want)
