@@ -81,7 +81,7 @@ func (c *Cluster) alterEach(q *call, named []resource, changes [][]alteration, o
 	injected := c.injected(q.Key)
 	failed := slices.ContainsFunc(named, func(r resource) bool { // the controller, of which topics are asked for, fails with the whole request
 		i := slices.Index(named, r)
-		return r.kind == topicResource && slices.ContainsFunc(changes[i], alteration.odd)
+		return r.kind == topicResource && slices.ContainsFunc(changes[i], alteration.odd) && c.soundNames(changes[i], anew)
 	})
 	for i, r := range named {
 		code := injected
@@ -105,13 +105,8 @@ func (c *Cluster) alterEach(q *call, named []resource, changes [][]alteration, o
 
 // alter changes the configurations of a resource, all or none.
 func (c *Cluster) alter(r resource, changes []alteration, only, anew bool) protocol.Code {
-	for i, a := range changes {
-		if slices.ContainsFunc(changes[:i], func(o alteration) bool { return o.name == a.name }) && (!anew || c.atLeast("3.0")) {
-			return protocol.InvalidRequest
-		}
-		if a.value == nil && a.operation != opDelete {
-			return protocol.InvalidRequest
-		}
+	if !c.soundNames(changes, anew) {
+		return protocol.InvalidRequest
 	}
 	switch r.kind {
 	case topicResource:
@@ -122,11 +117,23 @@ func (c *Cluster) alter(r resource, changes []alteration, only, anew bool) proto
 	return protocol.InvalidRequest
 }
 
+// soundNames tells whether each configuration is named once, with a value where there must be one: brokers look at that before they ask the controller.
+func (c *Cluster) soundNames(changes []alteration, anew bool) bool {
+	for i, a := range changes {
+		if slices.ContainsFunc(changes[:i], func(o alteration) bool { return o.name == a.name }) && (!anew || c.atLeast("3.0")) || a.value == nil && a.operation != opDelete {
+			return false
+		}
+	}
+	return true
+}
+
 func (c *Cluster) alterTopic(name string, changes []alteration, only, anew bool) protocol.Code {
 	t, there := c.topic(name), true
 	switch {
 	case slices.ContainsFunc(changes, alteration.odd):
 		return protocol.UnknownServerError
+	case slices.ContainsFunc(changes, func(a alteration) bool { return a.lists() && !c.ofTopics.find(a.name).isList() }):
+		return protocol.InvalidConfig
 	case name == "":
 		return protocol.InvalidRequest
 	case !legal(name):
@@ -161,6 +168,11 @@ func (c *Cluster) alterTopic(name string, changes []alteration, only, anew bool)
 	return protocol.None
 }
 
+// lists tells whether an alteration is of a list.
+func (a alteration) lists() bool { return a.operation == opAppend || a.operation == opSubtract }
+
+func (p *property) isList() bool { return p != nil && p.kind == kindList }
+
 // apply makes one change.
 func (a alteration) apply(now map[string]string, p *property, value func(*property) string) protocol.Code {
 	switch a.operation {
@@ -169,7 +181,7 @@ func (a alteration) apply(now map[string]string, p *property, value func(*proper
 	case opDelete:
 		delete(now, a.name)
 	case opAppend, opSubtract:
-		if p == nil || p.kind != kindList {
+		if !p.isList() {
 			return protocol.InvalidConfig
 		}
 		old, ok := now[a.name]

@@ -88,13 +88,15 @@ func (c *Cluster) consumers(g *group, req *msg.ConsumerGroupHeartbeatRequest, wr
 	case g.consumer:
 	case req.MemberEpoch != 0:
 		return protocol.GroupIDNotFound
+	case !g.empty() && !c.upgradable(g):
+		return protocol.GroupIDNotFound
 	case wrong != protocol.None:
 		return wrong
 	case g.empty():
 		c.keep(g)
 		g.consumer, g.classic, g.modern = true, classicGroup{}, modernGroup{epoch: c.firstEpoch()}
-	case !c.upgrade(g):
-		return protocol.GroupIDNotFound
+	default:
+		c.upgrade(g)
 	}
 	return protocol.None
 }

@@ -289,3 +289,31 @@ func TestABatchThatCannotBeWrittenAnew(t *testing.T) {
 	b.code("another codec", b.produce(k, "own", 0, batch(7, -1, 0, "x")).ErrorCode, protocol.UnknownServerError)
 	b.code("any codec", b.produce(k, "any", 0, batch(7, -1, 0, "x")).ErrorCode, protocol.None)
 }
+
+// What brokers find wrong does not come to the controller, and what it finds wrong with an alteration it tells before it looks at the name of the topic.
+func TestWhoFindsAnAlterationWrong(t *testing.T) {
+	b, k := one(t)
+	type config = msg.IncrementalAlterConfigsRequestAlterableConfig
+	req := &msg.IncrementalAlterConfigsRequest{Resources: []msg.IncrementalAlterConfigsRequestAlterConfigsResource{
+		{ResourceType: 2, ResourceName: "a", Configs: []config{{Name: "nonsense", ConfigOperation: 4}}},
+		{ResourceType: 2, ResourceName: "none", Configs: []config{{Name: "cleanup.policy", ConfigOperation: 3, Value: wire.Ptr("compact")}}},
+		{ResourceType: 2, ResourceName: ".", Configs: []config{{Name: "min.cleanable.dirty.ratio", ConfigOperation: 3, Value: wire.Ptr("1")}}},
+	}}
+	resp := ask(b, k, req, &msg.IncrementalAlterConfigsResponse{}, 1)
+	for i, want := range []protocol.Code{protocol.InvalidRequest, protocol.UnknownTopicOrPartition, protocol.InvalidConfig} {
+		b.code(resp.Responses[i].ResourceName, resp.Responses[i].ErrorCode, want)
+	}
+}
+
+// A group that cannot become one of the new protocol is not found, whatever else is wrong.
+func TestAGroupThatCannotBeUpgradedIsNotFound(t *testing.T) {
+	b, k := one(t)
+	join := &msg.JoinGroupRequest{GroupID: "g", GroupInstanceID: wire.Ptr("i"), SessionTimeoutMs: 60_000, RebalanceTimeoutMs: 60_000, ProtocolType: "consumer",
+		Protocols: []msg.JoinGroupRequestJoinGroupRequestProtocol{{Name: "range", Metadata: []byte{}}}}
+	b.code("a member that says nothing of topics", ask(b, k, join, &msg.JoinGroupResponse{}, 9).ErrorCode, protocol.None)
+	req := &msg.ConsumerGroupHeartbeatRequest{}
+	req.SetDefaults()
+	req.GroupID, req.MemberID, req.RebalanceTimeoutMs, req.SubscribedTopicNames, req.SubscribedTopicRegex = "g", "m", 60_000, []string{"a"}, wire.Ptr("(")
+	req.TopicPartitions = []msg.ConsumerGroupHeartbeatRequestTopicPartitions{}
+	b.code("an expression that is none", ask(b, k, req, &msg.ConsumerGroupHeartbeatResponse{}, 1).ErrorCode, protocol.GroupIDNotFound)
+}

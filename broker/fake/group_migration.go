@@ -59,15 +59,20 @@ func (c *Cluster) include(to set, topic string, partitions []int32) {
 	}
 }
 
-// upgrade makes a classic group one of the new protocol; its members have what they were given last, also those that wait for an answer and have given it up. It tells whether it can be: not with members that are no consumers.
-func (c *Cluster) upgrade(g *group) bool {
-	k, x := &g.classic, &g.modern
-	for _, m := range k.members {
+// upgradable tells whether a classic group can become one of the new protocol: not with members that are no consumers.
+func (c *Cluster) upgradable(g *group) bool {
+	for _, m := range g.classic.members {
 		_, err := c.given(m)
-		if _, ok := m.subscription(); !ok || k.kind != consumerKind || err != nil {
+		if _, ok := m.subscription(); !ok || g.classic.kind != consumerKind || err != nil {
 			return false
 		}
 	}
+	return true
+}
+
+// upgrade makes a classic group one of the new protocol; its members have what they were given last, also those that wait for an answer and have given it up.
+func (c *Cluster) upgrade(g *group) {
+	k, x := &g.classic, &g.modern
 	type refusal struct {
 		of     *call
 		member string
@@ -99,7 +104,6 @@ func (c *Cluster) upgrade(g *group) bool {
 	for _, a := range answers {
 		c.reply(a.to, a.resp)
 	}
-	return true
 }
 
 // downgrade makes a group a classic one again, if all its members are: they divide the partitions among them. The group's epoch is the generation: who has not reached it must join anew.
