@@ -39,10 +39,11 @@ func (c *Cluster) deleteBefore(q *call, t *topic, in *msg.DeleteRecordsRequestDe
 	if offset == -1 && p != nil {
 		offset = p.end
 	}
+	s := t.own(q.Node)
 	switch {
 	case code != protocol.None:
 		return code
-	case !t.own(q.Node).remove:
+	case s.compact && !s.remove:
 		return protocol.PolicyViolation
 	case offset < 0 || offset > p.end:
 		return protocol.OffsetOutOfRange

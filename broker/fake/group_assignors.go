@@ -27,15 +27,34 @@ func (x *modernGroup) assignor() string {
 	return "uniform"
 }
 
-// alike tells whether all members read the same topics; topics that are not there count, too, if a member names them.
+// alike tells whether all members read the same topics (ConsumerGroup.subscriptionType of Kafka 4.3): those that somebody names, there or not, are named by all; or all have the one pattern, and nobody names a topic that it
+// matches.
 func (x *modernGroup) alike() bool {
+	names, patterns := map[string]int{}, map[string]int{}
 	for _, m := range x.members {
-		if !slices.Equal(m.topics, x.members[0].topics) && slices.ContainsFunc(m.topics, func(t string) bool { return x.counted[t].partitions == 0 }) {
+		for _, t := range m.topics {
+			names[t]++
+		}
+		if m.pattern != "" {
+			patterns[m.pattern]++
+		}
+	}
+	if len(patterns) == 0 {
+		for _, n := range names {
+			if n != len(x.members) {
+				return false
+			}
+		}
+		return true
+	}
+	for _, n := range patterns {
+		if n != len(x.members) {
 			return false
 		}
 	}
-	for topic := range x.counted {
-		if slices.ContainsFunc(x.members, func(m *modernMember) bool { return !m.reads(topic) }) {
+	regex := x.members[0].regex
+	for t := range x.counted {
+		if names[t] > 0 && regex != nil && regex.MatchString(t) {
 			return false
 		}
 	}
