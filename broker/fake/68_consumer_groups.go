@@ -55,6 +55,7 @@ func (c *Cluster) beatModern(q *call, g *group, req *msg.ConsumerGroupHeartbeatR
 	if code != protocol.None {
 		return code
 	}
+	x.instantiate(m, text(req.InstanceID))
 	had := maps.Clone(m.assigned)
 	resolved := x.resolve()
 	changed, pending := m.says(req), false
@@ -117,6 +118,13 @@ func (c *Cluster) beating(g *group, req *msg.ConsumerGroupHeartbeatRequest, wron
 	if req.InstanceID != nil { // a static member is found by its instance
 		m = x.static(*req.InstanceID)
 		switch {
+		case x.gone(*req.InstanceID):
+			return nil, protocol.UnknownMemberID
+		case m == nil && joins: // or one that was none, or that of another instance
+			if m = x.member(req.MemberID); m != nil {
+				m.left = m.left && wrong != protocol.None
+				return m, wrong
+			}
 		case m == nil:
 		case joins:
 			if !m.left && m.classic == nil { // also when it says so itself (throwIfInstanceIdIsUnreleased)

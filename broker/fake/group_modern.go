@@ -17,6 +17,7 @@ type modernGroup struct {
 	epoch   int32
 	divided int32              // the epoch of the targets
 	members []*modernMember    // by id
+	statics map[string]string  // the member of each instance. A member that joins under another instance leaves the one that it had behind, and so it stays
 	counted map[string]counted // the topics when they were divided
 	changes uint64             // of the cluster when they were last counted
 	same    bool               // all members read the same topics
@@ -86,23 +87,50 @@ func (g *modernGroup) member(id string) *modernMember {
 	return nil
 }
 
+// static finds the member of an instance.
 func (g *modernGroup) static(instance string) *modernMember {
-	for _, m := range g.members {
-		if instance != "" && m.instance == instance {
-			return m
-		}
+	if id, ok := g.statics[instance]; ok {
+		return g.member(id)
 	}
 	return nil
+}
+
+// gone tells whether an instance is that of a member which is not there any more: Kafka lets nobody join under it again.
+func (g *modernGroup) gone(instance string) bool {
+	id, ok := g.statics[instance]
+	return ok && g.member(id) == nil
+}
+
+// instantiate lets a member be that of an instance; without a name it stays what it was.
+func (g *modernGroup) instantiate(m *modernMember, instance string) {
+	if instance == "" {
+		return
+	}
+	if g.statics == nil {
+		g.statics = map[string]string{}
+	}
+	m.instance, g.statics[instance] = instance, m.id
 }
 
 func (g *modernGroup) add(m *modernMember) {
 	i, _ := slices.BinarySearchFunc(g.members, m.id, func(o *modernMember, id string) int { return strings.Compare(o.id, id) })
 	g.members = slices.Insert(g.members, i, m)
+	g.instantiate(m, m.instance)
 }
 
-// rename lets a member go on under another id.
+// drop takes a member out.
+func (g *modernGroup) drop(m *modernMember) {
+	g.members = slices.DeleteFunc(g.members, func(o *modernMember) bool { return o == m })
+	delete(g.statics, m.instance)
+}
+
+// rename lets a static member go on under another id; who had that id is no more.
 func (g *modernGroup) rename(m *modernMember, id string) {
+	if other := g.member(id); other != nil && other != m {
+		g.drop(other)
+	}
 	m.id = id
+	g.instantiate(m, m.instance)
 	slices.SortFunc(g.members, func(a, b *modernMember) int { return strings.Compare(a.id, b.id) })
 }
 
@@ -143,7 +171,7 @@ func (c *Cluster) tickModern(g *group) {
 }
 
 func (c *Cluster) removeModern(g *group, m *modernMember) {
-	g.modern.members = slices.DeleteFunc(g.modern.members, func(o *modernMember) bool { return o == m })
+	g.modern.drop(m)
 	if !c.downgrade(g) {
 		c.bump(g)
 	}
