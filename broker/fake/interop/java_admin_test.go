@@ -42,7 +42,7 @@ func TestJavaAdminTools(t *testing.T) {
 	for version, release := range map[string]string{"2.8.2": "2.8", "3.9.1": "3.9", "4.3.0": "4.3"} {
 		t.Run(version, func(t *testing.T) {
 			cfg := fake.Config{Release: release, InternalTopics: true, NoConsumerProtocol: release != "4.3"} // 3.9 has it switched off
-			if release != "2.8" { // .ci/kafka sets it with KRaft only
+			if release != "2.8" {                                                                            // .ci/kafka sets it with KRaft only
 				cfg.Broker = map[string]string{"min.insync.replicas": "1"}
 			}
 			server, err := fake.Listen(cfg)
