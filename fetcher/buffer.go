@@ -28,7 +28,8 @@ type place struct {
 	chunks     []*Chunk
 	held       bool // it waits for Release
 	pauses     pauses
-	again      int64          // it is to be fetched again from here, and nothing else is taken before; -1: it is not
+	again      int64          // it is to be fetched again from here, and nothing that the core has had before it hears of that is taken; -1: it is not
+	backs      int            // how often it was to be fetched again
 	waiters    []*role.Waiter // for the position
 }
 
@@ -150,7 +151,7 @@ func (b *buffer) assign(tp cluster.TopicPartition, offset int64, epoch int32) (g
 		b.order = append(b.order, p)
 		p.highWater, p.lastStable, p.logStart = -1, -1, -1
 	}
-	dropped = b.drop(p)
+	dropped, p.backs = b.drop(p), 0
 	b.fails = b.forget(tp)
 	next.state.Store(p.life.state.Swap(ended))
 	p.gen, p.life, p.topic, p.failed, p.held, p.again = b.gen, next, wire.UUID{}, nil, false, -1
@@ -226,7 +227,7 @@ func (b *buffer) put(out *plan.Effects) (notes []note) {
 	}
 	for _, k := range out.Chunks {
 		p := b.place(k.TopicPartition, k.Gen)
-		if p == nil || p.again >= 0 && p.again != k.Offset {
+		if p == nil || p.again >= 0 && k.Backs < p.backs {
 			dropped = append(dropped, plan.Taking{TopicPartition: k.TopicPartition, Gen: k.Gen, Bytes: k.Bytes, Dropped: true})
 			continue
 		}
@@ -319,7 +320,7 @@ func (b *buffer) evict(p *place) (dropped []plan.Taking) {
 	if begun == 0 { // it may be half read
 		last.Epoch = p.life.epoch.Load()
 	}
-	p.again = first.from
+	p.again, p.backs = first.from, p.backs+1
 	return dropped
 }
 
@@ -446,7 +447,7 @@ func (b *buffer) done(k *Chunk, t plan.Taking) {
 		told := []plan.Taking{t}
 		if t.Back {
 			told = append(told, b.drop(p)...)
-			p.again = t.At
+			p.again, p.backs = t.At, p.backs+1
 		}
 		b.mu.Unlock()
 		b.give(told)

@@ -34,6 +34,7 @@ type bench struct {
 	net  spoiler
 	gen  uint64
 	next int64
+	back int // how often what is put in next was sent back before
 }
 
 // alone is a world without workers beside the reader.
@@ -99,7 +100,7 @@ func (b *bench) put(begin int64, raw []byte) { b.putOf(tp, b.gen, begin, raw) }
 
 func (b *bench) putOf(to cluster.TopicPartition, gen uint64, begin int64, raw []byte) {
 	f := newFrame(raw, &b.net)
-	b.buf.put(&plan.Effects{Chunks: []*plan.Chunk{{TopicPartition: to, Gen: gen, Offset: begin, Records: raw, Bytes: int64(len(raw)), Frame: f}}})
+	b.buf.put(&plan.Effects{Chunks: []*plan.Chunk{{TopicPartition: to, Gen: gen, Offset: begin, Records: raw, Backs: b.back, Bytes: int64(len(raw)), Frame: f}}})
 	f.release()
 }
 
@@ -291,6 +292,7 @@ func TestWhatIsPausedMakesRoom(t *testing.T) {
 	b.freed(4)
 	b.next = 0
 	raw := b.encode(compress.None, 1)
+	b.back = 2
 	b.put(1, raw)
 	if v := b.read(b.take()); v.Offset != 1 {
 		t.Fatalf("read %d", v.Offset)
@@ -474,6 +476,11 @@ func TestNothingBehindADamagedChunkIsReadBeforeIt(t *testing.T) {
 	if len(told) != 3 {
 		t.Errorf("told %+v, expected also what came too late", told)
 	}
+	b.put(0, bytes.Clone(raw)) // so was this: what is told takes its place
+	if k, _ := b.buf.take(nil); k != nil {
+		t.Fatalf("offset %d is given, and will be again", k.Position())
+	}
+	b.back = 1
 	b.put(0, bytes.Clone(raw))
 	b.put(2, b.encode(compress.None, 1))
 	if k = b.take(); k.Position() != 0 || !k.Next(&v) || v.Offset != 0 {

@@ -174,6 +174,7 @@ func (c *counted) fill(tp cluster.TopicPartition) {
 	if p.again >= 0 {
 		c.next[tp] = p.again
 	}
+	c.back = p.backs // the core has heard it all
 	begin := c.next[tp]
 	var raw []byte
 	for range 1 + c.r.IntN(3) {

@@ -404,7 +404,7 @@ func (c *Core) partition(now time.Time, m *Fetched, t *msg.FetchResponseFetchabl
 	}
 	end, epoch, ok := lastOf(d.Records)
 	k := &Chunk{TopicPartition: p.TopicPartition, Gen: p.gen, Offset: p.offset, Records: d.Records, LeaderEpoch: p.epoch, HighWatermark: d.HighWatermark,
-		LastStable: last, LogStart: p.logStart, Topic: p.topic, Before: p.lastEpoch, Life: p.life, Bytes: int64(len(d.Records)), Frame: m.Frame}
+		LastStable: last, LogStart: p.logStart, Topic: p.topic, Before: p.lastEpoch, Life: p.life, Backs: p.backs, Bytes: int64(len(d.Records)), Frame: m.Frame}
 	if c.cfg.Committed {
 		k.Aborted = d.AbortedTransactions
 	}

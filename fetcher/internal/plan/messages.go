@@ -146,6 +146,7 @@ type Chunk struct {
 	Topic         wire.UUID // it is of; zero: not known
 	Before        int32     // leader epoch of the record before; -1
 	Life          int       // of the partition, see part
+	Backs         int       // the same: who has sent it back more often takes this for what was fetched before
 	Bytes         int64
 	Frame         any // Records lie in it
 }

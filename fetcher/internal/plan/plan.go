@@ -87,6 +87,7 @@ type part struct {
 	wanted   int64   // the offset asked for
 	home     *line   // where it was to be fetched last
 	buffered int     // chunks the application has not taken
+	backs    int     // how often it has been sent back to what was fetched
 	bytes    int64   // in them
 
 	start     Start     // of a reset
@@ -294,6 +295,9 @@ func (c *Core) taken(now time.Time, t *Taking, out *Effects) (quiet bool) {
 	p.buffered--
 	p.bytes -= t.Bytes
 	back := t.Back && t.Life == p.life // else the topic was created again meanwhile, and it is no place in the new one
+	if t.Back {
+		p.backs++
+	}
 	if back && (p.state == Fetching || p.state == Validating) {
 		p.moveTo(t.At, t.Epoch)
 	}
