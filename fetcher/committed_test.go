@@ -17,6 +17,7 @@ type txnLog struct {
 	batches []txnBatch
 	aborted []txnRange // as the broker's index has them: in the order of their ends
 	end     int64      // the last stable offset: nothing is open
+	codec   compress.Codec
 }
 
 type txnBatch struct {
@@ -37,6 +38,13 @@ func (l *txnLog) add(producer int64, transactional bool, n int32, kind record.Co
 	}
 	for i := range n {
 		raw = record.AppendRecord(raw, i, 0, nil, []byte(value), nil)
+	}
+	if n > 0 && l.codec != compress.None {
+		packed, err := l.codec.Compress(make([]byte, record.Overhead), raw[record.Overhead:], compress.DefaultLevel)
+		if err != nil {
+			panic(err)
+		}
+		raw, info.Codec = packed, l.codec
 	}
 	record.Seal(raw, &info)
 	record.SetOffset(raw, base, 0)
