@@ -103,7 +103,7 @@ func (c *Cluster) listTransactions(q *call) {
 	req := q.Req.(*msg.ListTransactionsRequest)
 	resp := &msg.ListTransactionsResponse{ErrorCode: int16(c.injected(q.Key)), TransactionStates: []msg.ListTransactionsResponseTransactionState{}}
 	for _, s := range req.StateFilters {
-		if !slices.Contains(transactionStates[:], s) && s != "Dead" && s != "PrepareEpochFence" {
+		if !slices.Contains(transactionStates[:], s) && s != "Dead" && s != "PrepareEpochFence" && !slices.Contains(resp.UnknownStateFilters, s) {
 			resp.UnknownStateFilters = append(resp.UnknownStateFilters, s)
 		}
 	}

@@ -170,10 +170,12 @@ func (c *Cluster) joinModern(q *call, g *group, req *msg.JoinGroupRequest) *msg.
 	case req.MemberID == "" && req.GroupInstanceID == nil && q.Version >= 4:
 		req.MemberID = c.memberID(q)
 		return refused(protocol.MemberIDRequired)
-	case !ok:
-		return refused(protocol.UnknownServerError)
 	}
-	m, code := c.joining(q, x, req)
+	wrong := protocol.None
+	if !ok {
+		wrong = protocol.UnknownServerError
+	}
+	m, code := c.joining(q, x, req, wrong)
 	if code != protocol.None {
 		return refused(code)
 	}
@@ -201,29 +203,35 @@ func (x *modernGroup) supports(req *msg.JoinGroupRequest) bool {
 	})
 }
 
-// joining finds the member that joins, or takes it in.
-func (c *Cluster) joining(q *call, x *modernGroup, req *msg.JoinGroupRequest) (*modernMember, protocol.Code) {
+// joining finds the member that joins, or takes it in, unless something else is wrong.
+func (c *Cluster) joining(q *call, x *modernGroup, req *msg.JoinGroupRequest, wrong protocol.Code) (*modernMember, protocol.Code) {
 	if req.GroupInstanceID != nil {
 		switch m := x.static(*req.GroupInstanceID); {
+		case x.gone(*req.GroupInstanceID):
+			return nil, protocol.UnknownMemberID
+		case m != nil && req.MemberID != "" && m.id != req.MemberID:
+			return nil, protocol.FencedInstanceID
+		case m == nil && req.MemberID != "":
+			return nil, protocol.UnknownMemberID
+		case wrong != protocol.None:
+			return nil, wrong
 		case m != nil && req.MemberID == "": // it is back
 			x.rename(m, m.instance+"-"+c.memberID(q))
 			return m, protocol.None
-		case m != nil && m.id != req.MemberID:
-			return nil, protocol.FencedInstanceID
 		case m != nil:
+			x.instantiate(m, *req.GroupInstanceID)
 			return m, protocol.None
-		case req.MemberID != "":
-			return nil, protocol.UnknownMemberID
 		}
 	}
-	if m := x.member(req.MemberID); m != nil {
-		return m, protocol.None
+	m := x.member(req.MemberID)
+	if m != nil || wrong != protocol.None {
+		return m, wrong
 	}
 	id := req.MemberID
 	if id == "" {
 		id = strings.TrimPrefix(text(req.GroupInstanceID)+"-", "-") + c.memberID(q)
 	}
-	m := &modernMember{id: id, instance: text(req.GroupInstanceID), target: set{}, assigned: set{}, revoking: set{}, since: map[topicIDPartition]int32{}}
+	m = &modernMember{id: id, instance: text(req.GroupInstanceID), target: set{}, assigned: set{}, revoking: set{}, since: map[topicIDPartition]int32{}}
 	x.add(m)
 	return m, protocol.None
 }

@@ -45,7 +45,13 @@ func (c *Cluster) chainOfBroker(names []string, node int32) (out []synonym) {
 	}
 	add(ofBroker, set(c.dynamic[strconv.Itoa(int(node))]))
 	add(ofAllBrokers, set(c.dynamic[""]))
-	add(ofFile, set(c.static))
+	add(ofFile, func(name string) (string, bool) {
+		if name == "broker.id" || name == "node.id" {
+			return strconv.Itoa(int(node)), true
+		}
+		v, ok := c.static[name]
+		return v, ok
+	})
 	add(ofDefault, func(name string) (string, bool) {
 		p := c.ofBrokers.find(name)
 		if p == nil || p.value == absent {
