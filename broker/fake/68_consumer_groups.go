@@ -4,6 +4,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/kactor-go/kactor/protocol"
@@ -51,6 +52,7 @@ func (c *Cluster) beatModern(q *call, g *group, req *msg.ConsumerGroupHeartbeatR
 	if req.MemberID == "" {
 		req.MemberID = c.uuid().String()
 	}
+	_, known := x.statics[text(req.InstanceID)]
 	m, code := c.beating(g, req, wrong)
 	if code != protocol.None {
 		return code
@@ -68,11 +70,17 @@ func (c *Cluster) beatModern(q *call, g *group, req *msg.ConsumerGroupHeartbeatR
 	if changed || !pending && (resolved && !maps.Equal(x.counted, c.count(x)) || c.outgrown(x)) {
 		c.bump(g)
 	}
-	c.divide(g)
+	target := m.target
+	if !c.divide(g) && req.InstanceID != nil && !known { // Kafka looks for what an instance is to have by its member, and does not know that yet (UpdateTargetAssignmentResult.fromLastTargetAssignment)
+		m.target = set{}
+	} else {
+		target = m.target
+	}
 	if req.MemberEpoch == 0 { // who joins without a topic raises no epoch: what waited to be divided was divided as if it read what the others do
 		x.same = x.alike()
 	}
 	c.reconcile(g, m, c.ownedBy(m, req), changed || pending)
+	m.target = target
 	resp.MemberID, resp.MemberEpoch, resp.HeartbeatIntervalMs = &m.id, m.epoch, int32(c.cfg.GroupHeartbeat.Milliseconds())
 	// Who has missed an answer says everything (GroupMetadataManager.consumerGroupHeartbeat: isFullRequest): else it hears of its assignment only when it changes.
 	full := req.TopicPartitions != nil && req.RebalanceTimeoutMs != -1 && (req.SubscribedTopicNames != nil || req.SubscribedTopicRegex != nil)
@@ -198,10 +206,11 @@ func (x *modernGroup) resolve() (any bool) {
 
 // soundHeartbeat holds a heartbeat against what Kafka demands of its fields (GroupMetadataManager.throwIfConsumerGroupHeartbeatRequestIsInvalid).
 func (c *Cluster) soundHeartbeat(req *msg.ConsumerGroupHeartbeatRequest, version int16) protocol.Code {
-	empty := func(s *string) bool { return s != nil && *s == "" }
+	blank := func(s string) bool { return strings.TrimSpace(s) == "" }
+	empty := func(s *string) bool { return s != nil && blank(*s) }
 	first := req.MemberEpoch == 0
 	switch {
-	case req.GroupID == "", req.MemberID == "" && (version > 0 || !first), empty(req.InstanceID), empty(req.RackID),
+	case blank(req.GroupID), blank(req.MemberID) && (version > 0 || req.MemberEpoch > 0 || req.MemberEpoch == -1 || !first && !c.atLeast("4.0")), empty(req.InstanceID), empty(req.RackID),
 		first && (req.RebalanceTimeoutMs == -1 || req.TopicPartitions == nil || len(req.TopicPartitions) > 0 || req.SubscribedTopicNames == nil && req.SubscribedTopicRegex == nil),
 		first && len(req.SubscribedTopicNames) == 0 && !c.atLeast("4.0"), // later who joins may read nothing
 		req.MemberEpoch == -2 && req.InstanceID == nil, req.MemberEpoch < -2:

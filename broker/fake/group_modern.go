@@ -208,11 +208,11 @@ func (c *Cluster) outgrown(x *modernGroup) bool {
 	return !maps.Equal(x.counted, c.count(x))
 }
 
-// divide gives every member a target, if there is something new since that was done last.
-func (c *Cluster) divide(g *group) {
+// divide gives every member a target, if there is something new since that was done last, and tells whether there was.
+func (c *Cluster) divide(g *group) bool {
 	x := &g.modern
 	if x.divided == x.epoch {
-		return
+		return false
 	}
 	x.divided = x.epoch
 	switch {
@@ -223,6 +223,7 @@ func (c *Cluster) divide(g *group) {
 	default:
 		c.divideUnlike(x)
 	}
+	return true
 }
 
 // reconcile brings a member towards its target: what it must not have it gives up first; what others still have it gets when they have given it up. owned is what it says that it has, nil if it does not say; changed, that it
