@@ -234,7 +234,7 @@ func (c *Cluster) appendSet(q *call, t *topic, p *partition, raw []byte, r *msg.
 		if s.recompresses(b) && !writable(b) {
 			return protocol.UnknownServerError
 		}
-		code, again := p.check(b, c.now, &c.rules, q.Version >= 12)
+		code, again := p.check(b, c.now, &c.rules)
 		if code != protocol.None {
 			return code
 		}

@@ -59,8 +59,8 @@ func (k *producer) expired(now time.Time, r *producerRules) bool {
 }
 
 // check holds a batch of an idempotent producer against what is known of it, as ProducerStateEntry.findDuplicateBatch and ProducerAppendInfo do. A batch seen before gives the offset it got then. That an unknown
-// producer must begin at 0 holds in transactions of version 2 only: raises tells that the producer has an epoch for each transaction.
-func (p *partition) check(b *record.Batch, now time.Time, r *producerRules, raises bool) (code protocol.Code, again *produced) {
+// producer must begin at 0 holds in transactions of version 2 only.
+func (p *partition) check(b *record.Batch, now time.Time, r *producerRules) (code protocol.Code, again *produced) {
 	if b.ProducerID < 0 {
 		return protocol.None, nil
 	}
@@ -81,7 +81,7 @@ func (p *partition) check(b *record.Batch, now time.Time, r *producerRules, rais
 	switch {
 	case k != nil && b.ProducerEpoch < k.epoch:
 		return protocol.InvalidProducerEpoch, nil
-	case raises && b.Transactional && !p.ongoing(b) && b.BaseSequence != 0 && (k == nil || len(k.batches) == 0):
+	case v.raises && b.BaseSequence != 0 && (k == nil || len(k.batches) == 0):
 		return protocol.OutOfOrderSequenceNumber, nil
 	case verifying && b.BaseSequence > v.first:
 		return protocol.OutOfOrderSequenceNumber, nil
@@ -126,7 +126,9 @@ func (p *partition) remember(b *record.Batch, base int64, at time.Time, r *produ
 
 // producer gives what is known of the producer of a batch that is appended; of an earlier epoch nothing counts any more.
 func (p *partition) producer(b *record.Batch, at time.Time) *producer {
-	delete(p.verifying, b.ProducerID)
+	if v := p.verifying[b.ProducerID]; b.Transactional && !(v.raises && b.Control && v.epoch == b.ProducerEpoch) {
+		delete(p.verifying, b.ProducerID)
+	}
 	k := p.producers[b.ProducerID]
 	if k == nil {
 		k = &producer{coordinator: -1}

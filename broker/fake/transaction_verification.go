@@ -46,7 +46,7 @@ func (c *Cluster) verifyBatch(q *call, id *string, t *topic, p *partition, b *re
 	if k := p.producers[b.ProducerID]; c.txn.logFirst && k != nil && b.ProducerEpoch < k.epoch {
 		return protocol.InvalidProducerEpoch
 	}
-	p.verify(b)
+	p.verify(b, q.Version >= 12)
 	v := verification{producer: b.ProducerID, epoch: b.ProducerEpoch, tp: topicPartition{t.name, p.index}, adds: q.Version >= 12, abortable: q.Version >= 11}
 	if id != nil {
 		v.id = *id
@@ -60,19 +60,24 @@ func (c *Cluster) verifyBatch(q *call, id *string, t *topic, p *partition, b *re
 
 // verifying is what is noted of a producer whose transaction is being verified (VerificationStateEntry): the first of its sequences that came. If its verification fails nothing behind it may be appended before it.
 type verifying struct {
-	epoch int16
-	first int32
+	epoch  int16
+	first  int32
+	raises bool // the producer has an epoch for each transaction, as the first that was noted has said
 }
 
-// verify notes a batch that is being verified. The next that is appended ends it.
-func (p *partition) verify(b *record.Batch) {
+// verify notes a batch that is being verified. The next of a transaction that is appended ends it, but for a marker of the same epoch if each transaction has its own.
+func (p *partition) verify(b *record.Batch, raises bool) {
 	if p.verifying == nil {
 		p.verifying = map[int64]verifying{}
 	}
 	v, ok := p.verifying[b.ProducerID]
-	if !ok || b.ProducerEpoch > v.epoch || b.ProducerEpoch == v.epoch && b.BaseSequence < v.first {
-		p.verifying[b.ProducerID] = verifying{b.ProducerEpoch, b.BaseSequence}
+	if !ok {
+		v = verifying{b.ProducerEpoch, b.BaseSequence, raises}
 	}
+	if b.ProducerEpoch > v.epoch || b.ProducerEpoch == v.epoch && b.BaseSequence < v.first {
+		v.epoch, v.first = b.ProducerEpoch, b.BaseSequence
+	}
+	p.verifying[b.ProducerID] = v
 }
 
 // ongoing tells whether a transaction of the producer and epoch of a batch has begun in the partition.
