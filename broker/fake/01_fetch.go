@@ -312,7 +312,7 @@ func (c *Cluster) readPartition(q *call, req *msg.FetchRequest, f *fetching, bud
 	if committed && (n > 0 || limit <= 0 || !p.any(f.req.FetchOffset, end)) { // no such list where the first batch is too large (ReplicaManager.readFromLog)
 		d.AbortedTransactions = []msg.FetchResponseAbortedTransaction{}
 	}
-	if committed && n > 0 {
+	if committed && (n > 0 || limit <= 0 && p.any(f.req.FetchOffset, end)) { // also of nothing that is read, for want of room
 		for _, a := range p.abortedIn(f.req.FetchOffset, n) {
 			d.AbortedTransactions = append(d.AbortedTransactions, msg.FetchResponseAbortedTransaction{ProducerID: a.Producer, FirstOffset: a.First})
 		}

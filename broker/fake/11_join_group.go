@@ -30,6 +30,9 @@ func (c *Cluster) joinGroup(q *call) {
 		c.reply(q, c.joinModern(q, g, req))
 		return
 	}
+	if g.consumer { // nobody is in it
+		g.beClassic()
+	}
 	if !c.keeps(g) {
 		c.keep(g) // also if the join is refused: the group is there, and empty
 	}
@@ -41,9 +44,6 @@ func (c *Cluster) joinGroup(q *call) {
 	if !k.supports(req) {
 		c.failJoin(q, protocol.InconsistentGroupProtocol, req.MemberID)
 		return
-	}
-	if g.consumer { // nobody is in it
-		g.consumer, g.classic, g.modern = false, classicGroup{}, modernGroup{}
 	}
 	if req.MemberID == "" {
 		c.joinNew(g, q, req)
@@ -74,7 +74,10 @@ func (c *Cluster) joinable(q *call, req *msg.JoinGroupRequest) (*group, protocol
 		return nil, code
 	case session < c.cfg.GroupMinSession || session > c.cfg.GroupMaxSession:
 		return nil, protocol.InvalidSessionTimeout
-	case req.MemberID != "" && (!c.keeps(g) || g.consumer && g.empty()):
+	case req.MemberID != "" && !c.keeps(g):
+		return nil, protocol.UnknownMemberID
+	case req.MemberID != "" && g.consumer && g.empty(): // it has been taken away by then to make a classic one of it
+		g.forsaken = true
 		return nil, protocol.UnknownMemberID
 	}
 	return g, protocol.None

@@ -111,6 +111,9 @@ func (c *Cluster) toldConfigs(q *call, t *topic) []msg.CreateTopicsResponseCreat
 	for i := range c.ofTopics {
 		p := &c.ofTopics[i]
 		value, source := c.effective(t, p, q.Node)
+		if !c.kraft() {
+			value = p.told(value)
+		}
 		out = append(out, msg.CreateTopicsResponseCreatableTopicConfigs{Name: p.name, Value: wire.Ptr(value), ConfigSource: source})
 	}
 	return out

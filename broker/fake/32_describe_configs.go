@@ -79,7 +79,11 @@ func (c *Cluster) describedConfigs(q *call, in *msg.DescribeConfigsRequestDescri
 		if in.ResourceType == brokerResource && in.ResourceName == "" && len(values) == 0 {
 			continue
 		}
-		out = append(out, p.described(q, value(p), values, req))
+		d := p.described(q, value(p), values, req)
+		if d.Value != nil && in.ResourceName != "" { // those of all brokers are told as they were written
+			d.Value = wire.Ptr(p.told(*d.Value))
+		}
+		out = append(out, d)
 	}
 	return out, 0
 }

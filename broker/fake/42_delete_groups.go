@@ -12,15 +12,17 @@ func (c *Cluster) deleteGroups(q *call) {
 	req := q.Req.(*msg.DeleteGroupsRequest)
 	resp := &msg.DeleteGroupsResponse{}
 	injected := c.injected(q.Key)
-	for i, id := range req.GroupsNames {
-		if slices.Contains(req.GroupsNames[:i], id) {
-			continue // Kafka reads them into a set
+	seen := map[string]bool{} // Kafka reads them into a set
+	for _, id := range req.GroupsNames {
+		if seen[id] {
+			continue
 		}
+		seen[id] = true
 		code := or(injected, c.coordinates(q, id))
 		g := c.lookGroup(id)
 		switch {
 		case code != protocol.None:
-		case g == nil:
+		case g == nil, g.forsaken:
 			code = protocol.GroupIDNotFound
 		case !g.empty():
 			code = protocol.NonEmptyGroup

@@ -227,7 +227,7 @@ func (c *Cluster) alterBroker(name string, changes []alteration, only, anew bool
 	}
 	for _, a := range changes {
 		p := c.ofBrokers.find(a.name)
-		if v, ok := now[a.name]; p != nil && (p.fixed || ok && !p.valid(v)) {
+		if v, ok := now[a.name]; p != nil && ok && (p.fixed || !p.valid(v)) { // what is taken away is not looked at
 			return protocol.InvalidRequest
 		}
 	}

@@ -18,9 +18,13 @@ type group struct {
 	pending  map[int64]map[topicPartition]committed // offsets in transactions under way, by producer
 	consumer bool                                   // it is of the new protocol (KIP-848)
 	unseen   bool                                   // nothing of it is in the log of the coordinator: only who writes finds it
+	forsaken bool                                   // the coordinator has taken it away, and nothing of that is in the log: only who reads finds it
 	classic  classicGroup
 	modern   modernGroup
 }
+
+// beClassic makes a group that nobody is in one of the classic protocol.
+func (g *group) beClassic() { g.consumer, g.classic, g.modern = false, classicGroup{}, modernGroup{} }
 
 // keep lets a group come into being: something is to be kept of it.
 func (c *Cluster) keep(g *group) {
@@ -28,7 +32,7 @@ func (c *Cluster) keep(g *group) {
 	if !found {
 		c.groups = slices.Insert(c.groups, i, g)
 	}
-	g.unseen = false
+	c.groups[i], g.unseen = g, false
 }
 
 // touch lets a group come into being of which nothing is kept: coordinators before 4.0 show it nevertheless.
@@ -70,6 +74,9 @@ func (c *Cluster) coordinatedUnless(wrong protocol.Code, q *call, id string) (*g
 	g := c.lookGroup(id)
 	if g == nil {
 		return &group{id: id, node: q.Node, offsets: map[topicPartition]committed{}}, protocol.None
+	}
+	if g.forsaken {
+		return &group{id: id, node: q.Node, offsets: g.offsets, pending: g.pending}, protocol.None
 	}
 	if g.node != q.Node {
 		for _, m := range g.classic.members {

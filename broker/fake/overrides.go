@@ -26,7 +26,7 @@ type synonym struct {
 // chain gives the values of a topic's configuration, the one that counts first. node is the broker that is asked; 0: none.
 func (c *Cluster) chain(t *topic, p *property, node int32) (out []synonym) {
 	if v, ok := t.configs[p.name]; ok {
-		out = append(out, synonym{p.name, v, ofTopic})
+		out = append(out, synonym{p.name, p.told(v), ofTopic})
 	}
 	return append(out, c.chainOfBroker(list(p.synonyms), node)...)
 }

@@ -2,6 +2,7 @@ package fake
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -92,6 +93,44 @@ func (p *property) valid(v string) bool {
 		}
 	}
 	return p.check == nil || p.check(v)
+}
+
+// told gives a value as Kafka tells it: as it was understood.
+func (p *property) told(v string) string {
+	if v == absent {
+		return v
+	}
+	trimmed := strings.TrimSpace(v)
+	switch p.kind {
+	case kindBoolean:
+		return strings.ToLower(trimmed)
+	case kindInt, kindLong:
+		if n, err := strconv.ParseInt(trimmed, 10, 64); err == nil {
+			return strconv.FormatInt(n, 10)
+		}
+	case kindDouble:
+		if f, err := strconv.ParseFloat(trimmed, 64); err == nil {
+			return javaDouble(f)
+		}
+	}
+	return v
+}
+
+// javaDouble writes a number as Java does (Double.toString): 0.5, 1.0, 1.0E-5.
+func javaDouble(f float64) string {
+	format := byte('f')
+	if a := math.Abs(f); a != 0 && (a < 1e-3 || a >= 1e7) {
+		format = 'E'
+	}
+	mantissa, exponent, _ := strings.Cut(strconv.FormatFloat(f, format, -1, 64), "E")
+	if !strings.Contains(mantissa, ".") {
+		mantissa += ".0"
+	}
+	if exponent == "" {
+		return mantissa
+	}
+	n, _ := strconv.Atoi(exponent)
+	return mantissa + "E" + strconv.Itoa(n)
 }
 
 // atMost, between and the like are what values may be.

@@ -58,7 +58,7 @@ func (c *Cluster) settings(t *topic, node int32) (s settings) {
 			return ""
 		}
 		v, _ := c.effective(t, p, node)
-		return v
+		return p.told(v)
 	}
 	long := func(name string) int64 {
 		n, _ := strconv.ParseInt(text(name), 10, 64)

@@ -92,7 +92,7 @@ const sparse = 4
 // abortedIn gives the aborted transactions that an answer names with records of n batches from the one that holds offset on: as Kafka's LocalLog.addAbortedTransactions all that end at offset or later and begin before the upper
 // bound of what was read. That comes from the offset index, which is sparse: the transactions of batches behind may be named, too.
 func (p *partition) abortedIn(offset int64, n int) (out []Aborted) {
-	upper, after := p.end, (p.find(offset)+n+sparse-1)/sparse*sparse
+	upper, after := p.end, max(sparse, (p.find(offset)+n+sparse-1)/sparse*sparse) // the first batch has no entry
 	if after < len(p.log) {
 		upper = p.log[after].base
 	}
