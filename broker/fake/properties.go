@@ -112,6 +112,8 @@ func (p *property) told(v string) string {
 		if f, err := strconv.ParseFloat(trimmed, 64); err == nil {
 			return javaDouble(f)
 		}
+	case kindList:
+		return strings.Join(list(trimmed), ",")
 	}
 	return v
 }
