@@ -162,7 +162,7 @@ func (c *Consumer) begin(parts, have []TopicPartition, offset int64) error {
 	if c.group != nil && offset == fetcher.AtDefault {
 		fresh := slices.DeleteFunc(slices.Clone(parts), func(tp TopicPartition) bool { return slices.Contains(have, tp) })
 		if len(fresh) > 0 {
-			c.fetcher.Hold(fresh...)
+			c.fetcher.Hold(nil, fresh...)
 			c.group.Begin(fresh...)
 		}
 		return nil

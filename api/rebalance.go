@@ -178,7 +178,7 @@ func (c *Consumer) takeOver(r *coordinator.Rebalance) {
 		c.unassign(r.Revoke)
 	}
 	if len(r.Assign) > 0 {
-		c.fetcher.Hold(r.Assign...)
+		c.fetcher.Hold(r.IDs, r.Assign...)
 		for _, tp := range r.Assign {
 			if c.stood[tp] {
 				_ = c.Pause(tp)

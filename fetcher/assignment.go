@@ -7,6 +7,7 @@ import (
 	"github.com/kactor-go/kactor/actors/role"
 	"github.com/kactor-go/kactor/fetcher/internal/plan"
 	"github.com/kactor-go/kactor/protocol/cluster"
+	"github.com/kactor-go/kactor/protocol/wire"
 )
 
 // Assign begins to read partitions; those that are assigned already are moved to the new place.
@@ -32,9 +33,9 @@ func (f *Fetcher) assign(starts []Begin) {
 		}
 		p := plan.Start{TopicPartition: s.TopicPartition, Offset: s.Offset, Epoch: s.Epoch - 1}
 		gen, d := f.buf.assign(s.TopicPartition, offset, p.Epoch)
-		p.Gen = gen
-		dropped = append(dropped, d...)
 		place := f.buf.byTP[s.TopicPartition]
+		p.Gen, p.ID = gen, place.given
+		dropped = append(dropped, d...)
 		if place.life.state.Load() == paused {
 			still = append(still, s.TopicPartition)
 		}
@@ -59,13 +60,14 @@ func (f *Fetcher) assign(starts []Begin) {
 	}
 }
 
-// Hold assigns partitions that are not read before Release says where they begin, or a seek. Until then they have no position.
-func (f *Fetcher) Hold(parts ...cluster.TopicPartition) {
+// Hold assigns partitions that are not read before Release says where they begin, or a seek. Until then they have no position. Of topics that ids names no other is read, whichever has the name.
+func (f *Fetcher) Hold(ids map[string]wire.UUID, parts ...cluster.TopicPartition) {
 	f.buf.mu.Lock()
 	defer f.buf.mu.Unlock()
 	for _, tp := range parts {
 		f.buf.assign(tp, AtDefault, -1)
-		f.buf.byTP[tp].held = true
+		p := f.buf.byTP[tp]
+		p.held, p.given, p.topic = true, ids[tp.Topic], ids[tp.Topic]
 	}
 }
 

@@ -21,6 +21,7 @@ type place struct {
 	gen        uint64
 	life       *life
 	topic      wire.UUID // the position is of; zero: not known
+	given      wire.UUID // no other topic is to be read; zero: whichever has the name
 	highWater  int64
 	lastStable int64
 	logStart   int64
@@ -154,7 +155,7 @@ func (b *buffer) assign(tp cluster.TopicPartition, offset int64, epoch int32) (g
 	dropped, p.backs = b.drop(p), 0
 	b.fails = b.forget(tp)
 	next.state.Store(p.life.state.Swap(ended))
-	p.gen, p.life, p.topic, p.failed, p.held, p.again = b.gen, next, wire.UUID{}, nil, false, -1
+	p.gen, p.life, p.topic, p.failed, p.held, p.again = b.gen, next, p.given, nil, false, -1
 	return b.gen, dropped
 }
 

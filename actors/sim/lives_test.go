@@ -14,7 +14,7 @@ import (
 )
 
 // TestLives plays seeds: the topic of a group is deleted and created again, more than once, while its members come and go under a storm. What was committed of one life of the topic says nothing of the next: each begins with its
-// first record, and nothing of the last may be left out.
+// first record, and nothing of the last may be left out. A group of KIP-848 gives topics by id, and a member reads no life that it was not given.
 func TestLives(t *testing.T) {
 	if playOne(t, func(s script) (string, fmt.Stringer, error) {
 		p := lifeSeed(s, true)
@@ -201,6 +201,7 @@ func (p *lifePlay) slot(ctx context.Context, name string) {
 type lifeAt struct {
 	life int
 	next int64 // -1: anywhere
+	most int   // the last life that there was when the group gave the partition: it has not given a later one
 }
 
 func (p *lifePlay) member(ctx context.Context, name string) {
@@ -216,7 +217,7 @@ func (p *lifePlay) member(ctx context.Context, name string) {
 		api.OnRebalance(api.RebalanceListener{Assigned: func(_ context.Context, parts []api.TopicPartition) {
 			p.assignments += len(parts)
 			for _, tp := range parts {
-				at[tp.Partition] = lifeAt{-1, -1}
+				at[tp.Partition] = lifeAt{-1, -1, len(p.lives) - 1}
 			}
 		}}))
 	if err != nil {
@@ -262,6 +263,8 @@ func (p *lifePlay) given(name string, r *api.Record, at lifeAt) lifeAt {
 	switch was, ever := l.placed[i][r.Offset]; {
 	case ever && was != string(r.Value):
 		p.fail("%s was given %q at offset %d of partition %d, where %q was", name, r.Value, r.Offset, i, was)
+	case life > at.most && p.props["group.protocol"] == "consumer":
+		p.fail("not given: %s reads partition %d of life %d, and the group has given it none after %d", name, i, life, at.most)
 	case life < at.life:
 		p.fail("%s was given %d of partition %d of a life of the topic before the one that it read", name, r.Offset, i)
 	case life == at.life && r.Offset != at.next:
@@ -274,5 +277,5 @@ func (p *lifePlay) given(name string, r *api.Record, at lifeAt) lifeAt {
 	for l.seen[i][l.low[i]] {
 		l.low[i]++
 	}
-	return lifeAt{life, r.Offset + 1}
+	return lifeAt{life, r.Offset + 1, at.most}
 }

@@ -214,7 +214,6 @@ func (g *generator) recreating() {
 	}
 	names, manual := g.subscribed(), g.config["enable.auto.commit"] == "false" // nil: all
 	several := manual && len(g.topics) > 1 && (names == nil || len(names) > 1) // what was read and not committed is read once more, if the group is rebalanced
-	byID := manual && g.script.Protocol == "consumer" && (names == nil || len(names) > 0)
 	for range 1 + g.IntN(3) {
 		g.write()
 		g.settle("m0")
@@ -232,7 +231,7 @@ func (g *generator) recreating() {
 			g.settle("m0")
 		}
 		g.create(t, n)
-		if g.config["auto.offset.reset"] == "latest" || byID { // the group gives the new topic for the old one: what was read before that would be read once more
+		if g.config["auto.offset.reset"] == "latest" {
 			g.settle("m0")
 		}
 		if several {

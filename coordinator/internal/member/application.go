@@ -52,6 +52,7 @@ func (c *Core) heldBy(seq uint64) {
 	c.owned = slices.DeleteFunc(c.owned, func(p Partition) bool { return slices.Contains(r.Revoke, p) })
 	c.owned = append(c.owned, r.Assign...)
 	slices.SortFunc(c.owned, Partition.Compare)
+	c.givenBy(r.IDs)
 	if c.state == Taking { // else it was lost meanwhile, and the application is told so when it is done: it never begins
 		c.fetches.begin(false, r.Assign)
 	}

@@ -32,7 +32,15 @@ type sent struct {
 // absentAfter is how many times the coordinator must not know a topic, and the metadata neither, until there is none: a broker may hear of a new topic late.
 const absentAfter = 3
 
-func (m *Commit) begin() { m.left, m.fresh = slices.Clone(m.Offsets), true }
+// begin takes the offsets. Those that name no topic are of the ones that the group has given.
+func (m *Commit) begin(ids map[string]wire.UUID) {
+	m.left, m.fresh = slices.Clone(m.Offsets), true
+	for i := range m.left {
+		if k := &m.left[i]; k.TopicID == (wire.UUID{}) {
+			k.TopicID = ids[k.Topic]
+		}
+	}
+}
 
 // settle ends those offsets of the commit that have an end. Of several errors one is told, rather another than that a topic is gone.
 func (m *Commit) settle(end func(Offset) (err error, ended bool)) {
@@ -155,8 +163,11 @@ func (c *Core) uncommitted(k Offset, why error) error {
 	return fmt.Errorf("commit offset %d of %s in group %s: %w", k.Offset, k.Partition, c.cfg.Group, why)
 }
 
-// replaced tells whether another topic has the name now. Coordinators before Kafka 4.1 take offsets by name and cannot tell (OffsetCommit 10, KIP-848).
+// replaced tells whether another topic has the name now, or is the one that is owned. Coordinators before Kafka 4.1 take offsets by name and cannot tell (OffsetCommit 10, KIP-848).
 func (c *Core) replaced(k Offset) bool {
+	if id, ok := c.ids[k.Topic]; ok && k.TopicID != (wire.UUID{}) && id != k.TopicID {
+		return true
+	}
 	t := c.snap.Topic(k.Topic)
 	return t != nil && k.TopicID != (wire.UUID{}) && t.ID != (wire.UUID{}) && t.ID != k.TopicID
 }

@@ -2,6 +2,7 @@ package member
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -128,8 +129,26 @@ func (c *Core) ownedByID() []msg.ConsumerGroupHeartbeatRequestTopicPartitions {
 	return out
 }
 
+// givenBy notes by which ids new partitions were given, and forgets those of topics that are not owned any more.
+func (c *Core) givenBy(ids map[string]wire.UUID) {
+	maps.DeleteFunc(c.ids, func(topic string, _ wire.UUID) bool { return !c.reads(topic) })
+	if len(ids) > 0 && c.ids == nil {
+		c.ids = map[string]wire.UUID{}
+	}
+	maps.Copy(c.ids, ids)
+}
+
+// reads tells whether a partition of a topic is owned.
+func (c *Core) reads(topic string) bool {
+	i, _ := slices.BinarySearchFunc(c.owned, Partition{Topic: topic, Partition: math.MinInt32}, Partition.Compare)
+	return i < len(c.owned) && c.owned[i].Topic == topic
+}
+
 // idOf gives the id under which a topic was assigned.
 func (c *Core) idOf(topic string) wire.UUID {
+	if id, ok := c.ids[topic]; ok {
+		return id
+	}
 	for id := range c.remote.target {
 		if c.nameOf(id) == topic {
 			return id
@@ -160,7 +179,7 @@ func (c *Core) nameOf(id wire.UUID) string {
 func (c *Core) learnNames() {
 	names := make(map[wire.UUID]string, len(c.remote.target))
 	for id, name := range c.remote.names {
-		if i, _ := slices.BinarySearchFunc(c.owned, Partition{Topic: name, Partition: math.MinInt32}, Partition.Compare); i < len(c.owned) && c.owned[i].Topic == name {
+		if c.reads(name) {
 			names[id] = name
 		}
 	}
@@ -303,21 +322,26 @@ func (c *Core) fallBack(why string, out *Effects) {
 	out.Notes = append(out.Notes, "group "+c.cfg.Group+": "+why+": the classic protocol is used")
 }
 
-// reconcile lets the application give up and take what the coordinator has decided. Topics whose names are not known yet come when they are.
+// reconcile lets the application give up and take what the coordinator has decided. Topics whose names are not known yet come when they are, and one that has the name of another that is owned when that is given up: its offsets
+// are others.
 func (c *Core) reconcile(now time.Time, out *Effects) {
 	if !c.remote.targeted || c.pending != nil {
 		return
 	}
 	var target []Partition
-	unknown := false
+	ids, unknown := map[string]wire.UUID{}, false
 	for id, parts := range c.remote.target {
 		name := c.nameOf(id)
 		if name == "" {
 			unknown = true
 			continue
 		}
+		if had, ok := c.ids[name]; ok && had != id {
+			continue
+		}
 		for _, p := range parts {
 			target = append(target, Partition{Topic: name, Partition: p})
+			ids[name] = id
 		}
 	}
 	slices.SortFunc(target, Partition.Compare)
@@ -333,9 +357,12 @@ func (c *Core) reconcile(now time.Time, out *Effects) {
 	}
 	var fresh []string
 	for _, p := range r.Assign {
-		if c.snap.Topic(p.Topic) == nil && !slices.Contains(fresh, p.Topic) {
+		if t := c.snap.Topic(p.Topic); (t == nil || t.ID != ids[p.Topic]) && !slices.Contains(fresh, p.Topic) {
 			fresh = append(fresh, p.Topic)
 		}
+	}
+	if r.Given {
+		r.IDs = ids
 	}
 	out.Refresh = append(out.Refresh, fresh...)
 	c.become(Taking)

@@ -122,7 +122,7 @@ func (c *Core) ask(parts []Partition, call *Call) *Call {
 		last := len(g.Topics) - 1
 		if last < 0 || g.Topics[last].Name != p.Topic {
 			id := c.idOf(p.Topic)
-			if id == (wire.UUID{}) || c.fetches.byName[p.Topic] {
+			if id == (wire.UUID{}) || c.fetches.byName[p.Topic] && (call.fetches != nil || c.ids[p.Topic] == (wire.UUID{})) {
 				call.Max, call.Capped = 9, true
 			}
 			g.Topics = append(g.Topics, msg.OffsetFetchRequestOffsetFetchRequestTopics{Name: p.Topic, TopicID: id})
@@ -158,7 +158,8 @@ func (c *Core) fetched(now time.Time, m *Answer, out *Effects) {
 	}
 }
 
-// unnamed lets a topic be asked for by its name: nobody has the id that was asked for. Who has deleted the topic has deleted what was committed for it, and of one that was created again this finds the offsets.
+// unnamed lets a topic be asked for by its name: nobody has the id that was asked for. Who has deleted the topic has deleted what was committed for it, and of one that was created again this finds the offsets. A partition that the
+// group has given by id does not begin so, but waits until the coordinator has heard of the id, or the group takes it away.
 func (c *Core) unnamed(topic string, out *Effects) {
 	if c.fetches.byName == nil {
 		c.fetches.byName = map[string]bool{}

@@ -42,7 +42,7 @@ func (c *Core) leave(now time.Time, m *Leave, out *Effects) {
 		return
 	}
 	out.Drop = true
-	c.pending, c.instead, c.owned, c.sub = nil, nil, nil, subscription{}
+	c.pending, c.instead, c.owned, c.ids, c.sub = nil, nil, nil, nil, subscription{}
 	c.beat = nil
 	c.leaving, c.retryAt = m, time.Time{}
 	if c.call != nil && c.call.Kind == JoinCall || c.state == Failed || c.state == Expired {

@@ -22,6 +22,7 @@ import (
 	"github.com/kactor-go/kactor/coordinator/assign"
 	"github.com/kactor-go/kactor/protocol/cluster"
 	"github.com/kactor-go/kactor/protocol/trouble"
+	"github.com/kactor-go/kactor/protocol/wire"
 )
 
 // Partition names a partition.
@@ -107,7 +108,8 @@ type Core struct {
 	err        error // of Failed
 
 	owned   []Partition
-	last    []Partition // what was assigned last, for assignors that remember
+	ids     map[string]wire.UUID // of the topics of owned, where the group has given them by id
+	last    []Partition          // what was assigned last, for assignors that remember
 	lastGen int32
 
 	seq     uint64
@@ -187,7 +189,7 @@ func (c *Core) Step(now time.Time, m Message, out *Effects) {
 	case *Returned:
 		c.returned(now, m, out)
 	case *Commit:
-		m.begin()
+		m.begin(c.ids)
 		c.commits.list = append(c.commits.list, m)
 	case *Fetch:
 		c.fetches.list = append(c.fetches.list, m)

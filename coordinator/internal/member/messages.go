@@ -159,11 +159,12 @@ type Call struct {
 // Rebalance is what the application has to do. Before it calls the listener's revoked it commits, if it commits automatically and Lost is not set.
 type Rebalance struct {
 	Seq    uint64
-	Lost   bool        // what Revoke names belongs to others already
-	Revoke []Partition // to be given up
-	Assign []Partition // new
-	Given  bool        // an assignment has come, perhaps an empty one: the listener is told
-	Back   bool        // what was given up before, for the group to divide anew, nobody else has had in between
+	Lost   bool                 // what Revoke names belongs to others already
+	Revoke []Partition          // to be given up
+	Assign []Partition          // new
+	IDs    map[string]wire.UUID // of the topics of Assign, where the group gives them by id (KIP-848): another one that has the name is not given
+	Given  bool                 // an assignment has come, perhaps an empty one: the listener is told
+	Back   bool                 // what was given up before, for the group to divide anew, nobody else has had in between
 }
 
 // Result ends a Commit or a Fetch.

@@ -74,7 +74,8 @@ type Start struct {
 	Offset int64 // or AtEnd, AtStart, AtDefault
 	Time   int64 // with ByTime: milliseconds since 1970
 	ByTime bool
-	Epoch  int32 // leader epoch of the record before, where it is known; -1
+	Epoch  int32     // leader epoch of the record before, where it is known; -1
+	ID     wire.UUID // of the topic that is to be read; zero: whichever has the name
 }
 
 // Taking is a chunk that is done with: consumed to its end, or dropped.

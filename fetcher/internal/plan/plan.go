@@ -96,6 +96,7 @@ type part struct {
 	offset    int64     // to fetch next
 	epoch     int32     // leader epoch it is fetched under
 	topic     wire.UUID // the position is of; zero: not known
+	byID      bool      // no other topic is to be read, whatever has the name
 	life      int       // grows when the topic is created again: what was asked of the old one does not count
 	lastEpoch int32     // the record before offset is of no newer one: its own, or that of a leader that had it; -1: not known
 	readEpoch int32     // of the record before offset, if that was fetched; -1
@@ -241,6 +242,7 @@ func (c *Core) assign(s *Start, out *Effects) {
 		out.Refresh = append(out.Refresh, s.Topic)
 	}
 	p.gen, p.start, p.epoch, p.maxBytes, p.logStart = s.Gen, *s, -1, c.cfg.PartitionBytes, -1
+	p.topic, p.byID = s.ID, s.ID != (wire.UUID{})
 	p.moveTo(-1, s.Epoch)
 	p.policy, p.why = s.Offset == AtDefault && !s.ByTime, "there was no offset to begin at"
 	p.state = Resetting
@@ -337,8 +339,11 @@ func (c *Core) changed(now time.Time, s *cluster.Snapshot, out *Effects) (quiet 
 				p.trouble.Hurry()
 				p.replica = cluster.NoNode
 			}
-			if is != nil && is.ID != p.topic && is.ID != (wire.UUID{}) && p.topic != (wire.UUID{}) {
+			switch {
+			case !p.byID && p.another(is):
 				c.renewed(now, p, is.ID, out)
+			case p.byID && p.another(was) && !p.another(is): // it was given before the topic was known
+				p.trouble.Hurry()
 			}
 			c.identify(p, out)
 		}
@@ -378,6 +383,12 @@ func (c *Core) leader(now time.Time, p *part, out *Effects) (node, epoch int32, 
 		c.at(p.trouble.RetryAt)
 		return 0, 0, false
 	}
+	if c.astray(p) {
+		c.refresh(p.Topic, "another topic has the name of one that is read", out)
+		c.hindered(now, p, protocol.UnknownTopicID, out)
+		c.at(p.trouble.RetryAt)
+		return 0, 0, false
+	}
 	node, epoch = c.snap.Leader(p.Topic, p.Partition)
 	if node < 0 {
 		err := error(protocol.LeaderNotAvailable)
@@ -398,6 +409,14 @@ func (c *Core) leader(now time.Time, p *part, out *Effects) (node, epoch int32, 
 	}
 	return node, epoch, true
 }
+
+// another tells whether a topic is not the one that the position is of.
+func (p *part) another(t *cluster.Topic) bool {
+	return t != nil && t.ID != p.topic && t.ID != (wire.UUID{}) && p.topic != (wire.UUID{})
+}
+
+// astray tells whether a partition waits for whoever has given it: another topic has the name now, or still. What is asked for by name is not of the one that was given.
+func (c *Core) astray(p *part) bool { return p.byID && p.another(c.snap.Topic(p.Topic)) }
 
 // staleLimit is how often a leader is not asked because a record before the position is of a newer epoch than it is said to have: who says so is cut off from the others. After that it is believed: an epoch may be of
 // a topic that was deleted and created again.

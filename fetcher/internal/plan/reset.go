@@ -130,7 +130,9 @@ func (c *Core) listed(now time.Time, m *Listed, out *Effects) {
 		if p == nil || p.life != q.life || p.state != Resetting || !p.asked {
 			continue
 		}
-		p.asked = false
+		if p.asked = false; c.astray(p) {
+			continue
+		}
 		if m.Err != nil {
 			kind := trouble.Passing
 			if m.Fatal {
@@ -205,7 +207,9 @@ func (c *Core) checked(now time.Time, m *Checked, out *Effects) {
 		if p == nil || p.life != q.life || p.state != Validating || !p.asked {
 			continue
 		}
-		p.asked = false
+		if p.asked = false; c.astray(p) {
+			continue
+		}
 		if m.Err != nil {
 			if m.Fatal { // an old broker cannot be asked
 				p.become(Fetching)

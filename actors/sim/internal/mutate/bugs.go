@@ -34,7 +34,7 @@ var ofGroups = []mutation{
 	{"assignment applied before revocation", "coordinator/internal/member/consumer.go",
 		"\tr := c.change(target)\n", "\tr := c.change(target)\n\tr.Revoke = nil\n"},
 	{"position of a revoked partition kept", "api/rebalance.go",
-		"c.unassign(r.Revoke)\n\t}\n\tif len(r.Assign) > 0 {\n\t\tc.fetcher.Hold(r.Assign...)", "_ = r.Revoke\n\t}\n\tif len(r.Assign) > 0 {\n\t\t_ = c.begin(r.Assign, c.fetcher.Assignment(), -3)"},
+		"c.unassign(r.Revoke)\n\t}\n\tif len(r.Assign) > 0 {\n\t\tc.fetcher.Hold(r.IDs, r.Assign...)", "_ = r.Revoke\n\t}\n\tif len(r.Assign) > 0 {\n\t\t_ = c.begin(r.Assign, c.fetcher.Assignment(), -3)"},
 	{"commit of the record at hand", "api/commit.go",
 		"if hand.each {", "if false {"},
 	{"partitions kept in an eager rebalance", "coordinator/internal/member/classic.go",
@@ -90,9 +90,11 @@ var ofLives = []mutation{
 	{"offsets of a topic that is deleted kept", "broker/fake/faults.go",
 		"\t\tg.forgetTopic(name)\n", "\t\t_ = g\n"},
 	{"what was read of a deleted topic committed for the next", "coordinator/internal/member/commits.go",
-		"\t\t\terr := c.refused(k)\n\t\t\tif err == nil && !now", "\t\t\terr := c.refused(k)\n\t\t\tif c.replaced(k) {\n\t\t\t\tk.TopicID, err = c.idOf(k.Topic), nil\n\t\t\t}\n\t\t\tif err == nil && !now"},
+		"\t\t\terr := c.refused(k)\n\t\t\tif err == nil && !now", "\t\t\terr := c.refused(k)\n\t\t\tif t := c.snap.Topic(k.Topic); c.replaced(k) && t != nil {\n\t\t\t\tk.TopicID, err = t.ID, nil\n\t\t\t}\n\t\t\tif err == nil && !now"},
 	{"position in a deleted topic kept in the next", "fetcher/internal/plan/plan.go",
-		"if is != nil && is.ID != p.topic && is.ID", "if is != nil && false && is.ID"},
+		"case !p.byID && p.another(is):", "case false:"},
+	{"new topic of the name read before the group has given it", "fetcher/internal/plan/plan.go",
+		"p.topic, p.byID = s.ID, s.ID != (wire.UUID{})", "p.topic = s.ID"},
 }
 
 // ofRoutes are bugs that the tests of moving_test.go must catch.
