@@ -13,7 +13,7 @@ import (
 )
 
 // cores are the packages whose tests explore small worlds (actors/sim/explore). A bug in one of them may be found there, too, and then by the shortest history there is.
-var cores = []string{"sender/internal/drain", "broker/internal/conn", "coordinator/internal/member", "fetcher/internal/plan", "broker/fake", "api/internal/lanes", "fetcher"}
+var cores = []string{"sender/internal/drain", "broker/internal/conn", "coordinator/internal/member", "fetcher/internal/plan", "broker/fake", "api/internal/lanes", "fetcher", "broker/internal/meta"}
 
 // ofCore gives the bugs in a core.
 func ofCore(core string) (out []mutation) {
