@@ -2,6 +2,7 @@ package conn_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/kactor-go/kactor/actors/sim/explore"
 	"github.com/kactor-go/kactor/broker/internal/conn"
@@ -21,6 +22,7 @@ var worlds = []struct {
 }{
 	{rules{name: "links end", calls: []func(*conn.Call){nil, nil}, faults: 2, breaks: true, twice: true}, 0, "1090 states, 1486 transitions, depth 24", ""},
 	{rules{name: "time passes", calls: []func(*conn.Call){nil, oneWay}, faults: 2, slow: true, throttle: 60_000, strange: true}, 0, "925 states, 1309 transitions, depth 20", ""},
+	{rules{name: "the broker asks to wait", calls: []func(*conn.Call){nil, nil, oneWay}, faults: 2, throttle: 60_000, brief: true, change: func(c *conn.Config) { c.ThrottleMax = 2 * time.Second }}, 0, "125 states, 208 transitions, depth 17", ""},
 	{rules{name: "calls move, and the connection is closed", calls: []func(*conn.Call){movable, oneWay}, faults: 1, breaks: true, slow: true, moves: true, closes: true}, 0, "3543 states, 6004 transitions, depth 21", ""},
 	{rules{name: "versions", calls: []func(*conn.Call){nil, nil}, faults: 2, versions: true, breaks: true, room: 1}, 0, "1080 states, 1316 transitions, depth 24", ""},
 	{rules{name: "no Kafka", calls: []func(*conn.Call){nil, nil}, faults: 2, fatal: true, breaks: true, closes: true}, 0, "2620 states, 4260 transitions, depth 26", ""},

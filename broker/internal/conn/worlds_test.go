@@ -32,6 +32,7 @@ type rules struct {
 	closes   bool  // the connection is closed
 	fatal    bool  // what listens there does not speak Kafka's protocol
 	throttle int32 // milliseconds that an answer may ask to wait
+	brief    bool  // what is waited then is less than calls have time
 	twice    bool  // the end of a link is told once more
 	room     int   // of frames before the limit is raised; 0: any size fits
 }
@@ -279,7 +280,7 @@ func (w *world) ended(e conn.End) {
 		if !ok || r.ClusterID == nil || *r.ClusterID != strconv.Itoa(n) {
 			w.bad = fmt.Sprintf("call %d has another's answer", n+1)
 		}
-	case !w.closed && !f.hurt && !errors.Is(e.Err, conn.ErrMoved) && !errors.Is(e.Err, protocol.ErrNotKafka) && !errors.Is(e.Err, conn.ErrThrottled): // what was wrong before it was made may last so long
+	case !w.closed && !f.hurt && !errors.Is(e.Err, conn.ErrMoved) && !errors.Is(e.Err, protocol.ErrNotKafka) && (w.rules.brief || !errors.Is(e.Err, conn.ErrThrottled)): // what was wrong before it was made may last so long
 		w.bad = fmt.Sprintf("call %d fails, and nothing has gone wrong since it was made: %v", n+1, e.Err)
 	case errors.Is(e.Err, conn.ErrMoved) && (!w.moved || e.Call.Moved == nil):
 		w.bad = fmt.Sprintf("call %d is told as moved, and nothing has", n+1)
