@@ -56,12 +56,20 @@ func (c *Cluster) createTopics(q *call) {
 }
 
 func (c *Cluster) createTopic(q *call, in *msg.CreateTopicsRequestCreatableTopic, before []*topic, only bool, r *msg.CreateTopicsResponseCreatableTopicResult) protocol.Code {
-	t := Topic{Name: in.Name, Partitions: int(in.NumPartitions), Replicas: int(in.ReplicationFactor), Config: map[string]string{}}
+	t := Topic{Name: in.Name, Config: map[string]string{}}
 	if code := c.checkName(in.Name, before); code != protocol.None {
 		return code
 	}
+	if !c.kraft() && len(in.Assignments) == 0 { // numbers come first there
+		if code := c.checkCounts(c.counted(in)); code != protocol.None {
+			return code
+		}
+	}
 	for _, cfg := range in.Configs {
-		if cfg.Value == nil {
+		switch {
+		case cfg.Value == nil && !c.kraft():
+			return protocol.InvalidRequest
+		case cfg.Value == nil:
 			return protocol.InvalidConfig
 		}
 		t.Config[cfg.Name] = *cfg.Value
@@ -78,12 +86,8 @@ func (c *Cluster) createTopic(q *call, in *msg.CreateTopicsRequestCreatableTopic
 		}
 		t.Partitions, t.Replicas = len(assigned), len(assigned[0])
 	default:
-		if in.NumPartitions == -1 {
-			t.Partitions = c.cfg.DefaultPartitions
-		}
-		if in.ReplicationFactor == -1 {
-			t.Replicas = min(3, c.cfg.Nodes)
-		}
+		counted := c.counted(in)
+		t.Partitions, t.Replicas = counted.Partitions, counted.Replicas
 		if code := c.checkCounts(t); code != protocol.None {
 			return code
 		}
@@ -103,6 +107,18 @@ func (c *Cluster) createTopic(q *call, in *msg.CreateTopicsRequestCreatableTopic
 	r.NumPartitions, r.ReplicationFactor = int32(t.Partitions), int16(t.Replicas)
 	r.Configs = c.toldConfigs(q, made)
 	return protocol.None
+}
+
+// counted gives a topic as many partitions and replicas as are asked for.
+func (c *Cluster) counted(in *msg.CreateTopicsRequestCreatableTopic) Topic {
+	t := Topic{Partitions: int(in.NumPartitions), Replicas: int(in.ReplicationFactor)}
+	if in.NumPartitions == -1 {
+		t.Partitions = c.cfg.DefaultPartitions
+	}
+	if in.ReplicationFactor == -1 {
+		t.Replicas = min(3, c.cfg.Nodes)
+	}
+	return t
 }
 
 // toldConfigs gives what the answer tells of the configurations of a new topic (KIP-525).

@@ -81,9 +81,18 @@ func (c *Cluster) deleteTopics(q *call) {
 // deleteOneByOne is what releases with ZooKeeper do (KafkaApis.handleDeleteTopicsRequest): each mention is answered, with the id if it was asked for by that. What comes of a topic is told at its first mention.
 func (c *Cluster) deleteOneByOne(asked []msg.DeleteTopicsRequestDeleteTopicState, injected protocol.Code, answer func(*string, wire.UUID, protocol.Code)) {
 	var gone []string
+	if slices.ContainsFunc(asked, func(a msg.DeleteTopicsRequestDeleteTopicState) bool { return a.Name != nil && a.TopicID != wire.UUID{} }) { // all is refused
+		for i := range asked {
+			answer(asked[i].Name, asked[i].TopicID, or(injected, protocol.InvalidRequest))
+		}
+		return
+	}
 	for i := range asked {
 		name := asked[i].Name
 		t, code := c.lookup(text(name), asked[i].TopicID, asked[i].TopicID != wire.UUID{})
+		if name == nil && asked[i].TopicID == (wire.UUID{}) { // nobody may delete what is not named
+			code = protocol.TopicAuthorizationFailed
+		}
 		if t != nil {
 			name = &t.name
 		}

@@ -43,7 +43,7 @@ func (c *Cluster) deleteBefore(q *call, t *topic, in *msg.DeleteRecordsRequestDe
 	switch {
 	case code != protocol.None:
 		return code
-	case s.compact && !s.remove:
+	case !s.remove && (s.compact || !c.atLeast("4.2")): // later a topic without any policy may lose records, too
 		return protocol.PolicyViolation
 	case offset < 0 || offset > p.end:
 		return protocol.OffsetOutOfRange

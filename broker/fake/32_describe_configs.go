@@ -83,6 +83,7 @@ func (c *Cluster) describedConfigs(q *call, in *msg.DescribeConfigsRequestDescri
 		if d.Value != nil && in.ResourceName != "" { // those of all brokers are told as they were written
 			d.Value = wire.Ptr(p.told(*d.Value))
 		}
+		d.IsDefault = q.Version == 0 && d.ConfigSource == ofDefault && !c.atLeast("2.7") // later nobody sets it (ConfigHelper)
 		out = append(out, d)
 	}
 	return out, 0
@@ -99,7 +100,6 @@ func (p *property) described(q *call, value string, values []synonym, req *msg.D
 	if *r.Value == absent {
 		r.Value = nil
 	}
-	r.IsDefault = q.Version == 0 && r.ConfigSource == ofDefault
 	if q.Version >= 1 && req.IncludeSynonyms {
 		for _, y := range values {
 			r.Synonyms = append(r.Synonyms, msg.DescribeConfigsResponseDescribeConfigsSynonym{Name: y.name, Value: wire.Ptr(y.value), Source: y.source})

@@ -70,15 +70,36 @@ func (c *Cluster) replaceConfigs(q *call) {
 			changes[i] = append(changes[i], alteration{a.Name, opSet, a.Value})
 		}
 	}
+	if !c.kraft() && !readable(named, changes) {
+		c.hangUp(q.conn)
+		return
+	}
 	c.alterEach(q, named, changes, req.ValidateOnly, true, func(r resource, code int16, why *string) {
 		resp.Responses = append(resp.Responses, msg.AlterConfigsResponseAlterConfigsResourceResponse{ResourceType: r.kind, ResourceName: r.name, ErrorCode: code, ErrorMessage: why})
 	})
 	c.reply(q, resp)
 }
 
+// readable tells whether brokers with ZooKeeper can read a request at all (AlterConfigsRequest.configs): each configuration has a value, and each resource is named once.
+func readable(named []resource, changes [][]alteration) bool {
+	for i, r := range named {
+		if slices.Contains(named[:i], r) || slices.ContainsFunc(changes[i], func(a alteration) bool { return a.value == nil }) {
+			return false
+		}
+	}
+	return true
+}
+
 // alterEach changes the configurations of resources, and tells what came of each.
 func (c *Cluster) alterEach(q *call, named []resource, changes [][]alteration, only, anew bool, tell func(r resource, code int16, why *string)) {
 	injected := c.injected(q.Key)
+	if !c.kraft() {
+		if slices.ContainsFunc(named, func(r resource) bool { return r.kind != topicResource && r.kind != brokerResource }) {
+			injected = or(injected, protocol.InvalidRequest) // nobody can say who may change that: all is refused
+		} else {
+			named, changes = lastOfEach(named, changes)
+		}
+	}
 	failed := slices.ContainsFunc(named, func(r resource) bool { // the controller, of which topics are asked for, fails with the whole request
 		i := slices.Index(named, r)
 		return r.kind == topicResource && slices.ContainsFunc(changes[i], alteration.odd) && c.soundNames(changes[i], anew)
@@ -101,6 +122,16 @@ func (c *Cluster) alterEach(q *call, named []resource, changes [][]alteration, o
 		}
 		tell(r, int16(code), why)
 	}
+}
+
+// lastOfEach gives what is told of each resource last: brokers with ZooKeeper read a request into a map.
+func lastOfEach(named []resource, changes [][]alteration) (of []resource, last [][]alteration) {
+	for i, r := range named {
+		if !slices.Contains(named[i+1:], r) {
+			of, last = append(of, r), append(last, changes[i])
+		}
+	}
+	return of, last
 }
 
 // alter changes the configurations of a resource, all or none.
@@ -132,14 +163,18 @@ func (c *Cluster) alterTopic(name string, changes []alteration, only, anew bool)
 	switch {
 	case slices.ContainsFunc(changes, alteration.odd):
 		return protocol.UnknownServerError
+	case !c.kraft() && slices.ContainsFunc(changes, func(a alteration) bool { return a.lists() && c.ofTopics.find(a.name) == nil }):
+		return protocol.UnknownServerError
 	case slices.ContainsFunc(changes, func(a alteration) bool { return a.lists() && !c.ofTopics.find(a.name).isList() }):
-		return protocol.InvalidConfig
+		return c.noList()
+	case t == nil && !c.kraft() && !anew && (name == "" || name == "." || name == ".."): // there is no such path
+		return protocol.InvalidRequest
+	case t == nil && !c.kraft():
+		return protocol.UnknownTopicOrPartition
 	case name == "":
 		return protocol.InvalidRequest
 	case !legal(name):
 		return protocol.InvalidTopicException
-	case t == nil && !c.atLeast("3.0"):
-		return protocol.UnknownTopicOrPartition
 	case t == nil: // what it is to get must be well all the same (ConfigurationControlManager.validateAlterConfig)
 		t, there = &topic{name: name}, false
 	}
@@ -149,7 +184,7 @@ func (c *Cluster) alterTopic(name string, changes []alteration, only, anew bool)
 	}
 	for _, a := range changes {
 		value := func(p *property) string { v, _ := c.effective(t, p, 0); return v }
-		if code := a.apply(now, c.ofTopics.find(a.name), value); code != protocol.None {
+		if code := a.apply(now, c.ofTopics.find(a.name), value, !c.kraft()); code != protocol.None {
 			return code
 		}
 	}
@@ -168,13 +203,21 @@ func (c *Cluster) alterTopic(name string, changes []alteration, only, anew bool)
 	return protocol.None
 }
 
+// noList is what is told of who appends to what is no list.
+func (c *Cluster) noList() protocol.Code {
+	if !c.kraft() {
+		return protocol.InvalidRequest
+	}
+	return protocol.InvalidConfig
+}
+
 // lists tells whether an alteration is of a list.
 func (a alteration) lists() bool { return a.operation == opAppend || a.operation == opSubtract }
 
 func (p *property) isList() bool { return p != nil && p.kind == kindList }
 
-// apply makes one change.
-func (a alteration) apply(now map[string]string, p *property, value func(*property) string) protocol.Code {
+// apply makes one change. raw: lists are what is between their commas, and what is appended may be there already; so it is with ZooKeeper.
+func (a alteration) apply(now map[string]string, p *property, value func(*property) string, raw bool) protocol.Code {
 	switch a.operation {
 	case opSet:
 		now[a.name] = *a.value
@@ -189,10 +232,13 @@ func (a alteration) apply(now map[string]string, p *property, value func(*proper
 			old = value(p)
 		}
 		values := list(old)
+		if raw {
+			values = strings.Split(old, ",") // of nothing one that is empty
+		}
 		for _, v := range list(*a.value) {
 			i := slices.Index(values, v)
 			switch {
-			case a.operation == opAppend && i < 0:
+			case a.operation == opAppend && (i < 0 || raw):
 				values = append(values, v)
 			case a.operation == opSubtract && i >= 0:
 				values = slices.Delete(values, i, i+1)
@@ -221,8 +267,8 @@ func (c *Cluster) alterBroker(name string, changes []alteration, only, anew bool
 		if a.odd() {
 			return protocol.InvalidRequest
 		}
-		if code := a.apply(now, c.ofBrokers.find(a.name), func(p *property) string { return p.value }); code != protocol.None {
-			return code
+		if code := a.apply(now, c.ofBrokers.find(a.name), func(p *property) string { return p.value }, !c.kraft()); code != protocol.None {
+			return c.noList()
 		}
 	}
 	for _, a := range changes {

@@ -113,7 +113,11 @@ func (p *property) told(v string) string {
 			return javaDouble(f)
 		}
 	case kindList:
-		return strings.Join(list(trimmed), ",")
+		values := strings.Split(trimmed, ",")
+		for i := range values {
+			values[i] = strings.TrimSpace(values[i])
+		}
+		return strings.Join(values, ",")
 	}
 	return v
 }
