@@ -28,7 +28,7 @@ import (
 // properties of the broker, as the fake has them: nothing that a script does expires, and no session of a fetch goes for want of room.
 var properties = []string{"offsets.topic.num.partitions=50", "group.consumer.session.timeout.ms=45000", "group.consumer.heartbeat.interval.ms=5000", "max.incremental.fetch.session.cache.slots=100000",
 	"log.segment.delete.delay.ms=1000", "group.consumer.assignment.interval.ms=0", "offsets.retention.check.interval.ms=86400000", "log.index.size.max.bytes=4096", "default.replication.factor=1", "group.min.session.timeout.ms=6000",
-	"broker.session.timeout.ms=60000"} // a machine that is busy fences no broker: the epochs of its coordinators would be others
+	"min.insync.replicas=1", "broker.session.timeout.ms=60000"} // a machine that is busy fences no broker: the epochs of its coordinators would be others
 
 // told are the configurations of the broker, those of .ci/kafka among them, that can be asked for.
 var told = map[string]string{"min.insync.replicas": "1", "num.partitions": "1", "default.replication.factor": "1", "auto.create.topics.enable": "false", "offsets.topic.num.partitions": "50",
