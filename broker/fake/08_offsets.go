@@ -64,7 +64,33 @@ func (c *Cluster) offsetCommit(q *call) {
 		}
 		resp.Topics = append(resp.Topics, out)
 	}
+	if code == protocol.None && !c.kraft() {
+		g.stick(resp)
+	}
 	c.reply(q, resp)
+}
+
+// stick keeps in mind what is refused beside offsets that are kept: in 2.8 the coordinator takes down all of a request as on its way, and nothing ends that of those that it does not write (GroupMetadataManager.storeOffsets).
+func (g *group) stick(resp *msg.OffsetCommitResponse) {
+	written := func(p msg.OffsetCommitResponseOffsetCommitResponsePartition) bool { return p.ErrorCode == 0 }
+	if !slices.ContainsFunc(resp.Topics, func(t msg.OffsetCommitResponseOffsetCommitResponseTopic) bool {
+		return slices.ContainsFunc(t.Partitions, written)
+	}) {
+		return
+	}
+	for _, t := range resp.Topics {
+		for _, p := range t.Partitions {
+			switch tp := (topicPartition{t.Name, p.PartitionIndex}); protocol.Code(p.ErrorCode) {
+			case protocol.None:
+				delete(g.stuck, tp)
+			case protocol.OffsetMetadataTooLarge:
+				if g.stuck == nil {
+					g.stuck = map[topicPartition]bool{}
+				}
+				g.stuck[tp] = true
+			}
+		}
+	}
 }
 
 // anyToCommit tells whether there is any of the partitions that are committed for; else the coordinator does not hear of it.

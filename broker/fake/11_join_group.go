@@ -155,6 +155,9 @@ func (c *Cluster) joinAgain(g *group, q *call, req *msg.JoinGroupRequest) {
 		return
 	}
 	m, code := c.instance(k, req.MemberID, req.GroupInstanceID)
+	if req.GroupInstanceID != nil && k.static(*req.GroupInstanceID) == nil { // in all releases
+		code = protocol.UnknownMemberID
+	}
 	if code != protocol.None {
 		c.failJoin(q, code, req.MemberID)
 		return

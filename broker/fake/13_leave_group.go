@@ -66,7 +66,7 @@ func (c *Cluster) leaveAsClassic(g *group, in *msg.LeaveGroupRequestMemberIdenti
 			return protocol.FencedInstanceID
 		}
 	}
-	if m == nil {
+	if m == nil || m.classic == nil && !c.atLeast("4.0") { // throwIfMemberDoesNotUseClassicProtocol
 		return protocol.UnknownMemberID
 	}
 	c.removeModern(g, m)

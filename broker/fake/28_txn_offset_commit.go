@@ -132,8 +132,11 @@ func (c *Cluster) mayCommitInTransaction(g *group, req *msg.TxnOffsetCommitReque
 		}
 		return protocol.None
 	}
-	if !c.kraft() && req.GroupInstanceID == nil { // GroupCoordinator.doTxnCommitOffsets of 2.8
-		switch k := &g.classic; {
+	if !c.kraft() { // GroupCoordinator.doTxnCommitOffsets of 2.8
+		k := &g.classic
+		switch m := k.static(text(req.GroupInstanceID)); {
+		case m != nil && m.id != req.MemberID:
+			return protocol.FencedInstanceID
 		case req.MemberID != "" && k.member(req.MemberID) == nil:
 			return protocol.UnknownMemberID
 		case req.GenerationID >= 0 && req.GenerationID != k.generation:

@@ -61,6 +61,7 @@ func (c *Cluster) offsetDelete(q *call) {
 		c.reply(q, resp)
 		return
 	}
+	any := false
 	for i := range req.Topics {
 		in := &req.Topics[i]
 		out := msg.OffsetDeleteResponseOffsetDeleteResponseTopic{Name: in.Name}
@@ -71,14 +72,32 @@ func (c *Cluster) offsetDelete(q *call) {
 			} else if g.reads(in.Name) {
 				got = protocol.GroupSubscribedToTopic
 			} else {
-				delete(g.offsets, topicPartition{in.Name, p.PartitionIndex})
+				g.deleteOffset(topicPartition{in.Name, p.PartitionIndex}, !c.newCoordinator())
+				any = true
 			}
 			out.Partitions = append(out.Partitions, msg.OffsetDeleteResponseOffsetDeleteResponsePartition{PartitionIndex: p.PartitionIndex, ErrorCode: int16(got)})
 		}
 		resp.Topics = append(resp.Topics, out)
 	}
-	if g.empty() && len(g.offsets) == 0 && len(g.pending) == 0 && !c.newCoordinator() {
+	if any && g.empty() && !g.hasOffsets() && !c.newCoordinator() {
 		c.dropGroup(g)
 	}
 	c.reply(q, resp)
+}
+
+// deleteOffset forgets an offset; also those that are on their way.
+func (g *group) deleteOffset(tp topicPartition, pending bool) {
+	delete(g.offsets, tp)
+	if !pending {
+		return
+	}
+	delete(g.stuck, tp)
+	for _, offsets := range g.pending {
+		delete(offsets, tp)
+	}
+}
+
+// hasOffsets tells whether a group has any, or may get some.
+func (g *group) hasOffsets() bool {
+	return len(g.offsets) > 0 || len(g.pending) > 0 || len(g.stuck) > 0
 }

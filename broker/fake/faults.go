@@ -428,7 +428,7 @@ func (c *Cluster) DeleteTopic(name string) error {
 		g.forgetTopic(name)
 	}
 	if !c.newCoordinator() { // and the old ones forget all groups that nobody is in and that have none left (GroupMetadataManager.cleanupGroupMetadata)
-		c.groups = slices.DeleteFunc(c.groups, func(g *group) bool { return g.empty() && len(g.offsets) == 0 && len(g.pending) == 0 })
+		c.groups = slices.DeleteFunc(c.groups, func(g *group) bool { return g.empty() && !g.hasOffsets() })
 	}
 	return nil
 }

@@ -35,7 +35,7 @@ func (c *Cluster) expireOffsets() {
 			continue
 		}
 		maps.DeleteFunc(g.offsets, func(tp topicPartition, k committed) bool { return c.expired(g, tp, k) })
-		if g.empty() && len(g.offsets) == 0 && len(g.pending) == 0 {
+		if g.empty() && !g.hasOffsets() {
 			c.dropGroup(g)
 		}
 	}

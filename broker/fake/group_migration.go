@@ -59,8 +59,14 @@ func (c *Cluster) include(to set, topic string, partitions []int32) {
 	}
 }
 
+// migrates tells whether groups with members change their protocol: group.consumer.migration.policy is "disabled" before 4.0 unless somebody sets it.
+func (c *Cluster) migrates() bool { return c.atLeast("4.0") }
+
 // upgradable tells whether a classic group can become one of the new protocol: not with members that are no consumers.
 func (c *Cluster) upgradable(g *group) bool {
+	if !c.migrates() {
+		return false
+	}
 	for _, m := range g.classic.members {
 		_, err := c.given(m)
 		if _, ok := m.subscription(); !ok || g.classic.kind != consumerKind || err != nil {
@@ -109,7 +115,7 @@ func (c *Cluster) upgrade(g *group) {
 // downgrade makes a group a classic one again, if all its members are: they divide the partitions among them. The group's epoch is the generation: who has not reached it must join anew.
 func (c *Cluster) downgrade(g *group) bool {
 	x := &g.modern
-	if len(x.members) == 0 || slices.ContainsFunc(x.members, func(m *modernMember) bool { return m.classic == nil }) {
+	if !c.migrates() || len(x.members) == 0 || slices.ContainsFunc(x.members, func(m *modernMember) bool { return m.classic == nil }) {
 		return false
 	}
 	g.consumer, g.classic = false, classicGroup{state: groupStable, kind: consumerKind, generation: x.epoch}

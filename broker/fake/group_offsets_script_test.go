@@ -25,9 +25,13 @@ func (s *script) offsetCommit(l *cue) string {
 	req := &msg.OffsetCommitRequest{GroupID: s.name(l.words[1]), GenerationIDOrMemberEpoch: m.epoch, MemberID: m.id, GroupInstanceID: m.instance, RetentionTimeMs: number(s.t, option(l, "retention", "-1"))}
 	for _, w := range l.words[3:] {
 		place, offset, _ := strings.Cut(w, "=")
+		offset, size, _ := strings.Cut(offset, "+")
 		topic, n := s.at(place)
+		if size == "" {
+			size = option(l, "metadata", "0")
+		}
 		req.Topics = append(req.Topics, msg.OffsetCommitRequestOffsetCommitRequestTopic{Name: topic, Partitions: []msg.OffsetCommitRequestOffsetCommitRequestPartition{{PartitionIndex: n, CommittedOffset: number(s.t, offset),
-			CommittedLeaderEpoch: -1, CommitTimestamp: -1, CommittedMetadata: wire.Ptr(strings.Repeat("m", int(number(s.t, option(l, "metadata", "0")))))}}})
+			CommittedLeaderEpoch: -1, CommitTimestamp: -1, CommittedMetadata: wire.Ptr(strings.Repeat("m", int(number(s.t, size))))}}})
 	}
 	return say(s, l, m, 9, req, func(r *msg.OffsetCommitResponse, _ int16) string {
 		var parts []seenPartition

@@ -16,6 +16,7 @@ type group struct {
 	node     int32 // its coordinator at last
 	offsets  map[topicPartition]committed
 	pending  map[int64]map[topicPartition]committed // offsets in transactions under way, by producer
+	stuck    map[topicPartition]bool                // offsets that are being committed for ever (see stick)
 	consumer bool                                   // it is of the new protocol (KIP-848)
 	unseen   bool                                   // nothing of it is in the log of the coordinator: only who writes finds it
 	forsaken bool                                   // the coordinator has taken it away, and nothing of that is in the log: only who reads finds it

@@ -58,6 +58,8 @@ func (c *Cluster) fetchFromKeeper(req *msg.OffsetFetchRequest, injected protocol
 			switch {
 			case injected != protocol.None:
 				r.ErrorCode = int16(injected)
+			case req.GroupID == "" && err == nil: // there is no such path
+				r.ErrorCode = int16(protocol.UnknownServerError)
 			case !ok || err != nil:
 				r.ErrorCode = int16(protocol.UnknownTopicOrPartition)
 			default:

@@ -61,6 +61,9 @@ func (c *Cluster) suspend(g *group, producer int64, epoch int16, tp topicPartiti
 
 // unstable tells whether an offset may change by a transaction under way (KIP-447).
 func (g *group) unstable(tp topicPartition) bool {
+	if g.stuck[tp] {
+		return true
+	}
 	for _, offsets := range g.pending {
 		if _, ok := offsets[tp]; ok {
 			return true
@@ -99,6 +102,7 @@ func (c *Cluster) concludeOffsets(partition int32, m marker) (done bool) {
 func (g *group) forgetTopic(name string) {
 	of := func(tp topicPartition, _ committed) bool { return tp.topic == name }
 	maps.DeleteFunc(g.offsets, of)
+	maps.DeleteFunc(g.stuck, func(tp topicPartition, _ bool) bool { return tp.topic == name })
 	for _, offsets := range g.pending {
 		maps.DeleteFunc(offsets, of)
 	}
