@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/kactor-go/kactor/actors/role"
 	"github.com/kactor-go/kactor/fetcher"
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/trouble"
@@ -115,10 +116,18 @@ func (c *Consumer) commitFinished(ctx context.Context) error {
 		return nil
 	}
 	c.others.Add(1)
-	_, err := c.group.Committing(c.set.group.RequestTimeout, offsets...).Get(ctx)
+	err := c.awaited(ctx, c.group.Committing(c.set.group.RequestTimeout, offsets...))
 	if err == nil {
 		c.application(func() { c.committed(offsets) })
 	}
+	return err
+}
+
+// awaited waits for the outcome of a commit of what is finished: who waits for it is there, and must not lose meanwhile what it commits.
+func (c *Consumer) awaited(ctx context.Context, commit *role.Promise[struct{}]) error {
+	c.group.Busy(true)
+	defer c.group.Busy(false)
+	_, err := commit.Get(ctx)
 	return err
 }
 

@@ -131,7 +131,7 @@ func (c *Consumer) rebalance(ctx context.Context) error {
 		return nil
 	}
 	if g.commit != nil {
-		_, err := g.commit.Get(ctx)
+		err := c.awaited(ctx, g.commit)
 		if _, _, ended := g.commit.TryGet(); !ended {
 			return err
 		}

@@ -34,6 +34,10 @@ func (w *work) giveUp(ctx context.Context, parts []TopicPartition, lost bool) {
 func (w *work) drained(ctx context.Context, done func() bool) {
 	wait, cancel := w.c.world.WithTimeout(ctx, w.drain)
 	defer cancel()
+	if g := w.c.group; g != nil { // who waits for handlers is there
+		g.Busy(true)
+		defer g.Busy(false)
+	}
 	for wait.Err() == nil && !done() {
 		me := role.NewWaiter()
 		w.waiters = append(w.waiters, me)

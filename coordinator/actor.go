@@ -37,6 +37,7 @@ type Coordinator struct {
 	seen     atomic.Int64 // when the application polled, in nanoseconds since it began: wall clocks jump
 	reading  atomic.Bool  // it goes through records, and each counts
 	waiting  atomic.Bool  // it waits for records
+	busy     atomic.Int32 // how many of its goroutines wait in a call for what the group wants done
 	mu       sync.Mutex
 	work     Work
 	idle     bool // the core wants to know when the application polls again
@@ -171,7 +172,7 @@ func (c *Coordinator) put(change func()) {
 	c.fetcher.Wake()
 }
 
-// lastSeen is when the application polled: now, if it waits for records or, going through them, has read some since the last look.
+// lastSeen is when the application polled: now, if it waits for records, or is Busy, or, going through them, has read some since the last look.
 func (c *Coordinator) lastSeen(now time.Time) time.Time {
 	var sum int64
 	for _, r := range c.fetcher.Reads() {
@@ -179,7 +180,7 @@ func (c *Coordinator) lastSeen(now time.Time) time.Time {
 	}
 	moved := sum != c.progress
 	c.progress = sum
-	if c.waiting.Load() || moved && c.reading.Load() {
+	if c.waiting.Load() || c.busy.Load() > 0 || moved && c.reading.Load() {
 		return now
 	}
 	return c.began.Add(time.Duration(c.seen.Load()))

@@ -187,6 +187,16 @@ func (c *Coordinator) Waiting(on bool) {
 	c.waiting.Store(on)
 }
 
+// Busy notes that the application waits in a call for what the group wants done, as a commit before partitions are given up, which counts as polling. It must not be noted of functions of the application's: they may block for ever.
+func (c *Coordinator) Busy(on bool) {
+	c.see(c.world.Now())
+	if on {
+		c.busy.Add(1)
+	} else {
+		c.busy.Add(-1)
+	}
+}
+
 // Reading notes whether the application goes through records, of which each counts as polling, or polls.
 func (c *Coordinator) Reading(on bool) { c.reading.Store(on) }
 
