@@ -234,18 +234,18 @@ func (c *Cluster) appendSet(q *call, t *topic, p *partition, raw []byte, r *msg.
 		if s.recompresses(b) && !writable(b) {
 			return protocol.UnknownServerError
 		}
-		code, again := p.check(b, c.now, &c.rules)
+		bytes, code := c.stored(s, b)
+		if code != protocol.None {
+			r.LogStartOffset = -1 // but not those about sizes
+			return code
+		}
+		code, again := p.check(b, c.now, &c.rules) // the last that is looked at
 		if code != protocol.None {
 			return code
 		}
 		if again != nil {
 			r.BaseOffset, r.LogAppendTimeMs = again.base, again.newest // Kafka tells the timestamp whatever it is
 			continue
-		}
-		bytes, code := c.stored(s, b)
-		if code != protocol.None {
-			r.LogStartOffset = -1 // but not those about sizes
-			return code
 		}
 		base := p.append(b, bytes, c.now)
 		p.remember(b, base, c.now, &c.rules)

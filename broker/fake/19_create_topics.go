@@ -150,7 +150,7 @@ func (c *Cluster) newPartitions(req *msg.CreateTopicsRequest, seen map[string]in
 		case in.NumPartitions == -1:
 			n += c.cfg.DefaultPartitions
 		default:
-			n += int(in.NumPartitions)
+			n += max(0, int(in.NumPartitions))
 		}
 	}
 	return n

@@ -147,6 +147,11 @@ func (c *Cluster) prepare(g *group) {
 			m.sync, m.expires = nil, c.now.Add(m.session)
 		}
 	}
+	if k.state == groupCompleting { // what was to be given out counts no more, and what was before is forgotten (resetAndPropagateAssignmentWithError)
+		for _, m := range k.members {
+			m.assignment = nil
+		}
+	}
 	first := k.state == groupEmpty // group.initial.rebalance.delay.ms is 0: nobody else is waited for
 	k.state, k.syncBy = groupPreparing, time.Time{}
 	k.until = c.now.Add(k.patience())

@@ -70,7 +70,9 @@ func txnOffsetCommit(d *draw, w *world) (protocol.Request, func(protocol.Respons
 	req := &msg.TxnOffsetCommitRequest{TransactionalID: d.transactionalID(w, p), ProducerID: d.producerID(p), ProducerEpoch: d.epoch(p), GroupID: group, GenerationID: -1}
 	if d.version >= 3 && d.once(2) {
 		req.MemberID, req.GenerationID = d.member(w, group)
-		req.GroupInstanceID = d.instance(w, group)
+		if req.GroupInstanceID = d.instance(w, group); req.GroupInstanceID != nil && d.once(4) { // of another
+			req.MemberID = w.prefix + "nobody"
+		}
 	}
 	for _, at := range d.places(w) {
 		in := msg.TxnOffsetCommitRequestTxnOffsetCommitRequestPartition{PartitionIndex: at.partition, CommittedOffset: int64(d.IntN(100)), CommittedLeaderEpoch: -1, CommittedMetadata: d.note()}
@@ -107,7 +109,7 @@ func writeTxnMarkers(d *draw, w *world) (protocol.Request, func(protocol.Respons
 	if p.transactional != "" { // with a marker of a later coordinator the coordinator would never end a transaction again
 		coordinator = usual[int32](d, 4, 0, -1)
 	}
-	in := msg.WriteTxnMarkersRequestWritableTxnMarker{ProducerID: usual(d, 30, p.id, stranger), ProducerEpoch: max(d.epoch(p), 0), TransactionResult: d.once(2), CoordinatorEpoch: coordinator,
+	in := msg.WriteTxnMarkersRequestWritableTxnMarker{ProducerID: usual(d, 30, p.id, stranger), ProducerEpoch: max(usual(d, 3, p.epoch, p.epoch-1, p.epoch+1), 0), TransactionResult: d.once(2), CoordinatorEpoch: coordinator,
 		Topics: []msg.WriteTxnMarkersRequestWritableTxnMarkerTopic{{Name: w.name(at.topic), PartitionIndexes: []int32{at.partition}}}}
 	if d.version >= 2 {
 		in.TransactionVersion = int8(d.IntN(3))
