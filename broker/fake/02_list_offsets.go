@@ -1,6 +1,8 @@
 package fake
 
 import (
+	"slices"
+
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/msg"
 	"github.com/kactor-go/kactor/protocol/record"
@@ -85,8 +87,16 @@ func (c *Cluster) offsetFor(p *partition, timestamp int64) (offset, at int64) {
 		return -1, -1
 	}
 	offset, at = -1, -1
-	for i := range p.log {
-		e := &p.log[i]
+	log := p.log
+	if timestamp >= 0 { // the first segment that has had such a record, and no other (UnifiedLog.fetchOffsetByTimestamp)
+		i := slices.IndexFunc(p.segments, func(s segment) bool { return s.latest() >= timestamp })
+		if i < 0 {
+			return -1, -1
+		}
+		log = p.within(i)
+	}
+	for i := range log {
+		e := &log[i]
 		if timestamp >= 0 && e.newest < timestamp || timestamp == atNewest && e.newest <= at {
 			continue
 		}

@@ -32,7 +32,7 @@ func (p *partition) cleanable(s *settings, now int64) int64 {
 	}
 	end := min(p.lastStable(), p.segments[last].base)
 	for i := 0; s.minCompactionLag > 0 && i < last; i++ {
-		if p.segments[i].base >= p.cleaned && p.newest(i) > now-s.minCompactionLag {
+		if p.segments[i].base >= p.cleaned && p.segments[i].latest() > now-s.minCompactionLag {
 			return min(end, p.segments[i].base)
 		}
 	}
@@ -136,7 +136,7 @@ func (k *cleaning) together(old []segment, kept []entry) (out []segment) {
 	sum := int64(0)
 	for i, g := range old {
 		if i == 0 || sum+g.size > k.segmentBytes {
-			out = append(out, segment{base: g.base, first: -1})
+			out = append(out, segment{base: g.base, first: -1, newest: -1})
 			sum = 0
 		}
 		sum += g.size
@@ -150,6 +150,7 @@ func (k *cleaning) together(old []segment, kept []entry) (out []segment) {
 				last.first = e.newest
 			}
 			last.size += int64(len(e.bytes))
+			last.newest = max(last.newest, e.newest)
 		}
 	}
 	return out

@@ -15,7 +15,7 @@ func (c *Cluster) Retain(topic string) error {
 		}
 		s, now := t.own(p.leader), c.now.UnixMilli()
 		if s.remove && s.retentionMs >= 0 {
-			p.delete(now, func(i int) bool { return now-p.newest(i) > s.retentionMs })
+			p.delete(now, func(i int) bool { return now-p.segments[i].latest() > s.retentionMs })
 		}
 		if s.remove && s.retentionBytes >= 0 {
 			over := -s.retentionBytes

@@ -9,6 +9,7 @@ import (
 type segment struct {
 	base     int64
 	first    int64 // timestamp of its first batch; -1: it is empty
+	newest   int64 // the latest timestamp of what was appended, also of records that are deleted; -1: none
 	size     int64
 	modified int64 // when it was appended to last, in milliseconds
 }
@@ -17,7 +18,7 @@ type segment struct {
 func (p *partition) roll(timestamp int64, size int, now time.Time) {
 	at := now.UnixMilli()
 	if len(p.segments) == 0 {
-		p.segments = append(p.segments, segment{base: p.end, first: -1, modified: at})
+		p.segments = append(p.segments, segment{base: p.end, first: -1, newest: -1, modified: at})
 	}
 	s, active := p.topic.own(p.leader), &p.segments[len(p.segments)-1]
 	waited := timestamp - active.first
@@ -32,7 +33,7 @@ func (p *partition) roll(timestamp int64, size int, now time.Time) {
 		active.first = timestamp
 	}
 	active.size += int64(size)
-	active.modified = at
+	active.newest, active.modified = max(active.newest, timestamp), at
 }
 
 // segmentEnd is where the segment ends that holds an offset: what a fetch gives ends there.
@@ -47,7 +48,7 @@ func (p *partition) segmentEnd(offset int64) int64 {
 
 // begin begins a segment at the end of the log. A broker that is cut off has the segments as they were: see picture.
 func (p *partition) begin(at int64) {
-	p.segments = append(slices.Clone(p.segments), segment{base: p.end, first: -1, modified: at})
+	p.segments = append(slices.Clone(p.segments), segment{base: p.end, first: -1, newest: -1, modified: at})
 }
 
 // within gives the batches of a segment: from which on, and up to which.
@@ -59,16 +60,12 @@ func (p *partition) within(i int) []entry {
 	return p.log[from:to]
 }
 
-// newest is the latest timestamp of a segment; where there is none, when it was appended to.
-func (p *partition) newest(i int) int64 {
-	newest := int64(-1)
-	for _, e := range p.within(i) {
-		newest = max(newest, e.newest)
+// latest is the latest timestamp of a segment; where there is none, when it was appended to (LogSegment.largestTimestamp).
+func (s *segment) latest() int64 {
+	if s.newest < 0 {
+		return s.modified
 	}
-	if newest < 0 {
-		return p.segments[i].modified
-	}
-	return newest
+	return s.newest
 }
 
 // cutSegments makes the segments fit a log that has become shorter at its end.
@@ -82,9 +79,10 @@ func (p *partition) cutSegments() {
 		return
 	}
 	active := &p.segments[n-1]
-	active.base, active.size = min(active.base, p.end), 0
+	active.base, active.size, active.newest = min(active.base, p.end), 0, -1
 	for _, e := range p.within(n - 1) {
 		active.size += int64(len(e.bytes))
+		active.newest = max(active.newest, e.newest)
 	}
 }
 
