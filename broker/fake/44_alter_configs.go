@@ -100,9 +100,9 @@ func (c *Cluster) alterEach(q *call, named []resource, changes [][]alteration, o
 			named, changes = lastOfEach(named, changes)
 		}
 	}
-	failed := slices.ContainsFunc(named, func(r resource) bool { // the controller, of which topics are asked for, fails with the whole request
+	failed := c.kraft() && slices.ContainsFunc(named, func(r resource) bool { // the controller, of which topics are asked for, fails with the whole request
 		i := slices.Index(named, r)
-		return r.kind == topicResource && slices.ContainsFunc(changes[i], alteration.odd) && c.soundNames(changes[i], anew)
+		return r.kind == topicResource && c.soundNames(changes[i], anew) && c.firstWrong(changes[i]) == protocol.UnknownServerError
 	})
 	for i, r := range named {
 		code := injected
@@ -159,14 +159,11 @@ func (c *Cluster) soundNames(changes []alteration, anew bool) bool {
 }
 
 func (c *Cluster) alterTopic(name string, changes []alteration, only, anew bool) protocol.Code {
+	if code := c.firstWrong(changes); code != protocol.None {
+		return code
+	}
 	t, there := c.topic(name), true
 	switch {
-	case slices.ContainsFunc(changes, alteration.odd):
-		return protocol.UnknownServerError
-	case !c.kraft() && slices.ContainsFunc(changes, func(a alteration) bool { return a.lists() && c.ofTopics.find(a.name) == nil }):
-		return protocol.UnknownServerError
-	case slices.ContainsFunc(changes, func(a alteration) bool { return a.lists() && !c.ofTopics.find(a.name).isList() }):
-		return c.noList()
 	case t == nil && !c.kraft() && !anew && (name == "" || name == "." || name == ".."): // there is no such path
 		return protocol.InvalidRequest
 	case t == nil && !c.kraft():
@@ -209,6 +206,22 @@ func (c *Cluster) noList() protocol.Code {
 		return protocol.InvalidRequest
 	}
 	return protocol.InvalidConfig
+}
+
+// firstWrong is what is wrong first with the operations on a topic's configurations: the controller has them by their names, and fails with one that it does not know.
+func (c *Cluster) firstWrong(changes []alteration) protocol.Code {
+	if c.kraft() {
+		changes = inHashOrder(changes, func(a alteration) string { return a.name })
+	}
+	for _, a := range changes {
+		switch {
+		case a.odd(), a.lists() && !c.kraft() && c.ofTopics.find(a.name) == nil:
+			return protocol.UnknownServerError
+		case a.lists() && !c.ofTopics.find(a.name).isList():
+			return c.noList()
+		}
+	}
+	return protocol.None
 }
 
 // lists tells whether an alteration is of a list.
@@ -264,6 +277,9 @@ func (c *Cluster) alterBroker(name string, changes []alteration, only, anew bool
 		maps.Copy(now, c.dynamic[name])
 	}
 	for _, a := range changes {
+		if a.odd() && !c.kraft() {
+			return protocol.UnknownServerError
+		}
 		if a.odd() {
 			return protocol.InvalidRequest
 		}

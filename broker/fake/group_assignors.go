@@ -5,7 +5,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"unicode/utf16"
 
 	"github.com/kactor-go/kactor/protocol/wire"
 )
@@ -145,22 +144,9 @@ func (s set) hashed() []topicIDPartition {
 	})
 }
 
-// hashed are the members in the order in which Kafka's assignor meets them: that of a java.util.HashMap. Members that fall together there are in the order of their ids.
+// hashed are the members in the order in which Kafka's assignor meets them. Members that fall together there are in the order of their ids.
 func (x *modernGroup) hashed() []*modernMember {
-	size := uint32(16)
-	for len(x.members) > int(size)*3/4 {
-		size *= 2
-	}
-	place := func(m *modernMember) uint32 {
-		h := uint32(0)
-		for _, u := range utf16.Encode([]rune(m.id)) {
-			h = 31*h + uint32(u)
-		}
-		return (h ^ h>>16) & (size - 1)
-	}
-	members := slices.Clone(x.members)
-	slices.SortStableFunc(members, func(a, b *modernMember) int { return cmp.Compare(place(a), place(b)) })
-	return members
+	return inHashOrder(x.members, func(m *modernMember) string { return m.id })
 }
 
 // divideRange is the range assignor: of each topic everybody who reads it has as many in a row, and the first ones one more. Static members come first, by their instances.
