@@ -142,7 +142,8 @@ func (k *cleaning) together(old []segment, kept []entry) (out []segment) {
 		sum += g.size
 		last := &out[len(out)-1]
 		last.modified = max(last.modified, g.modified)
-		for _, e := range kept {
+		for at := range kept {
+			e := &kept[at]
 			if e.base < g.base || i+1 < len(old) && e.base >= old[i+1].base {
 				continue
 			}
@@ -151,6 +152,7 @@ func (k *cleaning) together(old []segment, kept []entry) (out []segment) {
 			}
 			last.size += int64(len(e.bytes))
 			last.newest = max(last.newest, e.newest)
+			e.indexed = last.index(len(e.bytes), k.indexInterval)
 		}
 	}
 	return out

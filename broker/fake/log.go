@@ -63,6 +63,7 @@ type entry struct {
 	epoch      int32
 	bytes      []byte
 	at         time.Time // when it was appended
+	indexed    bool      // the offset index of its segment has an entry for it
 }
 
 type epochStart struct {
@@ -124,11 +125,11 @@ func (p *partition) lead(node int32) {
 // append puts a batch of magic 2 at the end of the log. bytes is taken over.
 func (p *partition) append(b *record.Batch, bytes []byte, now time.Time) (base int64) {
 	p.changes++
-	p.roll(b.MaxTimestamp, len(bytes), now)
+	indexed := p.roll(b.MaxTimestamp, len(bytes), now)
 	base = p.end
 	record.SetOffset(bytes, base, p.epoch)
 	last := base + int64(b.LastOffsetDelta)
-	p.log = append(p.log, entry{base, last, b.MaxTimestamp, p.epoch, bytes, now})
+	p.log = append(p.log, entry{base, last, b.MaxTimestamp, p.epoch, bytes, now, indexed})
 	p.end = last + 1
 	p.note(b, base, last)
 	return base

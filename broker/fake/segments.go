@@ -11,11 +11,12 @@ type segment struct {
 	first    int64 // timestamp of its first batch; -1: it is empty
 	newest   int64 // the latest timestamp of what was appended, also of records that are deleted; -1: none
 	size     int64
+	bare     int64 // bytes behind the last entry of its offset index
 	modified int64 // when it was appended to last, in milliseconds
 }
 
-// roll begins another segment before a batch is appended, if the active one is full, or old by the batch's time (LogSegment.shouldRoll).
-func (p *partition) roll(timestamp int64, size int, now time.Time) {
+// roll begins another segment before a batch is appended, if the active one is full, or old by the batch's time (LogSegment.shouldRoll), and tells whether the offset index gets an entry for the batch.
+func (p *partition) roll(timestamp int64, size int, now time.Time) (indexed bool) {
 	at := now.UnixMilli()
 	if len(p.segments) == 0 {
 		p.segments = append(p.segments, segment{base: p.end, first: -1, newest: -1, modified: at})
@@ -34,6 +35,17 @@ func (p *partition) roll(timestamp int64, size int, now time.Time) {
 	}
 	active.size += int64(size)
 	active.newest, active.modified = max(active.newest, timestamp), at
+	return active.index(size, s.indexInterval)
+}
+
+// index tells whether the offset index gets an entry for a batch that is appended (LogSegment.append): it has one for every so many bytes.
+func (s *segment) index(size int, interval int64) bool {
+	indexed := s.bare > interval
+	if indexed {
+		s.bare = 0
+	}
+	s.bare += int64(size)
+	return indexed
 }
 
 // segmentEnd is where the segment ends that holds an offset: what a fetch gives ends there.
@@ -44,6 +56,16 @@ func (p *partition) segmentEnd(offset int64) int64 {
 		}
 	}
 	return p.end
+}
+
+// segmentBase is where the segment begins that holds an offset.
+func (p *partition) segmentBase(offset int64) (base int64) {
+	for _, s := range p.segments {
+		if s.base <= offset {
+			base = s.base
+		}
+	}
+	return base
 }
 
 // begin begins a segment at the end of the log. A broker that is cut off has the segments as they were: see picture.

@@ -21,6 +21,7 @@ type settings struct {
 	retentionBytes   int64
 	segmentMs        int64
 	segmentBytes     int64
+	indexInterval    int64 // index.interval.bytes
 	deleteRetention  int64 // delete.retention.ms
 	minCompactionLag int64
 }
@@ -75,7 +76,7 @@ func (c *Cluster) settings(t *topic, node int32) (s settings) {
 	}
 	s.maxMessage, s.minISR = int(long("max.message.bytes")), int(long("min.insync.replicas"))
 	s.retentionMs, s.retentionBytes = long("retention.ms"), long("retention.bytes")
-	s.segmentMs, s.segmentBytes = long("segment.ms"), long("segment.bytes")
+	s.segmentMs, s.segmentBytes, s.indexInterval = long("segment.ms"), long("segment.bytes"), long("index.interval.bytes")
 	s.deleteRetention, s.minCompactionLag = long("delete.retention.ms"), long("min.compaction.lag.ms")
 	s.before, s.after = unbounded, unbounded
 	if text("message.timestamp.difference.max.ms") != "" {

@@ -1,6 +1,7 @@
 package fake_test
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -22,7 +23,7 @@ import (
 //	end ID P/EPOCH commit|abort                     EndTxn
 //	produce ID P/EPOCH TOPIC/N SEQUENCE COUNT [plain] [acks=1]
 //	markers P/EPOCH commit|abort TOPIC/N [coordinator=N] [tv=N]   WriteTxnMarkers
-//	fetch TOPIC/N [committed]                       what a consumer gets
+//	fetch TOPIC/N [committed] [from=OFFSET] [max=BYTES]   what a consumer gets
 //	describe ID, producers TOPIC/N                  DescribeTransactions, DescribeProducers
 //	list STATE... [producers=P,...] [duration=MS] [pattern=R]     ListTransactions, by default of the producers that the script knows
 //	join GROUP MEMBER                               JoinGroup, SyncGroup
@@ -259,6 +260,8 @@ func (s *script) fetch(l *cue) string {
 	if len(l.words) > 2 {
 		req.IsolationLevel = 1
 	}
+	at := &req.Topics[0].Partitions[0]
+	at.FetchOffset, at.PartitionMaxBytes = number(s.t, cmp.Or(l.options["from"], "0")), int32(number(s.t, cmp.Or(l.options["max"], "1048576")))
 	m, _, _ := asked[*msg.FetchResponse](s, l, 12, req)
 	if m.ErrorCode != 0 || len(m.Responses) != 1 {
 		return code(m.ErrorCode)

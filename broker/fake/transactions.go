@@ -86,15 +86,19 @@ func (p *partition) lastStable() int64 {
 	return stable
 }
 
-// sparse is how many batches lie between two entries of the offset index.
-const sparse = 4
-
 // abortedIn gives the aborted transactions that an answer names with records of n batches from the one that holds offset on: as Kafka's LocalLog.addAbortedTransactions all that end at offset or later and begin before the upper
-// bound of what was read. That comes from the offset index, which is sparse: the transactions of batches behind may be named, too.
+// bound of what was read. That comes from the offset index of the segment, which is sparse: the transactions of batches behind may be named, too.
 func (p *partition) abortedIn(offset int64, n int) (out []Aborted) {
-	upper, after := p.end, max(sparse, (p.find(offset)+n+sparse-1)/sparse*sparse) // the first batch has no entry
-	if after < len(p.log) {
-		upper = p.log[after].base
+	upper := p.segmentEnd(offset)
+	behind, first := p.find(offset)+n, true
+	for i := p.find(p.segmentBase(offset)); i < len(p.log) && p.log[i].base < upper; i++ {
+		switch {
+		case !p.log[i].indexed:
+			continue
+		case i > behind, i == behind && !first: // AbstractIndex.binarySearch does not find the first entry
+			upper = p.log[i].last
+		}
+		first = false
 	}
 	for _, a := range p.aborted {
 		if a.Last >= offset && a.First < upper {

@@ -71,7 +71,6 @@ func TestWhatIsNotStableIsNotCommitted(t *testing.T) {
 	}
 }
 
-// TestWhichAbortedTransactionsAnAnswerNames has those that overlap what is read, also by their marker alone, and because the index is sparse some that come later.
 // Math.abs of the hashes of Java, of which one is negative, and one the smallest there is.
 func TestWhereTheOffsetsOfAGroupAre(t *testing.T) {
 	for group, want := range map[string]int32{"g": 3, "billing": 9, "polygenelubricants": 0} {
@@ -97,8 +96,9 @@ func TestMarkersAreStampedAsRecordsAre(t *testing.T) {
 	}
 }
 
+// TestWhichAbortedTransactionsAnAnswerNames has those that overlap what is read, also by their marker alone, and because the index is sparse some that come later.
 func TestWhichAbortedTransactionsAnAnswerNames(t *testing.T) {
-	c, err := NewCluster(Config{Topics: []Topic{{Name: "t"}}})
+	c, err := NewCluster(Config{Topics: []Topic{{Name: "t", Config: map[string]string{"index.interval.bytes": "200"}}}}) // an entry for each third batch
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func TestWhichAbortedTransactionsAnAnswerNames(t *testing.T) {
 	for _, w := range []struct {
 		at   int64
 		want []int64
-	}{{0, []int64{0, 3}}, {1, []int64{0, 3}}, {2, []int64{0, 3}}, {3, []int64{3}}, {5, []int64{3}}, {6, []int64{6, 9}}, {11, []int64{9}}} {
+	}{{0, []int64{0, 3}}, {1, []int64{0, 3}}, {2, []int64{0, 3}}, {3, []int64{3, 6, 9}}, {5, []int64{3, 6, 9}}, {6, []int64{6, 9}}, {11, []int64{9}}} {
 		var got []int64
 		for _, a := range fetchedAt(c, w.at, 1, 1).AbortedTransactions {
 			got = append(got, a.FirstOffset)
