@@ -277,10 +277,10 @@ func (c *Cluster) alterBroker(name string, changes []alteration, only, anew bool
 		maps.Copy(now, c.dynamic[name])
 	}
 	for _, a := range changes {
-		if a.odd() && !c.kraft() {
+		switch {
+		case a.odd() && !c.kraft():
 			return protocol.UnknownServerError
-		}
-		if a.odd() {
+		case a.odd():
 			return protocol.InvalidRequest
 		}
 		if code := a.apply(now, c.ofBrokers.find(a.name), func(p *property) string { return p.value }, !c.kraft()); code != protocol.None {

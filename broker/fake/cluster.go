@@ -481,26 +481,3 @@ func checkEpoch(p *partition, epoch int32) protocol.Code {
 	}
 	return protocol.UnknownLeaderEpoch
 }
-
-// kraft tells whether the controller is one of KRaft. Releases before 3.0 have ZooKeeper here, and those from then on have not.
-func (c *Cluster) kraft() bool { return c.atLeast("3.0") }
-
-// newCoordinator tells whether groups have the coordinator of KIP-848, for both protocols: 3.x has it where the new protocol is switched on.
-func (c *Cluster) newCoordinator() bool {
-	return c.atLeast("4.0") || c.atLeast("3.7") && !c.cfg.NoConsumerProtocol
-}
-
-// atLeast compares releases: atLeast("2.4").
-func (c *Cluster) atLeast(release string) bool {
-	names := protocol.Releases()
-	at := func(r string) int {
-		found := -1
-		for i, n := range names {
-			if n == r || strings.HasPrefix(r, n+".") || strings.HasPrefix(n, r+".") {
-				found = i
-			}
-		}
-		return found
-	}
-	return at(c.cfg.Release) >= at(release)
-}

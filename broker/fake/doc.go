@@ -5,6 +5,7 @@
 //	Server     the same on TCP, or on pipes for testing/synctest (server.go)
 //	faults.go  what a test can do to it: fail requests, seize them, stop and pause brokers, move leaders, truncate logs, forget producers
 //	long_poll.go  fetches that wait
+//	releases.go  what goes by the release of Kafka
 //	log.go     partitions: batches, epochs
 //	segments.go, retention.go, cleaner.go  what becomes of a log: Cluster.Roll, Cluster.Retain, Cluster.Compact
 //	properties.go  configurations: which there are (topic_properties.go, broker_properties.go), who has set them (overrides.go), what they come to (settings.go)

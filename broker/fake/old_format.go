@@ -9,8 +9,8 @@ import (
 	"github.com/kactor-go/kactor/protocol/record"
 )
 
-// oldFormat converts batches for clients that cannot read them: message sets of format 1 from Fetch version 2 on, 0 before (LazyDownConversionRecords). The first batch is converted before the answer begins: it makes room for itself, and
-// if it cannot be converted that is an error. The rest is converted on the way, as far as it can be and has room in what the log gave; what is left of that is filled up with the beginning of a batch that nobody takes for one.
+// oldFormat converts batches for clients that cannot read them: message sets of format 1 from Fetch version 2 on, 0 before (LazyDownConversionRecords). The first batch is converted before the answer begins: room is made for it,
+// and if it cannot be converted that is an error. The rest is converted on the way, as far as it can be and has room in what the log gave; what is left of that is filled up with the beginning of a batch that nobody takes for one.
 func (c *Cluster) oldFormat(q *call, raw []byte, from int64) ([]byte, protocol.Code) {
 	magic := int8(0)
 	if q.Version >= 2 {
