@@ -28,7 +28,9 @@ import (
 // properties of the broker, as the fake has them: nothing that a script does expires, and no session of a fetch goes for want of room.
 var properties = []string{"offsets.topic.num.partitions=50", "group.consumer.session.timeout.ms=45000", "group.consumer.heartbeat.interval.ms=5000", "max.incremental.fetch.session.cache.slots=100000",
 	"log.segment.delete.delay.ms=1000", "group.consumer.assignment.interval.ms=0", "offsets.retention.check.interval.ms=86400000", "log.index.size.max.bytes=4096", "default.replication.factor=1", "group.min.session.timeout.ms=6000",
-	"min.insync.replicas=1", "broker.session.timeout.ms=60000"} // a machine that is busy fences no broker: the epochs of its coordinators would be others
+	"min.insync.replicas=1",
+	"broker.session.timeout.ms=60000",      // a machine that is busy fences no broker: the epochs of its coordinators would be others
+	"controller.quorum.append.linger.ms=0"} // a broker hands on one change of the cluster after the other, and the controller waits 25 ms for more of them
 
 // told are the configurations of the broker, those of .ci/kafka among them, that can be asked for.
 var told = map[string]string{"min.insync.replicas": "1", "num.partitions": "1", "default.replication.factor": "1", "auto.create.topics.enable": "false", "offsets.topic.num.partitions": "50",
@@ -37,7 +39,7 @@ var told = map[string]string{"min.insync.replicas": "1", "num.partitions": "1", 
 // brief are properties of a broker that soon forgets, for scripts of what expires.
 var brief = []string{"offsets.topic.num.partitions=50", "group.min.session.timeout.ms=500", "group.consumer.min.session.timeout.ms=1000", "group.consumer.session.timeout.ms=1200", "group.consumer.min.heartbeat.interval.ms=500",
 	"group.consumer.heartbeat.interval.ms=500", "group.consumer.assignment.interval.ms=0", "group.max.size=2", "group.consumer.max.size=2", "log.segment.delete.delay.ms=1000", "log.index.size.max.bytes=4096",
-	"transaction.abort.timed.out.transaction.cleanup.interval.ms=100", "offsets.retention.check.interval.ms=200", "producer.id.expiration.ms=1200", "producer.id.expiration.check.interval.ms=300"}
+	"transaction.abort.timed.out.transaction.cleanup.interval.ms=100", "controller.quorum.append.linger.ms=0", "offsets.retention.check.interval.ms=200", "producer.id.expiration.ms=1200", "producer.id.expiration.check.interval.ms=300"}
 
 // config is that of the fake.
 func config(release string, expiry bool) fake.Config {
