@@ -65,7 +65,7 @@ func (c *Cluster) fetch(q *call) {
 			told(parts)
 		}
 		if s != nil && !full {
-			s.turn()
+			s.turn(c.atLeast("3.0"), unknown)
 		}
 		c.reply(q, resp)
 		return true
@@ -207,16 +207,22 @@ func told(parts []*fetching) {
 	}
 }
 
-// turn puts the partitions that have given records behind the others: where not all fits into an answer, everybody has its turn (FetchSession.PartitionIterator).
-func (s *session) turn() {
-	var gave []*fetching
-	parts := slices.DeleteFunc(slices.Clone(s.parts), func(f *fetching) bool {
-		if f.now.gave {
-			gave = append(gave, f)
+// turn puts the partitions that have given records behind the others: where not all fits into an answer, everybody has its turn (FetchSession.PartitionIterator). Before 3.0 all that are in the answer have had theirs, in
+// the order of the answer: those that are unknown come last.
+func (s *session) turn(records bool, unknown map[*fetching]protocol.Code) {
+	var rest, had, last []*fetching
+	for _, f := range s.parts {
+		_, lacks := unknown[f]
+		switch {
+		case records && !f.now.gave || !f.now.answered:
+			rest = append(rest, f)
+		case lacks && !records:
+			last = append(last, f)
+		default:
+			had = append(had, f)
 		}
-		return f.now.gave
-	})
-	s.parts = append(parts, gave...)
+	}
+	s.parts = slices.Concat(rest, had, last)
 }
 
 // readAll reads every partition but those that are unknown. urgent is set when something must be told at once.
