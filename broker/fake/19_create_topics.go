@@ -177,7 +177,7 @@ func (c *Cluster) checkCounts(t Topic) protocol.Code {
 	switch {
 	case t.Replicas < 1:
 		return protocol.InvalidReplicationFactor
-	case t.Partitions > maxNewPartitions:
+	case t.Partitions > maxNewPartitions && c.kraft(): // with ZooKeeper there may be any number
 		return protocol.PolicyViolation
 	case t.Partitions < 1:
 		return protocol.InvalidPartitions

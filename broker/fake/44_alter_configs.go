@@ -159,13 +159,14 @@ func (c *Cluster) soundNames(changes []alteration, anew bool) bool {
 }
 
 func (c *Cluster) alterTopic(name string, changes []alteration, only, anew bool) protocol.Code {
+	if !c.kraft() && !anew && (name == "" || name == "." || name == "..") { // there is no such path, and what the topic has is read first
+		return protocol.InvalidRequest
+	}
 	if code := c.firstWrong(changes); code != protocol.None {
 		return code
 	}
 	t, there := c.topic(name), true
 	switch {
-	case t == nil && !c.kraft() && !anew && (name == "" || name == "." || name == ".."): // there is no such path
-		return protocol.InvalidRequest
 	case t == nil && !c.kraft():
 		return protocol.UnknownTopicOrPartition
 	case name == "":
