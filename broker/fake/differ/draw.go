@@ -86,10 +86,9 @@ func (d *draw) producer(w *world, names ...string) *producerState {
 
 func (d *draw) epoch(p *producerState) int16 { return usual(d, 12, p.epoch, p.epoch+1, p.epoch-1) }
 
-// stranger is a producer id that no cluster gives in these checks.
-const stranger = int64(1) << 40
-
-func (d *draw) producerID(p *producerState) int64 { return usual(d, 30, p.id, stranger, -1) }
+func (d *draw) producerID(w *world, p *producerState) int64 {
+	return usual(d, 30, p.id, w.stranger, -1)
+}
 
 func optional(s string) *string {
 	if s == "" {

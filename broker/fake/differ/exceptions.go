@@ -68,7 +68,7 @@ func unseen(*world, reflect.Value) string { return "" }
 
 func showID(kind string) func(*world, reflect.Value) string {
 	return func(w *world, v reflect.Value) string {
-		if n := v.Int(); n > 0 && n != stranger || n == 0 && kind == "producer" {
+		if n := v.Int(); n > 0 && n < strangers || n == 0 && kind == "producer" {
 			return w.names.of(kind, kind+fmt.Sprint(n))
 		}
 		return fmt.Sprint(v.Int())

@@ -46,7 +46,9 @@ func createTopicsOddly(d *draw, w *world) (protocol.Request, func(protocol.Respo
 		case 6:
 			in.Name = internalTopic
 		case 0:
-			in.NumPartitions = pick[int32](d, 0, -1, -2, 10_001)
+			if in.NumPartitions = pick[int32](d, 0, -1, -2, 10_001); in.NumPartitions > 0 && w.keeper() && !req.ValidateOnly { // is taken, and keeps the broker busy for the rest of the day
+				in.NumPartitions = 0
+			}
 		case 1:
 			in.ReplicationFactor = pick[int16](d, 0, -1, 2, -2)
 		case 2:

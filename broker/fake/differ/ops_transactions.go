@@ -14,7 +14,7 @@ func (d *draw) transactional(w *world) *producerState {
 	if p := d.producer(w, "x0", "x0", "x0", "x1"); p != nil {
 		return p
 	}
-	return &producerState{transactional: w.name("x0"), id: stranger}
+	return &producerState{transactional: w.name("x0"), id: w.stranger}
 }
 
 func (d *draw) transactionalID(w *world, p *producerState) string {
@@ -29,7 +29,7 @@ func initProducerID(d *draw, w *world) (protocol.Request, func(protocol.Response
 		req.TransactionalID = wire.Ptr(usual(d, 40, w.name(name), ""))
 	}
 	if known != nil && d.version >= 3 && d.once(2) {
-		req.ProducerID, req.ProducerEpoch = d.producerID(known), d.epoch(known)
+		req.ProducerID, req.ProducerEpoch = d.producerID(w, known), d.epoch(known)
 	}
 	return req, func(m protocol.Response) {
 		r := m.(*msg.InitProducerIdResponse)
@@ -53,21 +53,21 @@ func addPartitions(d *draw, w *world) (protocol.Request, func(protocol.Response)
 		in = append(in, msg.AddPartitionsToTxnRequestAddPartitionsToTxnTopic{Name: w.name(at.topic), Partitions: []int32{at.partition}})
 	}
 	if d.version < 4 {
-		return &msg.AddPartitionsToTxnRequest{V3AndBelowTransactionalID: d.transactionalID(w, p), V3AndBelowProducerID: d.producerID(p), V3AndBelowProducerEpoch: d.epoch(p), V3AndBelowTopics: in}, nil
+		return &msg.AddPartitionsToTxnRequest{V3AndBelowTransactionalID: d.transactionalID(w, p), V3AndBelowProducerID: d.producerID(w, p), V3AndBelowProducerEpoch: d.epoch(p), V3AndBelowTopics: in}, nil
 	}
 	return &msg.AddPartitionsToTxnRequest{Transactions: []msg.AddPartitionsToTxnRequestAddPartitionsToTxnTransaction{
-		{TransactionalID: d.transactionalID(w, p), ProducerID: d.producerID(p), ProducerEpoch: d.epoch(p), VerifyOnly: d.once(2), Topics: in}}}, nil
+		{TransactionalID: d.transactionalID(w, p), ProducerID: d.producerID(w, p), ProducerEpoch: d.epoch(p), VerifyOnly: d.once(2), Topics: in}}}, nil
 }
 
 func addOffsets(d *draw, w *world) (protocol.Request, func(protocol.Response)) {
 	p := d.transactional(w)
-	return &msg.AddOffsetsToTxnRequest{TransactionalID: d.transactionalID(w, p), ProducerID: d.producerID(p), ProducerEpoch: d.epoch(p), GroupID: d.group(w)}, nil
+	return &msg.AddOffsetsToTxnRequest{TransactionalID: d.transactionalID(w, p), ProducerID: d.producerID(w, p), ProducerEpoch: d.epoch(p), GroupID: d.group(w)}, nil
 }
 
 func txnOffsetCommit(d *draw, w *world) (protocol.Request, func(protocol.Response)) {
 	p := d.transactional(w)
 	group := d.group(w)
-	req := &msg.TxnOffsetCommitRequest{TransactionalID: d.transactionalID(w, p), ProducerID: d.producerID(p), ProducerEpoch: d.epoch(p), GroupID: group, GenerationID: -1}
+	req := &msg.TxnOffsetCommitRequest{TransactionalID: d.transactionalID(w, p), ProducerID: d.producerID(w, p), ProducerEpoch: d.epoch(p), GroupID: group, GenerationID: -1}
 	if d.version >= 3 && d.once(2) {
 		req.MemberID, req.GenerationID = d.member(w, group)
 		if req.GroupInstanceID = d.instance(w, group); req.GroupInstanceID != nil && d.once(4) { // of another
@@ -87,7 +87,7 @@ func txnOffsetCommit(d *draw, w *world) (protocol.Request, func(protocol.Respons
 
 func endTxn(d *draw, w *world) (protocol.Request, func(protocol.Response)) {
 	p := d.transactional(w)
-	req := &msg.EndTxnRequest{TransactionalID: d.transactionalID(w, p), ProducerID: d.producerID(p), ProducerEpoch: d.epoch(p), Committed: d.once(2)}
+	req := &msg.EndTxnRequest{TransactionalID: d.transactionalID(w, p), ProducerID: d.producerID(w, p), ProducerEpoch: d.epoch(p), Committed: d.once(2)}
 	return req, func(m protocol.Response) {
 		r := m.(*msg.EndTxnResponse)
 		if d.version < 5 || r.ErrorCode != 0 || r.ProducerID < 0 {
@@ -109,7 +109,7 @@ func writeTxnMarkers(d *draw, w *world) (protocol.Request, func(protocol.Respons
 	if p.transactional != "" { // with a marker of a later coordinator the coordinator would never end a transaction again
 		coordinator = usual[int32](d, 4, 0, -1)
 	}
-	in := msg.WriteTxnMarkersRequestWritableTxnMarker{ProducerID: usual(d, 30, p.id, stranger), ProducerEpoch: max(usual(d, 3, p.epoch, p.epoch-1, p.epoch+1), 0), TransactionResult: d.once(2), CoordinatorEpoch: coordinator,
+	in := msg.WriteTxnMarkersRequestWritableTxnMarker{ProducerID: usual(d, 30, p.id, w.stranger), ProducerEpoch: max(usual(d, 3, p.epoch, p.epoch-1, p.epoch+1), 0), TransactionResult: d.once(2), CoordinatorEpoch: coordinator,
 		Topics: []msg.WriteTxnMarkersRequestWritableTxnMarkerTopic{{Name: w.name(at.topic), PartitionIndexes: []int32{at.partition}}}}
 	if d.version >= 2 {
 		in.TransactionVersion = int8(d.IntN(3))
@@ -139,7 +139,7 @@ func describeTransactions(d *draw, w *world) (protocol.Request, func(protocol.Re
 
 // listTransactions asks for those of the script's producers: there are others.
 func listTransactions(d *draw, w *world) (protocol.Request, func(protocol.Response)) {
-	req := &msg.ListTransactionsRequest{ProducerIDFilters: []int64{stranger}, DurationFilter: -1}
+	req := &msg.ListTransactionsRequest{ProducerIDFilters: []int64{w.stranger}, DurationFilter: -1}
 	for _, name := range []string{"x0", "x1"} {
 		if p := w.producers[name]; p != nil {
 			req.ProducerIDFilters = append(req.ProducerIDFilters, p.id)

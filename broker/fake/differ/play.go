@@ -24,6 +24,7 @@ type side struct {
 	// publishes is set of a cluster whose parts hear of changes one after the other, published is how often that was waited for.
 	publishes bool
 	published int
+	probe     *probe // nil of the fake, which goes by configurations at once
 }
 
 // answer is what a side has answered to a step.
@@ -43,88 +44,111 @@ type played struct {
 	known []string      // kinds of the others
 }
 
+// playing is a script on both sides.
+type playing struct {
+	r           *Runner
+	script      Script
+	kafka, fake *side
+	transcript  strings.Builder
+	out         *played
+}
+
+func (p *playing) sides() []*side { return []*side{p.kafka, p.fake} }
+
 // play plays a script on both sides until they have answered differently, or do not have the same any more. pause is how long is waited behind each step: what only differs because one side was not ready does not
 // differ then.
 func (r *Runner) play(s Script, pause time.Duration) (*played, error) {
 	began := time.Now()
 	prefix := fmt.Sprintf("d%d-", r.last.Add(1)+r.began)
-	kafka := &side{name: "Kafka", peer: &peer{addr: r.Kafka}, w: newWorld(prefix, began, r.ranges), publishes: r.publishes}
-	fake := &side{name: "the fake", peer: &peer{addr: r.Fake}, w: newWorld(prefix, began, r.ranges)}
-	defer kafka.peer.close()
-	defer fake.peer.close()
-	defer kafka.sweep()
-	kafka.w.brief, fake.w.brief = s.Theme() == Expiry, s.Theme() == Expiry
-	var transcript strings.Builder
-	out := &played{}
+	p := &playing{r: r, script: s, out: &played{},
+		kafka: &side{name: "Kafka", peer: &peer{addr: r.Kafka}, w: newWorld(prefix, began, r.ranges), publishes: r.publishes, probe: &r.probe},
+		fake:  &side{name: "the fake", peer: &peer{addr: r.Fake}, w: newWorld(prefix, began, r.ranges)}}
+	defer p.kafka.peer.close()
+	defer p.fake.peer.close()
+	defer p.sweep()
+	p.kafka.w.brief, p.fake.w.brief = s.Theme() == Expiry, s.Theme() == Expiry
 	for i, step := range s.Steps {
-		op := operationOf(step.Op)
-		if op.ask == nil {
-			time.Sleep(idle)
-			for _, it := range []*side{kafka, fake} {
-				if err := it.settle(op.after); err != nil {
-					return nil, fmt.Errorf("behind step %d of %s: %s: %w", i, s, it.name, err)
-				}
-			}
-			fmt.Fprintf(&transcript, "%d. %s\n", i, op.name)
-			continue
-		}
-		kafka.w.now = time.Now()
-		fake.w.now = kafka.w.now
-		a, err := kafka.step(op, step)
-		if err != nil {
-			return nil, fmt.Errorf("step %d of %s: Kafka: %w", i, s, err)
-		}
-		b, err := fake.step(op, step)
-		if err != nil {
-			return nil, fmt.Errorf("step %d of %s: the fake: %w", i, s, err)
-		}
-		if a.skipped && b.skipped {
-			continue
-		}
-		note(&transcript, i, op, a)
-		asked := differences(a.request, b.request)
-		if len(asked) > 0 && len(out.known) > 0 { // drawn from answers that are known to differ
-			return out, nil
-		}
-		for k := range asked {
-			asked[k].path = "request " + asked[k].path
-		}
-		differ := asked
-		if len(asked) == 0 {
-			differ = differences(a.lines, b.lines)
-		}
-		goesOn := len(asked) == 0
-		for _, l := range differ {
-			d := &Difference{Script: s, At: i, API: op.api(), Version: a.version, Request: a.asked, Path: l.path, Kafka: l.kafka, Fake: l.fake, Transcript: transcript.String()}
-			if r.Open[d.Kind()] {
-				out.known = append(out.known, d.Kind())
-			} else if !slices.ContainsFunc(out.found, func(o *Difference) bool { return o.Kind() == d.Kind() }) {
-				out.found = append(out.found, d)
-			}
-			goesOn = goesOn && (op.reads() || op.refuses() && refused(l.path, a.lines, b.lines))
-		}
-		if len(differ) == 0 {
-			r.cover.add(op.api(), a.version, a.lines)
-			if a.passed != nil && b.passed != nil && len(differences(a.passed, b.passed)) == 0 {
-				r.cover.add(op.api(), a.version, a.passed)
-			}
-		}
-		if len(differ) > 0 && (len(out.found) > 0 || !goesOn || !maps.Equal(kafka.w.names.counts, fake.w.names.counts)) {
-			return out, nil
-		}
-		for _, it := range []*answer{a, b} {
-			if it.learn != nil {
-				it.learn()
-			}
-		}
-		for _, it := range []*side{kafka, fake} {
-			if err := it.settle(op.after); err != nil {
-				return nil, fmt.Errorf("behind step %d of %s: %s: %w", i, s, it.name, err)
-			}
+		if more, err := p.step(i, operationOf(step.Op), step); err != nil || !more {
+			return p.out, err
 		}
 		time.Sleep(pause)
 	}
-	return out, nil
+	return p.out, nil
+}
+
+// step plays a step; false if nothing behind it can be compared.
+func (p *playing) step(i int, op *operation, step Step) (more bool, err error) {
+	if op.ask == nil {
+		time.Sleep(idle)
+		fmt.Fprintf(&p.transcript, "%d. %s\n", i, op.name)
+		return true, p.settle(i, op)
+	}
+	defer p.beside(op)()
+	p.kafka.w.now = time.Now()
+	p.fake.w.now = p.kafka.w.now
+	a, err := p.kafka.step(op, step)
+	if err != nil {
+		return false, fmt.Errorf("step %d of %s: Kafka: %w", i, p.script, err)
+	}
+	b, err := p.fake.step(op, step)
+	if err != nil {
+		return false, fmt.Errorf("step %d of %s: the fake: %w", i, p.script, err)
+	}
+	if a.skipped && b.skipped {
+		return true, nil
+	}
+	note(&p.transcript, i, op, a)
+	if !p.compare(i, op, a, b) {
+		return false, nil
+	}
+	for _, it := range []*answer{a, b} {
+		if it.learn != nil {
+			it.learn()
+		}
+	}
+	return true, p.settle(i, op)
+}
+
+// compare notes how answers differ; false if nothing behind them can be compared.
+func (p *playing) compare(i int, op *operation, a, b *answer) bool {
+	differ := differences(a.request, b.request)
+	goesOn := len(differ) == 0
+	if !goesOn && len(p.out.known) > 0 { // drawn from answers that are known to differ
+		return false
+	}
+	for k := range differ {
+		differ[k].path = "request " + differ[k].path
+	}
+	if goesOn {
+		differ = differences(a.lines, b.lines)
+	}
+	for _, l := range differ {
+		d := &Difference{Script: p.script, At: i, API: op.api(), Version: a.version, Request: a.asked, Path: l.path, Kafka: l.kafka, Fake: l.fake, Transcript: p.transcript.String()}
+		if p.r.Open[d.Kind()] {
+			p.out.known = append(p.out.known, d.Kind())
+		} else if !slices.ContainsFunc(p.out.found, func(o *Difference) bool { return o.Kind() == d.Kind() }) {
+			p.out.found = append(p.out.found, d)
+		}
+		goesOn = goesOn && (op.reads() || op.refuses() && refused(l.path, a.lines, b.lines))
+	}
+	if len(differ) == 0 {
+		p.r.cover.add(op.api(), a.version, a.lines)
+		if a.passed != nil && b.passed != nil && len(differences(a.passed, b.passed)) == 0 {
+			p.r.cover.add(op.api(), a.version, a.passed)
+		}
+		return true
+	}
+	return len(p.out.found) == 0 && goesOn && maps.Equal(p.kafka.w.names.counts, p.fake.w.names.counts)
+}
+
+// settle waits until both sides have done what the answer before has promised.
+func (p *playing) settle(i int, op *operation) error {
+	for _, it := range p.sides() {
+		if err := it.settle(op.after); err != nil {
+			return fmt.Errorf("behind step %d of %s: %s: %w", i, p.script, it.name, err)
+		}
+	}
+	return nil
 }
 
 func note(out *strings.Builder, i int, op *operation, a *answer) {

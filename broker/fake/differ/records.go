@@ -17,7 +17,7 @@ func (d *draw) batch(w *world, p place, producer *producerState) []byte {
 		info.BaseTimestamp += 5 * 3600_000
 	}
 	if producer != nil {
-		info.ProducerID, info.ProducerEpoch, info.Transactional = usual(d, 30, producer.id, stranger), d.epoch(producer), producer.transactional != ""
+		info.ProducerID, info.ProducerEpoch, info.Transactional = usual(d, 30, producer.id, w.stranger), d.epoch(producer), producer.transactional != ""
 		next := producer.next[p]
 		info.BaseSequence = usual(d, 5, next, next, 0, max(next-1, 0), max(next-count, 0), next+1, next+5)
 		if d.once(40) {

@@ -35,6 +35,8 @@ type Runner struct {
 	began     int64
 	last      atomic.Int64
 	cover     Cover
+	deleting  sync.RWMutex // where ZooKeeper has the topics, nobody else does anything while some are deleted
+	probe     probe
 }
 
 // Report is what a run has come to.

@@ -19,9 +19,7 @@ func (s *side) settle(what settling) error {
 		}
 		return s.publish()
 	case applied:
-		if s.name == "Kafka" {
-			time.Sleep(30 * time.Millisecond)
-		}
+		return s.applied()
 	case markers:
 		return s.until("a transaction does not end", s.ended)
 	}
@@ -83,18 +81,6 @@ func (s *side) led() (bool, error) {
 		}
 	}
 	return true, nil
-}
-
-// forgotten tells whether nothing is left of a topic that is deleted. Where ZooKeeper has it, the controller deletes it some time after brokers have forgotten it.
-func (s *side) forgotten(topic string) (bool, error) {
-	if !s.w.keeper() {
-		return true, nil
-	}
-	m, err := s.peer.ask(&msg.CreatePartitionsRequest{Topics: []msg.CreatePartitionsRequestCreatePartitionsTopic{{Name: s.w.name(topic), Count: 1000}}, TimeoutMs: 30000, ValidateOnly: true}, 1)
-	if err != nil {
-		return false, err
-	}
-	return protocol.Code(m.(*msg.CreatePartitionsResponse).Results[0].ErrorCode) == protocol.UnknownTopicOrPartition, nil
 }
 
 // leads tells whether the broker leads a partition, and knows it.

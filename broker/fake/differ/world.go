@@ -2,11 +2,11 @@ package differ
 
 import (
 	"fmt"
+	"hash/fnv"
 	"strings"
 	"time"
 
 	"github.com/kactor-go/kactor/protocol"
-	"github.com/kactor-go/kactor/protocol/msg"
 	"github.com/kactor-go/kactor/protocol/wire"
 )
 
@@ -21,6 +21,7 @@ type world struct {
 	ends      map[place]int64
 	shortened map[string]bool // topics that records were deleted of
 	producers map[string]*producerState
+	stranger  int64 // a producer id that the cluster has given nobody
 	sessions  map[string]*sessionState
 	members   map[string]*memberState // of classic groups, by group
 	consumers map[string]*consumerState
@@ -63,15 +64,14 @@ type consumerState struct {
 	owned    map[wire.UUID][]int32
 }
 
-func newWorld(prefix string, began time.Time, ranges protocol.Ranges) *world {
-	return &world{prefix: prefix, began: began, ranges: ranges, topics: map[string]*topicState{}, ends: map[place]int64{}, shortened: map[string]bool{}, producers: map[string]*producerState{}, sessions: map[string]*sessionState{},
-		members: map[string]*memberState{}, consumers: map[string]*consumerState{}, names: newNames()}
-}
+// strangers are ids from here on that no cluster gives in these checks. Each script has another one: partitions of the offsets topic know of all.
+const strangers = int64(1) << 40
 
-// keeper tells whether ZooKeeper has the topics: that is so before 3.0, when transactions could not be listed yet.
-func (w *world) keeper() bool {
-	_, later := w.ranges.Get(msg.ListTransactionsAPI)
-	return !later
+func newWorld(prefix string, began time.Time, ranges protocol.Ranges) *world {
+	h := fnv.New32a()
+	h.Write([]byte(prefix))
+	return &world{prefix: prefix, stranger: strangers + int64(h.Sum32()), began: began, ranges: ranges, topics: map[string]*topicState{}, ends: map[place]int64{}, shortened: map[string]bool{}, producers: map[string]*producerState{}, sessions: map[string]*sessionState{},
+		members: map[string]*memberState{}, consumers: map[string]*consumerState{}, names: newNames()}
 }
 
 // name makes a name of the script one of the cluster; the empty one stays so.
