@@ -18,6 +18,7 @@ type committed struct {
 	at       int64     // its number among all commits
 	time     time.Time // of its commit
 	expires  time.Time // as who committed it has said (versions 2 to 4); zero: as the cluster's offsets do
+	lost     bool      // in a transaction of an old coordinator, which has noted it and not written it down (see lose)
 }
 
 func (c *Cluster) offsetCommit(q *call) {
@@ -42,6 +43,7 @@ func (c *Cluster) offsetCommit(q *call) {
 	if q.Version >= 2 && q.Version <= 4 && req.RetentionTimeMs >= 0 {
 		expires = c.now.Add(time.Duration(req.RetentionTimeMs) * time.Millisecond)
 	}
+	var way noting
 	for i := range req.Topics {
 		in := &req.Topics[i]
 		out := msg.OffsetCommitResponseOffsetCommitResponseTopic{Name: in.Name, TopicID: in.TopicID}
@@ -58,38 +60,44 @@ func (c *Cluster) offsetCommit(q *call) {
 				c.keep(g)
 			}
 			if got == protocol.None {
-				g.offsets[topicPartition{t.name, p.PartitionIndex}] = committed{p.CommittedOffset, p.CommittedLeaderEpoch, noted(p.CommittedMetadata), c.commit(), c.now, expires}
+				g.offsets[topicPartition{t.name, p.PartitionIndex}] = committed{p.CommittedOffset, p.CommittedLeaderEpoch, noted(p.CommittedMetadata), c.commit(), c.now, expires, false}
 			}
+			way.add(topicPartition{in.Name, p.PartitionIndex}, got)
 			out.Partitions = append(out.Partitions, msg.OffsetCommitResponseOffsetCommitResponsePartition{PartitionIndex: p.PartitionIndex, ErrorCode: int16(got)})
 		}
 		resp.Topics = append(resp.Topics, out)
 	}
 	if code == protocol.None && !c.kraft() {
-		g.stick(resp)
+		g.stick(way)
 	}
 	c.reply(q, resp)
 }
 
-// stick keeps in mind what is refused beside offsets that are kept: in 2.8 the coordinator takes down all of a request as on its way, and nothing ends that of those that it does not write (GroupMetadataManager.storeOffsets).
-func (g *group) stick(resp *msg.OffsetCommitResponse) {
-	written := func(p msg.OffsetCommitResponseOffsetCommitResponsePartition) bool { return p.ErrorCode == 0 }
-	if !slices.ContainsFunc(resp.Topics, func(t msg.OffsetCommitResponseOffsetCommitResponseTopic) bool {
-		return slices.ContainsFunc(t.Partitions, written)
-	}) {
+// noting is what the coordinator of 2.8 takes down as on its way: all of a request. Nothing ends that of those that it does not write beside others (GroupMetadataManager.storeOffsets).
+type noting struct{ written, refused []topicPartition }
+
+func (n *noting) add(tp topicPartition, code protocol.Code) {
+	switch code {
+	case protocol.None:
+		n.written = append(n.written, tp)
+	case protocol.OffsetMetadataTooLarge:
+		n.refused = append(n.refused, tp)
+	}
+}
+
+// stick keeps in mind what is on its way for ever.
+func (g *group) stick(n noting) {
+	if len(n.written) == 0 {
 		return
 	}
-	for _, t := range resp.Topics {
-		for _, p := range t.Partitions {
-			switch tp := (topicPartition{t.Name, p.PartitionIndex}); protocol.Code(p.ErrorCode) {
-			case protocol.None:
-				delete(g.stuck, tp)
-			case protocol.OffsetMetadataTooLarge:
-				if g.stuck == nil {
-					g.stuck = map[topicPartition]bool{}
-				}
-				g.stuck[tp] = true
-			}
+	for _, tp := range n.written {
+		delete(g.stuck, tp)
+	}
+	for _, tp := range n.refused {
+		if g.stuck == nil {
+			g.stuck = map[topicPartition]bool{}
 		}
+		g.stuck[tp] = true
 	}
 }
 

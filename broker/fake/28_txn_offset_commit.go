@@ -31,7 +31,9 @@ func (c *Cluster) txnOffsetCommit(q *call) {
 		code = c.mayCommitInTransaction(g, req)
 	}
 	if code == protocol.None && !c.txn.verify { // nobody asks the coordinator of the transaction; what is wrong with the producer is seen when it is written down
-		verified = c.writesOffsets(q, req)
+		if verified = c.writesOffsets(q, req); verified != protocol.None && verified != protocol.UnknownServerError {
+			c.unsuspend(g, req)
+		}
 	}
 	if verified == protocol.UnknownServerError { // of all of them
 		for _, t := range req.Topics {
@@ -44,6 +46,8 @@ func (c *Cluster) txnOffsetCommit(q *call) {
 		c.reply(q, resp)
 		return
 	}
+	notes := code == protocol.None && !c.kraft() && slices.ContainsFunc(req.Topics, c.soundOf)
+	var way noting
 	for i := range req.Topics {
 		in := &req.Topics[i]
 		out := msg.TxnOffsetCommitResponseTxnOffsetCommitResponseTopic{Name: in.Name}
@@ -55,9 +59,15 @@ func (c *Cluster) txnOffsetCommit(q *call) {
 			if _, err := c.partition(in.Name, p.PartitionIndex); err != nil { // before anything else, as Kafka does
 				got = protocol.UnknownTopicOrPartition
 			}
+			switch tp := (topicPartition{in.Name, p.PartitionIndex}); {
+			case notes && req.ProducerID < 0:
+				way.add(tp, got)
+			case notes && got == protocol.OffsetMetadataTooLarge:
+				g.lose(req.ProducerID, tp)
+			}
 			if got == protocol.None {
 				c.keep(g)
-				tp, k := topicPartition{in.Name, p.PartitionIndex}, committed{p.CommittedOffset, p.CommittedLeaderEpoch, noted(p.CommittedMetadata), c.commit(), c.now, time.Time{}}
+				tp, k := topicPartition{in.Name, p.PartitionIndex}, committed{p.CommittedOffset, p.CommittedLeaderEpoch, noted(p.CommittedMetadata), c.commit(), c.now, time.Time{}, false}
 				if req.ProducerID < 0 { // who has none commits without a transaction, if nobody asks
 					g.offsets[tp] = k
 				} else {
@@ -68,6 +78,7 @@ func (c *Cluster) txnOffsetCommit(q *call) {
 		}
 		resp.Topics = append(resp.Topics, out)
 	}
+	g.stick(way)
 	c.reply(q, resp)
 }
 
@@ -102,6 +113,22 @@ func (c *Cluster) writesOffsets(q *call, req *msg.TxnOffsetCommitRequest) protoc
 		return protocol.UnknownServerError
 	}
 	return c.verifyOffsets(q, req)
+}
+
+// unsuspend forgets what the transaction has committed before for the same partitions: the old coordinator notes first what it is about to write down, in place of what there was, and takes it back when that fails
+// (GroupMetadata.failPendingTxnOffsetCommit).
+func (c *Cluster) unsuspend(g *group, req *msg.TxnOffsetCommitRequest) {
+	offsets := g.pending[req.ProducerID]
+	for _, t := range req.Topics {
+		for _, p := range t.Partitions {
+			if _, err := c.partition(t.Name, p.PartitionIndex); err == nil && c.soundMetadata(p.CommittedMetadata) == protocol.None {
+				delete(offsets, topicPartition{t.Name, p.PartitionIndex})
+			}
+		}
+	}
+	if len(offsets) == 0 {
+		delete(g.pending, req.ProducerID)
+	}
 }
 
 // soundOf tells whether any offset of a topic can be kept.

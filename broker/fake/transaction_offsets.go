@@ -2,7 +2,7 @@ package fake
 
 import (
 	"maps"
-	"unicode/utf16"
+	"slices"
 )
 
 // offsetsTopic is where Kafka keeps what groups have committed. The fake has no such log, but transactions name its partitions.
@@ -13,10 +13,7 @@ const (
 
 // offsetsOf is the partition that the offsets of a group are in (GroupCoordinator.partitionFor): by the hash of a Java string without its sign, which is not the same as with its highest bit cleared.
 func offsetsOf(group string) topicPartition {
-	var h int32
-	for _, u := range utf16.Encode([]rune(group)) {
-		h = 31*h + int32(u)
-	}
+	h := int32(hashOf(group))
 	if h < 0 {
 		h = max(-h, 0) // of the smallest number there is no other
 	}
@@ -50,13 +47,24 @@ func (c *Cluster) commit() int64 {
 // suspend keeps an offset until its transaction is decided.
 func (c *Cluster) suspend(g *group, producer int64, epoch int16, tp topicPartition, k committed) {
 	c.offsetsProducers[offsetsKey{offsetsOf(g.id).partition, producer}] = offsetsProducer{epoch, true}
+	g.suspended(producer)[tp] = k
+}
+
+// suspended is what a producer has committed in the transaction under way.
+func (g *group) suspended(producer int64) map[topicPartition]committed {
 	if g.pending == nil {
 		g.pending = map[int64]map[topicPartition]committed{}
 	}
 	if g.pending[producer] == nil {
 		g.pending[producer] = map[topicPartition]committed{}
 	}
-	g.pending[producer][tp] = k
+	return g.pending[producer]
+}
+
+// lose notes an offset that is refused beside others that are not, in place of what the transaction has committed before: in 2.8 the coordinator takes down all of a request, and writes only what can be kept
+// (GroupMetadataManager.storeOffsets).
+func (g *group) lose(producer int64, tp topicPartition) {
+	g.suspended(producer)[tp] = committed{lost: true}
 }
 
 // unstable tells whether an offset may change by a transaction under way (KIP-447).
@@ -76,7 +84,7 @@ func (g *group) unstable(tp topicPartition) bool {
 func (c *Cluster) concludeOffsets(partition int32, m marker) (done bool) {
 	var groups []*group
 	for _, g := range c.groups {
-		if len(g.pending[m.producer]) == 0 || offsetsOf(g.id).partition != partition {
+		if _, any := g.pending[m.producer]; !any || offsetsOf(g.id).partition != partition {
 			continue
 		}
 		if !c.writes(g.id) {
@@ -88,7 +96,11 @@ func (c *Cluster) concludeOffsets(partition int32, m marker) (done bool) {
 		c.offsetsProducers[offsetsKey{partition, m.producer}] = offsetsProducer{epoch: m.epoch}
 	}
 	for _, g := range groups {
-		for tp, k := range g.pending[m.producer] {
+		for _, tp := range inScalaOrder(slices.Collect(maps.Keys(g.pending[m.producer]))) {
+			k := g.pending[m.producer][tp]
+			if m.commit && k.lost { // the coordinator fails with it and all behind it (GroupMetadata.completePendingTxnOffsetCommit)
+				break
+			}
 			if before, ok := g.offsets[tp]; m.commit && (!ok || before.at < k.at) {
 				g.offsets[tp] = k
 			}

@@ -19,7 +19,7 @@ import (
 //	init ID [timeout=MS] [as=P/EPOCH] [times=N]     InitProducerId; "-" is no transactional id
 //	add ID P/EPOCH TOPIC/N...                       AddPartitionsToTxn; verify: only asks (v4)
 //	offsets ID P/EPOCH GROUP                        AddOffsetsToTxn
-//	commit ID P/EPOCH GROUP TOPIC/N=OFFSET... [member=M]  TxnOffsetCommit, M as joined, with a "+1" or "-1" for another generation, or "nobody"
+//	commit ID P/EPOCH GROUP TOPIC/N=OFFSET[+BYTES]... [member=M]  TxnOffsetCommit with so much metadata, M as joined, with a "+1" or "-1" for another generation, or "nobody"
 //	end ID P/EPOCH commit|abort                     EndTxn
 //	produce ID P/EPOCH TOPIC/N SEQUENCE COUNT [plain] [acks=1]
 //	markers P/EPOCH commit|abort TOPIC/N [coordinator=N] [tv=N]   WriteTxnMarkers
@@ -175,9 +175,10 @@ func (s *script) commit(l *cue) string {
 	}
 	for _, w := range l.words[4:] {
 		place, offset, _ := strings.Cut(w, "=")
+		offset, size, _ := strings.Cut(offset, "+")
 		topic, n := s.at(place)
 		req.Topics = append(req.Topics, msg.TxnOffsetCommitRequestTxnOffsetCommitRequestTopic{Name: topic, Partitions: []msg.TxnOffsetCommitRequestTxnOffsetCommitRequestPartition{
-			{PartitionIndex: n, CommittedOffset: number(s.t, offset), CommittedLeaderEpoch: -1, CommittedMetadata: wire.Ptr("")}}})
+			{PartitionIndex: n, CommittedOffset: number(s.t, offset), CommittedLeaderEpoch: -1, CommittedMetadata: wire.Ptr(strings.Repeat("m", int(number(s.t, cmp.Or(size, "0")))))}}})
 	}
 	if l.options["member"] != "" && s.on.highest(msg.TxnOffsetCommitAPI) < 3 {
 		return none
@@ -186,10 +187,14 @@ func (s *script) commit(l *cue) string {
 	if !ok {
 		return none
 	}
-	var out []string
-	for _, t := range m.Topics {
-		for _, p := range t.Partitions {
-			out = append(out, code(p.ErrorCode))
+	var out []string // in the order of the request: some brokers have the answers in maps
+	for _, in := range req.Topics {
+		for _, t := range m.Topics {
+			for _, p := range t.Partitions {
+				if t.Name == in.Name && p.PartitionIndex == in.Partitions[0].PartitionIndex {
+					out = append(out, code(p.ErrorCode))
+				}
+			}
 		}
 	}
 	return strings.Join(out, ", ")
