@@ -87,7 +87,7 @@ func (p *partition) check(b *record.Batch, now time.Time, r *producerRules) (cod
 		return protocol.OutOfOrderSequenceNumber, nil
 	case k == nil && b.BaseSequence != 0 && r.unknown != protocol.None:
 		return r.unknown, nil
-	case k == nil:
+	case k == nil, k.epoch < 0 && r.unknown == protocol.None: // behind a batch without an epoch, any may follow
 	case b.ProducerEpoch > k.epoch:
 		if b.BaseSequence != 0 {
 			return protocol.OutOfOrderSequenceNumber, nil
