@@ -53,6 +53,7 @@ func (c *Cluster) beatModern(q *call, g *group, req *msg.ConsumerGroupHeartbeatR
 		req.MemberID = c.uuid().String()
 	}
 	_, known := x.statics[text(req.InstanceID)]
+	restore := c.saved(g)
 	m, code := c.beating(g, req, wrong)
 	if code != protocol.None {
 		return code
@@ -71,7 +72,12 @@ func (c *Cluster) beatModern(q *call, g *group, req *msg.ConsumerGroupHeartbeatR
 		c.bump(g)
 	}
 	target := m.target
-	if !c.divide(g) && req.InstanceID != nil && !known { // Kafka looks for what an instance is to have by its member, and does not know that yet (UpdateTargetAssignmentResult.fromLastTargetAssignment)
+	anew, code := c.divide(g)
+	if code != protocol.None {
+		restore()
+		return code
+	}
+	if !anew && req.InstanceID != nil && !known { // Kafka looks for what an instance is to have by its member, and does not know that yet (UpdateTargetAssignmentResult.fromLastTargetAssignment)
 		m.target = set{}
 	} else {
 		target = m.target

@@ -181,6 +181,7 @@ func (c *Cluster) joinModern(q *call, g *group, req *msg.JoinGroupRequest) *msg.
 	if !ok {
 		wrong = protocol.UnknownServerError
 	}
+	restore := c.saved(g)
 	m, code := c.joining(q, x, req, wrong)
 	if code != protocol.None {
 		return refused(code)
@@ -194,7 +195,10 @@ func (c *Cluster) joinModern(q *call, g *group, req *msg.JoinGroupRequest) *msg.
 	if changed || c.outgrown(x) {
 		c.bump(g)
 	}
-	c.divide(g)
+	if _, code := c.divide(g); code != protocol.None {
+		restore()
+		return refused(code)
+	}
 	c.reconcile(g, m, c.owned(s), changed)
 	m.revokeBy = time.Time{}
 	return &msg.JoinGroupResponse{GenerationID: m.epoch, ProtocolType: wire.Ptr(consumerKind), ProtocolName: wire.Ptr(in.protocols[0].Name), MemberID: m.id}

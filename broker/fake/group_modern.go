@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/wire"
 )
 
@@ -208,11 +209,11 @@ func (c *Cluster) outgrown(x *modernGroup) bool {
 	return !maps.Equal(x.counted, c.count(x))
 }
 
-// divide gives every member a target, if there is something new since that was done last, and tells whether there was.
-func (c *Cluster) divide(g *group) bool {
+// divide gives every member a target, if there is something new since that was done last, and tells whether there was. An assignor may fail.
+func (c *Cluster) divide(g *group) (anew bool, code protocol.Code) {
 	x := &g.modern
 	if x.divided == x.epoch {
-		return false
+		return false, protocol.None
 	}
 	x.divided = x.epoch
 	switch {
@@ -220,10 +221,27 @@ func (c *Cluster) divide(g *group) bool {
 		c.divideRange(x)
 	case x.same:
 		c.divideAlike(x)
-	default:
+	case c.atLeast("4.0"):
 		c.divideUnlike(x)
+	case !c.divideByMoves(x):
+		return true, protocol.UnknownServerError
 	}
-	return true
+	return true, protocol.None
+}
+
+// saved gives a function that makes a group what it is now: a coordinator keeps nothing of a request for which an assignor fails.
+func (c *Cluster) saved(g *group) (restore func()) {
+	if c.atLeast("4.0") || len(g.modern.members) == 0 { // nothing fails
+		return func() {}
+	}
+	was := g.modern
+	was.statics, was.members = maps.Clone(was.statics), nil
+	for _, m := range g.modern.members {
+		o := *m
+		o.target, o.assigned, o.revoking, o.since = maps.Clone(m.target), maps.Clone(m.assigned), maps.Clone(m.revoking), maps.Clone(m.since)
+		was.members = append(was.members, &o)
+	}
+	return func() { g.modern = was }
 }
 
 // reconcile brings a member towards its target: what it must not have it gives up first; what others still have it gets when they have given it up. owned is what it says that it has, nil if it does not say; changed, that it

@@ -8,12 +8,17 @@ import (
 
 // inHashOrder gives things in the order in which Java goes over a HashMap that has them by their keys. Where Kafka keeps things in one, what comes first depends on it. Keys that fall together stay as they are.
 func inHashOrder[T any](things []T, key func(T) string) []T {
+	return byHash(things, func(t T) uint32 { return hashOf(key(t)) })
+}
+
+// byHash is inHashOrder for keys that are no strings.
+func byHash[T any](things []T, hash func(T) uint32) []T {
 	size := uint32(16)
 	for len(things) > int(size)*3/4 {
 		size *= 2
 	}
 	place := func(t T) uint32 {
-		h := hashOf(key(t))
+		h := hash(t)
 		return (h ^ h>>16) & (size - 1)
 	}
 	sorted := slices.Clone(things)
