@@ -111,7 +111,7 @@ func (c *Cluster) consumerGroupDescribe(q *call) {
 			out.ErrorCode = int16(protocol.GroupIDNotFound)
 		default:
 			x := &g.modern
-			out.GroupState, out.GroupEpoch, out.AssignmentEpoch, out.AssignorName = x.phase(), x.epoch, x.divided, x.assignor()
+			out.GroupState, out.GroupEpoch, out.AssignmentEpoch, out.AssignorName = x.phase(), x.epoch, x.divided, x.assignor(nil)
 			for _, m := range x.members {
 				out.Members = append(out.Members, c.describeModern(m, q.Version))
 			}

@@ -100,20 +100,25 @@ func (c *Cluster) alterEach(q *call, named []resource, changes [][]alteration, o
 			named, changes = lastOfEach(named, changes)
 		}
 	}
-	failed := c.kraft() && slices.ContainsFunc(named, func(r resource) bool { // the controller, of which topics are asked for, fails with the whole request
-		i := slices.Index(named, r)
-		return r.kind == topicResource && c.soundNames(changes[i], anew) && c.firstWrong(changes[i]) == protocol.UnknownServerError
-	})
+	again := func(r resource, i int) bool { return slices.Index(named, r) != i || slices.Contains(named[i+1:], r) }
+	// asked tells whether the broker asks the controller for a resource: it refuses others itself.
+	asked := func(r resource, i int) bool {
+		return r.kind == topicResource && !again(r, i) && c.soundNames(changes[i], anew)
+	}
+	failed := false // the controller, with the whole request
+	for i, r := range named {
+		failed = failed || c.kraft() && asked(r, i) && c.firstWrong(changes[i]) == protocol.UnknownServerError
+	}
 	for i, r := range named {
 		code := injected
 		switch {
 		case code != protocol.None:
-		case slices.Index(named, r) != i || slices.Contains(named[i+1:], r): // named more than once
+		case again(r, i):
 			code = protocol.InvalidRequest
 		default:
 			code = c.alter(r, changes[i], only || failed, anew)
 		}
-		if failed && (code == protocol.None || r.kind == topicResource && code != protocol.InvalidRequest) {
+		if failed && (code == protocol.None || asked(r, i)) {
 			code = protocol.UnknownServerError
 		}
 		var why *string

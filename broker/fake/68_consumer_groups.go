@@ -72,7 +72,7 @@ func (c *Cluster) beatModern(q *call, g *group, req *msg.ConsumerGroupHeartbeatR
 		c.bump(g)
 	}
 	target := m.target
-	anew, code := c.divide(g)
+	anew, code := c.divide(g, m)
 	if code != protocol.None {
 		restore()
 		return code

@@ -175,8 +175,10 @@ func TestTheFirstThingThatIsWrongIsTold(t *testing.T) {
 		protocol.InvalidRequest)
 	b.code("a topic that there is not", alter(2, "none", "retention.ms", 0), protocol.UnknownTopicOrPartition)
 	b.code("an operation that there is not, for a topic", alter(2, "a", "retention.ms", 4), protocol.UnknownServerError)
-	if got := alterTwo(b, k); got[0] != protocol.UnknownServerError || got[1] != protocol.UnknownServerError {
-		t.Errorf("a topic with an operation that there is not, and one that is well: %v", got)
+	for _, second := range []string{"b", "", "./"} { // the controller fails before it looks at names
+		if got := alterTwo(b, k, second); got[0] != protocol.UnknownServerError || got[1] != protocol.UnknownServerError {
+			t.Errorf("a topic with an operation that there is not, and topic %q: %v", second, got)
+		}
 	}
 	b.code("an operation that there is not, for all brokers", alter(4, "", "log.retention.ms", 4), protocol.InvalidRequest)
 	for _, r := range ask(b, k, &msg.CreateTopicsRequest{ValidateOnly: true, Topics: []msg.CreateTopicsRequestCreatableTopic{{Name: "c", NumPartitions: 10_001, ReplicationFactor: 1}, {Name: "a", NumPartitions: 1, ReplicationFactor: 1}}},
@@ -226,10 +228,10 @@ func TestAnIDThatWasGivenToADynamicMemberIsNoStaticOnes(t *testing.T) {
 	}
 }
 
-// alterTwo alters topic a as it cannot be, and topic b as it can.
-func alterTwo(b *bench, k fake.ConnID) (codes []protocol.Code) {
+// alterTwo alters topic a as it cannot be, and another as it could.
+func alterTwo(b *bench, k fake.ConnID, second string) (codes []protocol.Code) {
 	req := &msg.IncrementalAlterConfigsRequest{}
-	for i, name := range []string{"a", "b"} {
+	for i, name := range []string{"a", second} {
 		req.Resources = append(req.Resources, msg.IncrementalAlterConfigsRequestAlterConfigsResource{ResourceType: 2, ResourceName: name,
 			Configs: []msg.IncrementalAlterConfigsRequestAlterableConfig{{Name: "retention.ms", ConfigOperation: int8(4 * (1 - i)), Value: wire.Ptr("1000")}}})
 	}

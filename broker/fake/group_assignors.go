@@ -9,8 +9,9 @@ import (
 	"github.com/kactor-go/kactor/protocol/wire"
 )
 
-// assignor is the one that most members ask for; without any, uniform.
-func (x *modernGroup) assignor() string {
+// assignor is the one that most members ask for; without any, uniform. If one asks for either, the member that is heard makes the difference: Kafka counts it anew in a java.util.HashMap, where both names fall together, and what
+// comes into it last is what it meets first (ConsumerGroup.computePreferredServerAssignor).
+func (x *modernGroup) assignor(heard *modernMember) string {
 	ranges, uniforms := 0, 0
 	for _, m := range x.members {
 		switch m.assignor {
@@ -20,7 +21,7 @@ func (x *modernGroup) assignor() string {
 			uniforms++
 		}
 	}
-	if ranges > uniforms {
+	if ranges > uniforms || ranges == 1 && uniforms == 1 && heard != nil && heard.assignor == "range" {
 		return "range"
 	}
 	return "uniform"

@@ -195,7 +195,7 @@ func (c *Cluster) joinModern(q *call, g *group, req *msg.JoinGroupRequest) *msg.
 	if changed || c.outgrown(x) {
 		c.bump(g)
 	}
-	if _, code := c.divide(g); code != protocol.None {
+	if _, code := c.divide(g, m); code != protocol.None {
 		restore()
 		return refused(code)
 	}

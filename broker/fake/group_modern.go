@@ -209,15 +209,15 @@ func (c *Cluster) outgrown(x *modernGroup) bool {
 	return !maps.Equal(x.counted, c.count(x))
 }
 
-// divide gives every member a target, if there is something new since that was done last, and tells whether there was. An assignor may fail.
-func (c *Cluster) divide(g *group) (anew bool, code protocol.Code) {
+// divide gives every member a target, if there is something new since that was done last, and tells whether there was. An assignor may fail. heard is the member that brought it about.
+func (c *Cluster) divide(g *group, heard *modernMember) (anew bool, code protocol.Code) {
 	x := &g.modern
 	if x.divided == x.epoch {
 		return false, protocol.None
 	}
 	x.divided = x.epoch
 	switch {
-	case x.assignor() == "range":
+	case x.assignor(heard) == "range":
 		c.divideRange(x)
 	case x.same:
 		c.divideAlike(x)
