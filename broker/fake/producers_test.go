@@ -1,6 +1,7 @@
 package fake_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -56,6 +57,19 @@ func TestProducersAreForgotten(t *testing.T) {
 			}
 			b.code("what is before the first it takes", produce(at(b.at.UnixMilli(), 7, 0, nil)), protocol.OutOfOrderSequenceNumber)
 		}
+	}
+}
+
+// Who has written without an epoch may go on with any sequence when it has one (seen on Kafka 4.3.0; ProducerAppendInfo.checkSequence).
+func TestAnEpochBehindNoneBeginsAnywhere(t *testing.T) {
+	b := newBench(t, threeNodes())
+	k := b.connect(1)
+	for _, x := range []struct {
+		epoch    int16
+		sequence int32
+		want     protocol.Code
+	}{{-1, 5, protocol.None}, {-1, 7, protocol.OutOfOrderSequenceNumber}, {0, 9, protocol.None}, {1, 10, protocol.OutOfOrderSequenceNumber}, {1, 0, protocol.None}} {
+		b.code(fmt.Sprintf("epoch %d, sequence %d", x.epoch, x.sequence), b.produce(k, "a", 0, batch(7, x.epoch, x.sequence, "x")).ErrorCode, x.want)
 	}
 }
 
