@@ -124,6 +124,9 @@ func (c *Cluster) firstEpoch() int32 {
 	return 0
 }
 
+// epochGone is that of a static member that has gone, and will be back.
+const epochGone = -2
+
 // beating finds the member of a heartbeat, or takes it in, unless something else is wrong.
 func (c *Cluster) beating(g *group, req *msg.ConsumerGroupHeartbeatRequest, wrong protocol.Code) (*modernMember, protocol.Code) {
 	x := &g.modern
@@ -136,7 +139,9 @@ func (c *Cluster) beating(g *group, req *msg.ConsumerGroupHeartbeatRequest, wron
 			return nil, protocol.UnknownMemberID
 		case m == nil && joins: // or one that was none, or that of another instance
 			if m = x.member(req.MemberID); m != nil {
-				m.left = m.left && wrong != protocol.None
+				if wrong == protocol.None {
+					m.back()
+				}
 				return m, wrong
 			}
 		case m == nil:
@@ -147,11 +152,7 @@ func (c *Cluster) beating(g *group, req *msg.ConsumerGroupHeartbeatRequest, wron
 			if wrong != protocol.None {
 				return nil, wrong
 			}
-			m.epoch, m.previous, m.left = 0, 0, false // another goes on in its place, and gets what it had
-			x.rename(m, req.MemberID)
-			for tp := range m.since { // which it may have had in any epoch
-				m.since[tp] = 0
-			}
+			x.replace(m, req.MemberID)
 			return m, protocol.None
 		case m.id != req.MemberID:
 			return nil, protocol.FencedInstanceID
@@ -166,9 +167,25 @@ func (c *Cluster) beating(g *group, req *msg.ConsumerGroupHeartbeatRequest, wron
 	case m != nil && (!joins || !c.atLeast("4.2")) && !c.soundEpoch(m, req): // since 4.2 who joins again goes on where it was: the answer may have been lost
 		return nil, protocol.FencedMemberEpoch
 	case joins && m != nil && wrong == protocol.None:
-		m.left = false // also one that was static, and does not say so any more
+		m.back() // also one that was static, and does not say so any more
 	}
 	return m, wrong
+}
+
+// replace lets another member go on in the place of a static one, and get what that had, which it may have had in any epoch.
+func (x *modernGroup) replace(m *modernMember, id string) {
+	m.epoch, m.previous, m.left = 0, 0, false
+	x.rename(m, id)
+	for tp := range m.since {
+		m.since[tp] = 0
+	}
+}
+
+// back takes note that a static member that had gone for a time is there again. The epoch in which it was gone is its epoch before.
+func (m *modernMember) back() {
+	if m.left {
+		m.left, m.epoch = false, epochGone
+	}
 }
 
 // says takes down what a member says of itself, and tells whether it reads something else now.
@@ -219,7 +236,7 @@ func (c *Cluster) soundHeartbeat(req *msg.ConsumerGroupHeartbeatRequest, version
 	case blank(req.GroupID), blank(req.MemberID) && (version > 0 || req.MemberEpoch > 0 || req.MemberEpoch == -1 || !first && !c.atLeast("4.0")), empty(req.InstanceID), empty(req.RackID),
 		first && (req.RebalanceTimeoutMs == -1 || req.TopicPartitions == nil || len(req.TopicPartitions) > 0 || req.SubscribedTopicNames == nil && req.SubscribedTopicRegex == nil),
 		first && len(req.SubscribedTopicNames) == 0 && !c.atLeast("4.0"), // later who joins may read nothing
-		req.MemberEpoch == -2 && req.InstanceID == nil, req.MemberEpoch < -2:
+		req.MemberEpoch == epochGone && req.InstanceID == nil, req.MemberEpoch < epochGone:
 		return protocol.InvalidRequest
 	}
 	if a := req.ServerAssignor; a != nil && *a != "uniform" && *a != "range" {
@@ -257,7 +274,7 @@ func (c *Cluster) ownedBy(m *modernMember, req *msg.ConsumerGroupHeartbeatReques
 func (c *Cluster) soundEpoch(m *modernMember, req *msg.ConsumerGroupHeartbeatRequest) bool {
 	epoch := m.epoch
 	if m.left {
-		epoch = -2
+		epoch = epochGone
 	}
 	if req.MemberEpoch >= epoch {
 		return req.MemberEpoch == epoch
@@ -286,7 +303,7 @@ func (c *Cluster) leaveModern(g *group, req *msg.ConsumerGroupHeartbeatRequest, 
 		return protocol.FencedInstanceID
 	}
 	resp.MemberID, resp.MemberEpoch = &req.MemberID, req.MemberEpoch
-	if req.MemberEpoch == -2 {
+	if req.MemberEpoch == epochGone {
 		m.left, m.revoking, m.revokeBy = true, set{}, time.Time{}
 		return protocol.None
 	}

@@ -226,7 +226,7 @@ func (c *Cluster) joining(q *call, x *modernGroup, req *msg.JoinGroupRequest, wr
 		case wrong != protocol.None:
 			return nil, wrong
 		case m != nil && req.MemberID == "": // it is back
-			x.rename(m, m.instance+"-"+c.memberID(q))
+			x.replace(m, m.instance+"-"+c.memberID(q))
 			return m, protocol.None
 		case m != nil:
 			x.instantiate(m, *req.GroupInstanceID)

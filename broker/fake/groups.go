@@ -162,7 +162,7 @@ func (c *Cluster) DescribeGroup(id string) (state string, members []GroupMember)
 			out := GroupMember{ID: m.id, Instance: m.instance, Client: m.client, Epoch: m.epoch}
 			switch {
 			case m.left:
-				out.Epoch = -2
+				out.Epoch = epochGone
 			case m.upgraded && m.classic != nil:
 				out.Epoch = -1
 			}
