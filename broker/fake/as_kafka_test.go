@@ -2,10 +2,12 @@ package fake_test
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 
 	"github.com/kactor-go/kactor/broker/fake"
 	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/compress"
 	"github.com/kactor-go/kactor/protocol/msg"
 	"github.com/kactor-go/kactor/protocol/record"
 	"github.com/kactor-go/kactor/protocol/wire"
@@ -290,6 +292,32 @@ func TestABatchThatCannotBeWrittenAnew(t *testing.T) {
 	k := b.connect(1)
 	b.code("another codec", b.produce(k, "own", 0, batch(7, -1, 0, "x")).ErrorCode, protocol.UnknownServerError)
 	b.code("any codec", b.produce(k, "any", 0, batch(7, -1, 0, "x")).ErrorCode, protocol.None)
+}
+
+// A batch that is written anew counts times from its first record, whatever it did before (seen on Kafka 4.3.0).
+func TestABatchThatIsWrittenAnewBeginsWithItsFirstRecord(t *testing.T) {
+	b := newBench(t, fake.Config{Topics: []fake.Topic{{Name: "own", Config: map[string]string{"compression.type": "gzip"}}}})
+	k := b.connect(1)
+	raw := make([]byte, record.Overhead)
+	raw = record.AppendRecord(raw, 0, 18, nil, []byte("x"), nil)
+	raw = record.AppendRecord(raw, 1, 7, nil, []byte("y"), nil)
+	record.Seal(raw, &record.Info{Magic: 2, LeaderEpoch: -1, LastOffsetDelta: 1, Count: 2, BaseTimestamp: 1000, MaxTimestamp: 1018, ProducerID: -1, ProducerEpoch: -1, BaseSequence: -1})
+	b.code("the batch", b.produce(k, "own", 0, raw).ErrorCode, protocol.None)
+	got, _, ok, err := record.Next(b.fetch(k, "own", 0, 0).Records)
+	if err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	if got.BaseTimestamp != 1018 || got.MaxTimestamp != 1018 {
+		t.Fatalf("it begins at %d and ends at %d, expected 1018 and 1018", got.BaseTimestamp, got.MaxTimestamp)
+	}
+	var times []int64
+	it, _, err := got.Records(nil, compress.Limit{Bytes: 1 << 20})
+	for v := (record.View{}); err == nil && it.Next(&v); {
+		times = append(times, v.Timestamp)
+	}
+	if err != nil || !slices.Equal(times, []int64{1018, 1007}) {
+		t.Fatalf("its records are of %v (%v), expected 1018 and 1007", times, err)
+	}
 }
 
 // What brokers find wrong does not come to the controller, and what it finds wrong with an alteration it tells before it looks at the name of the topic.

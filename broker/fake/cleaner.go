@@ -226,14 +226,7 @@ func rewrite(b *record.Batch, records []record.View, base int64, horizon bool) [
 		base = records[0].Timestamp
 	}
 	info.BaseTimestamp = base
-	var body []byte
-	newest := records[0].Timestamp
-	for i := range records {
-		v := &records[i]
-		newest = max(newest, v.Timestamp)
-		headers, _ := v.Headers(nil)
-		body = record.AppendRecord(body, int32(v.Offset-b.BaseOffset), v.Timestamp-base, v.Key, v.Value, headers)
-	}
+	body, newest := encode(b, records, base)
 	if !b.LogAppendTime {
 		info.MaxTimestamp = newest
 	}
@@ -245,6 +238,18 @@ func rewrite(b *record.Batch, records []record.View, base int64, horizon bool) [
 	}
 	record.Seal(packed, &info)
 	return packed
+}
+
+// encode gives records of a batch as they are written anew, from a base on, and the latest of their timestamps.
+func encode(b *record.Batch, records []record.View, base int64) (body []byte, newest int64) {
+	newest = records[0].Timestamp
+	for i := range records {
+		v := &records[i]
+		newest = max(newest, v.Timestamp)
+		headers, _ := v.Headers(nil)
+		body = record.AppendRecord(body, int32(v.Offset-b.BaseOffset), v.Timestamp-base, v.Key, v.Value, headers)
+	}
+	return body, newest
 }
 
 // outcomes follows transactions through a log (CleanedTransactionMetadata).

@@ -27,19 +27,37 @@ type group struct {
 // beClassic makes a group that nobody is in one of the classic protocol.
 func (g *group) beClassic() { g.consumer, g.classic, g.modern = false, classicGroup{}, modernGroup{} }
 
-// keep lets a group come into being: something is to be kept of it.
+// keep lets a group come into being, or writes of it: something is to be kept.
 func (c *Cluster) keep(g *group) {
+	c.insert(g)
+	g.unseen = false
+	c.logged(offsetsOf(g.id).partition)
+}
+
+func (c *Cluster) insert(g *group) {
 	i, found := slices.BinarySearchFunc(c.groups, g.id, func(g *group, id string) int { return strings.Compare(g.id, id) })
 	if !found {
 		c.groups = slices.Insert(c.groups, i, g)
 	}
-	c.groups[i], g.unseen = g, false
+	c.groups[i] = g
 }
 
 // touch lets a group come into being of which nothing is kept: coordinators before 4.0 show it nevertheless.
 func (c *Cluster) touch(g *group) {
-	c.keep(g)
-	g.unseen = c.newCoordinator()
+	c.insert(g)
+	if c.newCoordinator() {
+		g.unseen = true
+		of := offsetsOf(g.id).partition
+		c.unlogged[of] = append(c.unlogged[of], g)
+	}
+}
+
+// logged takes note that something was written to a partition of the offsets topic: what its coordinator had made by then is found by who reads.
+func (c *Cluster) logged(partition int32) {
+	for _, g := range c.unlogged[partition] {
+		g.unseen = false
+	}
+	delete(c.unlogged, partition)
 }
 
 // seenGroup gives a group if there is one that reads find.

@@ -95,6 +95,7 @@ func (c *Cluster) concludeOffsets(partition int32, m marker) (done bool) {
 	if k := c.offsetsKnown(partition, m.producer); k.epoch <= m.epoch {
 		c.offsetsProducers[offsetsKey{partition, m.producer}] = offsetsProducer{epoch: m.epoch}
 	}
+	c.logged(partition)
 	for _, g := range groups {
 		for _, tp := range inScalaOrder(slices.Collect(maps.Keys(g.pending[m.producer]))) {
 			k := g.pending[m.producer][tp]

@@ -71,10 +71,13 @@ func (c *Cluster) stored(s *settings, b *record.Batch) ([]byte, protocol.Code) {
 		}
 		return bytes, protocol.None
 	}
-	body, err := unpacked(b)
-	if err != nil {
+	records, err := views(b)
+	if err != nil || len(records) == 0 {
 		return nil, protocol.CorruptMessage
 	}
+	b.BaseTimestamp = records[0].Timestamp // whatever it was before (MemoryRecordsBuilder)
+	body, newest := encode(b, records, b.BaseTimestamp)
+	b.MaxTimestamp = newest
 	bytes, err := s.codec.Compress(make([]byte, record.Overhead), body, compress.DefaultLevel)
 	if err != nil {
 		return nil, protocol.UnknownServerError
@@ -93,10 +96,15 @@ func (c *Cluster) stored(s *settings, b *record.Batch) ([]byte, protocol.Code) {
 	return bytes, protocol.None
 }
 
-// unpacked gives the encoded records of a batch.
-func unpacked(b *record.Batch) ([]byte, error) {
-	if b.Codec == compress.None {
-		return b.Bytes()[record.Overhead:], nil
+// views gives the records of a batch.
+func views(b *record.Batch) ([]record.View, error) {
+	it, _, err := b.Records(nil, limit)
+	if err != nil {
+		return nil, err
 	}
-	return b.Unpack(nil, limit)
+	var out []record.View
+	for v := (record.View{}); it.Next(&v); {
+		out = append(out, v)
+	}
+	return out, it.Err()
 }
