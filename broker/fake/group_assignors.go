@@ -91,6 +91,9 @@ func (c *Cluster) divideAlike(x *modernGroup) {
 	for _, m := range x.members {
 		maps.Copy(had, m.target)
 	}
+	if x.ousted != nil {
+		maps.Copy(had, x.ousted.target)
+	}
 	free := slices.DeleteFunc(all, func(tp topicIDPartition) bool { return had[tp] })
 	lacks := make([]int, len(members))
 	for i, m := range members {
@@ -117,7 +120,7 @@ func (c *Cluster) divideAlike(x *modernGroup) {
 		m.target, lacks[i] = keep, quota-len(keep)
 	}
 	for i, m := range members {
-		for ; lacks[i] > 0; lacks[i]-- {
+		for ; lacks[i] > 0 && len(free) > 0; lacks[i]-- { // there are too few if a member was ousted
 			m.target[free[0]] = true
 			free = free[1:]
 		}

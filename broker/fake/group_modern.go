@@ -19,6 +19,7 @@ type modernGroup struct {
 	divided int32              // the epoch of the targets
 	members []*modernMember    // by id
 	statics map[string]string  // the member of each instance. A member that joins under another instance leaves the one that it had behind, and so it stays
+	ousted  *modernMember      // whose id another one has taken over with this request: what it had is nobody's with the next one
 	counted map[string]counted // the topics when they were divided
 	changes uint64             // of the cluster when they were last counted
 	same    bool               // all members read the same topics
@@ -128,6 +129,7 @@ func (g *modernGroup) drop(m *modernMember) {
 // rename lets a static member go on under another id; who had that id is no more.
 func (g *modernGroup) rename(m *modernMember, id string) {
 	if other := g.member(id); other != nil && other != m {
+		g.ousted = other
 		g.drop(other)
 	}
 	m.id = id
@@ -137,7 +139,8 @@ func (g *modernGroup) rename(m *modernMember, id string) {
 
 // unowned tells whether nobody but m has a partition or has to give it up.
 func (g *modernGroup) unowned(tp topicIDPartition, m *modernMember) bool {
-	return !slices.ContainsFunc(g.members, func(o *modernMember) bool { return o != m && (o.assigned[tp] || o.revoking[tp]) })
+	has := func(o *modernMember) bool { return o.assigned[tp] || o.revoking[tp] }
+	return !slices.ContainsFunc(g.members, func(o *modernMember) bool { return o != m && has(o) }) && (g.ousted == nil || !has(g.ousted))
 }
 
 // expired tells whether a member has to go.

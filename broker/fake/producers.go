@@ -87,13 +87,14 @@ func (p *partition) check(b *record.Batch, now time.Time, r *producerRules) (cod
 		return protocol.OutOfOrderSequenceNumber, nil
 	case k == nil && b.BaseSequence != 0 && r.unknown != protocol.None:
 		return r.unknown, nil
-	case k == nil, k.epoch < 0 && r.unknown == protocol.None: // behind a batch without an epoch, any may follow
-	case b.ProducerEpoch > k.epoch:
-		if b.BaseSequence != 0 && k.epoch >= 0 {
-			return protocol.OutOfOrderSequenceNumber, nil
-		}
-		if b.BaseSequence != 0 {
+	case k == nil:
+	case k.epoch < 0: // it has written without one: no sequence follows from that
+		if b.BaseSequence != 0 && r.unknown != protocol.None {
 			return r.unknown, nil
+		}
+	case b.ProducerEpoch > k.epoch:
+		if b.BaseSequence != 0 {
+			return protocol.OutOfOrderSequenceNumber, nil
 		}
 	case r.older && len(k.batches) > 0 && b.LastSequence() < k.batches[0].first:
 		return protocol.DuplicateSequenceNumber, nil
