@@ -153,28 +153,18 @@ func (x *modernGroup) hashed() []*modernMember {
 	return inHashOrder(x.members, func(m *modernMember) string { return m.id })
 }
 
-// divideRange is the range assignor: of each topic everybody who reads it has as many in a row, and the first ones one more. Static members come first, by their instances.
+// divideRange is the range assignor: of each topic everybody who reads it has as many in a row, and the first ones one more. What all read it takes from the first one.
 func (c *Cluster) divideRange(x *modernGroup) {
-	for _, m := range x.members {
+	members := slices.SortedStableFunc(slices.Values(x.members), staticFirst)
+	for _, m := range members {
 		m.target = set{}
 	}
 	for _, t := range c.topics {
-		var readers []*modernMember
-		for _, m := range x.members {
-			if m.reads(t.name) {
-				readers = append(readers, m)
+		readers := slices.DeleteFunc(slices.Clone(members), func(m *modernMember) bool {
+			if x.same {
+				m = members[0]
 			}
-		}
-		slices.SortStableFunc(readers, func(a, b *modernMember) int {
-			switch {
-			case a.instance != "" && b.instance != "":
-				return strings.Compare(a.instance, b.instance)
-			case a.instance != "":
-				return -1
-			case b.instance != "":
-				return 1
-			}
-			return 0 // they are by their ids
+			return !m.reads(t.name)
 		})
 		p := 0
 		for i, m := range readers {
@@ -187,4 +177,17 @@ func (c *Cluster) divideRange(x *modernGroup) {
 			}
 		}
 	}
+}
+
+// staticFirst puts static members first, by their instances; others stay as they are.
+func staticFirst(a, b *modernMember) int {
+	switch {
+	case a.instance != "" && b.instance != "":
+		return strings.Compare(a.instance, b.instance)
+	case a.instance != "":
+		return -1
+	case b.instance != "":
+		return 1
+	}
+	return 0
 }
