@@ -34,8 +34,8 @@ func joinGroup(d *draw, w *world) (protocol.Request, func(protocol.Response)) {
 			req.MemberID = ""
 		}
 	}
-	if m.instance != nil && d.version < 5 && w.keeper() {
-		return nil, nil // Kafka 2.8 cannot tell a leader of static members in these versions: it fails when the group is divided already, and what becomes of the group then depends on who asks next
+	if m.instance != nil && d.version < 5 && w.keeper() && w.brief || m.untold > 0 && req.MemberID == "" {
+		return nil, nil // who is untold is still taken for one who joins: it does not expire, and if it leaves or is started again, that request is answered, too, which was answered before
 	}
 	same := text(req.GroupInstanceID) == text(m.instance)
 	if m.joined && (req.MemberID == "" && (m.instance == nil || !same) || req.MemberID != "" && req.MemberID != m.id && group == "k") { // it would be another member
@@ -46,9 +46,15 @@ func joinGroup(d *draw, w *world) (protocol.Request, func(protocol.Response)) {
 		switch {
 		case req.GroupID == "":
 		case r.ErrorCode == 0:
-			w.members[group] = &memberState{r.MemberID, r.GenerationID, true, req.GroupInstanceID}
+			untold := m.untold
+			if r.GenerationID > untold {
+				untold = 0
+			}
+			w.members[group] = &memberState{r.MemberID, r.GenerationID, true, req.GroupInstanceID, untold}
 		case protocol.Code(r.ErrorCode) == protocol.MemberIDRequired:
 			w.members[group] = &memberState{id: r.MemberID}
+		case protocol.Code(r.ErrorCode) == protocol.UnsupportedVersion:
+			m.untold = max(m.generation, m.untold) + 1
 		case protocol.Code(r.ErrorCode) == protocol.UnknownMemberID && req.MemberID == m.id && same:
 			delete(w.members, group)
 		}
@@ -85,6 +91,9 @@ func leaveGroup(d *draw, w *world) (protocol.Request, func(protocol.Response)) {
 	group := usual(d, 6, w.name("g"), w.name("k"), w.name("h"), w.name("unknown"), "")
 	id, _ := d.member(w, group)
 	instance := d.instance(w, group)
+	if m := w.members[w.short(group)]; m != nil && m.untold > 0 {
+		return nil, nil
+	}
 	req := &msg.LeaveGroupRequest{GroupID: group}
 	if d.version < 3 {
 		req.MemberID = id

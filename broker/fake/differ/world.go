@@ -56,6 +56,7 @@ type memberState struct {
 	generation int32
 	joined     bool
 	instance   *string
+	untold     int32 // up to this generation the broker has failed to tell it that it leads (2.8 does so); 0: it has not
 }
 
 type consumerState struct {
