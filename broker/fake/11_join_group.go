@@ -53,13 +53,17 @@ func (c *Cluster) joinGroup(q *call) {
 }
 
 func (c *Cluster) failJoin(q *call, code protocol.Code, id string) {
+	c.reply(q, failedJoin(q, code, id))
+}
+
+func failedJoin(q *call, code protocol.Code, id string) *msg.JoinGroupResponse {
 	resp := &msg.JoinGroupResponse{}
 	resp.SetDefaults()
 	resp.ErrorCode, resp.MemberID = int16(code), id
 	if resp.ProtocolName = nil; q.Version < 7 {
 		resp.ProtocolName = new(string)
 	}
-	c.reply(q, resp)
+	return resp
 }
 
 // joinable looks at what has to be well before the group itself is asked.
@@ -238,6 +242,9 @@ func (m *classicMember) same(req *msg.JoinGroupRequest) bool {
 
 func (c *Cluster) joinAnswer(g *group, m *classicMember, q *call, skip bool) *msg.JoinGroupResponse {
 	k := &g.classic
+	if m.id == k.leader && q.Version < 5 && !c.kraft() && slices.ContainsFunc(k.members, func(o *classicMember) bool { return o.instance != "" }) {
+		return failedJoin(q, protocol.UnsupportedVersion, "") // before 3.0 instances cannot be left out of an answer, and the broker fails with it once the generation has begun
+	}
 	kind, name := k.kind, k.protocol
 	resp := &msg.JoinGroupResponse{GenerationID: k.generation, ProtocolType: &kind, ProtocolName: &name, Leader: k.leader, MemberID: m.id, SkipAssignment: skip && m.id == k.leader,
 		Members: []msg.JoinGroupResponseJoinGroupResponseMember{}}

@@ -24,6 +24,10 @@ func (c *Cluster) leaveGroup(q *call) {
 		}
 		in := &members[i]
 		out := msg.LeaveGroupResponseMemberResponse{MemberID: in.MemberID, GroupInstanceID: in.GroupInstanceID}
+		if !c.newCoordinator() && in.GroupInstanceID != nil && g.classic.expects(in.MemberID) && g.classic.static(*in.GroupInstanceID) == nil { // the old one does not expect that, and fails with the request; see joinAgain
+			c.reply(q, &msg.LeaveGroupResponse{ErrorCode: int16(protocol.UnknownServerError), Members: []msg.LeaveGroupResponseMemberResponse{}})
+			return
+		}
 		if g.consumer {
 			out.ErrorCode = int16(c.leaveAsClassic(g, in))
 		} else {
@@ -41,7 +45,7 @@ func (c *Cluster) leaveGroup(q *call) {
 // leaveClassic takes out a member by its id, or by its instance alone, or who is only expected.
 func (c *Cluster) leaveClassic(g *group, in *msg.LeaveGroupRequestMemberIdentity) protocol.Code {
 	k := &g.classic
-	if i := slices.IndexFunc(k.pending, func(p pendingMember) bool { return p.id == in.MemberID }); i >= 0 {
+	if i := slices.IndexFunc(k.pending, func(p pendingMember) bool { return p.id == in.MemberID }); i >= 0 && (in.GroupInstanceID == nil || c.newCoordinator()) {
 		k.pending = slices.Delete(k.pending, i, i+1)
 		c.completeJoin(g)
 		return protocol.None
@@ -55,6 +59,11 @@ func (c *Cluster) leaveClassic(g *group, in *msg.LeaveGroupRequestMemberIdentity
 		c.remove(g, m)
 	}
 	return code
+}
+
+// expects tells whether somebody was given an id and has not joined with it.
+func (k *classicGroup) expects(id string) bool {
+	return slices.ContainsFunc(k.pending, func(p pendingMember) bool { return p.id == id })
 }
 
 // leaveAsClassic takes a member out of a group of the new protocol.
