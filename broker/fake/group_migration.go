@@ -104,6 +104,7 @@ func (c *Cluster) upgrade(g *group) {
 	}
 	x.epoch, x.divided, x.counted, x.changes = k.generation, k.generation, c.count(x), c.changes
 	g.consumer, g.classic = true, classicGroup{}
+	c.keep(g) // also if nothing was kept of it before
 	for _, j := range joins {
 		c.failJoin(j.of, protocol.RebalanceInProgress, j.member)
 	}
@@ -126,6 +127,7 @@ func (c *Cluster) downgrade(g *group) bool {
 		k.members = append(k.members, o)
 	}
 	k.leader, k.protocol = k.members[0].id, k.vote()
+	k.understand()
 	g.modern = modernGroup{}
 	c.prepare(g)
 	c.completeJoin(g)
