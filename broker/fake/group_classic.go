@@ -20,6 +20,8 @@ type classicGroup struct {
 	until      time.Time // the members have joined by then
 	syncBy     time.Time // and synced by then
 	emptied    time.Time // when the last member had left
+	topics     []string  // that the members read, as they had said when the generation began
+	unclear    bool      // nobody understands what they said
 }
 
 type groupState uint8
@@ -190,11 +192,13 @@ func (c *Cluster) finishJoin(g *group) {
 	k.generation++
 	if len(k.members) == 0 {
 		k.state, k.leader, k.protocol, k.emptied = groupEmpty, "", "", c.now
+		k.understand()
 		c.keep(g)
 		return
 	}
 	k.state = groupCompleting
 	k.protocol = k.vote()
+	k.understand()
 	if m := k.member(k.leader); m == nil || m.join == nil {
 		k.leader = k.members[joined].id
 	}
@@ -211,6 +215,15 @@ func (c *Cluster) finishJoin(g *group) {
 	}
 	for _, a := range answers {
 		c.reply(a.to, a.resp)
+	}
+}
+
+// understand notes what the members read. That holds for a generation: a static member that comes back with something else, and needs none, changes nothing of it (ClassicGroup.initNextGeneration).
+func (k *classicGroup) understand() {
+	k.topics, k.unclear = nil, false
+	for _, m := range k.members {
+		s, ok := subscriptionOf(m.metadata(k.protocol))
+		k.topics, k.unclear = append(k.topics, s.Topics...), k.unclear || !ok
 	}
 }
 

@@ -11,13 +11,8 @@ func (g *group) reads(topic string) bool {
 	if g.consumer {
 		return slices.ContainsFunc(g.modern.members, func(m *modernMember) bool { return m.reads(topic) })
 	}
-	for _, m := range g.classic.members {
-		s, ok := subscriptionOf(m.metadata(g.classic.protocol))
-		if !ok || slices.Contains(s.Topics, topic) {
-			return true
-		}
-	}
-	return false
+	k := &g.classic
+	return k.kind == consumerKind && (k.generation == 0 || k.unclear || slices.Contains(k.topics, topic))
 }
 
 // expireOffsets forgets what was committed long ago (KIP-211): of groups that nobody is in, counted from when the last member left, or from the commit if there never was one; and of consumers that are in order, what they do not read any
