@@ -70,6 +70,16 @@ func (d *draw) places(w *world) []place {
 	return out
 }
 
+// there picks a place that is there, if there is any.
+func (d *draw) there(w *world) place {
+	for _, n := range topicNames {
+		if t := w.topics[n]; t != nil && !t.gone && t.partitions > 0 {
+			return place{n, d.Int32N(t.partitions)}
+		}
+	}
+	return place{"a", 0}
+}
+
 // offset picks one about the end of a partition.
 func (d *draw) offset(w *world, p place) int64 {
 	end := w.ends[p]
@@ -85,6 +95,14 @@ func (d *draw) producer(w *world, names ...string) *producerState {
 }
 
 func (d *draw) epoch(p *producerState) int16 { return usual(d, 12, p.epoch, p.epoch+1, p.epoch-1) }
+
+// epochIn is the epoch for a request; in the versions that tell a wrong one otherwise than later ones, up to last, it is wrong more often.
+func (d *draw) epochIn(p *producerState, last int16) int16 {
+	if d.version <= last && d.once(3) {
+		return pick(d, p.epoch+1, max(p.epoch-2, 0))
+	}
+	return d.epoch(p)
+}
 
 func (d *draw) producerID(w *world, p *producerState) int64 {
 	return usual(d, 30, p.id, w.stranger, -1)

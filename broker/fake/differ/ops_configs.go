@@ -92,6 +92,12 @@ func (d *draw) setting(kind int8) (name string, value *string) {
 	return c.name, wire.Ptr(pick(d, c.right...))
 }
 
+// wrongSetting is one that no topic may have.
+func (d *draw) wrongSetting() (name string, value *string) {
+	c := pick(d, configs...)
+	return c.name, wire.Ptr(pick(d, c.wrong...))
+}
+
 // shared tells whether all scripts have a resource: it is left as it is.
 func shared(kind int8, name string) bool { return kind == ofBrokers || name == internalTopic }
 
@@ -153,9 +159,9 @@ func incrementalAlterConfigs(d *draw, w *world) (protocol.Request, func(protocol
 	}
 }
 
-// altered learns that a topic may be of short segments now.
+// altered learns that a topic may be of short segments now, or of a codec of its own.
 func (w *world) altered(name string, code int16, only bool) {
 	if t := w.topics[w.short(name)]; t != nil && code == 0 && !only {
-		t.short = true
+		t.short, t.packs = true, true
 	}
 }

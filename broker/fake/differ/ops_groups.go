@@ -12,11 +12,14 @@ var subscription = []byte{0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff}
 // joinGroup joins the only classic member of a group, or lets it join again: a second would have to wait for the first. Group k has members of the new protocol, too.
 func joinGroup(d *draw, w *world) (protocol.Request, func(protocol.Response)) {
 	group := usual(d, 6, "g", "k")
+	if len(w.consumers) > 0 && d.once(2) {
+		group = "k"
+	}
 	m := w.members[group]
 	if m == nil {
-		m = &memberState{}
+		m = &memberState{kind: usual(d, 12, "consumer", "connect")}
 	}
-	req := &msg.JoinGroupRequest{GroupID: usual(d, 20, w.name(group), ""), SessionTimeoutMs: usual[int32](d, 15, w.lasting(60_000), 1, 499, 1_800_001, -1), MemberID: usual(d, 20, m.id, w.prefix+"nobody"), ProtocolType: usual(d, 10, "consumer", "connect", ""),
+	req := &msg.JoinGroupRequest{GroupID: usual(d, 20, w.name(group), ""), SessionTimeoutMs: usual[int32](d, 15, w.lasting(60_000), 1, 499, 1_800_001, -1), MemberID: usual(d, 20, m.id, w.prefix+"nobody"), ProtocolType: usual(d, 10, m.kind, "connect", ""),
 		Protocols: []msg.JoinGroupRequestJoinGroupRequestProtocol{{Name: usual(d, 8, "range", "roundrobin"), Metadata: usual(d, 12, subscription, []byte{}, []byte{0, 0, 9})}}}
 	if d.once(15) {
 		req.Protocols = req.Protocols[:0]
@@ -27,11 +30,16 @@ func joinGroup(d *draw, w *world) (protocol.Request, func(protocol.Response)) {
 		req.RebalanceTimeoutMs = -1
 	}
 	if d.version >= 5 {
-		if req.GroupInstanceID = usual(d, 20, m.instance, wire.Ptr("i"), wire.Ptr("j")); !m.joined && d.once(3) {
+		if req.GroupInstanceID = usual(d, 20, m.instance, wire.Ptr("i"), wire.Ptr("j")); !m.joined && d.once(2) {
 			req.GroupInstanceID = wire.Ptr("i")
 		}
-		if m.joined && m.instance != nil && d.once(3) { // it was started again
-			req.MemberID = ""
+		if m.joined && m.instance != nil {
+			switch d.IntN(6) {
+			case 0, 1: // it was started again
+				req.MemberID = ""
+			case 2: // and here is who was before
+				req.MemberID = d.replaced(w, m)
+			}
 		}
 	}
 	if m.instance != nil && d.version < 5 && w.keeper() && w.brief || m.untold > 0 && req.MemberID == "" {
@@ -50,9 +58,13 @@ func joinGroup(d *draw, w *world) (protocol.Request, func(protocol.Response)) {
 			if r.GenerationID > untold {
 				untold = 0
 			}
-			w.members[group] = &memberState{r.MemberID, r.GenerationID, true, req.GroupInstanceID, untold}
+			now := &memberState{id: r.MemberID, before: m.before, kind: req.ProtocolType, generation: r.GenerationID, joined: true, instance: req.GroupInstanceID, untold: untold}
+			if same && m.joined && m.id != r.MemberID {
+				now.before = m.id
+			}
+			w.members[group] = now
 		case protocol.Code(r.ErrorCode) == protocol.MemberIDRequired:
-			w.members[group] = &memberState{id: r.MemberID}
+			w.members[group] = &memberState{id: r.MemberID, kind: req.ProtocolType}
 		case protocol.Code(r.ErrorCode) == protocol.UnsupportedVersion:
 			m.untold = max(m.generation, m.untold) + 1
 		case protocol.Code(r.ErrorCode) == protocol.UnknownMemberID && req.MemberID == m.id && same:
@@ -63,13 +75,20 @@ func joinGroup(d *draw, w *world) (protocol.Request, func(protocol.Response)) {
 
 func syncGroup(d *draw, w *world) (protocol.Request, func(protocol.Response)) {
 	group := usual(d, 6, w.name("g"), w.name("k"), w.name("k"), w.name("h"), "")
+	if m := w.members["k"]; m != nil && m.joined && d.once(2) {
+		group = w.name("k")
+	}
 	req := &msg.SyncGroupRequest{GroupID: group}
 	req.MemberID, req.GenerationID = d.member(w, group)
 	if d.version >= 3 {
 		req.GroupInstanceID = d.instance(w, group)
 	}
 	if d.version >= 5 {
-		req.ProtocolType, req.ProtocolName = usual(d, 6, wire.Ptr("consumer"), nil, wire.Ptr("connect")), usual(d, 6, wire.Ptr("range"), nil, wire.Ptr("roundrobin"))
+		kind := "consumer"
+		if m := w.members[w.short(group)]; m != nil {
+			kind = m.kind
+		}
+		req.ProtocolType, req.ProtocolName = usual(d, 6, &kind, nil, wire.Ptr("connect")), usual(d, 6, wire.Ptr("range"), nil, wire.Ptr("roundrobin"))
 	}
 	if !d.once(5) {
 		req.Assignments = []msg.SyncGroupRequestSyncGroupRequestAssignment{{MemberID: req.MemberID, Assignment: []byte{0, byte(d.IntN(3)), 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff}}}
@@ -79,6 +98,9 @@ func syncGroup(d *draw, w *world) (protocol.Request, func(protocol.Response)) {
 
 func heartbeat(d *draw, w *world) (protocol.Request, func(protocol.Response)) {
 	group := d.group(w)
+	if m := w.members["k"]; m != nil && m.joined && d.once(2) {
+		group = w.name("k")
+	}
 	req := &msg.HeartbeatRequest{GroupID: group}
 	req.MemberID, req.GenerationID = d.member(w, group)
 	if d.version >= 3 {
@@ -147,6 +169,8 @@ func consumerGroupHeartbeat(d *draw, w *world) (protocol.Request, func(protocol.
 		req.InstanceID = wire.Ptr("j")
 	}
 	switch {
+	case c == nil && d.once(15):
+		req.MemberEpoch = 1
 	case c == nil || d.once(10):
 		req.RebalanceTimeoutMs, req.SubscribedTopicNames, req.TopicPartitions = usual[int32](d, 12, w.lasting(60_000), -1, 0), d.subscribed(w), []msg.ConsumerGroupHeartbeatRequestTopicPartitions{}
 		if d.once(15) {

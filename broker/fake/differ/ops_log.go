@@ -1,6 +1,8 @@
 package differ
 
 import (
+	"slices"
+
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/msg"
 	"github.com/kactor-go/kactor/protocol/record"
@@ -61,6 +63,9 @@ func (w *world) produced(producer *producerState, req *msg.ProduceRequest, i, k 
 		return
 	}
 	w.ends[p] = max(w.ends[p], base+int64(b.LastOffsetDelta)+1)
+	if producer != nil && b.ProducerID == producer.id && !slices.Contains(producer.wrote, p) {
+		producer.wrote = append(producer.wrote, p)
+	}
 	if producer != nil && b.ProducerID == producer.id && b.ProducerEpoch == producer.epoch && b.BaseSequence >= producer.next[p] {
 		producer.next[p] = record.AddSequence(b.BaseSequence, b.LastOffsetDelta+1)
 	}
@@ -91,9 +96,13 @@ func fetch(d *draw, w *world) (protocol.Request, func(protocol.Response)) {
 			}
 		}
 	}
+	renewed := d.version >= 13 && session != nil && w.renewed() && d.once(3) // what the session has may be of a topic that is no more
+	if renewed {
+		req.SessionID, req.SessionEpoch = session.id, session.epoch
+	}
 	continued := req.SessionEpoch > 0
 	places := d.places(w)
-	if continued && d.once(2) {
+	if continued && (renewed || d.once(2)) {
 		places = nil
 	}
 	for _, p := range places {
@@ -135,6 +144,16 @@ func fetch(d *draw, w *world) (protocol.Request, func(protocol.Response)) {
 		}
 		w.sessions[slot] = &sessionState{r.SessionID, max(req.SessionEpoch, 0) + 1}
 	}
+}
+
+// renewed tells whether any topic is there again.
+func (w *world) renewed() bool {
+	for _, t := range w.topics {
+		if t.again && !t.gone {
+			return true
+		}
+	}
+	return false
 }
 
 func listOffsets(d *draw, w *world) (protocol.Request, func(protocol.Response)) {

@@ -1,6 +1,7 @@
 package differ
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,7 +14,7 @@ import (
 // createTopics creates a topic as applications do.
 func createTopics(d *draw, w *world) (protocol.Request, func(protocol.Response)) {
 	n := pick(d, "a", "b", "c")
-	if w.topics["a"] == nil {
+	if t := w.topics["a"]; t == nil || t.gone && d.once(2) {
 		n = "a"
 	}
 	in := msg.CreateTopicsRequestCreatableTopic{Name: w.name(n), NumPartitions: int32(1 + d.IntN(3)), ReplicationFactor: 1}
@@ -29,6 +30,8 @@ func createTopics(d *draw, w *world) (protocol.Request, func(protocol.Response))
 		with("max.message.bytes", "200")
 	case 5:
 		with("segment.bytes", strconv.Itoa(shortSegment))
+	case 6:
+		with("compression.type", "uncompressed")
 	}
 	req := &msg.CreateTopicsRequest{TimeoutMs: 30000, Topics: []msg.CreateTopicsRequestCreatableTopic{in}}
 	return req, w.created(req)
@@ -42,6 +45,9 @@ func createTopicsOddly(d *draw, w *world) (protocol.Request, func(protocol.Respo
 		switch d.IntN(12) {
 		case 5:
 			name, value := d.setting(ofTopics)
+			if d.once(2) {
+				name, value = d.wrongSetting()
+			}
 			in.Configs = append(in.Configs, msg.CreateTopicsRequestCreatableTopicConfig{Name: name, Value: value})
 		case 6:
 			in.Name = internalTopic
@@ -78,7 +84,8 @@ func (w *world) created(req *msg.CreateTopicsRequest) func(protocol.Response) {
 	return func(m protocol.Response) {
 		for _, t := range m.(*msg.CreateTopicsResponse).Topics {
 			if t.ErrorCode == 0 && !req.ValidateOnly {
-				w.topics[w.short(t.Name)] = &topicState{id: t.TopicID, short: slices.ContainsFunc(req.Topics, func(in msg.CreateTopicsRequestCreatableTopic) bool { return in.Name == t.Name && len(in.Configs) > 0 })}
+				with := slices.ContainsFunc(req.Topics, func(in msg.CreateTopicsRequestCreatableTopic) bool { return in.Name == t.Name && len(in.Configs) > 0 })
+				w.topics[w.short(t.Name)] = &topicState{id: t.TopicID, again: w.topics[w.short(t.Name)] != nil, short: with, packs: with}
 			}
 		}
 	}
@@ -88,11 +95,8 @@ func (w *world) created(req *msg.CreateTopicsRequest) func(protocol.Response) {
 func (w *world) forget(n string) {
 	for _, p := range producerNames {
 		if k := w.producers[p]; k != nil {
-			for at := range k.next {
-				if at.topic == n {
-					delete(k.next, at)
-				}
-			}
+			maps.DeleteFunc(k.next, func(at place, _ int32) bool { return at.topic == n })
+			k.wrote = slices.DeleteFunc(slices.Clone(k.wrote), func(at place) bool { return at.topic == n })
 		}
 	}
 	for at := range w.ends {
@@ -236,7 +240,7 @@ func findCoordinator(d *draw, w *world) (protocol.Request, func(protocol.Respons
 func describeTopicPartitions(d *draw, w *world) (protocol.Request, func(protocol.Response)) {
 	req := &msg.DescribeTopicPartitionsRequest{ResponsePartitionLimit: usual[int32](d, 2, 2000, 0, 1, 2, 3, -1)}
 	for range usual(d, 2, 1, 2, 3) {
-		req.Topics = append(req.Topics, msg.DescribeTopicPartitionsRequestTopicRequest{Name: usual(d, 20, w.name(d.topic()), "", w.prefix+"!", internalTopic)})
+		req.Topics = append(req.Topics, msg.DescribeTopicPartitionsRequestTopicRequest{Name: usual(d, 12, w.name(d.topic()), "", w.prefix+"!", internalTopic)})
 	}
 	if d.once(3) {
 		n := d.topic()

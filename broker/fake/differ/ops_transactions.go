@@ -1,6 +1,8 @@
 package differ
 
 import (
+	"strings"
+
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/msg"
 	"github.com/kactor-go/kactor/protocol/wire"
@@ -23,13 +25,16 @@ func (d *draw) transactionalID(w *world, p *producerState) string {
 
 func initProducerID(d *draw, w *world) (protocol.Request, func(protocol.Response)) {
 	name := pick(d, producerNames...)
+	if w.producers["x0"] == nil && d.once(2) { // much begins with it
+		name = "x0"
+	}
 	known := w.producers[name]
 	req := &msg.InitProducerIdRequest{TransactionTimeoutMs: usual[int32](d, 20, w.lasting(600_000), 0, -1, 900_001), ProducerID: -1, ProducerEpoch: -1}
 	if name[0] == 'x' {
 		req.TransactionalID = wire.Ptr(usual(d, 40, w.name(name), ""))
 	}
 	if known != nil && d.version >= 3 && d.once(2) {
-		req.ProducerID, req.ProducerEpoch = d.producerID(w, known), d.epoch(known)
+		req.ProducerID, req.ProducerEpoch = d.producerID(w, known), d.epochIn(known, 3)
 	}
 	return req, func(m protocol.Response) {
 		r := m.(*msg.InitProducerIdResponse)
@@ -37,6 +42,10 @@ func initProducerID(d *draw, w *world) (protocol.Request, func(protocol.Response
 			w.producers[name] = &producerState{id: r.ProducerID, epoch: r.ProducerEpoch, next: map[place]int32{}}
 			if req.TransactionalID != nil {
 				w.producers[name].transactional = w.name(name)
+				clear(w.pending)
+			}
+			if known != nil && known.id == r.ProducerID {
+				w.producers[name].wrote = known.wrote
 			}
 		}
 	}
@@ -53,7 +62,7 @@ func addPartitions(d *draw, w *world) (protocol.Request, func(protocol.Response)
 		in = append(in, msg.AddPartitionsToTxnRequestAddPartitionsToTxnTopic{Name: w.name(at.topic), Partitions: []int32{at.partition}})
 	}
 	if d.version < 4 {
-		return &msg.AddPartitionsToTxnRequest{V3AndBelowTransactionalID: d.transactionalID(w, p), V3AndBelowProducerID: d.producerID(w, p), V3AndBelowProducerEpoch: d.epoch(p), V3AndBelowTopics: in}, nil
+		return &msg.AddPartitionsToTxnRequest{V3AndBelowTransactionalID: d.transactionalID(w, p), V3AndBelowProducerID: d.producerID(w, p), V3AndBelowProducerEpoch: d.epochIn(p, 1), V3AndBelowTopics: in}, nil
 	}
 	return &msg.AddPartitionsToTxnRequest{Transactions: []msg.AddPartitionsToTxnRequestAddPartitionsToTxnTransaction{
 		{TransactionalID: d.transactionalID(w, p), ProducerID: d.producerID(w, p), ProducerEpoch: d.epoch(p), VerifyOnly: d.once(2), Topics: in}}}, nil
@@ -61,11 +70,14 @@ func addPartitions(d *draw, w *world) (protocol.Request, func(protocol.Response)
 
 func addOffsets(d *draw, w *world) (protocol.Request, func(protocol.Response)) {
 	p := d.transactional(w)
-	return &msg.AddOffsetsToTxnRequest{TransactionalID: d.transactionalID(w, p), ProducerID: d.producerID(w, p), ProducerEpoch: d.epoch(p), GroupID: d.group(w)}, nil
+	return &msg.AddOffsetsToTxnRequest{TransactionalID: d.transactionalID(w, p), ProducerID: d.producerID(w, p), ProducerEpoch: d.epochIn(p, 1), GroupID: d.group(w)}, nil
 }
 
 func txnOffsetCommit(d *draw, w *world) (protocol.Request, func(protocol.Response)) {
 	p := d.transactional(w)
+	if m := w.members["g"]; d.version >= 3 && m != nil && m.joined && p.id != w.stranger && d.once(2) {
+		return refusedOffsets(d, w, p, m)
+	}
 	group := d.group(w)
 	req := &msg.TxnOffsetCommitRequest{TransactionalID: d.transactionalID(w, p), ProducerID: d.producerID(w, p), ProducerEpoch: d.epoch(p), GroupID: group, GenerationID: -1}
 	if d.version >= 3 && d.once(2) {
@@ -82,14 +94,39 @@ func txnOffsetCommit(d *draw, w *world) (protocol.Request, func(protocol.Respons
 		}
 		req.Topics = append(req.Topics, msg.TxnOffsetCommitRequestTxnOffsetCommitRequestTopic{Name: w.name(at.topic), Partitions: []msg.TxnOffsetCommitRequestTxnOffsetCommitRequestPartition{in}})
 	}
-	return req, nil
+	return req, func(m protocol.Response) { w.suspended(group, m.(*msg.TxnOffsetCommitResponse)) }
+}
+
+// refusedOffsets is a commit of somebody who is not, or no longer, the member of a group, or one of too long a note, and all else is right.
+func refusedOffsets(d *draw, w *world, p *producerState, m *memberState) (protocol.Request, func(protocol.Response)) {
+	at, id, note := d.there(w), d.replaced(w, m), ""
+	if d.once(4) {
+		id, note = m.id, strings.Repeat("n", 4097)
+	}
+	in := msg.TxnOffsetCommitRequestTxnOffsetCommitRequestPartition{PartitionIndex: at.partition, CommittedLeaderEpoch: -1, CommittedMetadata: &note}
+	return &msg.TxnOffsetCommitRequest{TransactionalID: p.transactional, ProducerID: p.id, ProducerEpoch: p.epoch, GroupID: w.name("g"), GenerationID: m.generation, MemberID: id, GroupInstanceID: m.instance,
+		Topics: []msg.TxnOffsetCommitRequestTxnOffsetCommitRequestTopic{{Name: w.name(at.topic), Partitions: []msg.TxnOffsetCommitRequestTxnOffsetCommitRequestPartition{in}}}}, nil
+}
+
+// suspended learns which offsets a transaction has.
+func (w *world) suspended(group string, r *msg.TxnOffsetCommitResponse) {
+	for _, t := range r.Topics {
+		for _, p := range t.Partitions {
+			if p.ErrorCode == 0 {
+				w.pending[group] = append(w.pending[group], place{w.short(t.Name), p.PartitionIndex})
+			}
+		}
+	}
 }
 
 func endTxn(d *draw, w *world) (protocol.Request, func(protocol.Response)) {
 	p := d.transactional(w)
-	req := &msg.EndTxnRequest{TransactionalID: d.transactionalID(w, p), ProducerID: d.producerID(w, p), ProducerEpoch: d.epoch(p), Committed: d.once(2)}
+	req := &msg.EndTxnRequest{TransactionalID: d.transactionalID(w, p), ProducerID: d.producerID(w, p), ProducerEpoch: d.epochIn(p, 1), Committed: d.once(2)}
 	return req, func(m protocol.Response) {
 		r := m.(*msg.EndTxnResponse)
+		if r.ErrorCode == 0 {
+			clear(w.pending)
+		}
 		if d.version < 5 || r.ErrorCode != 0 || r.ProducerID < 0 {
 			return
 		}
@@ -104,12 +141,18 @@ func writeTxnMarkers(d *draw, w *world) (protocol.Request, func(protocol.Respons
 	if p == nil {
 		return nil, nil
 	}
-	at := d.places(w)[0]
+	at, epoch := d.places(w)[0], max(usual(d, 3, p.epoch, p.epoch-1, p.epoch+1), 0)
+	if p.transactional != "" && epoch > p.epoch { // a marker of an epoch that is still to come would be refused to the coordinator, and its transaction would never end
+		epoch = p.epoch
+	}
+	if len(p.wrote) > 0 && !d.once(3) { // where there is an epoch that has passed
+		at, epoch = pick(d, p.wrote...), max(pick(d, p.epoch, p.epoch-1, p.epoch-1), 0)
+	}
 	coordinator := usual[int32](d, 4, 0, 1, 5)
 	if p.transactional != "" { // with a marker of a later coordinator the coordinator would never end a transaction again
-		coordinator = usual[int32](d, 4, 0, -1)
+		coordinator = usual[int32](d, 3, 0, -1)
 	}
-	in := msg.WriteTxnMarkersRequestWritableTxnMarker{ProducerID: usual(d, 30, p.id, w.stranger), ProducerEpoch: max(usual(d, 3, p.epoch, p.epoch-1, p.epoch+1), 0), TransactionResult: d.once(2), CoordinatorEpoch: coordinator,
+	in := msg.WriteTxnMarkersRequestWritableTxnMarker{ProducerID: usual(d, 30, p.id, w.stranger), ProducerEpoch: epoch, TransactionResult: d.once(2), CoordinatorEpoch: coordinator,
 		Topics: []msg.WriteTxnMarkersRequestWritableTxnMarkerTopic{{Name: w.name(at.topic), PartitionIndexes: []int32{at.partition}}}}
 	if d.version >= 2 {
 		in.TransactionVersion = int8(d.IntN(3))

@@ -24,6 +24,9 @@ func (d *draw) batch(w *world, p place, producer *producerState) []byte {
 			info.Transactional = !info.Transactional
 		}
 	}
+	if t := w.topics[p.topic]; t != nil && t.packs && producer == nil && d.once(10) { // of a producer that has no epoch: a broker cannot write that anew
+		info.ProducerID, info.BaseSequence = w.stranger, 0
+	}
 	if d.once(25) {
 		return wrong(d, &info)
 	}

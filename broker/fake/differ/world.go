@@ -25,6 +25,7 @@ type world struct {
 	sessions  map[string]*sessionState
 	members   map[string]*memberState // of classic groups, by group
 	consumers map[string]*consumerState
+	pending   map[string][]place // offsets of transactions that go on, by group
 	names     names
 }
 
@@ -39,6 +40,8 @@ type topicState struct {
 	partitions int32
 	wanted     int32 // that were added
 	gone       bool
+	again      bool // there was one of its name before
+	packs      bool // its batches may be compressed anew
 	short      bool // its segments may be the shortest that there are
 }
 
@@ -47,12 +50,15 @@ type producerState struct {
 	id            int64
 	epoch         int16
 	next          map[place]int32 // sequences
+	wrote         []place         // in any epoch
 }
 
 type sessionState struct{ id, epoch int32 }
 
 type memberState struct {
 	id         string
+	before     string // id of the one whose place it took as the same instance
+	kind       string // its protocols
 	generation int32
 	joined     bool
 	instance   *string
@@ -72,7 +78,7 @@ func newWorld(prefix string, began time.Time, ranges protocol.Ranges) *world {
 	h := fnv.New32a()
 	h.Write([]byte(prefix))
 	return &world{prefix: prefix, stranger: strangers + int64(h.Sum32()), began: began, ranges: ranges, topics: map[string]*topicState{}, ends: map[place]int64{}, shortened: map[string]bool{}, producers: map[string]*producerState{}, sessions: map[string]*sessionState{},
-		members: map[string]*memberState{}, consumers: map[string]*consumerState{}, names: newNames()}
+		members: map[string]*memberState{}, consumers: map[string]*consumerState{}, pending: map[string][]place{}, names: newNames()}
 }
 
 // name makes a name of the script one of the cluster; the empty one stays so.
