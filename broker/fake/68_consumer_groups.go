@@ -82,11 +82,11 @@ func (c *Cluster) beatModern(q *call, g *group, req *msg.ConsumerGroupHeartbeatR
 	} else {
 		target = m.target
 	}
+	c.reconcile(g, m, c.ownedBy(m, req), changed || pending)
+	m.target, x.ousted = target, nil
 	if req.MemberEpoch == 0 { // who joins without a topic raises no epoch: what waited to be divided was divided as if it read what the others do
 		x.same = x.alike()
 	}
-	c.reconcile(g, m, c.ownedBy(m, req), changed || pending)
-	m.target, x.ousted = target, nil
 	resp.MemberID, resp.MemberEpoch, resp.HeartbeatIntervalMs = &m.id, m.epoch, int32(c.cfg.GroupHeartbeat.Milliseconds())
 	// Who has missed an answer says everything (GroupMetadataManager.consumerGroupHeartbeat: isFullRequest): else it hears of its assignment only when it changes.
 	full := req.TopicPartitions != nil && req.RebalanceTimeoutMs != -1 && (req.SubscribedTopicNames != nil || req.SubscribedTopicRegex != nil)

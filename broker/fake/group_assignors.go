@@ -30,8 +30,9 @@ func (x *modernGroup) assignor(heard *modernMember) string {
 // alike tells whether all members read the same topics (ConsumerGroup.subscriptionType of Kafka 4.3): those that somebody names, there or not, are named by all; or all have the one pattern, and nobody names a topic that it
 // matches.
 func (x *modernGroup) alike() bool {
+	members := x.everybody()
 	names, patterns := map[string]int{}, map[string]int{}
-	for _, m := range x.members {
+	for _, m := range members {
 		for _, t := range m.topics {
 			names[t]++
 		}
@@ -41,14 +42,14 @@ func (x *modernGroup) alike() bool {
 	}
 	if len(patterns) == 0 {
 		for _, n := range names {
-			if n != len(x.members) {
+			if n != len(members) {
 				return false
 			}
 		}
 		return true
 	}
 	for _, n := range patterns {
-		if n != len(x.members) {
+		if n != len(members) {
 			return false
 		}
 	}
@@ -59,6 +60,14 @@ func (x *modernGroup) alike() bool {
 		}
 	}
 	return true
+}
+
+// everybody are the members, and one that is ousted with this request.
+func (x *modernGroup) everybody() []*modernMember {
+	if x.ousted == nil {
+		return x.members
+	}
+	return append(slices.Clone(x.members), x.ousted)
 }
 
 // divides tells whether a partition is one of those that are to be divided.
