@@ -1,6 +1,7 @@
 package fake
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/kactor-go/kactor/protocol"
@@ -73,7 +74,10 @@ func (c *Cluster) offsetDelete(q *call) {
 			} else if g.reads(in.Name) {
 				got = protocol.GroupSubscribedToTopic
 			} else {
-				g.deleteOffset(topicPartition{in.Name, p.PartitionIndex}, !c.newCoordinator())
+				g.deleteOffset(topicPartition{in.Name, p.PartitionIndex})
+				if c.atLeast("4.3") { // then no transaction keeps the group (OffsetMetadataManager.OpenTransactions)
+					maps.DeleteFunc(g.pending, func(_ int64, offsets map[topicPartition]committed) bool { return len(offsets) == 0 })
+				}
 				any = true
 			}
 			out.Partitions = append(out.Partitions, msg.OffsetDeleteResponseOffsetDeleteResponsePartition{PartitionIndex: p.PartitionIndex, ErrorCode: int16(got)})
@@ -86,12 +90,9 @@ func (c *Cluster) offsetDelete(q *call) {
 	c.reply(q, resp)
 }
 
-// deleteOffset forgets an offset; also those that are on their way.
-func (g *group) deleteOffset(tp topicPartition, pending bool) {
+// deleteOffset forgets an offset; also those that are on their way (in OffsetMetadataManager the tombstone takes them along).
+func (g *group) deleteOffset(tp topicPartition) {
 	delete(g.offsets, tp)
-	if !pending {
-		return
-	}
 	delete(g.stuck, tp)
 	for _, offsets := range g.pending {
 		delete(offsets, tp)
