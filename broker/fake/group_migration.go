@@ -119,6 +119,15 @@ func (c *Cluster) downgrade(g *group) bool {
 	if !c.migrates() || len(x.members) == 0 || slices.ContainsFunc(x.members, func(m *modernMember) bool { return m.classic == nil }) {
 		return false
 	}
+	c.becomeClassic(g)
+	c.prepare(g)
+	c.completeJoin(g)
+	return true
+}
+
+// becomeClassic makes a group a classic one, in which nothing has to be divided anew.
+func (c *Cluster) becomeClassic(g *group) {
+	x := &g.modern
 	g.consumer, g.classic = false, classicGroup{state: groupStable, kind: consumerKind, generation: x.epoch}
 	k := &g.classic
 	for _, m := range x.members {
@@ -129,9 +138,6 @@ func (c *Cluster) downgrade(g *group) bool {
 	k.leader, k.protocol = k.members[0].id, k.vote()
 	k.understand()
 	g.modern = modernGroup{}
-	c.prepare(g)
-	c.completeJoin(g)
-	return true
 }
 
 // classicAssignment is what a classic member gets: of topics that there are.
@@ -183,7 +189,7 @@ func (c *Cluster) joinModern(q *call, g *group, req *msg.JoinGroupRequest) *msg.
 	if !ok {
 		wrong = protocol.UnknownServerError
 	}
-	restore := c.saved(g)
+	restore, last := c.saved(g), c.isLast(x, req)
 	m, code := c.joining(q, x, req, wrong)
 	if code != protocol.None {
 		return refused(code)
@@ -194,7 +200,14 @@ func (c *Cluster) joinModern(q *call, g *group, req *msg.JoinGroupRequest) *msg.
 	topics := slices.Compact(slices.Sorted(slices.Values(s.Topics)))
 	changed := m.regex != nil || !slices.Equal(m.topics, topics)
 	m.topics, m.regex, m.pattern, m.wanted = topics, nil, "", nil
-	if changed || c.outgrown(x) {
+	answer := func(generation int32) *msg.JoinGroupResponse {
+		return &msg.JoinGroupResponse{GenerationID: generation, ProtocolType: wire.Ptr(consumerKind), ProtocolName: wire.Ptr(in.protocols[0].Name), MemberID: m.id}
+	}
+	if anew := changed || c.outgrown(x); last && anew { // what it reads is for the classic group to divide: it is in no generation yet
+		c.becomeClassic(g)
+		c.prepare(g)
+		return answer(0)
+	} else if anew {
 		c.bump(g)
 	}
 	if _, code := c.divide(g, m); code != protocol.None {
@@ -203,7 +216,19 @@ func (c *Cluster) joinModern(q *call, g *group, req *msg.JoinGroupRequest) *msg.
 	}
 	c.reconcile(g, m, c.owned(s), changed)
 	m.revokeBy = time.Time{}
-	return &msg.JoinGroupResponse{GenerationID: m.epoch, ProtocolType: wire.Ptr(consumerKind), ProtocolName: wire.Ptr(in.protocols[0].Name), MemberID: m.id}
+	if last {
+		c.becomeClassic(g)
+	}
+	return answer(m.epoch)
+}
+
+// isLast tells whether a classic member takes the place of the only one of the new protocol, as the same instance: the group becomes a classic one with it (GroupMetadataManager.validateOnlineDowngradeWithReplacedMember).
+func (c *Cluster) isLast(x *modernGroup, req *msg.JoinGroupRequest) bool {
+	if req.GroupInstanceID == nil || req.MemberID != "" || !c.migrates() {
+		return false
+	}
+	was := x.static(*req.GroupInstanceID)
+	return was != nil && was.classic == nil && !slices.ContainsFunc(x.members, func(m *modernMember) bool { return m != was && m.classic == nil })
 }
 
 // supports tells whether the classic members have a protocol that the joining one has, too.
@@ -274,7 +299,7 @@ func (c *Cluster) syncModern(g *group, req *msg.SyncGroupRequest) *msg.SyncGroup
 	if code == protocol.None && (req.ProtocolType != nil && *req.ProtocolType != consumerKind || req.ProtocolName != nil && *req.ProtocolName != m.classic.protocols[0].Name) {
 		code = protocol.InconsistentGroupProtocol
 	}
-	if code == protocol.None && m.epoch < g.modern.epoch && m.state != memberUnrevoked {
+	if code == protocol.None && m.epoch < c.newest(&g.modern) && m.state != memberUnrevoked {
 		c.wantJoin(m)
 		code = protocol.RebalanceInProgress
 	}
@@ -283,6 +308,14 @@ func (c *Cluster) syncModern(g *group, req *msg.SyncGroupRequest) *msg.SyncGroup
 	}
 	m.expires, m.syncBy = c.now.Add(m.classic.session), time.Time{}
 	return &msg.SyncGroupResponse{ProtocolType: wire.Ptr(consumerKind), ProtocolName: wire.Ptr(m.classic.protocols[0].Name), Assignment: c.classicAssignment(m.assigned)}
+}
+
+// newest is the epoch that classic members should be in: in 4.3 the partitions must have been divided in it.
+func (c *Cluster) newest(x *modernGroup) int32 {
+	if c.atLeast("4.3") {
+		return x.divided
+	}
+	return x.epoch
 }
 
 // wantJoin gives a classic member its rebalance time-out to join again.
@@ -299,7 +332,7 @@ func (c *Cluster) beatClassic(g *group, req *msg.HeartbeatRequest) protocol.Code
 		return code
 	}
 	m.expires = c.now.Add(m.classic.session)
-	news := m.epoch < g.modern.epoch || m.state == memberUnrevoked
+	news := m.epoch < c.newest(&g.modern) || m.state == memberUnrevoked
 	if m.state == memberUnreleased {
 		waits := false
 		for tp := range m.target {
