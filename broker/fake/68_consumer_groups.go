@@ -146,7 +146,7 @@ func (c *Cluster) beating(g *group, req *msg.ConsumerGroupHeartbeatRequest, wron
 			}
 		case m == nil:
 		case joins:
-			if !m.left && m.classic == nil { // also when it says so itself (throwIfInstanceIdIsUnreleased)
+			if !m.left && (m.classic == nil || !c.atLeast("4.0")) { // also when it says so itself (throwIfInstanceIdIsUnreleased)
 				return nil, protocol.UnreleasedInstanceID
 			}
 			if wrong != protocol.None {
