@@ -8,6 +8,7 @@
 //	ops.go          all operations, and how often each comes; the other ops_*.go build the requests
 //	play.go         one script on both sides, step by step; what passes by itself is waited for
 //	settle.go       what is waited for behind a step; publish.go and keeper.go: where nobody can be asked
+//	zookeeper.go    what brokers keep in ZooKeeper, and become slow by
 //	peer.go         a connection to a side
 //	compare.go      answers as lines, field by field, with names in place of ids
 //	exceptions.go   the fields and orders that are not compared, each with its reason

@@ -64,13 +64,14 @@ type probe struct {
 // applied waits until a broker goes by configurations that were altered. With ZooKeeper it takes alterations over one after the other (DynamicConfigManager), and tells all that it has been asked for: so another one is made that
 // has nothing to do with the script, and waited for until records show it.
 func (s *side) applied() error {
-	if s.probe == nil {
+	if s.probe == nil || !s.w.alters {
 		return nil
 	}
 	if !s.w.keeper() {
 		time.Sleep(30 * time.Millisecond)
 		return nil
 	}
+	s.w.alters = false
 	p := s.probe
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -159,9 +159,13 @@ func incrementalAlterConfigs(d *draw, w *world) (protocol.Request, func(protocol
 	}
 }
 
-// altered learns that a topic may be of short segments now, or of a codec of its own.
+// altered learns that a topic has other configurations now: it may be of short segments, or of a codec of its own.
 func (w *world) altered(name string, code int16, only bool) {
-	if t := w.topics[w.short(name)]; t != nil && code == 0 && !only {
+	if code != 0 || only {
+		return
+	}
+	w.alters = true
+	if t := w.topics[w.short(name)]; t != nil {
 		t.short, t.packs = true, true
 	}
 }

@@ -132,6 +132,9 @@ func both(a, b protocol.Ranges) protocol.Ranges {
 func (r *Runner) Run(ctx context.Context, next func() (Script, bool)) (*Report, error) {
 	u := &run{r: r, report: &Report{Kinds: map[string]*Kind{}, Fleeting: map[string]int{}, Open: map[string]int{}, Cover: &r.cover}, waiting: map[string][]*Difference{}}
 	began := time.Now()
+	side, end := context.WithCancel(ctx)
+	defer end()
+	go r.tidy(side)
 	var work sync.WaitGroup
 	for range max(r.Workers, 1) {
 		work.Go(func() {

@@ -19,6 +19,7 @@ type world struct {
 	ranges    protocol.Ranges // that both sides speak
 	topics    map[string]*topicState
 	ends      map[place]int64
+	alters    bool            // configurations were altered that have not been waited for
 	shortened map[string]bool // topics that records were deleted of
 	producers map[string]*producerState
 	stranger  int64 // a producer id that the cluster has given nobody
