@@ -23,6 +23,7 @@ type transaction struct {
 	lastProducer int64 // whose epochs were used up; -1: none
 	lastEpoch    int16 // that producer, or coordinator, has raised to epoch; -1: another producer has come
 	nextProducer int64 // is to go on when the markers are written, because the epochs are used up; -1: the same
+	ignored      bool  // never ends: see fences
 	timeout      time.Duration
 	state        transactionState
 	partitions   []topicPartition // that are in it, and have no marker yet; in order
@@ -197,12 +198,13 @@ func (c *Cluster) overrule(t *transaction) {
 
 // complete writes the markers that can be written, and ends the transaction with the last.
 func (c *Cluster) complete(t *transaction) {
-	if !t.ending() || c.now.Before(t.markersAt) || !c.writes(transactionKey(t.id)) {
+	if !t.ending() || t.ignored || c.now.Before(t.markersAt) || !c.writes(transactionKey(t.id)) {
 		return
 	}
 	m := marker{producer: t.producer, epoch: t.epoch, commit: t.state == transactionPrepareCommit}
+	t.ignored = !c.kraft() && slices.ContainsFunc(t.partitions, func(tp topicPartition) bool { return c.fences(tp, m) })
 	t.partitions = slices.DeleteFunc(t.partitions, func(tp topicPartition) bool { return c.concludeIn(tp, m) })
-	if len(t.partitions) > 0 {
+	if len(t.partitions) > 0 || t.ignored {
 		return
 	}
 	t.state = transactionCompleteAbort
@@ -212,6 +214,12 @@ func (c *Cluster) complete(t *transaction) {
 	if t.nextProducer >= 0 {
 		t.lastProducer, t.producer, t.nextProducer, t.epoch = t.producer, t.nextProducer, -1, 0
 	}
+}
+
+// fences tells whether a partition knows a later epoch than that of a marker. In 2.8 the coordinator takes the transaction for another one's then, and never ends it (TransactionMarkerRequestCompletionHandler).
+func (c *Cluster) fences(tp topicPartition, m marker) bool {
+	p, err := c.partition(tp.topic, tp.partition)
+	return err == nil && p.producers[m.producer] != nil && p.producers[m.producer].epoch > m.epoch
 }
 
 // concludeIn writes a marker into a partition; false if it has to wait. Nothing needs a marker where there is no such partition any more, or a later epoch is known.
