@@ -57,6 +57,10 @@ func (c *Cluster) fetch(q *call) {
 		if !final && !urgent && size < int(req.MinBytes) && len(unknown) < len(parts) {
 			return false
 		}
+		if q.breaks {
+			c.hangUp(q.conn)
+			return true
+		}
 		resp.ThrottleTimeMs = q.throttle()
 		if s != nil {
 			resp.SessionID = s.id
@@ -228,6 +232,7 @@ func (s *session) turn(records bool, unknown map[*fetching]protocol.Code) {
 // readAll reads every partition but those that are unknown. urgent is set when something must be told at once.
 func (c *Cluster) readAll(q *call, req *msg.FetchRequest, parts []*fetching, unknown map[*fetching]protocol.Code, incremental bool) (resp *msg.FetchResponse, size int, urgent bool) {
 	resp = &msg.FetchResponse{Responses: []msg.FetchResponseFetchableTopicResponse{}}
+	q.breaks = false
 	budget := int(req.MaxBytes)
 	if q.Version < 3 {
 		budget = 50 << 20

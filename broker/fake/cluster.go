@@ -290,6 +290,7 @@ type call struct {
 	client string
 	lose   bool          // the answer is dropped, the connection stays
 	cut    bool          // the connection is cut instead of the answer
+	breaks bool          // the broker fails when it has sent a part of the answer
 	code   protocol.Code // is answered although it was appended
 	delay  time.Duration
 	held   time.Duration // throttled

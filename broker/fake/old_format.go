@@ -10,40 +10,61 @@ import (
 )
 
 // oldFormat converts batches for clients that cannot read them: message sets of format 1 from Fetch version 2 on, 0 before (LazyDownConversionRecords). The first batch is converted before the answer begins: room is made for it,
-// and if it cannot be converted that is an error. The rest is converted on the way, as far as it can be and has room in what the log gave; what is left of that is filled up with the beginning of a batch that nobody takes for one.
+// and if it cannot be converted that is an error. The rest is converted on the way, some batches at once, as far as it can be and has room in what the log gave; what is left of that is filled up with the beginning of a batch that nobody takes for one.
 func (c *Cluster) oldFormat(q *call, raw []byte, from int64) ([]byte, protocol.Code) {
 	magic := int8(0)
 	if q.Version >= 2 {
 		magic = 1
 	}
-	out, size, first := []byte{}, len(raw), true
-	var rest []byte
+	var out []byte
 	for b, err := range record.Batches(raw) {
+		if err != nil || len(out) > 0 {
+			break
+		}
+		ok := false
+		if out, ok = converted(&b, magic, from); !ok {
+			return nil, protocol.UnsupportedCompressionType
+		}
+	}
+	if len(out) > 0 {
+		return c.oldFormatBehind(q, out, raw, magic, from), protocol.None
+	}
+	size := overflow
+	if _, _, any, err := record.Next(raw); !any || err != nil { // there is nothing to convert
+		if size = 0; !c.kraft() {
+			return raw, protocol.None
+		}
+	}
+	return filled([]byte{}, size), protocol.None
+}
+
+// oldFormatBehind gives the first batch that could be converted, and what there is behind the first of all: if that is another one, it is converted once more.
+func (c *Cluster) oldFormatBehind(q *call, out, raw []byte, magic int8, from int64) []byte {
+	size := max(len(raw), len(out))
+	var chunk []byte // that is converted at once
+	read := 0
+	_, rest, _, _ := record.Next(raw)
+	for b, err := range record.Batches(rest) {
 		if err != nil {
 			break
 		}
+		if n := len(b.Bytes()); read > 0 && read+n > convertedAtOnce {
+			out, chunk, read = append(out, chunk...), nil, n
+		} else {
+			read += n
+		}
 		set, ok := converted(&b, magic, from)
-		switch {
-		case !ok && first:
-			return nil, protocol.UnsupportedCompressionType
-		case !ok: // nothing behind the first is sent
-			return filled(out, size), protocol.None
-		case first && len(set) > 0:
-			out, size, first = set, max(size, len(set)), false
-		default:
-			rest = append(rest, set...)
+		if !ok { // nothing of the chunk is sent, and nothing behind it; and what fills the answer up has to be one piece
+			q.breaks = q.breaks || size-len(out) > convertedAtOnce
+			return filled(out, size)
 		}
+		chunk = append(chunk, set...)
 	}
-	if first {
-		size = overflow
-		if _, _, any, err := record.Next(raw); !any || err != nil { // there is nothing to convert
-			if size = 0; !c.kraft() {
-				return raw, protocol.None
-			}
-		}
-	}
-	return filled(append(out, rest...), size), protocol.None
+	return filled(append(out, chunk...), size)
 }
+
+// convertedAtOnce is how much of a log is converted at once behind the first batch (LazyDownConversionRecordsSend.MAX_READ_SIZE).
+const convertedAtOnce = 128 << 10
 
 // overflow is how much there is at least of a batch that is not one: its offset and its size.
 const overflow = 12
