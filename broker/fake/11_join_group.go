@@ -121,14 +121,11 @@ func (c *Cluster) joinNew(g *group, q *call, req *msg.JoinGroupRequest) {
 		c.takeOver(g, m, q, req)
 		return
 	}
-	id := c.memberID(q)
+	id := c.memberID(q, g.id, instance)
 	if instance == "" && q.Version >= 4 {
 		k.pending = append(k.pending, pendingMember{id, c.now.Add(time.Duration(req.SessionTimeoutMs) * time.Millisecond)})
 		c.failJoin(q, protocol.MemberIDRequired, id)
 		return
-	}
-	if instance != "" {
-		id = instance + "-" + id
 	}
 	c.addMember(g, q, req, id)
 }
@@ -197,7 +194,7 @@ func (c *Cluster) takeOver(g *group, m *classicMember, q *call, req *msg.JoinGro
 			}
 		}()
 	}
-	m.id = m.instance + "-" + c.memberID(q)
+	m.id = c.memberID(q, g.id, m.instance)
 	led := k.leader == old
 	if led {
 		k.leader = m.id
@@ -217,9 +214,24 @@ func (c *Cluster) takeOver(g *group, m *classicMember, q *call, req *msg.JoinGro
 	c.completeJoin(g)
 }
 
-func (c *Cluster) memberID(q *call) string {
+// givenID is an id that somebody wants the next member to have.
+func (c *Cluster) givenID(group string) string {
+	if c.cfg.MemberID == nil {
+		return ""
+	}
+	return c.cfg.MemberID(group)
+}
+
+// memberID makes up the id of a member.
+func (c *Cluster) memberID(q *call, group, instance string) string {
+	if id := c.givenID(group); id != "" {
+		return id
+	}
+	if instance != "" {
+		instance += "-"
+	}
 	u := c.uuid()
-	return fmt.Sprintf("%s-%x-%x", q.client, u[:4], u[4:10])
+	return fmt.Sprintf("%s%s-%x-%x", instance, q.client, u[:4], u[4:10])
 }
 
 func (m *classicMember) update(req *msg.JoinGroupRequest) {

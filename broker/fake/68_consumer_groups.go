@@ -1,6 +1,7 @@
 package fake
 
 import (
+	"cmp"
 	"maps"
 	"regexp"
 	"slices"
@@ -50,7 +51,7 @@ func (c *Cluster) beatModern(q *call, g *group, req *msg.ConsumerGroupHeartbeatR
 		return protocol.GroupMaxSizeReached
 	}
 	if req.MemberID == "" {
-		req.MemberID = c.uuid().String()
+		req.MemberID = cmp.Or(c.givenID(g.id), c.uuid().String())
 	}
 	_, known := x.statics[text(req.InstanceID)]
 	restore := c.saved(g)

@@ -53,6 +53,8 @@ type Config struct {
 	GroupMinSession, GroupMaxSession time.Duration
 	// GroupMaxSize is how many members a group may have (group.max.size, group.consumer.max.size). Default 0: as many as there are.
 	GroupMaxSize int
+	// MemberID gives the id of a member that joins a group without one, for whoever needs to know it: orders of members, and so who gets which partition, may depend on it. Where it gives an empty string, and without it, an id is made up.
+	MemberID func(group string) string
 	// OffsetsRetention is after what time committed offsets are forgotten of groups that nobody is in, and of topics that nobody reads any more (offsets.retention.minutes). Default 7 days.
 	OffsetsRetention time.Duration
 	// OffsetsCheck is how often that is looked at (offsets.retention.check.interval.ms). Default 10 min.

@@ -3,7 +3,6 @@ package fake
 import (
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/kactor-go/kactor/protocol"
@@ -182,7 +181,7 @@ func (c *Cluster) joinModern(q *call, g *group, req *msg.JoinGroupRequest) *msg.
 	case !x.supports(req):
 		return refused(protocol.InconsistentGroupProtocol)
 	case req.MemberID == "" && req.GroupInstanceID == nil && q.Version >= 4:
-		req.MemberID = c.memberID(q)
+		req.MemberID = c.memberID(q, g.id, "")
 		return refused(protocol.MemberIDRequired)
 	}
 	wrong := protocol.None
@@ -190,7 +189,7 @@ func (c *Cluster) joinModern(q *call, g *group, req *msg.JoinGroupRequest) *msg.
 		wrong = protocol.UnknownServerError
 	}
 	restore, last := c.saved(g), c.isLast(x, req)
-	m, code := c.joining(q, x, req, wrong)
+	m, code := c.joining(q, g.id, x, req, wrong)
 	if code != protocol.None {
 		return refused(code)
 	}
@@ -241,7 +240,7 @@ func (x *modernGroup) supports(req *msg.JoinGroupRequest) bool {
 }
 
 // joining finds the member that joins, or takes it in, unless something else is wrong.
-func (c *Cluster) joining(q *call, x *modernGroup, req *msg.JoinGroupRequest, wrong protocol.Code) (*modernMember, protocol.Code) {
+func (c *Cluster) joining(q *call, group string, x *modernGroup, req *msg.JoinGroupRequest, wrong protocol.Code) (*modernMember, protocol.Code) {
 	if req.GroupInstanceID != nil {
 		switch m := x.static(*req.GroupInstanceID); {
 		case x.gone(*req.GroupInstanceID):
@@ -253,7 +252,7 @@ func (c *Cluster) joining(q *call, x *modernGroup, req *msg.JoinGroupRequest, wr
 		case wrong != protocol.None:
 			return nil, wrong
 		case m != nil && req.MemberID == "": // it is back
-			x.replace(m, m.instance+"-"+c.memberID(q))
+			x.replace(m, c.memberID(q, group, m.instance))
 			return m, protocol.None
 		case m != nil:
 			x.instantiate(m, *req.GroupInstanceID)
@@ -266,7 +265,7 @@ func (c *Cluster) joining(q *call, x *modernGroup, req *msg.JoinGroupRequest, wr
 	}
 	id := req.MemberID
 	if id == "" {
-		id = strings.TrimPrefix(text(req.GroupInstanceID)+"-", "-") + c.memberID(q)
+		id = c.memberID(q, group, text(req.GroupInstanceID))
 	}
 	m = &modernMember{id: id, instance: text(req.GroupInstanceID), target: set{}, assigned: set{}, revoking: set{}, since: map[topicIDPartition]int32{}}
 	x.add(m)

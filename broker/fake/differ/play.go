@@ -36,6 +36,25 @@ type answer struct {
 	asked   string // the request as JSON
 	learn   func()
 	skipped bool
+	made    member // by the broker
+}
+
+// member is one of a group whose id the broker has made up.
+type member struct{ group, id string }
+
+// madeBy gives the member of an answer.
+func madeBy(req protocol.Request, resp protocol.Response) member {
+	switch q := req.(type) {
+	case *msg.JoinGroupRequest:
+		if q.MemberID == "" {
+			return member{q.GroupID, resp.(*msg.JoinGroupResponse).MemberID}
+		}
+	case *msg.ConsumerGroupHeartbeatRequest:
+		if id := resp.(*msg.ConsumerGroupHeartbeatResponse).MemberID; q.MemberID == "" && id != nil {
+			return member{q.GroupID, *id}
+		}
+	}
+	return member{}
 }
 
 // played is what a script has come to.
@@ -89,6 +108,10 @@ func (p *playing) step(i int, op *operation, step Step) (more bool, err error) {
 	a, err := p.kafka.step(op, step)
 	if err != nil {
 		return false, fmt.Errorf("step %d of %s: Kafka: %w", i, p.script, err)
+	}
+	if a.made.group != "" {
+		p.r.made.Store(a.made.group, a.made.id)
+		defer p.r.made.Delete(a.made.group)
 	}
 	b, err := p.fake.step(op, step)
 	if err != nil {
@@ -191,7 +214,7 @@ func (s *side) step(op *operation, step Step) (*answer, error) {
 		case err != nil:
 			return nil, err
 		}
-		a.lines = flatten(op.api(), resp, s.w)
+		a.made, a.lines = madeBy(req, resp), flatten(op.api(), resp, s.w)
 		if passing(a.lines) && time.Now().Before(until) {
 			if passed == nil {
 				passed = a.lines

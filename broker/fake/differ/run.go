@@ -30,6 +30,7 @@ type Runner struct {
 	Cells map[Cell]string
 
 	ranges protocol.Ranges
+	made   sync.Map // ids of members that Kafka has made up in the steps under way, by group
 	// publishes tells whether changes of the cluster come to Kafka's coordinators by and by.
 	publishes bool
 	began     int64
@@ -76,6 +77,13 @@ func (r *Report) String() string {
 		out += r.Reached.String()
 	}
 	return out
+}
+
+// MemberID tells the fake what id Kafka has given the member that joins now (its Config.MemberID): who gets which partition depends on the hashes of ids.
+func (r *Runner) MemberID(group string) string {
+	id, _ := r.made.Load(group)
+	text, _ := id.(string)
+	return text
 }
 
 // Ready asks both sides what they have, and waits until their coordinators answer.

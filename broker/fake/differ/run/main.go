@@ -114,12 +114,15 @@ func run(ctx context.Context, o options) (different bool, err error) {
 		kafka = lines[len(lines)-1]
 	}
 	release := strings.Join(strings.Split(o.version, ".")[:2], ".")
-	server, err := fake.Listen(config(release, expiry))
+	r := &differ.Runner{Kafka: kafka, Workers: o.workers, Pause: 50 * time.Millisecond}
+	cfg := config(release, expiry)
+	cfg.MemberID = r.MemberID
+	server, err := fake.Listen(cfg)
 	if err != nil {
 		return false, err
 	}
 	defer server.Close()
-	r := &differ.Runner{Kafka: kafka, Fake: server.Addrs()[0], Workers: o.workers, Pause: 50 * time.Millisecond}
+	r.Fake = server.Addrs()[0]
 	if r.Open, err = known(o.open, release); err != nil {
 		return false, err
 	}
