@@ -71,12 +71,22 @@ func (c *Cluster) fetch(q *call) {
 		if s != nil && !full {
 			s.turn(c.atLeast("3.0"), unknown)
 		}
+		if !c.kraft() && q.Version < 12 && diverging(resp) {
+			resp = &msg.FetchResponse{ErrorCode: int16(protocol.UnsupportedVersion), SessionID: req.SessionID}
+		}
 		c.reply(q, resp)
 		return true
 	}
 	if wait := time.Duration(req.MaxWaitMs) * time.Millisecond; !try(wait <= 0) {
 		c.wait(&longPoll{conn: q.Conn, until: c.now.Add(wait), try: try, session: s}, parts)
 	}
+}
+
+// diverging tells whether an answer names the end of an epoch. Before 3.0 that cannot be left out of an answer in a version that has no room for it, as the session may ask it all the same.
+func diverging(resp *msg.FetchResponse) bool {
+	return slices.ContainsFunc(resp.Responses, func(t msg.FetchResponseFetchableTopicResponse) bool {
+		return slices.ContainsFunc(t.Partitions, func(d msg.FetchResponsePartitionData) bool { return d.DivergingEpoch.EndOffset >= 0 })
+	})
 }
 
 // unknown gives what is wrong with the partitions that are not there. Kafka sorts them out before it asks the leaders (KafkaApis.handleFetchRequest): they are told with whatever the others are answered, are no reason to do so

@@ -97,3 +97,15 @@ func TestATopicOfASessionThatIsCreatedAgain(t *testing.T) {
 	b.code("there again", got[0].ErrorCode, protocol.InconsistentTopicID)
 	b.code("there again without this partition", got[1].ErrorCode, protocol.UnknownTopicOrPartition)
 }
+
+// Before 3.0 a session that was told an epoch in version 12 has no answer in a version that cannot name where that epoch ends (differential, seed 99260 on 2.8).
+func TestAnOlderVersionInASessionThatDiverges(t *testing.T) {
+	for release, want := range map[string]protocol.Code{"2.8": protocol.UnsupportedVersion, "3.9": protocol.None} {
+		b := newBench(t, fake.Config{Release: release, Topics: []fake.Topic{{Name: "a"}}})
+		s := &fetchSession{b: b, k: b.connect(1)}
+		last := fetchRequest("a", 0, 1000, 0, 0)
+		last.Topics[0].Partitions[0].LastFetchedEpoch = 0
+		s.fetch(12, 1<<20, last)
+		b.code(release, s.fetch(9, 1<<20).ErrorCode, want)
+	}
+}

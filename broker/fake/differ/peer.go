@@ -19,6 +19,9 @@ var errClosed = errors.New("the broker has closed the connection")
 // patience is how long anything is waited for that must come.
 const patience = 2 * time.Minute
 
+// passes is how long an answer is asked for again that passes: one that stays is a difference, and the script that shows it is played many times.
+const passes = 20 * time.Second
+
 // peer is a connection to one side, which is made anew when it was closed.
 type peer struct {
 	addr string

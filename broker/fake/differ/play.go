@@ -188,7 +188,7 @@ func (s *side) step(op *operation, step Step) (*answer, error) {
 		return &answer{skipped: true}, nil
 	}
 	var passed []line
-	for until := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+	for until := time.Now().Add(passes); ; time.Sleep(5 * time.Millisecond) {
 		d := newDraw(step.Seed, known)
 		req, learn := op.ask(d, s.w)
 		if req == nil {
