@@ -1,6 +1,7 @@
 package fake
 
 import (
+	"encoding/binary"
 	"slices"
 
 	"github.com/kactor-go/kactor/protocol"
@@ -121,9 +122,13 @@ func unique(data []msg.ProduceRequestTopicProduceData) bool {
 
 // transactional tells whether records are of a transaction: their attributes say so.
 func transactional(t msg.ProduceRequestTopicProduceData) bool {
-	const magic, attributes, flag = 16, 22, 0x10
+	const sizeAt, magic, attributes, flag = 8, 16, 22, 0x10
 	return slices.ContainsFunc(t.PartitionData, func(p msg.ProduceRequestPartitionProduceData) bool {
-		return len(p.Records) >= record.Overhead && p.Records[magic] == 2 && p.Records[attributes]&flag != 0
+		if len(p.Records) < record.Overhead {
+			return false
+		}
+		size := int(int32(binary.BigEndian.Uint32(p.Records[sizeAt:]))) + sizeAt + 4 // a part of a batch is none
+		return len(p.Records) >= size && p.Records[magic] == 2 && p.Records[attributes]&flag != 0
 	})
 }
 

@@ -284,6 +284,10 @@ func TestWhatIsWrongWithARequestIsToldBeforeItsTopics(t *testing.T) {
 	b.code("acks", code(2, batch(-1, -1, -1, "x")), protocol.InvalidRequiredAcks)
 	b.code("no batch", code(-1, nil), protocol.InvalidRecord)
 	b.code("the topic", code(-1, batch(-1, -1, -1, "x")), protocol.InvalidTopicException)
+	raw := record.AppendRecord(make([]byte, record.Overhead), 0, 0, nil, []byte("x"), nil)
+	record.Seal(raw, &record.Info{Magic: 2, LeaderEpoch: -1, Count: 1, ProducerID: 7, Transactional: true})
+	b.code("whose transaction", code(-1, raw), protocol.TransactionalIDAuthorizationFailed)
+	b.code("a part of a batch is of no transaction", code(-1, raw[:len(raw)-3]), protocol.InvalidRecord)
 }
 
 // A broker writes anew what comes in another codec than the topic's, and cannot do that with a producer that has no epoch; as it comes it is taken.

@@ -84,7 +84,7 @@ func TestADifferenceIsMadeSmall(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	small, err := r.Shrink(&differ.Difference{Script: again, Path: d.Path, Kafka: d.Kafka, Fake: d.Fake})
+	small, err := r.Shrink(t.Context(), &differ.Difference{Script: again, Path: d.Path, Kafka: d.Kafka, Fake: d.Fake})
 	if err != nil || small == nil || small.Script.String() != d.Script.String() {
 		t.Errorf("played again: %v, %v", small, err)
 	}

@@ -34,6 +34,7 @@ const (
 	leaders          // of topics that were created, changed or deleted
 	markers          // of transactions
 	applied          // configurations: nobody can be asked whether a log goes by them
+	emptied          // groups that nobody is in any more: where they are soon forgotten, each side looks for them in its own time
 )
 
 var operations []operation
@@ -72,12 +73,12 @@ func init() { // not a literal: operations look at worlds, and those at operatio
 		{"JoinGroup", msg.JoinGroupAPI, weights{0, 0, 0, 0, 12, 5, 9}, joinGroup, nothing},
 		{"SyncGroup", msg.SyncGroupAPI, weights{0, 0, 0, 0, 8, 3, 5}, syncGroup, nothing},
 		{"Heartbeat", msg.HeartbeatAPI, weights{0, 0, 0, 0, 6, 4, 6}, heartbeat, nothing},
-		{"LeaveGroup", msg.LeaveGroupAPI, weights{0, 0, 0, 0, 4, 1, 1}, leaveGroup, nothing},
+		{"LeaveGroup", msg.LeaveGroupAPI, weights{0, 0, 0, 0, 4, 1, 1}, leaveGroup, emptied},
 		{"DescribeGroups", msg.DescribeGroupsAPI, weights{0, 0, 0, 0, 6, 3, 5}, describeGroups, nothing},
 		{"DeleteGroups", msg.DeleteGroupsAPI, weights{0, 0, 0, 0, 3, 2, 1}, deleteGroups, nothing},
 		{"OffsetDelete", msg.OffsetDeleteAPI, weights{0, 0, 0, 0, 5, 4, 0}, offsetDelete, nothing},
 		{"ListGroups", msg.ListGroupsAPI, weights{0, 0, 0, 0, 1, 1, 1}, listGroups, nothing},
-		{"ConsumerGroupHeartbeat", msg.ConsumerGroupHeartbeatAPI, weights{0, 0, 0, 0, 1, 30, 18}, consumerGroupHeartbeat, nothing},
+		{"ConsumerGroupHeartbeat", msg.ConsumerGroupHeartbeatAPI, weights{0, 0, 0, 0, 1, 30, 18}, consumerGroupHeartbeat, emptied},
 		{"Idle", msg.ApiVersionsAPI, weights{0, 0, 0, 0, 0, 0, 12}, nil, markers},
 		{"ConsumerGroupDescribe", msg.ConsumerGroupDescribeAPI, weights{0, 0, 0, 0, 1, 6, 5}, consumerGroupDescribe, nothing},
 	}

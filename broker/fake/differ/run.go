@@ -191,7 +191,7 @@ func (u *run) one(ctx context.Context, next func() (Script, bool)) bool {
 	if err != nil {
 		return u.fail(err)
 	}
-	return u.take(p, 3)
+	return u.take(ctx, p, 3)
 }
 
 func (u *run) fail(err error) bool {
@@ -202,14 +202,14 @@ func (u *run) fail(err error) bool {
 }
 
 // take counts what a script has shown, and looks at what is new. again is how often a script whose differences do not come again is played once more, because nobody has seen what is behind them.
-func (u *run) take(p *played, again int) bool {
+func (u *run) take(ctx context.Context, p *played, again int) bool {
 	u.mu.Lock()
 	for _, kind := range p.known {
 		u.report.Open[kind]++
 	}
 	u.mu.Unlock()
 	for _, d := range p.found {
-		if !u.look(d, again) {
+		if !u.look(ctx, d, again) {
 			return false
 		}
 	}
@@ -217,7 +217,7 @@ func (u *run) take(p *played, again int) bool {
 }
 
 // look makes the script of a difference small, if it is the first of its kind. Those that others find meanwhile wait: the first may not come again.
-func (u *run) look(d *Difference, again int) bool {
+func (u *run) look(ctx context.Context, d *Difference, again int) bool {
 	kind := d.Kind()
 	u.mu.Lock()
 	if k := u.report.Kinds[kind]; k != nil {
@@ -234,7 +234,7 @@ func (u *run) look(d *Difference, again int) bool {
 	u.mu.Unlock()
 	first := u.r.cover.Answers()
 	for {
-		small, behind, err := u.shrink(d)
+		small, behind, err := u.shrink(ctx, d)
 		if err != nil {
 			return u.fail(err)
 		}
@@ -252,7 +252,7 @@ func (u *run) look(d *Difference, again int) bool {
 			u.report.Fleeting[kind]++
 		}
 		u.mu.Unlock()
-		if behind != nil && again > 0 && !u.take(behind, again-1) {
+		if behind != nil && again > 0 && !u.take(ctx, behind, again-1) {
 			return false
 		}
 		if small != nil || len(others) == 0 {
@@ -262,11 +262,15 @@ func (u *run) look(d *Difference, again int) bool {
 	}
 }
 
-// shrink is [Runner.Shrink] while nobody else plays. If the difference does not come again, behind is what the script shows instead.
-func (u *run) shrink(d *Difference) (small *Difference, behind *played, err error) {
-	u.alone.Lock()
-	defer u.alone.Unlock()
-	small, err = u.r.Shrink(d)
+// shrink is [Runner.Shrink] while nobody else plays, unless the script idles most of its time. If the difference does not come again, behind is what the script shows instead.
+func (u *run) shrink(ctx context.Context, d *Difference) (small *Difference, behind *played, err error) {
+	var alone sync.Locker = &u.alone
+	if d.Script.Theme() == Expiry {
+		alone = u.alone.RLocker()
+	}
+	alone.Lock()
+	defer alone.Unlock()
+	small, err = u.r.Shrink(ctx, d)
 	if small == nil && err == nil {
 		behind, err = u.r.play(d.Script, u.r.Pause)
 	}

@@ -10,6 +10,9 @@ import (
 	"github.com/kactor-go/kactor/protocol/wire"
 )
 
+// forgetting is how long brokers of scripts of [Expiry] may need to look for what they may forget: longer than offsets.retention.check.interval.ms.
+const forgetting = 90 * time.Millisecond
+
 // settle waits until a side has done what the answer before has promised.
 func (s *side) settle(what settling) error {
 	switch what {
@@ -20,6 +23,10 @@ func (s *side) settle(what settling) error {
 		return s.publish()
 	case applied:
 		return s.applied()
+	case emptied:
+		if s.w.brief && s.name == "Kafka" {
+			time.Sleep(forgetting)
+		}
 	case markers:
 		return s.until("a transaction does not end", s.ended)
 	}

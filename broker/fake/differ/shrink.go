@@ -1,10 +1,13 @@
 package differ
 
-import "slices"
+import (
+	"context"
+	"slices"
+)
 
 // Shrink makes the script of a difference smaller as long as it shows a difference of the same kind (delta debugging: halves are left out first, single steps last). It is played slowly: nil if it shows
-// none then, because it was a matter of time only.
-func (r *Runner) Shrink(d *Difference) (*Difference, error) {
+// none then, because it was a matter of time only. If the context ends, the script is as small as it has got.
+func (r *Runner) Shrink(ctx context.Context, d *Difference) (*Difference, error) {
 	best, err := r.again(d.Script, d.Kind())
 	if best == nil || err != nil {
 		return nil, err
@@ -12,6 +15,9 @@ func (r *Runner) Shrink(d *Difference) (*Difference, error) {
 	for size := max(len(best.Script.Steps)/2, 1); ; {
 		smaller := false
 		for at := 0; at < len(best.Script.Steps); {
+			if ctx.Err() != nil {
+				return best, nil
+			}
 			s := best.Script
 			s.Steps = slices.Concat(s.Steps[:at], s.Steps[min(at+size, len(s.Steps)):])
 			found, err := r.again(s, d.Kind())
