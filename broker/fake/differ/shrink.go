@@ -6,7 +6,7 @@ import (
 )
 
 // Shrink makes the script of a difference smaller as long as it shows a difference of the same kind (delta debugging: halves are left out first, single steps last). It is played slowly: nil if it shows
-// none then, because it was a matter of time only. If the context ends, the script is as small as it has got.
+// none then, or not every time, because it was a matter of time or chance only. If the context ends, the script is as small as it has got.
 func (r *Runner) Shrink(ctx context.Context, d *Difference) (*Difference, error) {
 	best, err := r.again(d.Script, d.Kind())
 	if best == nil || err != nil {
@@ -31,10 +31,23 @@ func (r *Runner) Shrink(ctx context.Context, d *Difference) (*Difference, error)
 			best, smaller = found, true
 		}
 		if size == 1 && !smaller {
-			return best, nil
+			return r.certain(best)
 		}
 		size = max(size/2, 1)
 	}
+}
+
+// times is how often a script must show its difference when it is as small as it gets.
+const times = 3
+
+// certain tells whether a difference comes every time: nil if it does not, and so is a matter of chance.
+func (r *Runner) certain(d *Difference) (*Difference, error) {
+	for range times {
+		if found, err := r.again(d.Script, d.Kind()); found == nil || err != nil {
+			return nil, err
+		}
+	}
+	return d, nil
 }
 
 // again plays a script slowly, and gives the difference of a kind that it shows; what comes behind that is cut off.
