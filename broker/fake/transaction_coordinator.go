@@ -202,7 +202,7 @@ func (c *Cluster) complete(t *transaction) {
 		return
 	}
 	m := marker{producer: t.producer, epoch: t.epoch, commit: t.state == transactionPrepareCommit}
-	t.ignored = !c.kraft() && slices.ContainsFunc(t.partitions, func(tp topicPartition) bool { return c.fences(tp, m) })
+	t.ignored = slices.ContainsFunc(t.partitions, func(tp topicPartition) bool { return c.fences(tp, m) })
 	t.partitions = slices.DeleteFunc(t.partitions, func(tp topicPartition) bool { return c.concludeIn(tp, m) })
 	if len(t.partitions) > 0 || t.ignored {
 		return
@@ -216,13 +216,13 @@ func (c *Cluster) complete(t *transaction) {
 	}
 }
 
-// fences tells whether a partition knows a later epoch than that of a marker. In 2.8 the coordinator takes the transaction for another one's then, and never ends it (TransactionMarkerRequestCompletionHandler).
+// fences tells whether a partition knows a later epoch than that of a marker. The coordinator takes the transaction for another one's then, and never ends it (TransactionMarkerRequestCompletionHandler).
 func (c *Cluster) fences(tp topicPartition, m marker) bool {
 	p, err := c.partition(tp.topic, tp.partition)
 	return err == nil && p.producers[m.producer] != nil && p.producers[m.producer].epoch > m.epoch
 }
 
-// concludeIn writes a marker into a partition; false if it has to wait. Nothing needs a marker where there is no such partition any more, or a later epoch is known.
+// concludeIn writes a marker into a partition; false if it has to wait. Nothing needs a marker where there is no such partition any more.
 func (c *Cluster) concludeIn(tp topicPartition, m marker) (done bool) {
 	if tp.topic == offsetsTopic {
 		return c.concludeOffsets(tp.partition, m)
@@ -234,9 +234,10 @@ func (c *Cluster) concludeIn(tp topicPartition, m marker) (done bool) {
 	if err != nil {
 		return false
 	}
-	if k := p.producers[m.producer]; k == nil || k.epoch <= m.epoch {
-		c.mark(p, m)
+	if c.fences(tp, m) {
+		return false
 	}
+	c.mark(p, m)
 	return true
 }
 
