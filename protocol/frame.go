@@ -139,7 +139,8 @@ type RequestFrame struct {
 	Err     error
 }
 
-// ReadRequest reads a request frame (without its size). The header is given even where the body cannot be read.
+// ReadRequest reads a request frame (without its size). The header is given even where the body cannot be read. What is behind the body is
+// ignored, as Kafka does: librdkafka sends three bytes behind requests for the metadata of all topics.
 func ReadRequest(frame []byte) (f RequestFrame) {
 	if len(frame) < 8 {
 		f.Err = fmt.Errorf("request header: %w", wire.ErrShort)
@@ -161,7 +162,7 @@ func ReadRequest(frame []byte) (f RequestFrame) {
 	if m.HeaderVersion(version) == 0 { // it has no client id
 		f.Header.ClientID = nil
 	}
-	if f.Err = Read(m, frame[n:], version); f.Err == nil {
+	if _, f.Err = wire.Read(m, frame[n:], version); f.Err == nil {
 		f.Request = m
 	}
 	return f

@@ -205,3 +205,15 @@ func BenchmarkAppendMetadata1000Partitions(b *testing.B) {
 		dst, _ = protocol.Append(dst[:0], m, 12)
 	}
 }
+
+// librdkafka asks for the metadata of all topics with three bytes behind the request, and Kafka answers (seen with librdkafka 2.16.1 on Kafka 4.3.0, 3.9.1 and 2.8.2).
+func TestWhatIsBehindARequestIsIgnored(t *testing.T) {
+	frame := append([]byte("\x00\x03\x00\x0c\x00\x00\x00\x03\x00\x07rdkafka\x00"), 0, 0, 0, 0, 1, 0, 0)
+	f := protocol.ReadRequest(frame)
+	if f.Err != nil {
+		t.Fatal(f.Err)
+	}
+	if m := f.Request.(*msg.MetadataRequest); m.Topics != nil {
+		t.Errorf("topics %v, expected null: all", m.Topics)
+	}
+}

@@ -75,7 +75,11 @@ func (c *Cluster) metadata(q *call) {
 		}
 		if t == nil && c.cfg.AutoCreate && (q.Version < 4 || req.AllowAutoTopicCreation) && legal(*in.Name) && c.topic(*in.Name) == nil {
 			c.create(Topic{Name: *in.Name})
-			resp.Topics = append(resp.Topics, c.describeTopic(nil, *in.Name, protocol.LeaderNotAvailable)) // as Kafka answers at first
+			first := protocol.LeaderNotAvailable
+			if c.kraft() { // the controller is asked by the way (AutoTopicCreationManager)
+				first = protocol.UnknownTopicOrPartition
+			}
+			resp.Topics = append(resp.Topics, c.describeTopic(nil, *in.Name, first))
 			continue
 		}
 		resp.Topics = append(resp.Topics, c.describeTopic(t, *in.Name, injected))

@@ -251,3 +251,16 @@ func TestSessionsRememberLastFetchedEpochs(t *testing.T) {
 		}
 	}
 }
+
+// Who asks for a topic that there is not yet is told first that it has no leader, with ZooKeeper; later, that it is unknown (seen on Kafka 2.8.2, 3.9.1 and 4.3.0).
+func TestWhatIsToldOfATopicThatIsBeingCreated(t *testing.T) {
+	for release, want := range map[string]protocol.Code{"2.8": protocol.LeaderNotAvailable, "3.9": protocol.UnknownTopicOrPartition, "4.3": protocol.UnknownTopicOrPartition} {
+		b := newBench(t, fake.Config{Release: release, AutoCreate: true})
+		k := b.connect(1)
+		ask1 := func() int16 {
+			return ask(b, k, &msg.MetadataRequest{AllowAutoTopicCreation: true, Topics: []msg.MetadataRequestMetadataRequestTopic{{Name: wire.Ptr("new")}}}, &msg.MetadataResponse{}, 4).Topics[0].ErrorCode
+		}
+		b.code(release+", first", ask1(), want)
+		b.code(release+", then", ask1(), protocol.None)
+	}
+}

@@ -67,6 +67,7 @@ done(admin.create_topics([NewTopic("made", 2, 3), NewTopic("copies", 3, 1)]))
 fails(ck.KafkaError.TOPIC_ALREADY_EXISTS, admin.create_topics([NewTopic("made", 2, 3)]))
 done(admin.create_partitions([NewPartitions("made", 6)]))
 assert len(admin.list_topics("made", 60).topics["made"].partitions) == 6
+assert {"made", "copies"} <= set(admin.list_topics(timeout=60).topics)  # of all topics it asks with bytes behind the request
 assert len(admin.describe_cluster().result(60).nodes) == 3
 
 # Producers with each codec, idempotent ones and others.
@@ -78,12 +79,12 @@ assert sum(end.offset for end in ends.values()) == n
 
 # Groups.
 kinds = [("range", {"partition.assignment.strategy": "range"}), ("cooperative", {"partition.assignment.strategy": "cooperative-sticky"}),
-         ("static", {"group.instance.id": "one"})]
+         ("static", {"group.instance.id": "one"}), ("pattern", {"partition.assignment.strategy": "range"})]
 if sys.argv[3:] == ["consumer"]:
     kinds.append(("consumer", {"group.protocol": "consumer"}))
 for group, s in kinds:
     other = {**s, "group.instance.id": "two"} if group == "static" else s
-    values = read(group, "made", n, s, other)
+    values = read(group, "^mad.$" if group == "pattern" else "made", n, s, other)
     assert {int(v) for v in values} == set(range(n)), "%s: %d values" % (group, len(set(values)))
 names = {g.group_id for g in admin.list_consumer_groups().result(60).valid}
 assert {group for group, _ in kinds} <= names, names
