@@ -162,9 +162,6 @@ func (c *Cluster) groupOperations() int32 {
 
 func (c *Cluster) describeModern(m *modernMember, version int16) msg.ConsumerGroupDescribeResponseMember {
 	out := msg.ConsumerGroupDescribeResponseMember{MemberID: m.id, MemberEpoch: m.epoch, ClientID: m.client, ClientHost: "/127.0.0.1", SubscribedTopicNames: slices.Clone(m.topics), MemberType: -1}
-	if m.left {
-		out.MemberEpoch = epochGone
-	}
 	if m.instance != "" {
 		out.InstanceID = wire.Ptr(m.instance)
 	}

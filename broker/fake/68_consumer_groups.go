@@ -140,14 +140,11 @@ func (c *Cluster) beating(g *group, req *msg.ConsumerGroupHeartbeatRequest, wron
 			return nil, protocol.UnknownMemberID
 		case m == nil && joins: // or one that was none, or that of another instance
 			if m = x.member(req.MemberID); m != nil {
-				if wrong == protocol.None {
-					m.back()
-				}
 				return m, wrong
 			}
 		case m == nil:
 		case joins:
-			if !m.left && (m.classic == nil || !c.atLeast("4.0")) { // also when it says so itself (throwIfInstanceIdIsUnreleased)
+			if m.epoch != epochGone && (m.classic == nil || !c.atLeast("4.0")) { // also when it says so itself (throwIfInstanceIdIsUnreleased)
 				return nil, protocol.UnreleasedInstanceID
 			}
 			if wrong != protocol.None {
@@ -167,26 +164,14 @@ func (c *Cluster) beating(g *group, req *msg.ConsumerGroupHeartbeatRequest, wron
 		x.add(m)
 	case m != nil && (!joins || !c.atLeast("4.2")) && !c.soundEpoch(m, req): // since 4.2 who joins again goes on where it was: the answer may have been lost
 		return nil, protocol.FencedMemberEpoch
-	case joins && m != nil && wrong == protocol.None:
-		m.back() // also one that was static, and does not say so any more
 	}
 	return m, wrong
 }
 
-// replace lets another member go on in the place of a static one, and get what that had, which it may have had in any epoch.
+// replace lets another member go on in the place of a static one, and get what that had.
 func (x *modernGroup) replace(m *modernMember, id string) {
-	m.epoch, m.previous, m.left = 0, 0, false
+	m.epoch, m.previous = 0, 0
 	x.rename(m, id)
-	for tp := range m.since {
-		m.since[tp] = 0
-	}
-}
-
-// back takes note that a static member that had gone for a time is there again. The epoch in which it was gone is its epoch before.
-func (m *modernMember) back() {
-	if m.left {
-		m.left, m.epoch = false, epochGone
-	}
 }
 
 // says takes down what a member says of itself, and tells whether it reads something else now.
@@ -273,12 +258,8 @@ func (c *Cluster) ownedBy(m *modernMember, req *msg.ConsumerGroupHeartbeatReques
 // soundEpoch tells whether a member comes with its epoch, or with the one before: the answer that raised it may have been lost. Then it must say what it owns, and own nothing but what it has
 // (GroupMetadataManager.throwIfConsumerGroupMemberEpochIsInvalid, isSubset).
 func (c *Cluster) soundEpoch(m *modernMember, req *msg.ConsumerGroupHeartbeatRequest) bool {
-	epoch := m.epoch
-	if m.left {
-		epoch = epochGone
-	}
-	if req.MemberEpoch >= epoch {
-		return req.MemberEpoch == epoch
+	if req.MemberEpoch >= m.epoch {
+		return req.MemberEpoch == m.epoch
 	}
 	owned := c.ownedBy(m, req)
 	if owned == nil || req.MemberEpoch != m.previous {
@@ -305,7 +286,10 @@ func (c *Cluster) leaveModern(g *group, req *msg.ConsumerGroupHeartbeatRequest, 
 	}
 	resp.MemberID, resp.MemberEpoch = &req.MemberID, req.MemberEpoch
 	if req.MemberEpoch == epochGone {
-		m.left, m.revoking, m.revokeBy = true, set{}, time.Time{}
+		m.epoch, m.revoking, m.revokeBy = epochGone, set{}, time.Time{}
+		for tp := range m.since { // what it keeps it, or who goes on in its place, may have had in any epoch
+			m.since[tp] = 0
+		}
 		return protocol.None
 	}
 	c.removeModern(g, m)

@@ -194,7 +194,7 @@ func (c *Cluster) joinModern(q *call, g *group, req *msg.JoinGroupRequest) *msg.
 		return refused(code)
 	}
 	in.id, in.instance = m.id, m.instance
-	m.classic, m.left, m.client, m.rebalance, m.expires = in, false, q.client, in.rebalance, c.now.Add(in.session)
+	m.classic, m.client, m.rebalance, m.expires = in, q.client, in.rebalance, c.now.Add(in.session)
 	m.rejoinBy, m.syncBy, m.upgraded = time.Time{}, c.now.Add(in.rebalance), false
 	topics := slices.Compact(slices.Sorted(slices.Values(s.Topics)))
 	changed := m.regex != nil || !slices.Equal(m.topics, topics)

@@ -54,7 +54,6 @@ type modernMember struct {
 	epoch                int32
 	previous             int32
 	state                memberState
-	left                 bool // static, and away
 	topics               []string
 	regex                *regexp.Regexp
 	pattern              string         // of regex
@@ -156,7 +155,7 @@ func (g *modernGroup) phase() string {
 		return "Empty"
 	case g.epoch > g.divided:
 		return "Assigning"
-	case slices.ContainsFunc(g.members, func(m *modernMember) bool { return m.left || m.state != memberStable || m.epoch != g.divided }):
+	case slices.ContainsFunc(g.members, func(m *modernMember) bool { return m.state != memberStable || m.epoch != g.divided }):
 		return "Reconciling"
 	}
 	return "Stable"

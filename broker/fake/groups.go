@@ -178,10 +178,7 @@ func (c *Cluster) DescribeGroup(id string) (state string, members []GroupMember)
 		state = g.modern.phase()
 		for _, m := range g.modern.members {
 			out := GroupMember{ID: m.id, Instance: m.instance, Client: m.client, Epoch: m.epoch}
-			switch {
-			case m.left:
-				out.Epoch = epochGone
-			case m.upgraded && m.classic != nil:
+			if m.upgraded && m.classic != nil {
 				out.Epoch = -1
 			}
 			for tp := range m.assigned {
