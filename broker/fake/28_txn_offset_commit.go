@@ -94,8 +94,11 @@ func (c *Cluster) anyOf(t msg.TxnOffsetCommitRequestTxnOffsetCommitRequestTopic)
 func (c *Cluster) verifyOffsets(q *call, req *msg.TxnOffsetCommitRequest) protocol.Code {
 	tp := offsetsOf(req.GroupID)
 	k := c.offsetsKnown(tp.partition, req.ProducerID)
-	if k.open && k.epoch == req.ProducerEpoch {
+	switch {
+	case k.open && k.epoch == req.ProducerEpoch:
 		return protocol.None
+	case c.txn.logFirst && req.ProducerEpoch < k.epoch:
+		return protocol.InvalidProducerEpoch
 	}
 	code := c.verify(verification{id: req.TransactionalID, producer: req.ProducerID, epoch: req.ProducerEpoch, tp: tp, adds: q.Version >= 5, abortable: q.Version >= 4})
 	if code == protocol.None && req.ProducerEpoch < k.epoch {
