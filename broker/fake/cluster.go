@@ -273,6 +273,12 @@ func (c *Cluster) serve(k *conn) {
 	}
 }
 
+// idle tells whether all that a connection has asked is answered.
+func (c *Cluster) idle(id ConnID) bool {
+	k := c.conns[id]
+	return k == nil || !k.busy && len(k.queue) == 0
+}
+
 // Request is one request as observers and seizures see it.
 type Request struct {
 	Node    int32

@@ -2,16 +2,12 @@ package fake
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"strconv"
 	"sync"
 	"time"
-
-	"github.com/kactor-go/kactor/protocol"
 )
 
 // Server is a cluster that clients reach over TCP on the loopback interface, or over pipes.
@@ -19,6 +15,7 @@ type Server struct {
 	mu        sync.Mutex
 	cluster   *Cluster
 	conns     map[ConnID]*serverConn
+	waiting   map[*serverConn]bool // those whose reader waits for answers to be made or written
 	listeners []net.Listener
 	addrs     []string
 	timer     *time.Timer
@@ -26,20 +23,12 @@ type Server struct {
 	work      sync.WaitGroup
 }
 
-// serverConn is a connection with what is to be written on it.
-type serverConn struct {
-	conn  net.Conn
-	cond  *sync.Cond // of the server's lock
-	queue [][]byte
-	over  bool
-}
-
 // Listen makes a cluster and listens on a port of 127.0.0.1 for each broker: a free one, or those that follow cfg.Port. End it with Close.
 func Listen(cfg Config) (*Server, error) {
 	if err := cfg.defaults(); err != nil {
 		return nil, err
 	}
-	s := &Server{conns: map[ConnID]*serverConn{}}
+	s := &Server{conns: map[ConnID]*serverConn{}, waiting: map[*serverConn]bool{}}
 	ports := make([]int32, cfg.Nodes)
 	for i := range ports {
 		port := 0
@@ -71,7 +60,7 @@ func Pipes(cfg Config) (*Server, error) {
 	if err := cfg.defaults(); err != nil {
 		return nil, err
 	}
-	s := &Server{conns: map[ConnID]*serverConn{}}
+	s := &Server{conns: map[ConnID]*serverConn{}, waiting: map[*serverConn]bool{}}
 	for i := range cfg.Nodes {
 		host, port := cfg.Host(int32(i + 1))
 		s.addrs = append(s.addrs, net.JoinHostPort(host, strconv.Itoa(int(port))))
@@ -146,8 +135,12 @@ func (s *Server) deliver() {
 			k.over = true
 		} else {
 			k.queue = append(k.queue, r.Frame)
+			k.unsent += len(r.Frame)
 		}
-		k.cond.Signal()
+		k.cond.Broadcast()
+	}
+	for k := range s.waiting {
+		k.cond.Broadcast() // what it waits for may have come without an answer
 	}
 	if next := s.cluster.Next(); !next.IsZero() {
 		s.timer.Reset(max(0, time.Until(next)))
@@ -182,63 +175,6 @@ func (s *Server) serve(conn net.Conn, node int32) bool {
 	s.work.Go(func() { s.write(id, k) })
 	s.work.Go(func() { s.read(id, k) })
 	return true
-}
-
-func (s *Server) read(id ConnID, k *serverConn) {
-	defer s.drop(id, k)
-	for {
-		var prefix [protocol.SizeLen]byte
-		if _, err := io.ReadFull(k.conn, prefix[:]); err != nil {
-			return
-		}
-		n := binary.BigEndian.Uint32(prefix[:])
-		if n < 8 || n > protocol.MaxFrame {
-			return
-		}
-		frame := make([]byte, n)
-		if _, err := io.ReadFull(k.conn, frame); err != nil {
-			return
-		}
-		s.handle(id, frame)
-	}
-}
-
-func (s *Server) handle(id ConnID, frame []byte) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.closed {
-		s.cluster.Handle(time.Now(), id, frame)
-		s.deliver()
-	}
-}
-
-func (s *Server) write(id ConnID, k *serverConn) {
-	defer s.drop(id, k)
-	for {
-		s.mu.Lock()
-		for len(k.queue) == 0 && !k.over {
-			k.cond.Wait()
-		}
-		queue := net.Buffers(k.queue)
-		k.queue = nil
-		over := k.over
-		s.mu.Unlock()
-		if _, err := queue.WriteTo(k.conn); err != nil || over {
-			return
-		}
-	}
-}
-
-func (s *Server) drop(id ConnID, k *serverConn) {
-	s.mu.Lock()
-	k.over = true
-	k.cond.Broadcast()
-	if s.conns[id] == k {
-		delete(s.conns, id)
-		s.cluster.Disconnect(id)
-	}
-	s.mu.Unlock()
-	k.conn.Close()
 }
 
 // Close ends the listeners and all connections and waits until their goroutines are gone.
