@@ -52,6 +52,14 @@ func (c *Cluster) fetch(q *call) {
 		return
 	}
 	unknown := c.unknown(q, parts)
+	if q.Version >= 4 && !isolated(req.IsolationLevel) && len(unknown) < len(parts) {
+		if s != nil && full { // its session has not begun
+			n := q.conn.node
+			n.sessions = slices.DeleteFunc(n.sessions, func(other *session) bool { return other == s })
+		}
+		c.reply(q, c.noIsolation(q, req))
+		return
+	}
 	try := func(final bool) bool {
 		resp, size, urgent := c.readAll(q, req, parts, unknown, s != nil && !full)
 		if !final && !urgent && size < int(req.MinBytes) && len(unknown) < len(parts) {
@@ -280,7 +288,8 @@ func (c *Cluster) readPartition(q *call, req *msg.FetchRequest, f *fetching, bud
 	if p != nil || code == protocol.InconsistentTopicID || !c.atLeast("3.0") { // what the leader says of a partition has no such list where there is none; what is refused before has an empty one, since 3.0
 		d.AbortedTransactions = nil
 	}
-	if code == protocol.NotLeaderOrFollower && q.Version >= 11 && slices.Contains(p.isr, q.Node) {
+	if replica(q, req) >= 0 { // brokers ask the leader
+	} else if code == protocol.NotLeaderOrFollower && q.Version >= 11 && slices.Contains(p.isr, q.Node) {
 		p, code = followed(q.conn.node, p), protocol.None // followers serve consumers (KIP-392)
 	} else if code == protocol.None && q.Version >= 11 && req.RackID != "" {
 		if n := c.nearest(p, req.RackID, f.req.FetchOffset); n != q.Node {
@@ -290,11 +299,11 @@ func (c *Cluster) readPartition(q *call, req *msg.FetchRequest, f *fetching, bud
 		}
 	}
 	if code == protocol.None { // older versions have no epochs, but their session may have some
-		code = checkEpoch(p, f.req.CurrentLeaderEpoch)
+		code = or(checkEpoch(p, f.req.CurrentLeaderEpoch), c.foreign(q, req, f, p))
 	}
-	if (code == protocol.NotLeaderOrFollower || code == protocol.FencedLeaderEpoch) && q.Version >= 12 {
+	if (code == protocol.NotLeaderOrFollower || code == protocol.FencedLeaderEpoch) && q.Version >= 16 { // older versions have room for it, too, and it stays empty (KafkaApis.handleFetchRequest)
 		d.CurrentLeader = msg.FetchResponseLeaderIDAndEpoch{LeaderID: p.leader, LeaderEpoch: p.epoch}
-		if n := c.node(p.leader); n != nil && q.Version >= 16 && !slices.ContainsFunc(resp.NodeEndpoints, func(e msg.FetchResponseNodeEndpoint) bool { return e.NodeID == n.id }) {
+		if n := c.node(p.leader); n != nil && (replica(q, req) < 0 || !c.atLeast("4.0")) && !slices.ContainsFunc(resp.NodeEndpoints, func(e msg.FetchResponseNodeEndpoint) bool { return e.NodeID == n.id }) {
 			host, port := c.cfg.Host(n.id)
 			resp.NodeEndpoints = append(resp.NodeEndpoints, msg.FetchResponseNodeEndpoint{NodeID: n.id, Host: host, Port: port})
 		}
@@ -326,6 +335,11 @@ func (c *Cluster) readPartition(q *call, req *msg.FetchRequest, f *fetching, bud
 		end = p.lastStable()
 	}
 	limit := min(budget, int(f.req.PartitionMaxBytes))
+	if limit < 0 && f.req.FetchOffset < end { // a segment cannot be read so (LogSegment.read throws)
+		d = newPartitionData(f.req.Partition)
+		d.ErrorCode, d.AbortedTransactions = int16(protocol.UnknownServerError), nil
+		return d
+	}
 	d.Records, n = p.read(f.req.FetchOffset, end, limit, first && q.Version >= 3)
 	if d.Records == nil || n == 0 && q.Version >= 3 { // from then on not even one batch is no records
 		d.Records = []byte{}

@@ -21,7 +21,8 @@ const (
 func (c *Cluster) listOffsets(q *call) {
 	req := q.Req.(*msg.ListOffsetsRequest)
 	resp := &msg.ListOffsetsResponse{}
-	injected := c.injected(q.Key)
+	injected, twice := c.injected(q.Key), listedTwice(q, req)
+	whole := c.noIsolatedList(q, req, twice)
 	for i := range req.Topics {
 		in := &req.Topics[i]
 		out := msg.ListOffsetsResponseListOffsetsTopicResponse{Name: in.Name}
@@ -30,7 +31,12 @@ func (c *Cluster) listOffsets(q *call) {
 			r := msg.ListOffsetsResponseListOffsetsPartitionResponse{}
 			r.SetDefaults()
 			r.PartitionIndex, r.Offset, r.Timestamp, r.LeaderEpoch = in.Partitions[k].PartitionIndex, -1, -1, -1
-			if got := or(injected, c.placed(in.Partitions[k].Timestamp, q.Version), code); got != protocol.None {
+			key := listed{in.Name, r.PartitionIndex}
+			if whole {
+				r.ErrorCode = int16(or(injected, protocol.UnknownServerError))
+			} else if twice[key] {
+				r.ErrorCode = int16(or(injected, protocol.InvalidRequest))
+			} else if got := or(injected, c.placed(in.Partitions[k].Timestamp, q.Version), code); got != protocol.None {
 				r.ErrorCode = int16(got)
 			} else {
 				c.listPartition(q, t, req.IsolationLevel == 1 && q.Version >= 2, &in.Partitions[k], &r)
@@ -39,7 +45,53 @@ func (c *Cluster) listOffsets(q *call) {
 		}
 		resp.Topics = append(resp.Topics, out)
 	}
+	if c.atLeast("4.0") && !whole {
+		resp.Topics = listedOnce(resp.Topics)
+	}
 	c.reply(q, resp)
+}
+
+// listed is a partition whose offsets are asked for.
+type listed struct {
+	topic     string
+	partition int32
+}
+
+// listedTwice gives the partitions that are asked for more than once: that is refused, but in version 0.
+func listedTwice(q *call, req *msg.ListOffsetsRequest) map[listed]bool {
+	seen, twice := map[listed]bool{}, map[listed]bool{}
+	for _, t := range req.Topics {
+		for _, p := range t.Partitions {
+			key := listed{t.Name, p.PartitionIndex}
+			if seen[key] && q.Version > 0 {
+				twice[key] = true
+			}
+			seen[key] = true
+		}
+	}
+	return twice
+}
+
+// listedOnce gathers an answer as Kafka does since 4.0, by topic and partition: none is told twice, and no topic without partitions is told.
+func listedOnce(topics []msg.ListOffsetsResponseListOffsetsTopicResponse) []msg.ListOffsetsResponseListOffsetsTopicResponse {
+	out, places, told := topics[:0:0], map[string]int{}, map[listed]bool{}
+	for _, t := range topics {
+		for _, p := range t.Partitions {
+			key := listed{t.Name, p.PartitionIndex}
+			if told[key] {
+				continue
+			}
+			told[key] = true
+			at, ok := places[t.Name]
+			if !ok {
+				at = len(out)
+				places[t.Name] = at
+				out = append(out, msg.ListOffsetsResponseListOffsetsTopicResponse{Name: t.Name})
+			}
+			out[at].Partitions = append(out[at].Partitions, p)
+		}
+	}
+	return out
 }
 
 func (c *Cluster) listPartition(q *call, t *topic, committed bool, in *msg.ListOffsetsRequestListOffsetsPartition, r *msg.ListOffsetsResponseListOffsetsPartitionResponse) {

@@ -44,7 +44,7 @@ func fetchedAt(c *Cluster, offset int64, isolation int8, max int32) msg.FetchRes
 	f := &fetching{name: "t", req: msg.FetchRequestFetchPartition{FetchOffset: offset, CurrentLeaderEpoch: -1, LastFetchedEpoch: -1, PartitionMaxBytes: max}}
 	q := &call{Request: Request{Node: c.topic("t").partitions[0].leader, Key: msg.FetchAPI, Version: 12}}
 	q.conn = &conn{node: c.node(q.Node)}
-	return c.readPartition(q, &msg.FetchRequest{IsolationLevel: isolation}, f, 1<<20, true, &msg.FetchResponse{})
+	return c.readPartition(q, &msg.FetchRequest{ReplicaID: -1, IsolationLevel: isolation}, f, 1<<20, true, &msg.FetchResponse{})
 }
 
 func TestWhatIsNotStableIsNotCommitted(t *testing.T) {
