@@ -2,6 +2,7 @@ package fake
 
 import (
 	"encoding/binary"
+	"errors"
 	"slices"
 
 	"github.com/kactor-go/kactor/protocol"
@@ -38,7 +39,9 @@ func (c *Cluster) produce(q *call) {
 			}
 			out.PartitionResponses = append(out.PartitionResponses, r)
 		}
-		resp.Responses = append(resp.Responses, out)
+		if len(out.PartitionResponses) > 0 { // Kafka answers by partition
+			resp.Responses = append(resp.Responses, out)
+		}
 	}
 	if req.Acks == 0 { // nobody can be told of an error: KafkaApis.handleProduceRequest closes the connection, so that the producer asks who leads
 		q.cut = q.cut || slices.ContainsFunc(resp.Responses, refuses)
@@ -187,6 +190,10 @@ func oneBatch(q *call, raw []byte) protocol.Code {
 	}
 	b, rest, ok, err := record.Next(raw)
 	switch {
+	case err != nil && (b.Magic == 0 || b.Magic == 1) && !errors.Is(err, record.ErrLength):
+		return protocol.InvalidRecord
+	case err != nil && denied(&b, err): // what it says is looked at when its checksum has been
+		return protocol.None
 	case err != nil:
 		return protocol.CorruptMessage
 	case !ok || b.Magic != 2:
@@ -215,33 +222,31 @@ func (c *Cluster) verifySet(q *call, t *topic, p *partition, raw []byte) protoco
 }
 
 func (c *Cluster) appendSet(q *call, t *topic, p *partition, raw []byte, r *msg.ProduceResponsePartitionProduceResponse) protocol.Code {
-	batches, code := modern(raw)
+	s := t.own(q.Node)
+	batches, code := c.modern(raw, s.maxMessage)
 	if code != protocol.None {
-		if code == protocol.InvalidRecord {
+		if code == protocol.InvalidRecord || code == protocol.UnknownServerError {
 			r.LogStartOffset = p.start
 		}
 		return code
 	}
-	s := t.own(q.Node)
 	for i := range batches {
 		b := &batches[i]
 		if len(b.Bytes()) > s.maxMessage {
 			return protocol.MessageTooLarge
 		}
-		if b.Control || b.Codec > compress.Zstd || b.Magic == 2 && b.BaseOffset != 0 || b.ProducerID >= 0 && b.ProducerEpoch >= 0 && b.BaseSequence < 0 {
-			r.LogStartOffset = p.start
-			return protocol.InvalidRecord
-		}
 		r.LogStartOffset = p.start // from here on errors tell it, too (ReplicaManager.appendRecordsToLeader)
 		if code := c.validate(t, s, b, r); code != protocol.None {
 			return code
 		}
-		if s.recompresses(b) && !writable(b) {
+		if s.recompresses(b) && !writable(b) || !s.recompresses(b) && b.Codec != compress.None && miscounted(b) {
 			return protocol.UnknownServerError
 		}
 		bytes, code := c.stored(s, b)
 		if code != protocol.None {
-			r.LogStartOffset = -1 // but not those about sizes
+			if code == protocol.MessageTooLarge || code == protocol.RecordListTooLarge { // but not those about sizes
+				r.LogStartOffset = -1
+			}
 			return code
 		}
 		code, again := p.check(b, c.now, &c.rules) // the last that is looked at

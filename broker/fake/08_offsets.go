@@ -65,7 +65,9 @@ func (c *Cluster) offsetCommit(q *call) {
 			way.add(topicPartition{in.Name, p.PartitionIndex}, got)
 			out.Partitions = append(out.Partitions, msg.OffsetCommitResponseOffsetCommitResponsePartition{PartitionIndex: p.PartitionIndex, ErrorCode: int16(got)})
 		}
-		resp.Topics = append(resp.Topics, out)
+		if len(in.Partitions) > 0 || t == nil && c.kraft() { // a topic of which nothing is committed is told only where it is unknown, and not in 2.8.2
+			resp.Topics = append(resp.Topics, out)
+		}
 	}
 	if code == protocol.None && !c.kraft() {
 		g.stick(way)

@@ -8,6 +8,11 @@ import (
 func (c *Cluster) apiVersions(q *call) {
 	resp := &msg.ApiVersionsResponse{}
 	resp.SetDefaults()
+	if req := q.Req.(*msg.ApiVersionsRequest); q.Version >= 3 && !(software(req.ClientSoftwareName) && software(req.ClientSoftwareVersion)) {
+		resp.ErrorCode, resp.ApiKeys = int16(protocol.InvalidRequest), []msg.ApiVersionsResponseApiVersion{}
+		c.reply(q, resp)
+		return
+	}
 	for _, key := range protocol.APIKeys() {
 		if r, ok := c.ranges.Get(key); ok {
 			if key == msg.ProduceAPI {
@@ -18,6 +23,19 @@ func (c *Cluster) apiVersions(q *call) {
 	}
 	c.features(resp, q.Version)
 	c.reply(q, resp)
+}
+
+// software tells whether software or its version can be called so (ApiVersionsRequest.isValid): letters and digits, and within also dots and dashes.
+func software(name string) bool {
+	for i := range len(name) {
+		switch b := name[i]; {
+		case b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9':
+		case (b == '.' || b == '-') && i > 0 && i < len(name)-1:
+		default:
+			return false
+		}
+	}
+	return name != ""
 }
 
 // features tells what is finalized (KIP-584): how transactions go (KIP-890). Clients take it from here whether they leave it to brokers to take partitions into transactions.

@@ -11,8 +11,9 @@ func (c *Cluster) deleteRecords(q *call) {
 	req := q.Req.(*msg.DeleteRecordsRequest)
 	resp := &msg.DeleteRecordsResponse{}
 	injected := c.injected(q.Key)
-	for i := range req.Topics {
-		in := &req.Topics[i]
+	topics := deletedOnce(req.Topics)
+	for i := range topics {
+		in := &topics[i]
 		out := msg.DeleteRecordsResponseDeleteRecordsTopicResult{Name: in.Name}
 		t, code := c.lookup(in.Name, wire.UUID{}, false)
 		if code == protocol.None && internal(in.Name) {
@@ -30,6 +31,33 @@ func (c *Cluster) deleteRecords(q *call) {
 		resp.Topics = append(resp.Topics, out)
 	}
 	c.reply(q, resp)
+}
+
+// deletedOnce gathers a request by topic and partition, as Kafka does before it looks at them: what is named last of a partition counts, and a topic without partitions is not answered.
+func deletedOnce(topics []msg.DeleteRecordsRequestDeleteRecordsTopic) []msg.DeleteRecordsRequestDeleteRecordsTopic {
+	type key struct {
+		topic     string
+		partition int32
+	}
+	var out []msg.DeleteRecordsRequestDeleteRecordsTopic
+	places, partitions := map[string]int{}, map[key]int{}
+	for _, t := range topics {
+		for _, p := range t.Partitions {
+			at, ok := places[t.Name]
+			if !ok {
+				at = len(out)
+				places[t.Name] = at
+				out = append(out, msg.DeleteRecordsRequestDeleteRecordsTopic{Name: t.Name})
+			}
+			if k, ok := partitions[key{t.Name, p.PartitionIndex}]; ok {
+				out[at].Partitions[k].Offset = p.Offset
+				continue
+			}
+			partitions[key{t.Name, p.PartitionIndex}] = len(out[at].Partitions)
+			out[at].Partitions = append(out[at].Partitions, p)
+		}
+	}
+	return out
 }
 
 // deleteBefore moves the start of a log to an offset; -1 is the high watermark.

@@ -58,7 +58,7 @@ func (c *Cluster) describedConfigs(q *call, in *msg.DescribeConfigsRequestDescri
 		of, chain = c.ofTopics, func(p *property) []synonym { return c.chain(t, p, q.Node) }
 		value = func(p *property) string { v, _ := c.effective(t, p, q.Node); return v }
 	case brokerResource:
-		if in.ResourceName != "" && in.ResourceName != strconv.Itoa(int(q.Node)) {
+		if in.ResourceName != "" && !names(in.ResourceName, q.Node) {
 			return nil, int16(protocol.InvalidRequest)
 		}
 		of, chain = c.ofBrokers, func(p *property) []synonym { return c.chainOfBroker(c.namesOf(p), q.Node) }
@@ -87,6 +87,12 @@ func (c *Cluster) describedConfigs(q *call, in *msg.DescribeConfigsRequestDescri
 		out = append(out, d)
 	}
 	return out, 0
+}
+
+// names tells whether a number is that of a node, however it is written: it is read as a number.
+func names(number string, node int32) bool {
+	n, err := strconv.ParseInt(number, 10, 32)
+	return err == nil && int32(n) == node
 }
 
 func (p *property) described(q *call, value string, values []synonym, req *msg.DescribeConfigsRequest) (r msg.DescribeConfigsResponseDescribeConfigsResourceResult) {

@@ -1,12 +1,18 @@
 package fake_test
 
 import (
+	"encoding/binary"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/kactor-go/kactor/broker/fake"
 	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/compress"
 	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/record"
+	"github.com/kactor-go/kactor/protocol/wire"
 )
 
 // What these tests expect was seen on Kafka with requests that no client sends, byte by byte, on 4.3.0, 3.9.1 and 2.8.2 where the cases say so.
@@ -146,5 +152,162 @@ func TestExtremesOfListOffsets(t *testing.T) {
 		if !slices.Equal(got, c.want) {
 			t.Errorf("%s in %s: %v, expected %v", c.what, c.release, got, c.want)
 		}
+	}
+}
+
+// rawRecord makes a record of a size, no attributes, and what follows: numbers, and bytes.
+func rawRecord(parts ...any) []byte {
+	body := []byte{0}
+	for _, p := range parts {
+		switch p := p.(type) {
+		case int:
+			body = wire.AppendVarint(body, int64(p))
+		case string:
+			body = append(body, p...)
+		}
+	}
+	return append(wire.AppendVarint(nil, int64(len(body))), body...)
+}
+
+// rawBatch seals a batch of what need not be records; with may change what it says of them.
+func rawBatch(codec compress.Codec, payload []byte, count int32, with func(*record.Info)) []byte {
+	info := record.Info{Magic: 2, Codec: codec, LeaderEpoch: -1, LastOffsetDelta: count - 1, Count: count, BaseTimestamp: 1_700_000_000_000, MaxTimestamp: 1_700_000_000_000, ProducerID: -1, ProducerEpoch: -1, BaseSequence: -1}
+	if with != nil {
+		with(&info)
+	}
+	b := append(make([]byte, record.Overhead), payload...)
+	record.Seal(b, &info)
+	return b
+}
+
+// What was answered to batches that no producer writes. Each was sent to a topic, to one whose compression.type is gzip, and to one that is compacted; all releases answered the same but where another one is given.
+func TestBatchesThatNoProducerWrites(t *testing.T) {
+	packed := func(payload []byte) []byte {
+		b, err := compress.Gzip.Compress(nil, payload, compress.DefaultLevel)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	as := func(id int64, epoch int16, sequence int32) func(*record.Info) {
+		return func(i *record.Info) { i.ProducerID, i.ProducerEpoch, i.BaseSequence = id, epoch, sequence }
+	}
+	rec := func(delta, timestamp int) []byte { return rawRecord(timestamp, delta, 1, "k", 1, "v", 0) }
+	two := func(first, second int) []byte { return slices.Concat(rec(first, 0), rec(second, 0)) }
+	const none, corrupt, invalid, server, time, epoch = protocol.None, protocol.CorruptMessage, protocol.InvalidRecord, protocol.UnknownServerError, protocol.InvalidTimestamp, protocol.InvalidProducerEpoch
+	same := func(c protocol.Code) [3]protocol.Code { return [3]protocol.Code{c, c, c} }
+	null := rawRecord(0, 0, -2, -7, 0)
+	for _, c := range []struct {
+		what    string
+		release string // "": all
+		raw     []byte
+		want    [3]protocol.Code
+	}{
+		{"fewer than no records", "", rawBatch(0, rec(0, 0), 1, func(i *record.Info) { i.Count = -1 }), same(invalid)},
+		{"a last offset before the first", "", rawBatch(0, rec(0, 0), 1, func(i *record.Info) { i.LastOffsetDelta = -5 }), same(invalid)},
+		{"no records", "", rawBatch(0, nil, 0, nil), same(invalid)},
+		{"a magic of old", "", func() []byte { b := rawBatch(0, rec(0, 0), 1, nil); b[16] = 1; return b }(), same(invalid)},
+		{"a checksum", "", func() []byte { b := rawBatch(0, rec(0, 0), 1, nil); b[17]++; return b }(), same(corrupt)},
+		{"offsets downwards", "", rawBatch(0, two(1, 0), 2, nil), same(none)},
+		{"an offset twice", "", rawBatch(0, two(0, 0), 2, nil), same(none)},
+		{"an offset behind the last", "", rawBatch(0, rec(7, 0), 1, nil), same(none)},
+		{"offsets downwards, compressed", "", rawBatch(compress.Gzip, packed(two(1, 0)), 2, nil), same(server)},
+		{"lengths below null", "", rawBatch(0, null, 1, nil), [3]protocol.Code{none, none, invalid}},
+		{"lengths below null, compressed", "", rawBatch(compress.Gzip, packed(null), 1, nil), [3]protocol.Code{none, none, invalid}},
+		{"a key longer than its record", "", rawBatch(0, rawRecord(0, 0, 100, "k"), 1, nil), same(invalid)},
+		{"headers, fewer than none", "", rawBatch(0, rawRecord(0, 0, 1, "k", 1, "v", -1), 1, nil), same(invalid)},
+		{"something behind the records", "", rawBatch(0, append(rec(0, 0), 1, 2), 1, nil), same(invalid)},
+		{"a size without an end", "", rawBatch(0, []byte(strings.Repeat("\xff", 30)), 1, nil), same(server)},
+		{"a size without an end, compressed", "4.3", rawBatch(compress.Gzip, packed([]byte(strings.Repeat("\xff", 30))), 1, nil), same(invalid)},
+		{"a size without an end, compressed", "2.8", rawBatch(compress.Gzip, packed([]byte(strings.Repeat("\xff", 30))), 1, nil), same(server)},
+		{"gzip that is none", "", rawBatch(compress.Gzip, rec(0, 0), 1, nil), same(server)},
+		{"gzip without its end", "", rawBatch(compress.Gzip, packed(rec(0, 0))[:20], 1, nil), same(server)},
+		{"zstd that is none", "", rawBatch(compress.Zstd, rec(0, 0), 1, nil), same(server)},
+		{"a codec without a name", "", rawBatch(6, rec(0, 0), 1, nil), same(server)},
+		{"a late timestamp", "4.3", rawBatch(0, rec(0, 1<<62), 1, nil), same(time)},
+		{"a late timestamp", "3.9", rawBatch(0, rec(0, 1<<62), 1, nil), same(none)},
+		{"a late timestamp that is told for the batch alone", "4.3", rawBatch(0, rec(0, 0), 1, func(i *record.Info) { i.MaxTimestamp += 7_200_000 }), same(none)},
+		{"a timestamp below none", "", rawBatch(0, rec(0, -1<<62), 1, nil), [3]protocol.Code{none, server, none}},
+		{"an id without epoch and sequence", "", rawBatch(0, rec(0, 0), 1, as(5, -1, -1)), same(invalid)},
+		{"an id without epoch", "", rawBatch(0, rec(0, 0), 1, as(5, -1, 3)), [3]protocol.Code{none, server, none}},
+		{"an epoch below none", "", rawBatch(0, rec(0, 0), 1, as(5, -2, 0)), same(epoch)},
+		{"an epoch and a sequence below none", "", rawBatch(0, rec(0, 0), 1, as(5, -2, -1)), same(invalid)},
+		{"an id below none", "", rawBatch(0, rec(0, 0), 1, as(-2, 0, 0)), same(none)},
+		{"an id below none, and no epoch", "", rawBatch(0, rec(0, 0), 1, as(-2, -1, -1)), [3]protocol.Code{none, server, none}},
+	} {
+		for _, release := range []string{"2.8", "3.9", "4.3"} {
+			if c.release != "" && c.release != release {
+				continue
+			}
+			b := newBench(t, fake.Config{Release: release, Topics: []fake.Topic{{Name: "a"}, {Name: "z", Config: map[string]string{"compression.type": "gzip"}}, {Name: "c", Compacted: true}}})
+			k := b.connect(1)
+			for i, topic := range []string{"a", "z", "c"} {
+				b.code(fmt.Sprintf("%s to %s in %s", c.what, topic, release), b.produce(k, topic, 0, slices.Clone(c.raw)).ErrorCode, c.want[i])
+			}
+		}
+	}
+}
+
+func TestABatchIsToldItsNewestTimestamp(t *testing.T) {
+	b, k := on(t, "4.3") // so it is on 3.9.1 and 2.8.2
+	b.produce(k, "a", 0, rawBatch(0, rawRecord(0, 0, 1, "k", 1, "v", 0), 1, func(i *record.Info) { i.MaxTimestamp += 7777 }))
+	if got := int64(binary.BigEndian.Uint64(b.fetch(k, "a", 0, 0).Records[35:])); got != 1_700_000_000_000 {
+		t.Errorf("%d", got)
+	}
+}
+
+func TestWhatIsNamedTwiceOrNotAtAll(t *testing.T) {
+	for _, release := range []string{"2.8", "3.9", "4.3"} {
+		b, k := on(t, release)
+		if r := ask(b, k, &msg.ProduceRequest{Acks: -1, TopicData: []msg.ProduceRequestTopicProduceData{{Name: "a", PartitionData: []msg.ProduceRequestPartitionProduceData{}}}}, &msg.ProduceResponse{}, 8); len(r.Responses) != 0 {
+			t.Errorf("%s: %+v", release, r)
+		}
+		for name, want := range map[string]int{"a": 0, "nope": map[bool]int{true: 0, false: 1}[release == "2.8"]} {
+			m := &msg.OffsetCommitRequest{GroupID: "g", GenerationIDOrMemberEpoch: -1, Topics: []msg.OffsetCommitRequestOffsetCommitRequestTopic{{Name: name}}}
+			if r := ask(b, k, m, &msg.OffsetCommitResponse{}, 7); len(r.Topics) != want {
+				t.Errorf("%s: %+v", release, r)
+			}
+		}
+		b.produce(k, "a", 0, batch(-1, -1, -1, "x", "y", "z"))
+		part := func(index int32, offset int64) msg.DeleteRecordsRequestDeleteRecordsPartition {
+			return msg.DeleteRecordsRequestDeleteRecordsPartition{PartitionIndex: index, Offset: offset}
+		}
+		r := ask(b, k, &msg.DeleteRecordsRequest{Topics: []msg.DeleteRecordsRequestDeleteRecordsTopic{{Name: "b"}, {Name: "a", Partitions: []msg.DeleteRecordsRequestDeleteRecordsPartition{part(0, 99), part(0, 1)}}}}, &msg.DeleteRecordsResponse{}, 1)
+		if len(r.Topics) != 1 || len(r.Topics[0].Partitions) != 1 || r.Topics[0].Partitions[0].ErrorCode != 0 || r.Topics[0].Partitions[0].LowWatermark != 1 {
+			t.Errorf("%s: %+v", release, r)
+		}
+		for _, c := range []struct {
+			epoch, want int32
+			end         int64
+		}{{-1, -1, -1}, {-2, -2, 1}, {-5, -5, 1}, {0, 0, 3}} {
+			m := &msg.OffsetForLeaderEpochRequest{ReplicaID: -1, Topics: []msg.OffsetForLeaderEpochRequestOffsetForLeaderTopic{{Topic: "a",
+				Partitions: []msg.OffsetForLeaderEpochRequestOffsetForLeaderPartition{{CurrentLeaderEpoch: -1, LeaderEpoch: c.epoch}}}}}
+			if p := ask(b, k, m, &msg.OffsetForLeaderEpochResponse{}, 3).Topics[0].Partitions[0]; p.LeaderEpoch != c.want || p.EndOffset != c.end {
+				t.Errorf("%s, epoch %d: %+v", release, c.epoch, p)
+			}
+		}
+	}
+}
+
+func TestNamesOfSoftwareAndBrokers(t *testing.T) {
+	for _, c := range []struct {
+		name, version string
+		want          protocol.Code
+	}{
+		{"", "1", protocol.InvalidRequest}, {"a b", "1", protocol.InvalidRequest}, {"a", "", protocol.InvalidRequest}, {"a", "1 2", protocol.InvalidRequest}, {"-a", "1", protocol.InvalidRequest}, {"a", "1.", protocol.InvalidRequest},
+		{"a_b", "1", protocol.InvalidRequest}, {"\u00e9", "1", protocol.InvalidRequest}, {"a.b-c", "1", protocol.None}, {"A9", "x", protocol.None},
+	} {
+		for _, release := range []string{"2.8", "3.9", "4.3"} {
+			b, k := on(t, release)
+			r := ask(b, k, &msg.ApiVersionsRequest{ClientSoftwareName: c.name, ClientSoftwareVersion: c.version}, &msg.ApiVersionsResponse{}, 3)
+			if b.code(fmt.Sprintf("%q %q in %s", c.name, c.version, release), r.ErrorCode, c.want); (len(r.ApiKeys) == 0) != (c.want != protocol.None) {
+				t.Errorf("%+v", r)
+			}
+		}
+	}
+	b, k := on(t, "4.3") // so it is on 3.9.1 and 2.8.2
+	for name, want := range map[string]protocol.Code{"1": 0, "01": 0, "+1": 0, " 1": protocol.InvalidRequest, "-1": protocol.InvalidRequest, "2": protocol.InvalidRequest, "0x1": protocol.InvalidRequest, "99999999999": protocol.InvalidRequest} {
+		m := &msg.DescribeConfigsRequest{Resources: []msg.DescribeConfigsRequestDescribeConfigsResource{{ResourceType: 4, ResourceName: name, ConfigurationKeys: []string{"none"}}}}
+		b.code("broker "+name, ask(b, k, m, &msg.DescribeConfigsResponse{}, 4).Results[0].ErrorCode, want)
 	}
 }

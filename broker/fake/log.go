@@ -2,6 +2,7 @@ package fake
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -181,7 +182,7 @@ func (p *partition) epochEnd(epoch int32) (found int32, end int64) {
 	i, known := slices.BinarySearchFunc(p.epochs, epoch, func(e epochStart, epoch int32) int { return cmp.Compare(e.epoch, epoch) })
 	last := len(p.epochs) - 1
 	switch {
-	case epoch < 0:
+	case epoch == -1: // others below 0 are epochs before all
 		return -1, -1
 	case known && i == last:
 		return epoch, p.end
@@ -226,8 +227,8 @@ func (p *partition) truncate(offset int64, rules *producerRules) {
 	}
 }
 
-// modern gives a record set of any format as batches of magic 2.
-func modern(raw []byte) ([]record.Batch, protocol.Code) {
+// modern gives a record set of any format as batches of magic 2, each of most bytes at most, and what is wrong with the first one that is not sound.
+func (c *Cluster) modern(raw []byte, most int) ([]record.Batch, protocol.Code) {
 	var out []record.Batch
 	var old []byte
 	var n int32
@@ -238,32 +239,32 @@ func modern(raw []byte) ([]record.Batch, protocol.Code) {
 		if err == nil && !ok { // a part of one is none
 			break
 		}
-		if err != nil || b.CheckCRC() != nil {
+		if err != nil && !denied(&b, err) || b.CheckCRC() != nil {
 			return nil, protocol.CorruptMessage
 		}
-		rest = next
+		if rest = next; b.Magic == 2 {
+			if len(b.Bytes()) > most {
+				return nil, protocol.MessageTooLarge
+			}
+			if code := or(headed(&b), c.inspect(&b)); code != protocol.None {
+				return nil, code
+			}
+			out = append(out, b)
+			continue
+		}
 		it, _, err := b.Records(nil, limit)
 		if err != nil {
 			return nil, protocol.CorruptMessage
 		}
-		var v record.View
-		count := int32(0)
-		for it.Next(&v) {
-			if b.Magic < 2 {
-				if n == 0 {
-					first, newest = v.Timestamp, v.Timestamp
-				}
-				newest = max(newest, v.Timestamp)
-				old = record.AppendRecord(old, n, v.Timestamp-first, v.Key, v.Value, nil)
-				n++
+		for v := (record.View{}); it.Next(&v); n++ {
+			if n == 0 {
+				first, newest = v.Timestamp, v.Timestamp
 			}
-			count++
+			newest = max(newest, v.Timestamp)
+			old = record.AppendRecord(old, n, v.Timestamp-first, v.Key, v.Value, nil)
 		}
-		if it.Err() != nil || b.Magic == 2 && (count != b.LastOffsetDelta+1 || count != b.Count) {
+		if it.Err() != nil {
 			return nil, protocol.InvalidRecord
-		}
-		if b.Magic == 2 {
-			out = append(out, b)
 		}
 	}
 	if n > 0 {
@@ -277,4 +278,17 @@ func modern(raw []byte) ([]record.Batch, protocol.Code) {
 		return nil, protocol.InvalidRecord
 	}
 	return out, protocol.None
+}
+
+// denied tells whether a batch of magic 2 cannot be read for what it says of its records: that there are fewer than none.
+func denied(b *record.Batch, err error) bool {
+	return b.Magic == 2 && errors.Is(err, record.ErrRecord) && (b.LastOffsetDelta < 0 || b.Count < 0)
+}
+
+// headed refuses batches that no producer writes, for what stands before their records.
+func headed(b *record.Batch) protocol.Code {
+	if b.Control || b.BaseOffset != 0 || b.ProducerID >= 0 && b.BaseSequence < 0 {
+		return protocol.InvalidRecord
+	}
+	return protocol.None
 }

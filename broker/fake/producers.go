@@ -79,6 +79,8 @@ func (p *partition) check(b *record.Batch, now time.Time, r *producerRules) (cod
 	}
 	v, verifying := p.verifying[b.ProducerID]
 	switch {
+	case k == nil && b.ProducerEpoch < record.NoProducerEpoch: // before any that it can have had (ProducerAppendInfo.checkProducerEpoch)
+		return protocol.InvalidProducerEpoch, nil
 	case k != nil && b.ProducerEpoch < k.epoch:
 		return protocol.InvalidProducerEpoch, nil
 	case v.raises && b.BaseSequence != 0 && (k == nil || len(k.batches) == 0):

@@ -66,7 +66,7 @@ func TestTheFakeIsAsKafka(t *testing.T) {
 						t.Fatal(err)
 					}
 					stage := &fakeStage{b: newBench(t, cfg), conns: map[string]fake.ConnID{}, answers: map[fake.ConnID][][]byte{}}
-					request := protocol.NewRequest(msg.ApiVersionsAPI)
+					request := &msg.ApiVersionsRequest{ClientSoftwareName: "script", ClientSoftwareVersion: "1"}
 					stage.post(t, "", request, 3)
 					stage.features = stage.take(t, "", request, 3, time.Second).(*msg.ApiVersionsResponse)
 					stage.ranges = protocol.RangesOf(stage.features)

@@ -1,6 +1,7 @@
 package fake
 
 import (
+	"encoding/binary"
 	"fmt"
 	"slices"
 
@@ -13,13 +14,13 @@ import (
 // validate looks at the records of a batch as LogValidator does, before their numbers are looked at. Since 2.4 (KIP-467) every one that is refused is named; the batch is, whole.
 func (c *Cluster) validate(t *topic, s *settings, b *record.Batch, r *msg.ProduceResponsePartitionProduceResponse) protocol.Code {
 	now := c.now.UnixMilli()
-	timed := !s.appendTime && (s.before != unbounded || s.after != unbounded && b.MaxTimestamp-now > s.after)
+	timed := !s.appendTime && (s.before != unbounded || s.after != unbounded && (b.MaxTimestamp-now > s.after || b.MaxTimestamp == record.NoTimestamp)) // times so late that they are negative are none
 	if !s.compact && !timed {
 		return protocol.None
 	}
-	it, _, err := b.Records(nil, limit)
-	if err != nil {
-		return protocol.CorruptMessage
+	records, err := c.views(b)
+	if err != protocol.None {
+		return err
 	}
 	code := protocol.None
 	bad := func(i int32, why protocol.Code, text string) {
@@ -28,8 +29,8 @@ func (c *Cluster) validate(t *topic, s *settings, b *record.Batch, r *msg.Produc
 		}
 		r.RecordErrors = append(r.RecordErrors, msg.ProduceResponseBatchIndexAndErrorMessage{BatchIndex: i, BatchIndexErrorMessage: &text})
 	}
-	var v record.View
-	for i := int32(0); it.Next(&v); i++ {
+	for k := range records {
+		v, i := &records[k], int32(k)
 		switch {
 		case s.compact && v.Key == nil:
 			bad(i, protocol.InvalidRecord, "no key, and topic "+t.name+" is compacted")
@@ -52,10 +53,10 @@ func (s *settings) recompresses(b *record.Batch) bool { return s.codec != nil &&
 
 // writable tells whether a broker can write a batch anew: it takes some that it would not write itself (MemoryRecordsBuilder).
 func writable(b *record.Batch) bool {
-	if b.ProducerID < 0 {
+	if b.ProducerID == record.NoProducerID {
 		return !b.Transactional
 	}
-	return b.ProducerEpoch >= 0 && b.BaseSequence >= 0
+	return b.ProducerEpoch != record.NoProducerEpoch && b.BaseSequence >= 0
 }
 
 // stored gives a batch as it will stand in the log: with the broker's time, and in the topic's codec. Its header is changed with it.
@@ -64,6 +65,8 @@ func (c *Cluster) stored(s *settings, b *record.Batch) ([]byte, protocol.Code) {
 		bytes := slices.Clone(b.Bytes())
 		if s.appendTime {
 			b.LogAppendTime, b.MaxTimestamp = true, c.now.UnixMilli()
+		}
+		if s.appendTime || b.MaxTimestamp != newestTold(bytes) {
 			record.Seal(bytes, &b.Info)
 		}
 		if int64(len(bytes)) > s.segmentBytes {
@@ -71,11 +74,14 @@ func (c *Cluster) stored(s *settings, b *record.Batch) ([]byte, protocol.Code) {
 		}
 		return bytes, protocol.None
 	}
-	records, err := views(b)
-	if err != nil || len(records) == 0 {
-		return nil, protocol.CorruptMessage
+	records, code := c.views(b)
+	if code != protocol.None {
+		return nil, code
 	}
 	b.BaseTimestamp = records[0].Timestamp // whatever it was before (MemoryRecordsBuilder)
+	if b.BaseTimestamp < 0 && b.BaseTimestamp != record.NoTimestamp {
+		return nil, protocol.UnknownServerError
+	}
 	body, newest := encode(b, records, b.BaseTimestamp)
 	b.MaxTimestamp = newest
 	bytes, err := s.codec.Compress(make([]byte, record.Overhead), body, compress.DefaultLevel)
@@ -96,15 +102,26 @@ func (c *Cluster) stored(s *settings, b *record.Batch) ([]byte, protocol.Code) {
 	return bytes, protocol.None
 }
 
-// views gives the records of a batch.
-func views(b *record.Batch) ([]record.View, error) {
+// newestTold is the timestamp of the newest record as the header of a batch has it.
+func newestTold(batch []byte) int64 { return int64(binary.BigEndian.Uint64(batch[35:])) }
+
+// views gives the records of a batch, at the offsets that they get.
+func (c *Cluster) views(b *record.Batch) ([]record.View, protocol.Code) {
 	it, _, err := b.Records(nil, limit)
 	if err != nil {
-		return nil, err
+		return nil, protocol.UnknownServerError
 	}
 	var out []record.View
 	for v := (record.View{}); it.Next(&v); {
 		out = append(out, v)
 	}
-	return out, it.Err()
+	if it.Err() == nil {
+		return out, protocol.None
+	}
+	plain, code := c.rewritten(b)
+	out = out[:0]
+	if code == protocol.None {
+		each(&plain, func(v *record.View) { out = append(out, *v) })
+	}
+	return out, code
 }
