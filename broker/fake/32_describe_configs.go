@@ -30,7 +30,7 @@ func (c *Cluster) describeConfigs(q *call) {
 	}
 	for i := range req.Resources {
 		in := &req.Resources[i]
-		out := msg.DescribeConfigsResponseDescribeConfigsResult{ResourceType: in.ResourceType, ResourceName: in.ResourceName, ErrorCode: int16(injected)}
+		out := msg.DescribeConfigsResponseDescribeConfigsResult{ResourceType: in.ResourceType, ResourceName: in.ResourceName, ErrorCode: int16(injected), ErrorMessage: wire.Ptr("")} // where there is no error it is not null, as elsewhere
 		if injected == protocol.None {
 			out.Configs, out.ErrorCode = c.describedConfigs(q, in, req)
 		}
