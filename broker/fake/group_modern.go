@@ -166,11 +166,22 @@ func (c *Cluster) tickModern(g *group) {
 	if !slices.ContainsFunc(g.modern.members, func(m *modernMember) bool { return m.expired(c.now) }) {
 		return
 	}
-	for _, m := range slices.Clone(g.modern.members) {
+	for _, m := range slices.SortedStableFunc(slices.Values(g.modern.members), soonest) {
 		if m.expired(c.now) {
 			c.removeModern(g, m)
 		}
 	}
+}
+
+// soonest puts members in the order in which their sessions end; of those that end together, who has come along from the classic protocol is first, as it was noted first.
+func soonest(a, b *modernMember) int {
+	switch d := a.expires.Compare(b.expires); {
+	case d != 0 || a.upgraded == b.upgraded:
+		return d
+	case a.upgraded:
+		return -1
+	}
+	return 1
 }
 
 func (c *Cluster) removeModern(g *group, m *modernMember) {
