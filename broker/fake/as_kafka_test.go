@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/kactor-go/kactor/broker/fake"
 	"github.com/kactor-go/kactor/protocol"
@@ -271,6 +272,28 @@ func TestConfigurationsOfBrokersThatCannotBe(t *testing.T) {
 	} {
 		req := &msg.AlterConfigsRequest{Resources: []msg.AlterConfigsRequestAlterConfigsResource{{ResourceType: 4, ResourceName: x.broker, Configs: x.values}}}
 		b.code("all but "+x.what, ask(b, k, req, &msg.AlterConfigsResponse{}, 1).Responses[0].ErrorCode, x.want)
+	}
+}
+
+// What is noted of a transaction that is being verified is forgotten as its producer is: what comes later is the first (seen on Kafka 4.3.0).
+func TestAVerificationIsForgotten(t *testing.T) {
+	for _, c := range []struct {
+		later time.Duration
+		want  protocol.Code
+	}{{time.Minute, protocol.None}, {2 * time.Hour, protocol.OutOfOrderSequenceNumber}} {
+		b := newBench(t, fake.Config{Topics: []fake.Topic{{Name: "a"}}, Release: "4.3", ProducerExpiry: time.Hour})
+		k := b.connect(1)
+		p := ask(b, k, &msg.InitProducerIdRequest{TransactionalID: wire.Ptr("t"), TransactionTimeoutMs: 60000, ProducerID: -1, ProducerEpoch: -1}, &msg.InitProducerIdResponse{}, 4)
+		produce := func(sequence int32, version int16) int16 {
+			raw := record.AppendRecord(make([]byte, record.Overhead), 0, 0, nil, []byte("x"), nil)
+			record.Seal(raw, &record.Info{Magic: 2, LeaderEpoch: -1, Count: 1, BaseTimestamp: b.at.UnixMilli(), MaxTimestamp: b.at.UnixMilli(), ProducerID: p.ProducerID, ProducerEpoch: p.ProducerEpoch, BaseSequence: sequence, Transactional: true})
+			m := produceRequest(-1, "a", 0, raw)
+			m.TransactionalID = wire.Ptr("t")
+			return ask(b, k, m, &msg.ProduceResponse{}, version).Responses[0].PartitionResponses[0].ErrorCode
+		}
+		b.code("a batch of a transaction that has not begun", produce(1, 9), protocol.InvalidTxnState)
+		b.later(c.later)
+		b.code("a batch that begins one", produce(1, 12), c.want)
 	}
 }
 

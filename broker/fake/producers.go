@@ -77,7 +77,7 @@ func (p *partition) check(b *record.Batch, now time.Time, r *producerRules) (cod
 			}
 		}
 	}
-	v, verifying := p.verifying[b.ProducerID]
+	v, verifying := p.verified(b.ProducerID, now, r)
 	switch {
 	case k == nil && b.ProducerEpoch < record.NoProducerEpoch: // before any that it can have had (ProducerAppendInfo.checkProducerEpoch)
 		return protocol.InvalidProducerEpoch, nil

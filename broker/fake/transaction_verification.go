@@ -1,6 +1,8 @@
 package fake
 
 import (
+	"time"
+
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/record"
 )
@@ -46,7 +48,7 @@ func (c *Cluster) verifyBatch(q *call, id *string, t *topic, p *partition, b *re
 	if k := p.producers[b.ProducerID]; c.txn.logFirst && k != nil && b.ProducerEpoch < k.epoch {
 		return protocol.InvalidProducerEpoch
 	}
-	p.verify(b, q.Version >= 12)
+	p.verify(b, q.Version >= 12, c.now, &c.rules)
 	v := verification{producer: b.ProducerID, epoch: b.ProducerEpoch, tp: topicPartition{t.name, p.index}, adds: q.Version >= 12, abortable: q.Version >= 11}
 	if id != nil {
 		v.id = *id
@@ -63,21 +65,32 @@ type verifying struct {
 	epoch  int16
 	first  int32
 	raises bool // the producer has an epoch for each transaction, as the first that was noted has said
+	began  time.Time
 }
 
 // verify notes a batch that is being verified. The next of a transaction that is appended ends it, but for a marker of the same epoch if each transaction has its own.
-func (p *partition) verify(b *record.Batch, raises bool) {
+func (p *partition) verify(b *record.Batch, raises bool, now time.Time, r *producerRules) {
 	if p.verifying == nil {
 		p.verifying = map[int64]verifying{}
 	}
-	v, ok := p.verifying[b.ProducerID]
+	v, ok := p.verified(b.ProducerID, now, r)
 	if !ok {
-		v = verifying{b.ProducerEpoch, b.BaseSequence, raises}
+		v = verifying{b.ProducerEpoch, b.BaseSequence, raises, now}
 	}
 	if b.ProducerEpoch > v.epoch || b.ProducerEpoch == v.epoch && b.BaseSequence < v.first {
 		v.epoch, v.first = b.ProducerEpoch, b.BaseSequence
 	}
 	p.verifying[b.ProducerID] = v
+}
+
+// verified gives what is noted of a producer. It is forgotten as producers are, by when it was noted first (ProducerStateManager.removeExpiredProducers).
+func (p *partition) verified(producer int64, now time.Time, r *producerRules) (verifying, bool) {
+	v, ok := p.verifying[producer]
+	if look := now.Truncate(r.every); ok && look.Sub(v.began) >= r.expiry {
+		delete(p.verifying, producer)
+		return verifying{}, false
+	}
+	return v, ok
 }
 
 // ongoing tells whether a transaction of the producer and epoch of a batch has begun in the partition.
