@@ -13,8 +13,8 @@ import (
 	"github.com/kactor-go/kactor/protocol/msg"
 )
 
-// idle is how long nothing is done: longer than anything lasts that a script of [Expiry] asks for.
-const idle = 2500 * time.Millisecond
+// idle is how long nothing is done: longer than anything lasts that a script of [Expiry] asks for, counted from the times of its records.
+const idle = 4 * time.Second
 
 // surely is how long nothing expires that a script of [Expiry] asks for, with something to spare.
 const surely = 800 * time.Millisecond
@@ -129,6 +129,9 @@ func (p *playing) step(i int, op *operation, step Step) (more bool, err error) {
 	}
 	if a.skipped && b.skipped {
 		return true, nil
+	}
+	if p.kafka.w.brief && time.Since(p.fake.w.now) > surely { // it has waited for others, or for what expires
+		return false, nil
 	}
 	note(&p.transcript, i, op, a)
 	if !p.compare(i, op, a, b) {

@@ -11,7 +11,7 @@ import (
 )
 
 // forgetting is how long brokers of scripts of [Expiry] may need to look for what they may forget: longer than offsets.retention.check.interval.ms.
-const forgetting = 90 * time.Millisecond
+const forgetting = 40 * time.Millisecond
 
 // settle waits until a side has done what the answer before has promised.
 func (s *side) settle(what settling) error {

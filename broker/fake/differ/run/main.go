@@ -39,14 +39,14 @@ var told = map[string]string{"min.insync.replicas": "1", "num.partitions": "1", 
 // brief are properties of a broker that soon forgets, for scripts of what expires.
 var brief = []string{"offsets.topic.num.partitions=50", "group.min.session.timeout.ms=500", "group.consumer.min.session.timeout.ms=1000", "group.consumer.session.timeout.ms=1200", "group.consumer.min.heartbeat.interval.ms=500",
 	"group.consumer.heartbeat.interval.ms=500", "group.consumer.assignment.interval.ms=0", "group.max.size=2", "group.consumer.max.size=2", "log.segment.delete.delay.ms=1000", "log.index.size.max.bytes=4096",
-	"transaction.abort.timed.out.transaction.cleanup.interval.ms=100", "controller.quorum.append.linger.ms=0", "offsets.retention.check.interval.ms=50", "producer.id.expiration.ms=1200", "producer.id.expiration.check.interval.ms=300"}
+	"transaction.abort.timed.out.transaction.cleanup.interval.ms=100", "controller.quorum.append.linger.ms=0", "offsets.retention.check.interval.ms=20", "producer.id.expiration.ms=1200", "producer.id.expiration.check.interval.ms=300"}
 
 // config is that of the fake.
 func config(release string, expiry bool) fake.Config {
 	c := fake.Config{Release: release, OffsetsCheck: 24 * time.Hour, InternalTopics: true, Broker: told}
 	if expiry {
 		c.GroupMinSession, c.GroupSession, c.GroupHeartbeat, c.GroupMaxSize = 500*time.Millisecond, 1200*time.Millisecond, 500*time.Millisecond, 2
-		c.TransactionCheck, c.OffsetsCheck, c.ProducerExpiry = 100*time.Millisecond, 50*time.Millisecond, 1200*time.Millisecond
+		c.TransactionCheck, c.OffsetsCheck, c.ProducerExpiry = 100*time.Millisecond, 20*time.Millisecond, 1200*time.Millisecond
 	}
 	return c
 }
