@@ -18,7 +18,7 @@ func runFake(ctx context.Context, args []string, out, errs io.Writer) error {
 	f.SetOutput(errs)
 	f.Usage = func() {
 		fmt.Fprint(errs, "kactor fake runs brokers for development on 127.0.0.1, and prints their addresses on its first line. Topics are created when they are first asked for.\n"+
-			"Everything is kept in memory, and gone when it ends: with SIGINT or SIGTERM.\n")
+			"Everything is kept in memory, and gone when it ends: with SIGINT or SIGTERM. Nothing is deleted by retention or compacted before.\n")
 		f.PrintDefaults()
 	}
 	cfg := fake.Config{AutoCreate: true, InternalTopics: true}
