@@ -53,7 +53,7 @@ func (c *Cluster) writeMarker(q *call, tp topicPartition, m marker, raised bool)
 		return protocol.NotEnoughReplicas
 	}
 	_, open := p.open[m.producer]
-	switch k := p.producers[m.producer]; {
+	switch k := p.known(m.producer, c.now, &c.rules); {
 	case k == nil:
 	case m.epoch < k.epoch || raised && open && m.epoch == k.epoch:
 		return protocol.InvalidProducerEpoch

@@ -58,18 +58,24 @@ func (k *producer) expired(now time.Time, r *producerRules) bool {
 	return k.at.Before(look) && look.UnixMilli()-k.newest >= r.expiry.Milliseconds()
 }
 
+// known is what is known of a producer, if it has not been forgotten.
+func (p *partition) known(id int64, now time.Time, r *producerRules) *producer {
+	k := p.producers[id]
+	if _, open := p.open[id]; k != nil && !open && k.expired(now, r) {
+		delete(p.producers, id)
+		return nil
+	}
+	return k
+}
+
 // check holds a batch of an idempotent producer against what is known of it, as ProducerStateEntry.findDuplicateBatch and ProducerAppendInfo do. A batch seen before gives the offset it got then. That an unknown
 // producer must begin at 0 holds in transactions of version 2 only.
 func (p *partition) check(b *record.Batch, now time.Time, r *producerRules) (code protocol.Code, again *produced) {
 	if b.ProducerID < 0 {
 		return protocol.None, nil
 	}
-	k := p.producers[b.ProducerID]
+	k := p.known(b.ProducerID, now, r)
 	_, open := p.open[b.ProducerID]
-	if k != nil && !open && k.expired(now, r) {
-		delete(p.producers, b.ProducerID)
-		k = nil
-	}
 	if k != nil && b.ProducerEpoch == k.epoch {
 		for i := range k.batches {
 			if k.batches[i].first == b.BaseSequence && k.batches[i].last == b.LastSequence() {

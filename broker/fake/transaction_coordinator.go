@@ -219,7 +219,11 @@ func (c *Cluster) complete(t *transaction) {
 // fences tells whether a partition knows a later epoch than that of a marker. The coordinator takes the transaction for another one's then, and never ends it (TransactionMarkerRequestCompletionHandler).
 func (c *Cluster) fences(tp topicPartition, m marker) bool {
 	p, err := c.partition(tp.topic, tp.partition)
-	return err == nil && p.producers[m.producer] != nil && p.producers[m.producer].epoch > m.epoch
+	if err != nil {
+		return false
+	}
+	k := p.known(m.producer, c.now, &c.rules)
+	return k != nil && k.epoch > m.epoch
 }
 
 // concludeIn writes a marker into a partition; false if it has to wait. Nothing needs a marker where there is no such partition any more.

@@ -3,6 +3,7 @@ package fake
 import (
 	"maps"
 	"slices"
+	"time"
 )
 
 // offsetsTopic is where Kafka keeps what groups have committed. The fake has no such log, but transactions name its partitions.
@@ -24,6 +25,7 @@ func offsetsOf(group string) topicPartition {
 type offsetsProducer struct {
 	epoch int16
 	open  bool // a transaction of that epoch is under way there
+	at    time.Time
 }
 
 type offsetsKey struct {
@@ -32,10 +34,11 @@ type offsetsKey struct {
 }
 
 func (c *Cluster) offsetsKnown(partition int32, producer int64) offsetsProducer {
-	if k, ok := c.offsetsProducers[offsetsKey{partition, producer}]; ok {
-		return k
+	k, ok := c.offsetsProducers[offsetsKey{partition, producer}]
+	if !ok || !k.open && c.now.Truncate(c.rules.every).Sub(k.at) >= c.rules.expiry { // it is forgotten as those of other topics are
+		return offsetsProducer{epoch: -1}
 	}
-	return offsetsProducer{epoch: -1}
+	return k
 }
 
 // commit numbers commits in the order they come: of two the later one counts, also when it is the first that is visible.
@@ -46,7 +49,7 @@ func (c *Cluster) commit() int64 {
 
 // suspend keeps an offset until its transaction is decided.
 func (c *Cluster) suspend(g *group, producer int64, epoch int16, tp topicPartition, k committed) {
-	c.offsetsProducers[offsetsKey{offsetsOf(g.id).partition, producer}] = offsetsProducer{epoch, true}
+	c.offsetsProducers[offsetsKey{offsetsOf(g.id).partition, producer}] = offsetsProducer{epoch, true, c.now}
 	g.suspended(producer)[tp] = k
 }
 
@@ -93,7 +96,7 @@ func (c *Cluster) concludeOffsets(partition int32, m marker) (done bool) {
 		groups = append(groups, g)
 	}
 	if k := c.offsetsKnown(partition, m.producer); k.epoch <= m.epoch {
-		c.offsetsProducers[offsetsKey{partition, m.producer}] = offsetsProducer{epoch: m.epoch}
+		c.offsetsProducers[offsetsKey{partition, m.producer}] = offsetsProducer{epoch: m.epoch, at: c.now}
 	}
 	c.logged(partition)
 	for _, g := range groups {

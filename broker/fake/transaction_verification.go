@@ -45,7 +45,7 @@ func (c *Cluster) verifyBatch(q *call, id *string, t *topic, p *partition, b *re
 	if p.ongoing(b) || !c.txn.verify {
 		return protocol.None
 	}
-	if k := p.producers[b.ProducerID]; c.txn.logFirst && k != nil && b.ProducerEpoch < k.epoch {
+	if k := p.known(b.ProducerID, c.now, &c.rules); c.txn.logFirst && k != nil && b.ProducerEpoch < k.epoch {
 		return protocol.InvalidProducerEpoch
 	}
 	p.verify(b, q.Version >= 12, c.now, &c.rules)
