@@ -38,6 +38,7 @@ type Cluster struct {
 	commits          int64          // of offsets, so far
 	expiry           time.Time      // when offsets are looked through for those to forget
 	offsetsProducers map[offsetsKey]offsetsProducer
+	since            map[string]bool          // what atLeast has found
 	unlogged         map[int32][]*group       // of which nothing is written yet, by partitions of the offsets topic
 	keeper           map[groupPartition]int64 // offsets in ZooKeeper
 	moved            map[string]int32         // coordinators by key
@@ -105,7 +106,7 @@ func NewCluster(cfg Config) (*Cluster, error) {
 		return nil, err
 	}
 	c := &Cluster{cfg: cfg, rng: rand.New(rand.NewPCG(cfg.Seed, 0x66616b65)), conns: map[ConnID]*conn{}, nextPID: 1000,
-		moved: map[string]int32{}, offsetsProducers: map[offsetsKey]offsetsProducer{}, unlogged: map[int32][]*group{}, keeper: map[groupPartition]int64{}, failures: map[int16][]protocol.Code{}, controller: 1, static: cfg.Broker, dynamic: map[string]map[string]string{}}
+		moved: map[string]int32{}, offsetsProducers: map[offsetsKey]offsetsProducer{}, unlogged: map[int32][]*group{}, since: map[string]bool{}, keeper: map[groupPartition]int64{}, failures: map[int16][]protocol.Code{}, controller: 1, static: cfg.Broker, dynamic: map[string]map[string]string{}}
 	c.ranges, c.rules, c.txn = offered(cfg.Release), c.producerRules(), c.transactionRules()
 	c.ofTopics, c.ofBrokers = propertiesOf(c)
 	c.id = c.uuid().String()

@@ -14,8 +14,17 @@ func (c *Cluster) newCoordinator() bool {
 	return c.atLeast("4.0") || c.atLeast("3.7") && !c.cfg.NoConsumerProtocol
 }
 
-// atLeast compares releases: atLeast("2.4").
+// atLeast compares releases: atLeast("2.4"). It is asked many times a request, and remembers the answers.
 func (c *Cluster) atLeast(release string) bool {
+	is, known := c.since[release]
+	if !known {
+		is = c.isSince(release)
+		c.since[release] = is
+	}
+	return is
+}
+
+func (c *Cluster) isSince(release string) bool {
 	names := protocol.Releases()
 	at := func(r string) int {
 		found := -1
