@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/kactor-go/kactor/broker/fake"
+	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/wire"
 )
 
 func TestConfigs(t *testing.T) {
@@ -51,5 +53,28 @@ func TestPortInUse(t *testing.T) {
 	}
 	if !strings.Contains(err.Error(), "broker 1: listen tcp "+l.Addr().String()) {
 		t.Error(err)
+	}
+}
+
+// Who needs to know the ids of members can give them.
+func TestIDsOfMembersAreGiven(t *testing.T) {
+	ids := map[string][]string{"classic": {"one", "two"}, "modern": {"three"}}
+	b := newBench(t, fake.Config{Topics: []fake.Topic{{Name: "a"}}, MemberID: func(group string) (id string) {
+		if len(ids[group]) > 0 {
+			id, ids[group] = ids[group][0], ids[group][1:]
+		}
+		return id
+	}})
+	k := b.connect(1)
+	join := func(group string, instance *string) string {
+		return ask(b, k, &msg.JoinGroupRequest{GroupID: group, GroupInstanceID: instance, SessionTimeoutMs: 10_000, RebalanceTimeoutMs: 10_000, ProtocolType: "consumer",
+			Protocols: []msg.JoinGroupRequestJoinGroupRequestProtocol{{Name: "range", Metadata: []byte("x")}}}, &msg.JoinGroupResponse{}, 5).MemberID
+	}
+	if first, restarted, made := join("classic", wire.Ptr("i")), join("classic", wire.Ptr("i")), join("other", nil); first != "one" || restarted != "two" || made == "" {
+		t.Errorf("%q, %q and %q, expected one, two and one that is made up", first, restarted, made)
+	}
+	beat := &msg.ConsumerGroupHeartbeatRequest{GroupID: "modern", RebalanceTimeoutMs: 10_000, SubscribedTopicNames: []string{"a"}, TopicPartitions: []msg.ConsumerGroupHeartbeatRequestTopicPartitions{}}
+	if id := ask(b, k, beat, &msg.ConsumerGroupHeartbeatResponse{}, 0).MemberID; id == nil || *id != "three" {
+		t.Errorf("%v, expected three", id)
 	}
 }
