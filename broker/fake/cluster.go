@@ -90,6 +90,7 @@ type conn struct {
 	node  *node
 	queue [][]byte
 	busy  bool // an answer is still to come
+	deaf  bool // a request of it was dropped: no answer comes any more, and nothing is handled
 	gone  bool // the client has closed it; what it had sent is handled nevertheless
 }
 
@@ -200,7 +201,7 @@ func (c *Cluster) node(id int32) *node {
 func (c *Cluster) Handle(now time.Time, id ConnID, frame []byte) {
 	c.advance(now)
 	k := c.conns[id]
-	if k == nil {
+	if k == nil || k.deaf {
 		return
 	}
 	k.queue = append(k.queue, slices.Clone(frame))
@@ -274,10 +275,10 @@ func (c *Cluster) serve(k *conn) {
 	}
 }
 
-// idle tells whether all that a connection has asked is answered.
+// idle tells whether all that a connection has asked is answered, as far as it ever will be.
 func (c *Cluster) idle(id ConnID) bool {
 	k := c.conns[id]
-	return k == nil || !k.busy && len(k.queue) == 0
+	return k == nil || k.deaf || !k.busy && len(k.queue) == 0
 }
 
 // Request is one request as observers and seizures see it.

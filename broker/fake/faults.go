@@ -13,7 +13,7 @@ import (
 // Action is what a seizure does with a request. The zero Action lets it pass.
 type Action struct {
 	Reply     protocol.Response // answer this instead
-	Drop      bool              // do not handle it and never answer
+	Drop      bool              // do not handle it and never answer, nor anything behind it on its connection
 	LoseReply bool              // handle it, but never answer
 	Cut       bool              // handle it, but cut the connection instead of the answer
 	Delay     time.Duration     // answer so much later
@@ -49,7 +49,8 @@ func (c *Cluster) seize(q *call) bool {
 			c.reply(q, a.Reply)
 			return true
 		case a.Drop:
-			return true // the connection stays busy: nothing behind it is answered, either
+			q.conn.deaf, q.conn.queue = true, nil // nothing behind it is answered, either
+			return true
 		case a != Action{}:
 			return false
 		}

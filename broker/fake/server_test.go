@@ -89,26 +89,57 @@ func TestServerReset(t *testing.T) {
 	gone(t, server)
 }
 
-// A connection whose peer has closed its side does not wait for ever for an answer that never comes, or for a reader.
+// A connection whose peer has closed its side does not wait for ever for who does not read its answers.
 func TestServerHalfClosedEnds(t *testing.T) {
-	for _, unanswered := range []bool{true, false} {
+	synctest.Test(t, func(t *testing.T) {
+		server := pipes(t)
+		defer server.Close()
+		client, served := duplexes()
+		fake.Serve(server, served)
+		send(t, client, frame(t, 1))
+		client.CloseWrite()
+		time.Sleep(time.Minute)
+		if n := fake.Served(server); n != 1 {
+			t.Errorf("%d connections before", n)
+		}
+		time.Sleep(time.Hour)
+		if n := fake.Served(server); n != 0 {
+			t.Errorf("%d connections behind", n)
+		}
+	})
+}
+
+// A connection of which a request is dropped ends with its peer, however much that has sent behind it, and with answers to what came before.
+func TestServerDropped(t *testing.T) {
+	for _, half := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
 			server := pipes(t)
 			defer server.Close()
-			if unanswered {
-				server.Do(func(c *fake.Cluster) {
-					c.Seize(msg.MetadataAPI, func(fake.Request) fake.Action { return fake.Action{Drop: true} })
-				})
-			}
+			server.Do(func(c *fake.Cluster) {
+				c.Seize(msg.ProduceAPI, func(fake.Request) fake.Action { return fake.Action{Drop: true} })
+			})
 			client, served := duplexes()
 			fake.Serve(server, served)
 			send(t, client, frame(t, 1))
-			client.CloseWrite()
-			time.Sleep(time.Minute)
+			if id, err := nextAnswer(client); err != nil || id != 1 {
+				t.Fatalf("answer %d, %v", id, err)
+			}
+			dropped := framed(t, produceRequest(1, "a", 0, batch(-1, -1, -1, "x")), 9, 2)
+			for range 5 {
+				send(t, client, slices.Concat(dropped, frame(t, 3)))
+			}
+			time.Sleep(time.Hour)
 			if n := fake.Served(server); n != 1 {
 				t.Errorf("%d connections before", n)
 			}
-			time.Sleep(time.Hour)
+			if half {
+				client.CloseWrite()
+				if ids := untilEnd(t, client); len(ids) != 0 {
+					t.Errorf("answers %v behind what is dropped", ids)
+				}
+			}
+			client.Close()
+			synctest.Wait()
 			if n := fake.Served(server); n != 0 {
 				t.Errorf("%d connections behind", n)
 			}
