@@ -148,7 +148,7 @@ func (c *Cluster) offsetFetch(q *call) {
 		for i := range req.Groups {
 			in := &req.Groups[i]
 			out := msg.OffsetFetchResponseOffsetFetchResponseGroup{GroupID: in.GroupID, Topics: []msg.OffsetFetchResponseOffsetFetchResponseTopics{}}
-			code := or(injected, c.coordinates(q, in.GroupID), c.mayFetch(in))
+			code := or(injected, c.coordinates(q, in.GroupID), c.mayFetch(in, req.RequireStable))
 			if out.ErrorCode = int16(code); code == protocol.None {
 				out.Topics = c.fetchOffsets(&f, in)
 			}
@@ -173,7 +173,7 @@ func (c *Cluster) offsetFetch(q *call) {
 	if q.Version == 0 {
 		injected = or(injected, protocol.UnsupportedVersion) // there is no ZooKeeper
 	}
-	f.whole = or(injected, c.coordinates(q, in.GroupID), c.mayFetch(in))
+	f.whole = or(injected, c.coordinates(q, in.GroupID), c.mayFetch(in, req.RequireStable))
 	resp.ErrorCode = int16(f.whole)
 	for _, t := range c.fetchOffsets(&f, in) {
 		out := msg.OffsetFetchResponseOffsetFetchResponseTopic{Name: t.Name}
@@ -195,10 +195,9 @@ type offsetsFetch struct {
 }
 
 // mayFetch tells whether who asks may, if it says that it is a member: as such it must be one, of the present epoch.
-func (c *Cluster) mayFetch(in *msg.OffsetFetchRequestOffsetFetchRequestGroup) protocol.Code {
-	g := c.lookGroup(in.GroupID)
-	switch {
-	case g == nil || !g.consumer || in.MemberID == nil && in.MemberEpoch < 0:
+func (c *Cluster) mayFetch(in *msg.OffsetFetchRequestOffsetFetchRequestGroup, stable bool) protocol.Code {
+	g := c.fetchedGroup(in.GroupID, stable)
+	if g == nil || !g.consumer || in.MemberID == nil && in.MemberEpoch < 0 {
 		return protocol.None
 	}
 	m := g.modern.member(text(in.MemberID))
@@ -217,7 +216,7 @@ func (c *Cluster) mayFetch(in *msg.OffsetFetchRequestOffsetFetchRequestGroup) pr
 func (c *Cluster) fetchOffsets(f *offsetsFetch, in *msg.OffsetFetchRequestOffsetFetchRequestGroup) []msg.OffsetFetchResponseOffsetFetchResponseTopics {
 	topics := in.Topics
 	if topics == nil {
-		topics = c.committedTopics(in.GroupID)
+		topics = c.committedTopics(in.GroupID, f.stable)
 	}
 	out := []msg.OffsetFetchResponseOffsetFetchResponseTopics{}
 	for i := range topics {
@@ -247,8 +246,8 @@ func (c *Cluster) fetchOffsets(f *offsetsFetch, in *msg.OffsetFetchRequestOffset
 }
 
 // committedTopics are the partitions that a group has offsets of, in order.
-func (c *Cluster) committedTopics(id string) (out []msg.OffsetFetchRequestOffsetFetchRequestTopics) {
-	g := c.lookGroup(id)
+func (c *Cluster) committedTopics(id string, stable bool) (out []msg.OffsetFetchRequestOffsetFetchRequestTopics) {
+	g := c.fetchedGroup(id, stable)
 	if g == nil {
 		return nil
 	}
@@ -266,23 +265,30 @@ func (c *Cluster) committedTopics(id string) (out []msg.OffsetFetchRequestOffset
 	return out
 }
 
-func noneCommitted() committed { return committed{offset: -1, epoch: -1, metadata: wire.Ptr("")} }
-
-// committedStable is committed, unless a transaction is under way that may change it: then that is to be waited for, if the client wants to (KIP-447).
-func (c *Cluster) committedStable(group, topic string, partition int32, stable bool) (committed, protocol.Code) {
-	if g := c.lookGroup(group); stable && g != nil && g.unstable(topicPartition{topic, partition}) {
-		return noneCommitted(), protocol.UnstableOffsetCommit
+// fetchedGroup gives the group whose offsets are asked for, if it is there. Who wants stable ones asks behind what is being written, where writers do (GroupCoordinatorService.handleFetchOffset).
+func (c *Cluster) fetchedGroup(id string, stable bool) *group {
+	if g := c.lookGroup(id); g != nil && !(stable && g.forsaken) {
+		return g
 	}
-	return c.committed(group, topic, partition), protocol.None
+	return nil
 }
 
-func (c *Cluster) committed(group, topic string, partition int32) committed {
-	if g := c.lookGroup(group); g != nil {
-		if k, ok := g.offsets[topicPartition{topic, partition}]; ok {
-			return k
-		}
+func noneCommitted() committed { return committed{offset: -1, epoch: -1, metadata: wire.Ptr("")} }
+
+// committedStable is what a group has committed, unless a transaction is under way that may change it: then that is to be waited for, if the client wants to (KIP-447).
+func (c *Cluster) committedStable(group, topic string, partition int32, stable bool) (committed, protocol.Code) {
+	g, tp := c.fetchedGroup(group, stable), topicPartition{topic, partition}
+	switch {
+	case g == nil:
+		return noneCommitted(), protocol.None
+	case stable && g.unstable(tp):
+		return noneCommitted(), protocol.UnstableOffsetCommit
 	}
-	return noneCommitted()
+	k, ok := g.offsets[tp]
+	if !ok {
+		k = noneCommitted()
+	}
+	return k, protocol.None
 }
 
 // mayCommit tells whether who commits may: a member of the present generation, or anybody while there are no members.

@@ -215,5 +215,6 @@ func (c *Cluster) DescribeGroup(id string) (state string, members []GroupMember)
 
 // Committed gives an offset that a group has committed; -1 for none.
 func (c *Cluster) Committed(id, topic string, partition int32) int64 {
-	return c.committed(id, topic, partition).offset
+	k, _ := c.committedStable(id, topic, partition, false)
+	return k.offset
 }
