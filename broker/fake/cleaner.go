@@ -9,8 +9,8 @@ import (
 )
 
 // Compact does what Kafka's log cleaner does with a topic whose cleanup.policy has compact: of the records of a key the newest stays, with its offset, and records of aborted transactions go. Tombstones and markers of transactions
-// without records go when they have been there for delete.retention.ms since they were cleaned first. The last batch of each producer stays, empty if need be. What is cleaned are segments that are not active any more (see Roll),
-// from the start of the log to the first transaction that is under way, or to what is younger than min.compaction.lag.ms. Nothing is compacted by itself, whatever min.cleanable.dirty.ratio is.
+// without records go when they have been there for delete.retention.ms since they were cleaned first. The last batch of each producer stays, empty if need be, and from 4.0 on that of all that is cleaned. What is cleaned are segments that are not active any more (see Roll),
+// from the start of the log to the first transaction that is under way, or to what is younger than min.compaction.lag.ms. It does not ask how much there is to do (min.cleanable.dirty.ratio, max.compaction.lag.ms): see Config.AutoClean.
 func (c *Cluster) Compact(topic string) error {
 	t, err := c.existing(topic)
 	if err != nil {
@@ -46,6 +46,7 @@ type cleaning struct {
 	newest   map[string]int64 // offsets by key
 	latest   int64            // that newest knows of
 	lasts    map[int64]*producer
+	keepEnd  int64 // the batch that ends there stays, empty if need be (KAFKA-17076, Kafka 4.0); -1: none does
 	horizons bool  // when tombstones and markers go stands in their batches (KIP-534)
 	deletes  int64 // else: those go of segments that were appended to at this time, or before
 }
@@ -59,7 +60,10 @@ func (c *Cluster) clean(p *partition, s *settings) {
 	if n == 0 || p.segments[n].base <= p.cleaned {
 		return
 	}
-	k := &cleaning{settings: s, now: c.now.UnixMilli(), newest: map[string]int64{}, lasts: p.producers, horizons: c.atLeast("3.1")}
+	k := &cleaning{settings: s, now: c.now.UnixMilli(), newest: map[string]int64{}, lasts: p.producers, keepEnd: -1, horizons: c.atLeast("3.1")}
+	if c.atLeast("4.0") {
+		k.keepEnd = p.segments[n].base
+	}
 	for _, g := range p.segments[:n] {
 		if g.base < p.cleaned {
 			k.deletes = g.modified - s.deleteRetention
@@ -180,7 +184,7 @@ func (k *cleaning) batch(b *record.Batch, e *entry, seen *outcomes, modified int
 	})
 	switch {
 	case len(records) == 0 && (dropped > 0 || b.Count == 0):
-		if !k.last(b, e) {
+		if !k.last(b, e) && e.last+1 != k.keepEnd {
 			return nil
 		}
 		info := b.Info
