@@ -3,6 +3,7 @@ package fake
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -82,6 +83,7 @@ type node struct {
 	alone    []*topic         // what it has when it is cut off from the other brokers; nil: it is not
 	named    map[string]int32 // coordinators as it tells them while it does not hear of the others, by key; nil: the truth
 	sessions []*session
+	cleaning struct{ retain, compact time.Time } // when it looks at its logs next; zero: it is not told yet
 }
 
 // conn is one connection. As in Kafka, its requests are handled one after the other.
@@ -110,6 +112,11 @@ func NewCluster(cfg Config) (*Cluster, error) {
 		moved: map[string]int32{}, offsetsProducers: map[offsetsKey]offsetsProducer{}, unlogged: map[int32][]*group{}, since: map[string]bool{}, keeper: map[groupPartition]int64{}, failures: map[int16][]protocol.Code{}, controller: 1, static: cfg.Broker, dynamic: map[string]map[string]string{}}
 	c.ranges, c.rules, c.txn = offered(cfg.Release), c.producerRules(), c.transactionRules()
 	c.ofTopics, c.ofBrokers = propertiesOf(c)
+	for _, name := range slices.Sorted(maps.Keys(c.static)) {
+		if p := c.ofBrokers.find(name); p != nil && !p.valid(c.static[name]) {
+			return nil, fmt.Errorf("fake: brokers cannot have %s=%s", name, c.static[name])
+		}
+	}
 	c.id = c.uuid().String()
 	for i := range cfg.Nodes {
 		n := &node{id: int32(i + 1)}
@@ -241,6 +248,7 @@ func (c *Cluster) Next() time.Time {
 	}
 	c.nextGroups(add)
 	c.nextExpiry(add)
+	c.nextCleaning(add)
 	c.nextTransactions(add)
 	return t
 }
@@ -262,6 +270,7 @@ func (c *Cluster) advance(now time.Time) {
 	c.tickGroups()
 	c.expireOffsets()
 	c.tickTransactions()
+	c.tickCleaning()
 	c.wakeFetches()
 }
 

@@ -31,8 +31,11 @@ type Config struct {
 	MaxMessage int
 	// MinISR refuses acks=all when fewer replicas are in sync (min.insync.replicas). Default 1.
 	MinISR int
-	// Broker has configurations of all brokers by Kafka's names, as server.properties has: those that topics fall back on count (log.retention.ms, compression.type, ...).
+	// Broker has configurations of all brokers by Kafka's names, as server.properties has: those that topics fall back on count (log.retention.ms, compression.type, ...), and those that AutoClean names. Others have no effect.
 	Broker map[string]string
+	// AutoClean lets brokers retain and compact by themselves, on the cluster's clock: what Cluster.Retain does every log.retention.check.interval.ms (default 5 min; for the first time after log.initial.task.delay.ms, 30 s),
+	// and what Cluster.Compact does for logs that are dirtier than min.cleanable.dirty.ratio, or have waited for max.compaction.lag.ms, every log.cleaner.backoff.ms (15 s). Default: both only happen when they are called.
+	AutoClean bool
 	// ProducerExpiry is after what time partitions forget idempotent producers that write nothing (producer.id.expiration.ms), by the timestamp of what they wrote last. As in Kafka it is looked at every ten minutes, but
 	// at least four times in ProducerExpiry. Default 24 h.
 	ProducerExpiry time.Duration
@@ -82,7 +85,7 @@ type Topic struct {
 	LogAppendTime bool
 	// MinISR of the topic (min.insync.replicas). Default: that of the cluster.
 	MinISR int
-	// Compacted topics take no record without a key (cleanup.policy=compact). They are compacted when Cluster.Compact says so.
+	// Compacted topics take no record without a key (cleanup.policy=compact). They are compacted when Cluster.Compact says so, or by themselves (Config.AutoClean).
 	Compacted bool
 }
 

@@ -8,6 +8,7 @@
 //	releases.go  what goes by the release of Kafka
 //	log.go     partitions: batches, epochs
 //	segments.go, retention.go, cleaner.go  what becomes of a log: Cluster.Roll, Cluster.Retain, Cluster.Compact
+//	auto_clean.go  when brokers retain and compact by themselves: Config.AutoClean
 //	properties.go  configurations: which there are (topic_properties.go, broker_properties.go), who has set them (overrides.go), what they come to (settings.go)
 //	validation.go  which records are taken, and how they are stored
 //	producers.go  what partitions know of idempotent producers, and when they forget it
@@ -21,6 +22,8 @@
 //	group_expiry.go  when committed offsets, and groups, are forgotten
 //	NN_*.go    one file for each API, by its key
 //	interop    other people's clients on it, and franz-go's own tests: a module of its own
+//
+// Nothing is deleted or compacted until a test says so, with Cluster.Retain and Cluster.Compact; with Config.AutoClean brokers do it by themselves, when Kafka would.
 //
 // A Config.Release makes it speak the versions of that release, 0.10 to 4.3. It shares the protocol packages with the client, and nothing else.
 //

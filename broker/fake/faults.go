@@ -90,6 +90,7 @@ func (c *Cluster) Start(now time.Time, id int32) {
 	if n := c.node(id); n != nil && n.down {
 		n.down = false
 		c.admit(n)
+		c.tickCleaning()
 	}
 }
 

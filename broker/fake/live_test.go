@@ -23,7 +23,7 @@ import (
 )
 
 var (
-	kafkaBroker = flag.String("kafka", "", "address of the one broker of a cluster; for transactions with transaction.abort.timed.out.transaction.cleanup.interval.ms=500, for groups and expiring with what is told at small")
+	kafkaBroker = flag.String("kafka", "", "address of the one broker of a cluster; for transactions with transaction.abort.timed.out.transaction.cleanup.interval.ms=500, for groups and expiring with what is told at small, for retention with what is told at keeping")
 	kafkaScene  = flag.String("scene", "transactions", "folder of the scripts")
 	kafkaName   = flag.String("as", "", "what that is among the clusters of the scene")
 	update      = flag.Bool("update", false, "write what is seen")

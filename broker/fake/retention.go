@@ -3,34 +3,42 @@ package fake
 import "slices"
 
 // Retain deletes what is too old (retention.ms) or too much (retention.bytes) of a topic with cleanup.policy=delete, and what lies before the start of the log of any topic. As in Kafka whole segments go, the oldest first, and
-// the start of the log moves with them; a segment is as old as its newest record (see Roll). Nothing is deleted by itself: retention is looked at when Retain is called.
+// the start of the log moves with them; a segment is as old as its newest record (see Roll). Without Config.AutoClean nothing is deleted until Retain is called.
 func (c *Cluster) Retain(topic string) error {
 	t, err := c.existing(topic)
 	if err != nil {
 		return err
 	}
 	for _, p := range t.partitions {
-		if p.leader < 0 {
-			continue
+		if p.leader >= 0 {
+			c.retain(p, t.own(p.leader))
 		}
-		s, now := t.own(p.leader), c.now.UnixMilli()
-		if s.remove && s.retentionMs >= 0 {
-			p.delete(now, func(i int) bool { return now-p.segments[i].latest() > s.retentionMs })
-		}
-		if s.remove && s.retentionBytes >= 0 {
-			over := -s.retentionBytes
-			for _, g := range p.segments {
-				over += g.size
-			}
-			p.delete(now, func(i int) bool {
-				over -= p.segments[i].size
-				return over >= 0
-			})
-		}
-		p.delete(now, func(i int) bool { return i+1 < len(p.segments) && p.segments[i+1].base <= p.start })
 	}
 	c.wakeFetches()
 	return nil
+}
+
+func (c *Cluster) retain(p *partition, s *settings) {
+	now := c.now.UnixMilli()
+	if s.remove && s.retentionMs >= 0 {
+		p.delete(now, func(i int) bool { return now-p.segments[i].latest() > s.retentionMs })
+	}
+	if s.remove && s.retentionBytes >= 0 {
+		over := p.size() - s.retentionBytes
+		p.delete(now, func(i int) bool {
+			over -= p.segments[i].size
+			return over >= 0
+		})
+	}
+	p.delete(now, func(i int) bool { return i+1 < len(p.segments) && p.segments[i+1].base <= p.start })
+}
+
+// size is how many bytes a log has.
+func (p *partition) size() (bytes int64) {
+	for i := range p.segments {
+		bytes += p.segments[i].size
+	}
+	return bytes
 }
 
 // delete drops the oldest segments as long as they are to go (UnifiedLog.deleteOldSegments).

@@ -1,6 +1,7 @@
 package fake_test
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -42,6 +43,17 @@ var scenes = []scene{
 		"3.9.1": {Release: "3.9", InternalTopics: true, Broker: serverProperties},
 		"2.8.2": {Release: "2.8", InternalTopics: true, Broker: serverProperties},
 	}, []map[string]func(*script, *cue) string{topicVerbs, configVerbs, recordVerbs}},
+	{"retention", map[string]fake.Config{
+		"4.3.0": keeping("4.3"),
+		"3.9.1": keeping("3.9"),
+	}, []map[string]func(*script, *cue) string{topicVerbs, configVerbs, recordVerbs}},
+}
+
+// keeping is a cluster that retains and compacts by itself.
+func keeping(release string) fake.Config {
+	broker := maps.Clone(serverProperties)
+	maps.Copy(broker, map[string]string{"log.retention.check.interval.ms": "500", "log.cleaner.backoff.ms": "200", "log.initial.task.delay.ms": "0"})
+	return fake.Config{Release: release, InternalTopics: true, AutoClean: true, Broker: broker}
 }
 
 // serverProperties are the configurations of the brokers that the scripts of topics were played on (those that .ci/kafka sets).
@@ -197,7 +209,14 @@ func (f *fakeStage) transactionVersion() int { return finalized(f.features) }
 
 func (f *fakeStage) now() time.Time { return f.b.at }
 
-func (f *fakeStage) wait(d time.Duration) { f.b.later(d) }
+// wait lets happen what is to happen until then, each at its time.
+func (f *fakeStage) wait(d time.Duration) {
+	until := f.b.at.Add(d)
+	for next := f.b.c.Next(); next.After(f.b.at) && next.Before(until); next = f.b.c.Next() {
+		f.b.later(next.Sub(f.b.at))
+	}
+	f.b.later(until.Sub(f.b.at))
+}
 
 // spend asks once, and leaps over the others.
 func (f *fakeStage) spend(t testing.TB, req *msg.InitProducerIdRequest, times int64) {

@@ -19,11 +19,13 @@ type settings struct {
 	before, after    int64 // how far behind and ahead of the broker's clock records may be, in milliseconds
 	retentionMs      int64
 	retentionBytes   int64
-	segmentMs        int64
+	segmentMs        int64 // of topics that are compacted at most max.compaction.lag.ms (LogConfig.maxSegmentMs)
 	segmentBytes     int64
 	indexInterval    int64 // index.interval.bytes
 	deleteRetention  int64 // delete.retention.ms
 	minCompactionLag int64
+	maxCompactionLag int64
+	dirtyRatio       float64 // min.cleanable.dirty.ratio
 }
 
 // unbounded is how far records may be from the broker's clock where no configuration says how far.
@@ -78,6 +80,14 @@ func (c *Cluster) settings(t *topic, node int32) (s settings) {
 	s.retentionMs, s.retentionBytes = long("retention.ms"), long("retention.bytes")
 	s.segmentMs, s.segmentBytes, s.indexInterval = long("segment.ms"), long("segment.bytes"), long("index.interval.bytes")
 	s.deleteRetention, s.minCompactionLag = long("delete.retention.ms"), long("min.compaction.lag.ms")
+	s.maxCompactionLag = unbounded
+	if text("max.compaction.lag.ms") != "" {
+		s.maxCompactionLag = long("max.compaction.lag.ms")
+	}
+	if s.compact {
+		s.segmentMs = min(s.segmentMs, s.maxCompactionLag)
+	}
+	s.dirtyRatio, _ = strconv.ParseFloat(text("min.cleanable.dirty.ratio"), 64)
 	s.before, s.after = unbounded, unbounded
 	if text("message.timestamp.difference.max.ms") != "" {
 		s.before = long("message.timestamp.difference.max.ms")

@@ -18,15 +18,24 @@ func runFake(ctx context.Context, args []string, out, errs io.Writer) error {
 	f.SetOutput(errs)
 	f.Usage = func() {
 		fmt.Fprint(errs, "kactor fake runs brokers for development on 127.0.0.1, and prints their addresses on its first line. Topics are created when they are first asked for.\n"+
-			"Everything is kept in memory, and gone when it ends: with SIGINT or SIGTERM. Nothing is deleted by retention or compacted before.\n")
+			"Everything is kept in memory, and gone when it ends: with SIGINT or SIGTERM. Before, records are deleted and compacted as the configurations of topics and brokers have it (cleanup.policy, retention.ms, ...),\n"+
+			"when Kafka would: retention is looked at every five minutes (log.retention.check.interval.ms), and the log cleaner does so every 15 seconds (log.cleaner.backoff.ms).\n")
 		f.PrintDefaults()
 	}
-	cfg := fake.Config{AutoCreate: true, InternalTopics: true}
+	cfg := fake.Config{AutoCreate: true, InternalTopics: true, AutoClean: true, Broker: map[string]string{}}
 	topics := ""
 	f.IntVar(&cfg.Nodes, "nodes", 1, "`N`: how many brokers")
 	f.StringVar(&topics, "topics", "", "`LIST`: topics to create at the start, name:partitions,name:partitions; a name alone has one partition")
 	f.StringVar(&cfg.Release, "release", "4.3", "`RELEASE` of Kafka whose versions the brokers speak: 0.10 to 4.3")
 	f.IntVar(&cfg.Port, "port", 9092, "`PORT` of the first broker; the others take those that follow. 0: any that are free")
+	f.Func("broker", "`NAME=VALUE`: a configuration of all brokers by Kafka's name, as in server.properties; may be given several times. Those that topics fall back on count, and those named above", func(v string) error {
+		name, value, ok := strings.Cut(v, "=")
+		if !ok || name == "" {
+			return errors.New("it is NAME=VALUE")
+		}
+		cfg.Broker[name] = value
+		return nil
+	})
 	if err := f.Parse(args); err != nil {
 		return err
 	}

@@ -311,6 +311,30 @@ func TestFake(t *testing.T) {
 	}
 }
 
+// A cluster that runs for days deletes and compacts by itself.
+func TestFakeRetains(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	lines, out := io.Pipe()
+	ended := make(chan error, 1)
+	go func() {
+		err := run(ctx, strings.Fields("fake --topics a --port 0 --broker log.retention.ms=0 --broker log.retention.check.interval.ms=1 --broker log.initial.task.delay.ms=0"), nil, out, io.Discard)
+		out.CloseWithError(io.EOF)
+		ended <- err
+	}()
+	first, err := bufio.NewReader(lines).ReadString('\n')
+	if err != nil {
+		t.Fatalf("%q: %v, %v", first, err, <-ended)
+	}
+	c := command{t, strings.TrimSpace(first)}
+	c.run("1\n2\n", "produce", "-b", c.hosts, "-t", "a")
+	for c.run("", "consume", "-b", c.hosts, "-t", "a", "-e") != "" {
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Errorf("at the end: %v", err)
+	}
+}
+
 func TestFakeCommandLines(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -331,6 +355,8 @@ func TestFakeCommandLines(t *testing.T) {
 		{"--topics a:3,,b", `topic ""`},
 		{"--topics a,a:2", `topic "a" is there twice`},
 		{"--topics a/b", `topic "a/b"`},
+		{"--broker retention", "it is NAME=VALUE"},
+		{"--broker log.retention.ms=soon", "log.retention.ms=soon"},
 		{"now", `unexpected argument "now"`},
 		{"--fly", "flag provided but not defined"},
 	} {
