@@ -1,0 +1,30 @@
+package trouble
+
+import "time"
+
+// Free is how many answers in a row may bring nothing forward before the next request has to wait: redirections, what changes on the way, and what was under way already are no trouble yet.
+const Free = 3
+
+// Pace holds back who asks one target again and again and gets no further, whatever the answers say: an error that is retried, nothing at all and at once, a redirection, a new epoch each time. The zero Pace is
+// that of who has not asked yet.
+//
+//	fine --Vain (Free times)--> fine --Vain (at once, then later and later, Max at most)--> held back
+//	  ^                                                                                      |
+//	  +------------------------------------- Forward ----------------------------------------+
+type Pace struct {
+	vain int
+	at   time.Time
+}
+
+// Vain notes an answer that has brought nothing forward. The wait counts from when it was asked: who has waited for the answer has waited.
+func (p *Pace) Vain(asked time.Time, b Backoff) {
+	if p.vain++; p.vain > Free {
+		p.at = asked.Add(b.After(p.vain - Free))
+	}
+}
+
+// Forward notes that something has gone forward.
+func (p *Pace) Forward() { *p = Pace{} }
+
+// Waits tells until when nothing is to be asked; false if it may be now.
+func (p *Pace) Waits(now time.Time) (until time.Time, waits bool) { return p.at, now.Before(p.at) }

@@ -1,0 +1,37 @@
+package trouble
+
+import (
+	"testing"
+	"time"
+)
+
+// Who gets no further asks at most so often in any second, however fast the answers are; who gets on is never held back.
+func TestPace(t *testing.T) {
+	b := Backoff{First: 100 * time.Millisecond, Max: time.Second}
+	start := time.Unix(1000, 0)
+	for _, took := range []time.Duration{0, time.Millisecond, 30 * time.Millisecond, 700 * time.Millisecond} {
+		var p Pace
+		var asked []time.Time
+		for now := start; now.Before(start.Add(time.Minute)); {
+			if until, waits := p.Waits(now); waits {
+				now = until
+				continue
+			}
+			asked = append(asked, now)
+			p.Vain(now, b)
+			now = now.Add(took)
+		}
+		for i, at := range asked {
+			if i >= 10 && at.Sub(asked[i-10]) < time.Second {
+				t.Errorf("answers after %v: requests %d to %d within %v", took, i-10, i, at.Sub(asked[i-10]))
+			}
+		}
+		if n := len(asked); took < time.Second/2 && (n < 60 || n > 70) || took > time.Second/2 && n < 60 {
+			t.Errorf("answers after %v: %d requests in a minute", took, n)
+		}
+		p.Forward()
+		if until, waits := p.Waits(start); waits {
+			t.Errorf("held back until %v by what has gone forward", until)
+		}
+	}
+}
