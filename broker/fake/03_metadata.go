@@ -74,7 +74,9 @@ func (c *Cluster) metadata(q *call) {
 			}
 		}
 		if t == nil && c.cfg.AutoCreate && (q.Version < 4 || req.AllowAutoTopicCreation) && legal(*in.Name) && c.topic(*in.Name) == nil {
-			c.create(Topic{Name: *in.Name})
+			if c.checkName(*in.Name, c.topics).code == protocol.None { // if one is in the way that only is like it, nobody is told
+				c.create(Topic{Name: *in.Name})
+			}
 			first := protocol.LeaderNotAvailable
 			if c.kraft() { // the controller is asked by the way (AutoTopicCreationManager)
 				first = protocol.UnknownTopicOrPartition

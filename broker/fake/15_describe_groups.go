@@ -139,14 +139,14 @@ func (c *Cluster) describedBy(groups []string) (out []describedBy) {
 	}
 	var asked []int32
 	for _, g := range groups {
-		at := offsetsOf(g).partition
+		at := c.offsetsOf(g).partition
 		if !slices.Contains(asked, at) {
 			asked = append(asked, at)
 		}
 	}
 	for _, at := range asked {
 		for _, g := range groups {
-			out = append(out, describedBy{g, offsetsOf(g).partition != at})
+			out = append(out, describedBy{g, c.offsetsOf(g).partition != at})
 		}
 	}
 	return out

@@ -28,68 +28,66 @@ func (c *Cluster) createTopics(q *call) {
 		in := &req.Topics[i]
 		r := msg.CreateTopicsResponseCreatableTopicResult{}
 		r.SetDefaults()
-		r.Name, r.ErrorMessage = in.Name, nil
-		code := injected
+		r.Name = in.Name
+		no := refusal{code: injected}
 		switch {
-		case code != protocol.None:
+		case injected != protocol.None:
 		case q.Node != c.controller && !c.atLeast("2.8"):
-			code = protocol.NotController
+			no.code = protocol.NotController
 		case seen[in.Name] > 1:
-			code = protocol.InvalidRequest
+			no = refuse(protocol.InvalidRequest, "the request names topic %q twice", in.Name)
 		case seen[in.Name] < 0: // it was answered
 			continue
 		default:
 			if !kraft {
 				before = c.topics
 			}
-			code = c.createTopic(q, in, before, req.ValidateOnly, &r)
+			no = c.createTopic(q, in, before, req.ValidateOnly, &r)
 		}
 		if kraft || seen[in.Name] == 1 { // before, each mention is answered
 			seen[in.Name] = -seen[in.Name]
 		}
-		if r.ErrorCode = int16(code); code != protocol.None {
-			r.ErrorMessage = wire.Ptr(code.Description())
-		}
+		r.ErrorCode, r.ErrorMessage = int16(no.code), no.message()
 		resp.Topics = append(resp.Topics, r)
 	}
 	c.reply(q, resp)
 }
 
-func (c *Cluster) createTopic(q *call, in *msg.CreateTopicsRequestCreatableTopic, before []*topic, only bool, r *msg.CreateTopicsResponseCreatableTopicResult) protocol.Code {
+func (c *Cluster) createTopic(q *call, in *msg.CreateTopicsRequestCreatableTopic, before []*topic, only bool, r *msg.CreateTopicsResponseCreatableTopicResult) refusal {
 	t := Topic{Name: in.Name, Config: map[string]string{}}
-	if code := c.checkName(in.Name, before); code != protocol.None {
-		return code
+	if no := c.checkName(in.Name, before); no.code != protocol.None {
+		return no
 	}
 	if !c.kraft() && len(in.Assignments) == 0 { // numbers come first there
-		if code := c.checkCounts(c.counted(in)); code != protocol.None {
-			return code
+		if no := c.checkCounts(c.counted(in)); no.code != protocol.None {
+			return no
 		}
 	}
 	for _, cfg := range in.Configs {
 		switch {
 		case cfg.Value == nil && !c.kraft():
-			return protocol.InvalidRequest
+			return refuse(protocol.InvalidRequest, "%s is to have the value null", cfg.Name)
 		case cfg.Value == nil:
-			return protocol.InvalidConfig
+			return refuse(protocol.InvalidConfig, "%s is to have the value null", cfg.Name)
 		}
 		t.Config[cfg.Name] = *cfg.Value
 	}
-	if code := c.checkConfigs(t.Config); code != protocol.None {
-		return code
+	if no := c.checkConfigs(t.Config); no.code != protocol.None {
+		return no
 	}
 	var assigned [][]int32
 	switch {
 	case len(in.Assignments) > 0:
-		var code protocol.Code
-		if assigned, code = c.assigned(in); code != protocol.None {
-			return code
+		var no refusal
+		if assigned, no = c.assigned(in); no.code != protocol.None {
+			return no
 		}
 		t.Partitions, t.Replicas = len(assigned), len(assigned[0])
 	default:
 		counted := c.counted(in)
 		t.Partitions, t.Replicas = counted.Partitions, counted.Replicas
-		if code := c.checkCounts(t); code != protocol.None {
-			return code
+		if no := c.checkCounts(t); no.code != protocol.None {
+			return no
 		}
 	}
 	made := &topic{name: t.Name, configs: t.Config}
@@ -106,7 +104,7 @@ func (c *Cluster) createTopic(q *call, in *msg.CreateTopicsRequestCreatableTopic
 	}
 	r.NumPartitions, r.ReplicationFactor = int32(t.Partitions), int16(t.Replicas)
 	r.Configs = c.toldConfigs(q, made)
-	return protocol.None
+	return refusal{}
 }
 
 // counted gives a topic as many partitions and replicas as are asked for.
@@ -116,7 +114,7 @@ func (c *Cluster) counted(in *msg.CreateTopicsRequestCreatableTopic) Topic {
 		t.Partitions = c.cfg.DefaultPartitions
 	}
 	if in.ReplicationFactor == -1 {
-		t.Replicas = min(3, c.cfg.Nodes)
+		t.Replicas = c.cfg.replicas()
 	}
 	return t
 }
@@ -160,42 +158,56 @@ func (c *Cluster) newPartitions(req *msg.CreateTopicsRequest, seen map[string]in
 func legal(name string) bool { return legalTopic.MatchString(name) && name != "." && name != ".." }
 
 // checkName tells whether a topic may get a name: metrics cannot tell names apart that differ in dots and underscores only. With KRaft Kafka looks at those that were there before the request.
-func (c *Cluster) checkName(name string, before []*topic) protocol.Code {
-	like := func(s string) string { return strings.ReplaceAll(s, ".", "_") }
-	switch {
-	case !legal(name):
-		return protocol.InvalidTopicException
-	case c.topic(name) != nil:
-		return protocol.TopicAlreadyExists
-	case strings.ContainsAny(name, "._") && slices.ContainsFunc(before, func(t *topic) bool { return like(t.name) == like(name) }):
-		return protocol.InvalidTopicException
+func (c *Cluster) checkName(name string, before []*topic) refusal {
+	if !legal(name) {
+		return refuse(protocol.InvalidTopicException, "%q is no name of a topic: %s", name, legalNames)
 	}
-	return protocol.None
+	if c.topic(name) != nil {
+		return refuse(protocol.TopicAlreadyExists, "there is a topic %q", name)
+	}
+	if i := slices.IndexFunc(before, func(t *topic) bool { return collide(t.name, name) }); i >= 0 {
+		return refuse(protocol.InvalidTopicException, "topics %q and %q would collide: metrics have no dots", before[i].name, name)
+	}
+	return refusal{}
 }
 
-func (c *Cluster) checkCounts(t Topic) protocol.Code {
+// legalNames are what names topics may have.
+const legalNames = `it has 1 to 249 letters, digits, dots, underscores and hyphens, and is neither "." nor ".."`
+
+// collide tells whether two names differ in dots and underscores only.
+func collide(a, b string) bool {
+	like := func(s string) string { return strings.ReplaceAll(s, ".", "_") }
+	return strings.ContainsAny(a, "._") && like(a) == like(b)
+}
+
+func (c *Cluster) checkCounts(t Topic) refusal {
 	switch {
 	case t.Replicas < 1:
-		return protocol.InvalidReplicationFactor
+		return refuse(protocol.InvalidReplicationFactor, "%d replicas: there is at least one", t.Replicas)
 	case t.Partitions > maxNewPartitions && c.kraft(): // with ZooKeeper there may be any number
-		return protocol.PolicyViolation
+		return refuse(protocol.PolicyViolation, "%d partitions: a request makes %d at most", t.Partitions, maxNewPartitions)
 	case t.Partitions < 1:
-		return protocol.InvalidPartitions
+		return refuse(protocol.InvalidPartitions, "%d partitions: there is at least one", t.Partitions)
 	case t.Replicas > c.cfg.Nodes:
-		return protocol.InvalidReplicationFactor
+		return refuse(protocol.InvalidReplicationFactor, "%d replicas on %d brokers", t.Replicas, c.cfg.Nodes)
 	}
-	return protocol.None
+	return refusal{}
 }
 
 // checkTopic holds a topic that a test creates against what there can be.
-func (c *Cluster) checkTopic(t Topic) protocol.Code {
-	return cmp.Or(c.checkName(t.Name, c.topics), c.checkConfigs(t.configs()), c.checkCounts(t))
+func (c *Cluster) checkTopic(t Topic) refusal {
+	for _, no := range []refusal{c.checkName(t.Name, c.topics), c.checkConfigs(t.configs()), c.checkCounts(t)} {
+		if no.code != protocol.None {
+			return no
+		}
+	}
+	return refusal{}
 }
 
 // assigned gives the replicas of each partition of a new topic as the request assigns them.
-func (c *Cluster) assigned(in *msg.CreateTopicsRequestCreatableTopic) ([][]int32, protocol.Code) {
+func (c *Cluster) assigned(in *msg.CreateTopicsRequestCreatableTopic) ([][]int32, refusal) {
 	if in.NumPartitions != -1 || in.ReplicationFactor != -1 {
-		return nil, protocol.InvalidRequest
+		return nil, refuse(protocol.InvalidRequest, "with replicas assigned the numbers of partitions and replicas are -1, not %d and %d", in.NumPartitions, in.ReplicationFactor)
 	}
 	assignments := in.Assignments
 	if !c.kraft() { // the last mention of a partition counts
@@ -211,27 +223,30 @@ func (c *Cluster) assigned(in *msg.CreateTopicsRequestCreatableTopic) ([][]int32
 	out := make([][]int32, len(assignments))
 	for _, a := range assignments {
 		if a.PartitionIndex < 0 || int(a.PartitionIndex) >= len(out) || out[a.PartitionIndex] != nil {
-			return nil, protocol.InvalidReplicaAssignment
+			return nil, refuse(protocol.InvalidReplicaAssignment, "partition %d is not one of those from 0 to %d, each once", a.PartitionIndex, len(out)-1)
 		}
-		if code := c.checkReplicas(a.BrokerIDs, len(in.Assignments[0].BrokerIDs)); code != protocol.None {
-			return nil, code
+		if no := c.checkReplicas(a.BrokerIDs, len(in.Assignments[0].BrokerIDs)); no.code != protocol.None {
+			return nil, no
 		}
 		out[a.PartitionIndex] = slices.Clone(a.BrokerIDs)
 	}
-	return out, protocol.None
+	return out, refusal{}
 }
 
 // checkReplicas tells whether a partition may have these replicas: so many that there are, none twice.
-func (c *Cluster) checkReplicas(ids []int32, n int) protocol.Code {
+func (c *Cluster) checkReplicas(ids []int32, n int) refusal {
 	if len(ids) == 0 || len(ids) != n {
-		return protocol.InvalidReplicaAssignment
+		return refuse(protocol.InvalidReplicaAssignment, "replicas %v: each partition has as many as the others, and one at least", ids)
 	}
 	for i, id := range ids {
-		if c.node(id) == nil || slices.Contains(ids[:i], id) {
-			return protocol.InvalidReplicaAssignment
+		switch {
+		case c.node(id) == nil:
+			return refuse(protocol.InvalidReplicaAssignment, "replicas %v: there is no broker %d", ids, id)
+		case slices.Contains(ids[:i], id):
+			return refuse(protocol.InvalidReplicaAssignment, "replicas %v: broker %d is there twice", ids, id)
 		}
 	}
-	return protocol.None
+	return refusal{}
 }
 
 // place gives a new partition the replicas that were asked for.

@@ -10,7 +10,7 @@ func (c *Cluster) addOffsets(q *call) {
 	req := q.Req.(*msg.AddOffsetsToTxnRequest)
 	code := or(c.injected(q.Key), c.coordinatesTransaction(q, req.TransactionalID))
 	if code == protocol.None {
-		code = c.enlist(req.TransactionalID, req.ProducerID, req.ProducerEpoch, []topicPartition{offsetsOf(req.GroupID)}, false)
+		code = c.enlist(req.TransactionalID, req.ProducerID, req.ProducerEpoch, []topicPartition{c.offsetsOf(req.GroupID)}, false)
 	}
 	if code == protocol.ProducerFenced && q.Version < 2 { // KIP-588
 		code = protocol.InvalidProducerEpoch

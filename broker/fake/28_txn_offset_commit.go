@@ -92,7 +92,7 @@ func (c *Cluster) anyOf(t msg.TxnOffsetCommitRequestTxnOffsetCommitRequestTopic)
 
 // verifyOffsets asks the coordinator of the transaction, as leaders do before they append a first batch.
 func (c *Cluster) verifyOffsets(q *call, req *msg.TxnOffsetCommitRequest) protocol.Code {
-	tp := offsetsOf(req.GroupID)
+	tp := c.offsetsOf(req.GroupID)
 	k := c.offsetsKnown(tp.partition, req.ProducerID)
 	switch {
 	case k.open && k.epoch == req.ProducerEpoch:

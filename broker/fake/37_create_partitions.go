@@ -20,48 +20,45 @@ func (c *Cluster) createPartitions(q *call) {
 		if seen[in.Name] < 0 {
 			continue // it was answered
 		}
-		code := injected
-		if code == protocol.None && seen[in.Name] > 1 {
-			code = protocol.InvalidRequest
+		no := refusal{code: injected}
+		switch {
+		case injected != protocol.None:
+		case seen[in.Name] > 1:
+			no = refuse(protocol.InvalidRequest, "the request names topic %q twice", in.Name)
+		default:
+			no = c.morePartitions(in, req.ValidateOnly)
 		}
 		seen[in.Name] = -seen[in.Name]
-		if code == protocol.None {
-			code = c.morePartitions(in, req.ValidateOnly)
-		}
-		r := msg.CreatePartitionsResponseCreatePartitionsTopicResult{Name: in.Name, ErrorCode: int16(code)}
-		if code != protocol.None {
-			r.ErrorMessage = wire.Ptr(code.Description())
-		}
-		resp.Results = append(resp.Results, r)
+		resp.Results = append(resp.Results, msg.CreatePartitionsResponseCreatePartitionsTopicResult{Name: in.Name, ErrorCode: int16(no.code), ErrorMessage: no.message()})
 	}
 	c.reply(q, resp)
 }
 
-func (c *Cluster) morePartitions(in *msg.CreatePartitionsRequestCreatePartitionsTopic, only bool) protocol.Code {
+func (c *Cluster) morePartitions(in *msg.CreatePartitionsRequestCreatePartitionsTopic, only bool) refusal {
 	t, code := c.lookup(in.Name, wire.UUID{}, false)
 	if code != protocol.None {
-		return code
+		return refuse(code, "there is no topic %q", in.Name)
 	}
 	old, replicas := len(t.partitions), len(t.partitions[0].replicas)
 	if int(in.Count) <= old || in.Count > maxPartitions {
-		return protocol.InvalidPartitions
+		return refuse(protocol.InvalidPartitions, "%d partitions of topic %q: it has %d, and may have %d to %d", in.Count, in.Name, old, old+1, maxPartitions)
 	}
 	if in.Assignments != nil {
 		if len(in.Assignments) != int(in.Count)-old {
-			return protocol.InvalidReplicaAssignment
+			return refuse(protocol.InvalidReplicaAssignment, "replicas of %d partitions are assigned, of the %d that topic %q is to get", len(in.Assignments), int(in.Count)-old, in.Name)
 		}
 		for _, a := range in.Assignments {
-			if code := c.checkReplicas(a.BrokerIDs, replicas); code != protocol.None {
-				return code
+			if no := c.checkReplicas(a.BrokerIDs, replicas); no.code != protocol.None {
+				return no
 			}
 		}
 	}
 	if only {
-		return protocol.None
+		return refusal{}
 	}
 	c.grow(t, int(in.Count), replicas)
 	for i, a := range in.Assignments {
 		t.partitions[old+i].place(c, a.BrokerIDs)
 	}
-	return protocol.None
+	return refusal{}
 }

@@ -42,7 +42,7 @@ func (g *group) empty() bool {
 
 func (c *Cluster) dropGroup(g *group) {
 	c.groups = slices.DeleteFunc(c.groups, func(o *group) bool { return o == g })
-	c.logged(offsetsOf(g.id).partition)
+	c.logged(c.offsetsOf(g.id).partition)
 }
 
 // offsetDelete answers OffsetDelete (47): offsets of topics that no member reads.

@@ -9,7 +9,6 @@ import (
 
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/msg"
-	"github.com/kactor-go/kactor/protocol/wire"
 )
 
 // Operations of IncrementalAlterConfigs.
@@ -36,8 +35,20 @@ type resource struct {
 	name string
 }
 
-func configError(topic, name, value string, code protocol.Code) error {
-	return fmt.Errorf("fake: topic %q: %s=%s: %w", topic, name, value, code)
+func (r resource) String() string {
+	switch {
+	case r.kind == topicResource:
+		return fmt.Sprintf("topic %q", r.name)
+	case r.kind == brokerResource && r.name == "":
+		return "all brokers"
+	case r.kind == brokerResource:
+		return "broker " + r.name
+	}
+	return fmt.Sprintf("%q, of kind %d", r.name, r.kind)
+}
+
+func configError(topic string, r refusal) error {
+	return fmt.Errorf("fake: topic %q: %s: %w", topic, r.why, r.code)
 }
 
 // alterConfigs answers IncrementalAlterConfigs (44).
@@ -103,29 +114,25 @@ func (c *Cluster) alterEach(q *call, named []resource, changes [][]alteration, o
 	again := func(r resource, i int) bool { return slices.Index(named, r) != i || slices.Contains(named[i+1:], r) }
 	// asked tells whether the broker asks the controller for a resource: it refuses others itself.
 	asked := func(r resource, i int) bool {
-		return r.kind == topicResource && !again(r, i) && c.soundNames(changes[i], anew)
+		return r.kind == topicResource && !again(r, i) && c.unsoundNames(changes[i], anew).code == protocol.None
 	}
 	failed := false // the controller, with the whole request
 	for i, r := range named {
-		failed = failed || c.kraft() && asked(r, i) && c.firstWrong(changes[i]) == protocol.UnknownServerError
+		failed = failed || c.kraft() && asked(r, i) && c.firstWrong(changes[i]).code == protocol.UnknownServerError
 	}
 	for i, r := range named {
-		code := injected
+		no := refusal{code: injected}
 		switch {
-		case code != protocol.None:
+		case injected != protocol.None:
 		case again(r, i):
-			code = protocol.InvalidRequest
+			no = refuse(protocol.InvalidRequest, "the request names %s twice", r)
 		default:
-			code = c.alter(r, changes[i], only || failed, anew)
+			no = c.alter(q.Node, r, changes[i], only || failed, anew)
 		}
-		if failed && (code == protocol.None || asked(r, i)) {
-			code = protocol.UnknownServerError
+		if failed && (no.code == protocol.None || asked(r, i)) {
+			no = refusal{code: protocol.UnknownServerError}
 		}
-		var why *string
-		if code != protocol.None {
-			why = wire.Ptr(code.Description())
-		}
-		tell(r, int16(code), why)
+		tell(r, int16(no.code), no.message())
 	}
 }
 
@@ -140,44 +147,47 @@ func lastOfEach(named []resource, changes [][]alteration) (of []resource, last [
 }
 
 // alter changes the configurations of a resource, all or none.
-func (c *Cluster) alter(r resource, changes []alteration, only, anew bool) protocol.Code {
-	if !c.soundNames(changes, anew) {
-		return protocol.InvalidRequest
+func (c *Cluster) alter(node int32, r resource, changes []alteration, only, anew bool) refusal {
+	if no := c.unsoundNames(changes, anew); no.code != protocol.None {
+		return no
 	}
 	switch r.kind {
 	case topicResource:
 		return c.alterTopic(r.name, changes, only, anew)
 	case brokerResource:
-		return c.alterBroker(r.name, changes, only, anew)
+		return c.alterBroker(node, r.name, changes, only, anew)
 	}
-	return protocol.InvalidRequest
+	return refuse(protocol.InvalidRequest, "%s has no configurations that can be changed", r)
 }
 
-// soundNames tells whether each configuration is named once, with a value where there must be one: brokers look at that before they ask the controller.
-func (c *Cluster) soundNames(changes []alteration, anew bool) bool {
+// unsoundNames refuses what does not name each configuration once, with a value where there must be one: brokers look at that before they ask the controller.
+func (c *Cluster) unsoundNames(changes []alteration, anew bool) refusal {
 	for i, a := range changes {
-		if slices.ContainsFunc(changes[:i], func(o alteration) bool { return o.name == a.name }) && (!anew || c.atLeast("3.0")) || a.value == nil && a.operation != opDelete {
-			return false
+		switch {
+		case slices.ContainsFunc(changes[:i], func(o alteration) bool { return o.name == a.name }) && (!anew || c.atLeast("3.0")):
+			return refuse(protocol.InvalidRequest, "%s is named twice", a.name)
+		case a.value == nil && a.operation != opDelete:
+			return refuse(protocol.InvalidRequest, "%s is to have the value null", a.name)
 		}
 	}
-	return true
+	return refusal{}
 }
 
-func (c *Cluster) alterTopic(name string, changes []alteration, only, anew bool) protocol.Code {
+func (c *Cluster) alterTopic(name string, changes []alteration, only, anew bool) refusal {
 	if !c.kraft() && !anew && (name == "" || name == "." || name == "..") { // there is no such path, and what the topic has is read first
-		return protocol.InvalidRequest
+		return refuse(protocol.InvalidRequest, "%q is no name of a topic", name)
 	}
-	if code := c.firstWrong(changes); code != protocol.None {
-		return code
+	if no := c.firstWrong(changes); no.code != protocol.None {
+		return no
 	}
 	t, there := c.topic(name), true
 	switch {
 	case t == nil && !c.kraft():
-		return protocol.UnknownTopicOrPartition
+		return refuse(protocol.UnknownTopicOrPartition, "there is no topic %q", name)
 	case name == "":
-		return protocol.InvalidRequest
+		return refuse(protocol.InvalidRequest, "%q is no name of a topic", name)
 	case !legal(name):
-		return protocol.InvalidTopicException
+		return refuse(protocol.InvalidTopicException, "%q is no name of a topic", name)
 	case t == nil: // what it is to get must be well all the same (ConfigurationControlManager.validateAlterConfig)
 		t, there = &topic{name: name}, false
 	}
@@ -187,47 +197,51 @@ func (c *Cluster) alterTopic(name string, changes []alteration, only, anew bool)
 	}
 	for _, a := range changes {
 		value := func(p *property) string { v, _ := c.effective(t, p, 0); return v }
-		if code := a.apply(now, c.ofTopics.find(a.name), value, !c.kraft()); code != protocol.None {
-			return code
+		if !a.apply(now, c.ofTopics.find(a.name), value, !c.kraft()) {
+			return a.noList(protocol.InvalidConfig)
 		}
 	}
-	if code := c.checkConfigs(now); code != protocol.None {
+	if no := c.checkConfigs(now); no.code != protocol.None {
 		if unknown := func(a alteration) bool { return c.ofTopics.find(a.name) == nil }; !c.atLeast("3.0") && !slices.ContainsFunc(changes, unknown) {
-			return protocol.InvalidRequest // with ZooKeeper brokers tell values from names
+			no.code = protocol.InvalidRequest // with ZooKeeper brokers tell values from names
 		}
-		return code
+		return no
 	}
 	if !there {
-		return protocol.UnknownTopicOrPartition
+		return refuse(protocol.UnknownTopicOrPartition, "there is no topic %q", name)
 	}
 	if !only {
 		c.configure(t, now)
 	}
-	return protocol.None
+	return refusal{}
 }
 
-// noList is what is told of who appends to what is no list.
-func (c *Cluster) noList() protocol.Code {
+// ofLists is the code for who appends to what is no list.
+func (c *Cluster) ofLists() protocol.Code {
 	if !c.kraft() {
 		return protocol.InvalidRequest
 	}
 	return protocol.InvalidConfig
 }
 
+func (a alteration) noList(code protocol.Code) refusal {
+	return refuse(code, "%s is no list: nothing can be appended to it, or subtracted", a.name)
+}
+
 // firstWrong is what is wrong first with the operations on a topic's configurations: the controller has them by their names, and fails with one that it does not know.
-func (c *Cluster) firstWrong(changes []alteration) protocol.Code {
+func (c *Cluster) firstWrong(changes []alteration) refusal {
 	if c.kraft() {
 		changes = inHashOrder(changes, func(a alteration) string { return a.name })
 	}
 	for _, a := range changes {
 		switch {
 		case a.odd(), a.lists() && !c.kraft() && c.ofTopics.find(a.name) == nil:
-			return protocol.UnknownServerError
+			return refusal{code: protocol.UnknownServerError}
 		case a.lists() && !c.ofTopics.find(a.name).isList():
-			return c.noList()
+			return a.noList(c.ofLists())
 		}
 	}
-	return protocol.None
+	return refusal{}
 }
 
 // lists tells whether an alteration is of a list.
@@ -235,8 +249,8 @@ func (a alteration) lists() bool { return a.operation == opAppend || a.operation
 
 func (p *property) isList() bool { return p != nil && p.kind == kindList }
 
-// apply makes one change. raw: lists are what is between their commas, and what is appended may be there already; so it is with ZooKeeper.
-func (a alteration) apply(now map[string]string, p *property, value func(*property) string, raw bool) protocol.Code {
+// apply makes one change; false if it is one of lists, and this is none. raw: lists are what is between their commas, and what is appended may be there already; so it is with ZooKeeper.
+func (a alteration) apply(now map[string]string, p *property, value func(*property) string, raw bool) bool {
 	switch a.operation {
 	case opSet:
 		now[a.name] = *a.value
@@ -244,7 +258,7 @@ func (a alteration) apply(now map[string]string, p *property, value func(*proper
 		delete(now, a.name)
 	case opAppend, opSubtract:
 		if !p.isList() {
-			return protocol.InvalidConfig
+			return false
 		}
 		old, ok := now[a.name]
 		if !ok {
@@ -265,18 +279,15 @@ func (a alteration) apply(now map[string]string, p *property, value func(*proper
 		}
 		now[a.name] = strings.Join(values, ",")
 	}
-	return protocol.None
+	return true
 }
 
-func (c *Cluster) alterBroker(name string, changes []alteration, only, anew bool) protocol.Code {
-	if name != "" {
-		n, err := strconv.Atoi(name)
-		if err != nil || n < 0 {
-			return protocol.InvalidRequest
-		}
-		if c.node(int32(n)) == nil {
-			return protocol.InvalidRequest
-		}
+// alterBroker changes the configurations of a broker, or of all: name is "" then. node is the broker that is asked.
+func (c *Cluster) alterBroker(node int32, name string, changes []alteration, only, anew bool) refusal {
+	if id, err := strconv.ParseInt(name, 10, 32); name != "" && err != nil {
+		return refuse(protocol.InvalidRequest, "%q is no id of a broker", name)
+	} else if name != "" && int32(id) != node {
+		return refuse(protocol.InvalidRequest, "this is broker %d: only broker %d changes its own configurations", node, id)
 	}
 	now := map[string]string{}
 	if !anew {
@@ -285,28 +296,70 @@ func (c *Cluster) alterBroker(name string, changes []alteration, only, anew bool
 	for _, a := range changes {
 		switch {
 		case a.odd() && !c.kraft():
-			return protocol.UnknownServerError
+			return refusal{code: protocol.UnknownServerError}
 		case a.odd():
-			return protocol.InvalidRequest
+			return refuse(protocol.InvalidRequest, "%s: there is no operation %d", a.name, a.operation)
 		}
-		if code := a.apply(now, c.ofBrokers.find(a.name), func(p *property) string { return p.value }, !c.kraft()); code != protocol.None {
-			return c.noList()
+		if !a.apply(now, c.ofBrokers.find(a.name), func(p *property) string { return p.value }, !c.kraft()) {
+			return a.noList(c.ofLists())
 		}
 	}
 	for _, a := range changes {
-		p := c.ofBrokers.find(a.name)
-		if v, ok := now[a.name]; p != nil && ok && (p.fixed || !p.valid(v)) { // what is taken away is not looked at
-			return protocol.InvalidRequest
+		if v, set := now[a.name]; set { // what is taken away is not looked at
+			if why := c.unalterable(name, a.name, v); why != "" {
+				return refuse(protocol.InvalidRequest, "%s=%s: %s", a.name, v, why)
+			}
 		}
 	}
+	if why := c.outlives(node, name, now); why != "" {
+		return refuse(protocol.InvalidRequest, "%s", why)
+	}
 	if c.atLeast("4.1") && !keepsMinISR(name, changes, anew) {
-		return protocol.InvalidConfig
+		return refuse(protocol.InvalidConfig, "min.insync.replicas can be changed of all brokers together only, and not be taken away")
 	}
 	if !only {
 		c.dynamic[name] = now
 		c.resettle()
 	}
-	return protocol.None
+	return refusal{}
+}
+
+// unalterable tells why a broker, or all of them, cannot get a configuration while they run (DynamicBrokerConfig.validateConfigs); nothing if they can. Names that nobody knows are let pass, as they are in Kafka: they may be those of
+// a plug-in.
+func (c *Cluster) unalterable(broker, name, value string) string {
+	switch p := c.ofBrokers.find(name); {
+	case p != nil && p.fixed || p == nil && c.fixedElsewhere(name):
+		return "it cannot be changed while brokers run"
+	case perListener(name):
+		return "it is that of a listener: listener.name.LISTENER." + name
+	case broker == "" && perBroker(name):
+		return "brokers have it one by one: say which"
+	case p != nil && !p.valid(value):
+		return "it is " + p.allowed()
+	}
+	return ""
+}
+
+// outlives tells what is wrong if a broker would keep more in its own log than in all (DynamicRemoteLogConfig.validate): -2 is the same, and -1 is for ever. now is what the broker, or all if broker is "", would get.
+func (c *Cluster) outlives(node int32, broker string, now map[string]string) string {
+	before := c.dynamic[broker]
+	c.dynamic[broker] = now
+	defer func() { c.dynamic[broker] = before }()
+	for _, name := range []string{"local.retention.ms", "local.retention.bytes"} {
+		local, all := c.ofTopics.find(name), c.ofTopics.find(strings.TrimPrefix(name, "local."))
+		if local == nil {
+			return ""
+		}
+		value := func(p *property) int64 {
+			v, _ := c.effective(&topic{}, p, node)
+			n, _ := strconv.ParseInt(strings.TrimSpace(v), 10, 64)
+			return n
+		}
+		if here, most := value(local), value(all); here != -2 && most >= 0 && (here == -1 || here > most) {
+			return fmt.Sprintf("%s=%d is more than %s=%d", local.synonyms, here, "log."+all.name, most)
+		}
+	}
+	return ""
 }
 
 // keepsMinISR tells whether what is changed of brokers leaves min.insync.replicas to the cluster: clusters that are made by 4.1 or later have eligible leader replicas (KIP-966), and with these it is the cluster's, always set, and

@@ -94,14 +94,14 @@ func TestOffsetsAndTransactionalIDsAreNotCleaned(t *testing.T) {
 	}
 }
 
-// What brokers are configured with is checked as far as it is known.
+// What brokers are configured with is checked.
 func TestBrokerConfigsAreChecked(t *testing.T) {
-	for name, value := range map[string]string{"log.retention.check.interval.ms": "0", "log.cleaner.backoff.ms": "soon", "log.cleanup.policy": "none"} {
+	for name, value := range map[string]string{"log.retention.check.interval.ms": "0", "log.cleaner.backoff.ms": "soon", "log.cleanup.policy": "none", "log.initial.task.delay.ms": "-1", "log.dirs": "/data"} {
 		if _, err := fake.NewCluster(fake.Config{Broker: map[string]string{name: value}}); err == nil {
 			t.Errorf("there are brokers with %s=%s", name, value)
 		}
 	}
-	if _, err := fake.NewCluster(fake.Config{Broker: map[string]string{"log.dirs": "/data", "log.retention.hours": "1"}}); err != nil {
+	if _, err := fake.NewCluster(fake.Config{Broker: map[string]string{"log.initial.task.delay.ms": "0", "log.retention.hours": "1"}}); err != nil {
 		t.Error(err)
 	}
 }

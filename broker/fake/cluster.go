@@ -2,8 +2,6 @@ package fake
 
 import (
 	"cmp"
-	"fmt"
-	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -103,7 +101,7 @@ type delayed struct {
 	mute  time.Duration // and takes nothing for so long behind it
 }
 
-// NewCluster makes a cluster.
+// NewCluster makes a cluster. What is wrong with cfg is an error that names all of it.
 func NewCluster(cfg Config) (*Cluster, error) {
 	if err := cfg.defaults(); err != nil {
 		return nil, err
@@ -111,12 +109,7 @@ func NewCluster(cfg Config) (*Cluster, error) {
 	c := &Cluster{cfg: cfg, rng: rand.New(rand.NewPCG(cfg.Seed, 0x66616b65)), conns: map[ConnID]*conn{}, nextPID: 1000,
 		moved: map[string]int32{}, offsetsProducers: map[offsetsKey]offsetsProducer{}, unlogged: map[int32][]*group{}, since: map[string]bool{}, keeper: map[groupPartition]int64{}, failures: map[int16][]protocol.Code{}, controller: 1, static: cfg.Broker, dynamic: map[string]map[string]string{}}
 	c.ranges, c.rules, c.txn = offered(cfg.Release), c.producerRules(), c.transactionRules()
-	c.ofTopics, c.ofBrokers = propertiesOf(c)
-	for _, name := range slices.Sorted(maps.Keys(c.static)) {
-		if p := c.ofBrokers.find(name); p != nil && !p.valid(c.static[name]) {
-			return nil, fmt.Errorf("fake: brokers cannot have %s=%s", name, c.static[name])
-		}
-	}
+	c.ofTopics, c.ofBrokers = propertiesOf(cfg.Release)
 	c.id = c.uuid().String()
 	for i := range cfg.Nodes {
 		n := &node{id: int32(i + 1)}
@@ -129,8 +122,8 @@ func NewCluster(cfg Config) (*Cluster, error) {
 		c.dynamic[""] = map[string]string{"min.insync.replicas": cmp.Or(c.static["min.insync.replicas"], "1")}
 	}
 	for _, t := range cfg.Topics {
-		if code := c.checkConfigs(t.configs()); code != protocol.None {
-			return nil, fmt.Errorf("fake: topic %q: its configurations are %w", t.Name, code)
+		if no := c.checkConfigs(t.configs()); no.code != protocol.None {
+			return nil, configError(t.Name, no)
 		}
 		c.create(t)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/kactor-go/kactor/protocol"
@@ -23,15 +24,17 @@ type Config struct {
 	Topics []Topic
 	// Seed decides ids that real clusters draw: topic ids, the cluster id.
 	Seed uint64
-	// AutoCreate creates topics that metadata is asked for, with DefaultPartitions.
+	// AutoCreate creates topics that metadata is asked for, with DefaultPartitions (auto.create.topics.enable). Default false, which Kafka's is not.
 	AutoCreate bool
-	// DefaultPartitions of topics created without a number. Default 1.
+	// DefaultPartitions of topics created without a number (num.partitions). Default 1.
 	DefaultPartitions int
 	// MaxMessage is the largest batch that is accepted (message.max.bytes). Default 1,048,588.
 	MaxMessage int
 	// MinISR refuses acks=all when fewer replicas are in sync (min.insync.replicas). Default 1.
 	MinISR int
-	// Broker has configurations of all brokers by Kafka's names, as server.properties has: those that topics fall back on count (log.retention.ms, compression.type, ...), and those that AutoClean names. Others have no effect.
+	// Broker has configurations of all brokers by Kafka's names, as server.properties has: those that topics fall back on (log.retention.ms, compression.type, ...), those that AutoClean names, and num.partitions, default.replication.factor, which is
+	// min(3, Nodes) by default, auto.create.topics.enable, offsets.topic.num.partitions and transaction.state.log.num.partitions. DescribeConfigs tells them. A name that is none of these or none of the release's, a value that
+	// Kafka would not take, and one that another field contradicts, are errors that say so. What becomes of logs on disks (log.flush.*, log.preallocate, ...) is told and checked, and nothing more: there are none.
 	Broker map[string]string
 	// AutoClean lets brokers retain and compact by themselves, on the cluster's clock: what Cluster.Retain does every log.retention.check.interval.ms (default 5 min; for the first time after log.initial.task.delay.ms, 30 s),
 	// and what Cluster.Compact does for logs that are dirtier than min.cleanable.dirty.ratio, or have waited for max.compaction.lag.ms, every log.cleaner.backoff.ms (15 s). Default: both only happen when they are called.
@@ -78,7 +81,7 @@ type Config struct {
 type Topic struct {
 	Name       string
 	Partitions int // default 1
-	Replicas   int // default: min(3, nodes)
+	Replicas   int // default: default.replication.factor of Config.Broker, which is min(3, nodes)
 	// Config has the topic's configurations by Kafka's names: cleanup.policy, retention.ms, ... (see SetTopicConfig).
 	Config map[string]string
 	// LogAppendTime makes brokers set the time of records (message.timestamp.type=LogAppendTime).
@@ -107,24 +110,49 @@ func (t *Topic) configs() map[string]string {
 	return set
 }
 
+// negative tells which numbers cannot be so: for all of them the zero value is the default.
+func (c *Config) negative() (errs []error) {
+	for _, f := range []struct {
+		field string
+		value int
+	}{
+		{"DefaultPartitions", c.DefaultPartitions}, {"MaxMessage", c.MaxMessage}, {"MinISR", c.MinISR}, {"GroupMaxSize", c.GroupMaxSize}, {"MaxOffsetMetadata", c.MaxOffsetMetadata},
+	} {
+		if f.value < 0 {
+			errs = append(errs, fmt.Errorf("fake: %s is %d: it cannot be negative", f.field, f.value))
+		}
+	}
+	for _, f := range []struct {
+		field string
+		value time.Duration
+	}{
+		{"ProducerExpiry", c.ProducerExpiry}, {"MaxTransactionTimeout", c.MaxTransactionTimeout}, {"TransactionCheck", c.TransactionCheck}, {"MarkerDelay", c.MarkerDelay}, {"SessionTimeout", c.SessionTimeout},
+		{"GroupSession", c.GroupSession}, {"GroupHeartbeat", c.GroupHeartbeat}, {"GroupMinSession", c.GroupMinSession}, {"GroupMaxSession", c.GroupMaxSession},
+		{"OffsetsRetention", c.OffsetsRetention}, {"OffsetsCheck", c.OffsetsCheck},
+	} {
+		if f.value < 0 {
+			errs = append(errs, fmt.Errorf("fake: %s is %v: it cannot be negative", f.field, f.value))
+		}
+	}
+	if c.DefaultPartitions > maxPartitions {
+		errs = append(errs, fmt.Errorf("fake: DefaultPartitions is %d: a topic has %d at most", c.DefaultPartitions, maxPartitions))
+	}
+	return errs
+}
+
+// defaults fills in what is not said, and tells what cannot be.
 func (c *Config) defaults() error {
 	set := func(v *int, d int) {
 		if *v == 0 {
 			*v = d
 		}
 	}
-	static := maps.Clone(c.Broker)
-	if static == nil {
-		static = map[string]string{}
-	}
-	if c.MaxMessage > 0 {
-		static["message.max.bytes"] = strconv.Itoa(c.MaxMessage)
-	}
-	if c.MinISR > 0 {
-		static["min.insync.replicas"] = strconv.Itoa(c.MinISR)
-	}
-	c.Broker = static
+	errs := c.negative()
 	set(&c.Nodes, 1)
+	if c.Release == "" {
+		c.Release = "4.3"
+	}
+	errs = append(errs, c.reconcile()...)
 	set(&c.DefaultPartitions, 1)
 	if c.ProducerExpiry == 0 {
 		c.ProducerExpiry = 24 * time.Hour
@@ -144,9 +172,6 @@ func (c *Config) defaults() error {
 		}
 	}
 	set(&c.MaxOffsetMetadata, 4096)
-	if c.Release == "" {
-		c.Release = "4.3"
-	}
 	if c.MaxTransactionTimeout == 0 {
 		c.MaxTransactionTimeout = 15 * time.Minute
 	}
@@ -156,14 +181,13 @@ func (c *Config) defaults() error {
 	if c.Host == nil {
 		c.Host = func(node int32) (string, int32) { return fmt.Sprintf("broker-%d", node), 9092 }
 	}
-	var errs []error
 	if c.Nodes < 1 || c.Nodes > 1000 {
 		errs = append(errs, fmt.Errorf("fake: %d nodes; 1 to 1000 are possible", c.Nodes))
 	}
 	if ranges, err := protocol.Release(c.Release); err != nil {
-		errs = append(errs, fmt.Errorf("fake: %w", err))
+		errs = append(errs, fmt.Errorf("fake: %q is no release; there are %s", c.Release, strings.Join(releases(), ", ")))
 	} else if _, told := ranges.Get(msg.ApiVersionsAPI); !told {
-		errs = append(errs, fmt.Errorf("fake: release %s; 0.10 is the first that tells clients its versions, and the first that is possible", c.Release))
+		errs = append(errs, fmt.Errorf("fake: release %s; 0.10 is the first that tells clients its versions; there are %s", c.Release, strings.Join(releases(), ", ")))
 	}
 	if c.TransactionVersion < -1 || c.TransactionVersion > 2 {
 		errs = append(errs, fmt.Errorf("fake: transaction.version %d; 1, 2 and -1 (for 0) are possible", c.TransactionVersion))
@@ -171,15 +195,21 @@ func (c *Config) defaults() error {
 	if c.Port < 0 || c.Port > 0 && c.Port+c.Nodes-1 > 65535 {
 		errs = append(errs, fmt.Errorf("fake: port %d for the first of %d brokers; ports are 1 to 65535, and 0 for any", c.Port, c.Nodes))
 	}
-	names := map[string]bool{}
+	names := map[string]string{} // as metrics have them
 	for _, t := range c.Topics {
-		switch {
-		case !legalTopic.MatchString(t.Name):
-			errs = append(errs, fmt.Errorf("fake: topic %q: a name has 1 to 249 letters, digits, dots, underscores and hyphens, and is neither \".\" nor \"..\"", t.Name))
-		case names[t.Name]:
+		like := strings.ReplaceAll(t.Name, ".", "_")
+		switch other, twice := names[like]; {
+		case !legal(t.Name):
+			errs = append(errs, fmt.Errorf("fake: topic %q: as a name %s", t.Name, legalNames))
+		case twice && other == t.Name:
 			errs = append(errs, fmt.Errorf("fake: topic %q is there twice", t.Name))
+		case twice:
+			errs = append(errs, fmt.Errorf("fake: topics %q and %q collide: Kafka has no two names that differ in dots and underscores only", other, t.Name))
 		}
-		names[t.Name] = true
+		names[like] = t.Name
+		if t.MinISR < 0 {
+			errs = append(errs, fmt.Errorf("fake: topic %q: MinISR is %d: it cannot be negative", t.Name, t.MinISR))
+		}
 		if t.Partitions < 0 || t.Partitions > maxPartitions || t.Replicas < 0 || t.Replicas > c.Nodes {
 			errs = append(errs, fmt.Errorf("fake: topic %q with %d partitions and %d replicas on %d nodes", t.Name, t.Partitions, t.Replicas, c.Nodes))
 		}

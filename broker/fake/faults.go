@@ -409,10 +409,10 @@ func (c *Cluster) CreateTopic(t Topic) error {
 		t.Partitions = c.cfg.DefaultPartitions
 	}
 	if t.Replicas == 0 {
-		t.Replicas = min(3, c.cfg.Nodes)
+		t.Replicas = c.cfg.replicas()
 	}
-	if code := c.checkTopic(t); code != protocol.None {
-		return fmt.Errorf("fake: create topic %q: %w", t.Name, code)
+	if no := c.checkTopic(t); no.code != protocol.None {
+		return fmt.Errorf("fake: topic %q cannot be created: %s: %w", t.Name, no.why, no.code)
 	}
 	c.create(t)
 	return nil

@@ -31,7 +31,7 @@ func (g *group) beClassic() { g.consumer, g.classic, g.modern = false, classicGr
 func (c *Cluster) keep(g *group) {
 	c.insert(g)
 	g.unseen = false
-	c.logged(offsetsOf(g.id).partition)
+	c.logged(c.offsetsOf(g.id).partition)
 }
 
 func (c *Cluster) insert(g *group) {
@@ -47,7 +47,7 @@ func (c *Cluster) touch(g *group) {
 	c.insert(g)
 	if c.newCoordinator() {
 		g.unseen = true
-		of := offsetsOf(g.id).partition
+		of := c.offsetsOf(g.id).partition
 		c.unlogged[of] = append(c.unlogged[of], g)
 	}
 }

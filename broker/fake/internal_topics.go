@@ -1,7 +1,5 @@
 package fake
 
-import "strconv"
-
 // transactionsTopic is where Kafka keeps transactional ids. The fake has no such log.
 const transactionsTopic = "__transaction_state"
 
@@ -21,10 +19,6 @@ func (c *Cluster) createInternal() {
 		{transactionsTopic, "transaction.state.log.num.partitions", map[string]string{"cleanup.policy": "compact", "compression.type": "uncompressed", "segment.bytes": "104857600", "min.insync.replicas": "1",
 			"unclean.leader.election.enable": "false"}},
 	} {
-		n, err := strconv.Atoi(c.static[t.count])
-		if err != nil {
-			n = offsetsPartitions
-		}
-		c.create(Topic{Name: t.name, Partitions: n, Config: t.configs})
+		c.create(Topic{Name: t.name, Partitions: int(c.statically(t.count)), Replicas: min(3, c.cfg.Nodes), Config: t.configs})
 	}
 }

@@ -77,7 +77,7 @@ func (c *Cluster) create(t Topic) *topic {
 		t.Partitions = c.cfg.DefaultPartitions
 	}
 	if t.Replicas == 0 {
-		t.Replicas = min(3, c.cfg.Nodes)
+		t.Replicas = c.cfg.replicas()
 	}
 	n := &topic{name: t.Name, id: c.uuid(), configs: t.configs()}
 	c.settle(n)

@@ -121,8 +121,8 @@ func (c *Cluster) SetTopicConfig(topic, name, value string) error {
 	if value == "" {
 		delete(set, name)
 	}
-	if code := c.checkConfigs(set); code != protocol.None {
-		return configError(topic, name, value, code)
+	if no := c.checkConfigs(set); no.code != protocol.None {
+		return configError(topic, no)
 	}
 	c.configure(t, set)
 	return nil

@@ -2,6 +2,8 @@ package fake
 
 import (
 	"cmp"
+	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -9,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/wire"
 )
 
 // kind is the type of a configuration, by its number in DescribeConfigs.
@@ -29,7 +32,7 @@ type property struct {
 	kind     kind
 	value    string // default; "NULL" is none
 	synonyms string // of a topic's: those of brokers that it falls back on, the first that is set, in order
-	check    func(string) bool
+	check    check
 	since    string // release; "": ever
 	until    string // first release without it
 	fixed    bool   // of a broker's: it cannot be changed while the broker runs
@@ -47,22 +50,22 @@ func (ps properties) find(name string) *property {
 }
 
 // propertiesOf gives the configurations that topics and brokers of a release have.
-func propertiesOf(c *Cluster) (topics, brokers properties) {
+func propertiesOf(release string) (topics, brokers properties) {
 	propertiesMu.Lock()
 	defer propertiesMu.Unlock()
-	if p, ok := propertiesBy[c.cfg.Release]; ok {
+	if p, ok := propertiesBy[release]; ok {
 		return p[0], p[1]
 	}
 	of := func(all properties) (out properties) {
 		for _, p := range all {
-			if (p.since == "" || c.atLeast(p.since)) && (p.until == "" || !c.atLeast(p.until)) {
+			if (p.since == "" || isSince(release, p.since)) && (p.until == "" || !isSince(release, p.until)) {
 				out = append(out, p)
 			}
 		}
 		return out
 	}
 	p := [2]properties{of(everyTopicProperty), of(everyBrokerProperty)}
-	propertiesBy[c.cfg.Release] = p
+	propertiesBy[release] = p
 	return p[0], p[1]
 }
 
@@ -70,6 +73,12 @@ var (
 	propertiesMu sync.Mutex
 	propertiesBy = map[string][2]properties{}
 )
+
+// check is what the values of a configuration may be beyond its type.
+type check struct {
+	allows func(string) bool
+	says   string // what it allows
+}
 
 // valid tells whether a value is one that the configuration may have.
 func (p *property) valid(v string) bool {
@@ -92,7 +101,20 @@ func (p *property) valid(v string) bool {
 			return false
 		}
 	}
-	return p.check == nil || p.check(v)
+	return p.check.allows == nil || p.check.allows(v)
+}
+
+// allowed says in words what values the configuration may have.
+func (p *property) allowed() string {
+	kinds := map[kind]string{kindBoolean: "true or false", kindInt: "a whole number of 32 bits", kindLong: "a whole number of 64 bits", kindDouble: "a number"}
+	switch of := kinds[p.kind]; {
+	case of == "":
+		return p.check.says
+	case p.check.says == "":
+		return of
+	default:
+		return of + ", " + p.check.says
+	}
 }
 
 // told gives a value as Kafka tells it: as it was understood.
@@ -139,48 +161,55 @@ func javaDouble(f float64) string {
 	return mantissa + "E" + strconv.Itoa(n)
 }
 
-// atMost, between and the like are what values may be.
-func least(lowest int64) func(string) bool { return between(lowest, unbounded) }
+// least, between and the like are what values may be.
+func least(lowest int64) check {
+	return check{between(lowest, unbounded).allows, fmt.Sprintf("%d or more", lowest)}
+}
 
-func between(lowest, highest int64) func(string) bool {
-	return func(v string) bool {
+func between(lowest, highest int64) check {
+	return check{func(v string) bool {
 		n, _ := strconv.ParseInt(v, 10, 64)
 		return lowest <= n && n <= highest
-	}
+	}, fmt.Sprintf("from %d to %d", lowest, highest)}
 }
 
-func oneOf(values ...string) func(string) bool {
-	return func(v string) bool { return slices.Contains(values, v) }
+// notZero is for times that are none if they are negative.
+var notZero = check{func(v string) bool {
+	n, _ := strconv.ParseInt(v, 10, 64)
+	return n != 0
+}, "but not 0"}
+
+func oneOf(values ...string) check {
+	return check{func(v string) bool { return slices.Contains(values, v) }, "one of " + strings.Join(values, ", ")}
 }
 
-func someOf(values ...string) func(string) bool {
-	return func(v string) bool {
+func someOf(values ...string) check {
+	return check{func(v string) bool {
 		return !slices.ContainsFunc(list(v), func(w string) bool { return !slices.Contains(values, w) })
-	}
+	}, "a list of " + strings.Join(values, ", ")}
 }
 
-func fraction(v string) bool {
+var fraction = check{func(v string) bool {
 	n, _ := strconv.ParseFloat(v, 64)
 	return 0 <= n && n <= 1
-}
+}, "from 0 to 1"}
 
-// replicaList is "*", or a list of PARTITION:BROKER.
-func replicaList(v string) bool {
+var replicaList = check{func(v string) bool {
 	return v == "*" || !slices.ContainsFunc(list(v), func(w string) bool {
 		partition, broker, ok := strings.Cut(w, ":")
 		_, err := strconv.Atoi(partition)
 		_, err2 := strconv.Atoi(broker)
 		return !ok || err != nil || err2 != nil
 	})
-}
+}, "* or a list of PARTITION:BROKER"}
 
-func gzipLevel(v string) bool { return v == "-1" || between(1, 9)(v) }
+var gzipLevel = check{func(v string) bool { return v == "-1" || between(1, 9).allows(v) }, "-1 or from 1 to 9"}
 
 // noTieredStorage refuses what brokers cannot do that have none.
-func noTieredStorage(v string) bool { return strings.EqualFold(v, "false") }
+var noTieredStorage = check{func(v string) bool { return strings.EqualFold(v, "false") }, "and not true: there is no tiered storage"}
 
 // metadataVersion is a release, with or without the version of its protocol.
-func metadataVersion(v string) bool {
+var metadataVersion = check{func(v string) bool {
 	v, _, _ = strings.Cut(v, "-")
 	for _, w := range strings.Split(v, ".") {
 		if _, err := strconv.Atoi(w); err != nil {
@@ -188,13 +217,17 @@ func metadataVersion(v string) bool {
 		}
 	}
 	return v != ""
-}
+}, "a release"}
 
 // checkConfigs holds what a topic is to have against what a topic may have.
-func (c *Cluster) checkConfigs(set map[string]string) protocol.Code {
-	for name, v := range set {
-		if p := c.ofTopics.find(name); p == nil || !p.valid(v) {
-			return protocol.InvalidConfig
+func (c *Cluster) checkConfigs(set map[string]string) refusal {
+	for _, name := range slices.Sorted(maps.Keys(set)) {
+		p := c.ofTopics.find(name)
+		switch {
+		case p == nil:
+			return refuse(protocol.InvalidConfig, "topics have no configuration %s", name)
+		case !p.valid(set[name]):
+			return refuse(protocol.InvalidConfig, "%s=%s is not possible: it is %s", name, set[name], p.allowed())
 		}
 	}
 	lag := func(name string) (int64, bool) {
@@ -204,7 +237,29 @@ func (c *Cluster) checkConfigs(set map[string]string) protocol.Code {
 	lowest, ok := lag("min.compaction.lag.ms")
 	highest, ok2 := lag("max.compaction.lag.ms")
 	if ok && ok2 && lowest > highest {
-		return protocol.InvalidConfig
+		return refuse(protocol.InvalidConfig, "min.compaction.lag.ms=%d is more than max.compaction.lag.ms=%d", lowest, highest)
 	}
-	return protocol.None
+	return refusal{}
+}
+
+// refusal is what is answered to what cannot be done; the zero value to what can.
+type refusal struct {
+	code protocol.Code
+	why  string
+}
+
+// refuse says in words what is wrong.
+func refuse(code protocol.Code, format string, args ...any) refusal {
+	return refusal{code, fmt.Sprintf(format, args...)}
+}
+
+// message is what is told with the code: what is wrong, or what the code means where nothing else is known; null where nothing is wrong.
+func (r refusal) message() *string {
+	switch {
+	case r.code == protocol.None:
+		return nil
+	case r.why == "":
+		return wire.Ptr(r.code.Description())
+	}
+	return wire.Ptr(r.why)
 }

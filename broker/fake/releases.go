@@ -1,9 +1,11 @@
 package fake
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/msg"
 )
 
 // kraft tells whether the controller is one of KRaft. Releases before 3.0 have ZooKeeper here, and those from then on have not.
@@ -18,13 +20,13 @@ func (c *Cluster) newCoordinator() bool {
 func (c *Cluster) atLeast(release string) bool {
 	is, known := c.since[release]
 	if !known {
-		is = c.isSince(release)
+		is = isSince(c.cfg.Release, release)
 		c.since[release] = is
 	}
 	return is
 }
 
-func (c *Cluster) isSince(release string) bool {
+func isSince(of, release string) bool {
 	names := protocol.Releases()
 	at := func(r string) int {
 		found := -1
@@ -35,5 +37,14 @@ func (c *Cluster) isSince(release string) bool {
 		}
 		return found
 	}
-	return at(c.cfg.Release) >= at(release)
+	return at(of) >= at(release)
+}
+
+// releases are those that a cluster can be of: those that tell clients their versions.
+func releases() []string {
+	return slices.DeleteFunc(protocol.Releases(), func(r string) bool {
+		ranges, _ := protocol.Release(r)
+		_, told := ranges.Get(msg.ApiVersionsAPI)
+		return !told
+	})
 }

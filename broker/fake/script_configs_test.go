@@ -70,7 +70,7 @@ func (s *script) describeConfigs(l *cue) string {
 	var out []string
 	for i := range m.Results {
 		r := &m.Results[i]
-		one := s.outcome(r.ResourceType, r.ResourceName, r.ErrorCode)
+		one := s.outcome(l, r.ResourceType, r.ResourceName, r.ErrorCode, r.ErrorMessage)
 		slices.SortFunc(r.Configs, func(a, b msg.DescribeConfigsResponseDescribeConfigsResourceResult) int {
 			return strings.Compare(a.Name, b.Name)
 		})
@@ -111,8 +111,8 @@ func described(c *msg.DescribeConfigsResponseDescribeConfigsResourceResult, vers
 var operations = map[string]int8{"set": 0, "delete": 1, "append": 2, "subtract": 3}
 
 // outcome is what came of a resource.
-func (s *script) outcome(kind int8, name string, errorCode int16) string {
-	return fmt.Sprintf("%d %s %s", kind, s.shown(name), code(errorCode))
+func (s *script) outcome(l *cue, kind int8, name string, errorCode int16, message *string) string {
+	return fmt.Sprintf("%d %s %s", kind, s.shown(name), code(errorCode)) + s.named(l, message)
 }
 
 // altered waits until all brokers know what was altered.
@@ -151,7 +151,7 @@ func (s *script) alterConfigs(l *cue) string {
 	}
 	var out []string
 	for _, r := range m.Responses {
-		out = append(out, s.outcome(r.ResourceType, r.ResourceName, r.ErrorCode))
+		out = append(out, s.outcome(l, r.ResourceType, r.ResourceName, r.ErrorCode, r.ErrorMessage))
 	}
 	return s.altered(out)
 }
@@ -172,7 +172,7 @@ func (s *script) replaceConfigs(l *cue) string {
 	}
 	var out []string
 	for _, r := range m.Responses {
-		out = append(out, s.outcome(r.ResourceType, r.ResourceName, r.ErrorCode))
+		out = append(out, s.outcome(l, r.ResourceType, r.ResourceName, r.ErrorCode, r.ErrorMessage))
 	}
 	return s.altered(out)
 }

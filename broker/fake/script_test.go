@@ -21,7 +21,7 @@ import (
 //	wait MS                      lets so much time pass
 //	only CLUSTER...              the script is for these (see scenes)
 //
-// Each request has v=N for its version, which is the highest below 4.0's else. What a release has not is shown as "-".
+// Where names=WORD,... is told, it is shown which of these words the message of an error has. Each request has v=N for its version, which is the highest below 4.0's else. What a release has not is shown as "-".
 type script struct {
 	t       testing.TB
 	on      stage
@@ -160,6 +160,23 @@ func (s *script) name(n string) string {
 }
 
 func (s *script) shown(n string) string { return strings.TrimPrefix(n, s.prefix) }
+
+// named shows which of the words of the option names, separated by commas, the message of an error has: what it says else are Kafka's own words. Without the option nothing is shown.
+func (s *script) named(l *cue, message *string) (shown string) {
+	words, asked := l.options["names"]
+	switch {
+	case !asked:
+		return ""
+	case message == nil || *message == "":
+		return " no message"
+	}
+	for _, w := range strings.Split(words, ",") {
+		if strings.Contains(*message, w) {
+			shown += " " + w
+		}
+	}
+	return " names" + shown
+}
 
 func code(c int16) string {
 	if c == 0 {

@@ -100,7 +100,7 @@ func (s *script) create(l *cue) string {
 	slices.SortStableFunc(m.Topics, func(a, b msg.CreateTopicsResponseCreatableTopicResult) int { return strings.Compare(a.Name, b.Name) })
 	var out []string
 	for i := range m.Topics {
-		out = append(out, s.created(&m.Topics[i], version))
+		out = append(out, s.created(&m.Topics[i], version)+s.named(l, m.Topics[i].ErrorMessage))
 	}
 	if !req.ValidateOnly {
 		s.appear(m.Topics)
@@ -239,7 +239,7 @@ func (s *script) grow(l *cue) string {
 	}
 	var out []string
 	for i, r := range m.Results {
-		out = append(out, s.shown(r.Name)+" "+code(r.ErrorCode))
+		out = append(out, s.shown(r.Name)+" "+code(r.ErrorCode)+s.named(l, r.ErrorMessage))
 		if r.ErrorCode == 0 && !req.ValidateOnly {
 			s.led(r.Name, req.Topics[min(i, len(req.Topics)-1)].Count-1)
 		}

@@ -7,18 +7,15 @@ import (
 )
 
 // offsetsTopic is where Kafka keeps what groups have committed. The fake has no such log, but transactions name its partitions.
-const (
-	offsetsTopic      = "__consumer_offsets"
-	offsetsPartitions = 50 // offsets.topic.num.partitions
-)
+const offsetsTopic = "__consumer_offsets"
 
 // offsetsOf is the partition that the offsets of a group are in (GroupCoordinator.partitionFor): by the hash of a Java string without its sign, which is not the same as with its highest bit cleared.
-func offsetsOf(group string) topicPartition {
+func (c *Cluster) offsetsOf(group string) topicPartition {
 	h := int32(hashOf(group))
 	if h < 0 {
 		h = max(-h, 0) // of the smallest number there is no other
 	}
-	return topicPartition{offsetsTopic, h % offsetsPartitions}
+	return topicPartition{offsetsTopic, h % c.statically("offsets.topic.num.partitions")}
 }
 
 // offsetsProducer is what a partition of the offsets topic knows of a producer.
@@ -49,7 +46,7 @@ func (c *Cluster) commit() int64 {
 
 // suspend keeps an offset until its transaction is decided.
 func (c *Cluster) suspend(g *group, producer int64, epoch int16, tp topicPartition, k committed) {
-	c.offsetsProducers[offsetsKey{offsetsOf(g.id).partition, producer}] = offsetsProducer{epoch, true, c.now}
+	c.offsetsProducers[offsetsKey{c.offsetsOf(g.id).partition, producer}] = offsetsProducer{epoch, true, c.now}
 	g.suspended(producer)[tp] = k
 }
 
@@ -87,7 +84,7 @@ func (g *group) unstable(tp topicPartition) bool {
 func (c *Cluster) concludeOffsets(partition int32, m marker) (done bool) {
 	var groups []*group
 	for _, g := range c.groups {
-		if _, any := g.pending[m.producer]; !any || offsetsOf(g.id).partition != partition {
+		if _, any := g.pending[m.producer]; !any || c.offsetsOf(g.id).partition != partition {
 			continue
 		}
 		if !c.writes(g.id) {

@@ -73,8 +73,12 @@ func TestWhatIsNotStableIsNotCommitted(t *testing.T) {
 
 // Math.abs of the hashes of Java, of which one is negative, and one the smallest there is.
 func TestWhereTheOffsetsOfAGroupAre(t *testing.T) {
+	c, err := NewCluster(Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for group, want := range map[string]int32{"g": 3, "billing": 9, "polygenelubricants": 0} {
-		if got := offsetsOf(group); got.partition != want {
+		if got := c.offsetsOf(group); got.partition != want {
 			t.Errorf("%s is in %d, not %d", group, got.partition, want)
 		}
 	}

@@ -347,7 +347,7 @@ func TestFakeCommandLines(t *testing.T) {
 		{"--port -1", "port -1"},
 		{"--nodes 0", "--nodes 0"},
 		{"--nodes 1001", "1 to 1000"},
-		{"--release 9.9", `"9.9" is no release of Kafka`},
+		{"--release 9.9", `"9.9" is no release; there are 0.10`},
 		{"--release 0.9", "0.10 is the first"},
 		{"--release=", "--release is empty"},
 		{"--topics a:x", `"a:x" is not name:partitions`},
