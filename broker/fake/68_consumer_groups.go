@@ -2,6 +2,7 @@ package fake
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -18,46 +19,47 @@ func (c *Cluster) consumerGroupHeartbeat(q *call) {
 	resp := &msg.ConsumerGroupHeartbeatResponse{}
 	resp.SetDefaults()
 	g, code := c.coordinated(q, req.GroupID)
-	if code == protocol.None && c.cfg.NoConsumerProtocol {
-		code = protocol.UnsupportedVersion
+	no := refusal{code: code}
+	if no.code == protocol.None && c.cfg.NoConsumerProtocol {
+		no.code = protocol.UnsupportedVersion
 	}
-	if code == protocol.None {
-		code = c.soundHeartbeat(req, q.Version)
+	if no.code == protocol.None {
+		no = c.unsoundHeartbeat(req, q.Version)
 	}
-	if code == protocol.None {
-		code = c.beatModern(q, g, req, resp)
+	if no.code == protocol.None {
+		no = c.beatModern(q, g, req, resp)
 	}
-	resp.ErrorCode = int16(code)
+	resp.ErrorCode, resp.ErrorMessage = int16(no.code), no.message()
 	c.reply(q, resp)
 }
 
-func (c *Cluster) beatModern(q *call, g *group, req *msg.ConsumerGroupHeartbeatRequest, resp *msg.ConsumerGroupHeartbeatResponse) protocol.Code {
+func (c *Cluster) beatModern(q *call, g *group, req *msg.ConsumerGroupHeartbeatRequest, resp *msg.ConsumerGroupHeartbeatResponse) refusal {
 	var regex *regexp.Regexp
-	wrong := protocol.None // of what it says, if it may say anything
+	wrong := refusal{} // of what it says, if it may say anything
 	if r := text(req.SubscribedTopicRegex); r != "" {
 		var err error
 		if regex, err = regexp.Compile("^(?:" + r + ")$"); err != nil {
-			wrong = protocol.InvalidRegularExpression
+			wrong = refuse(protocol.InvalidRegularExpression, "SubscribedTopicRegex is %q: %v", r, err)
 		}
 	}
-	if code := c.consumers(g, req, wrong); code != protocol.None {
-		return code
+	if no := c.consumers(g, req, wrong); no.code != protocol.None {
+		return no
 	}
 	x := &g.modern
 	if req.MemberEpoch < 0 {
 		return c.leaveModern(g, req, resp)
 	}
 	if most := c.cfg.GroupMaxSize; most > 0 && len(x.members) >= most && x.member(req.MemberID) == nil {
-		return protocol.GroupMaxSizeReached
+		return refuse(protocol.GroupMaxSizeReached, "group %q has %d members, and may have no more", g.id, most)
 	}
 	if req.MemberID == "" {
 		req.MemberID = cmp.Or(c.givenID(g.id), c.uuid().String())
 	}
 	_, known := x.statics[text(req.InstanceID)]
 	restore := c.saved(g)
-	m, code := c.beating(g, req, wrong)
-	if code != protocol.None {
-		return code
+	m, no := c.beating(g, req, wrong)
+	if no.code != protocol.None {
+		return no
 	}
 	x.instantiate(m, text(req.InstanceID))
 	had := maps.Clone(m.assigned)
@@ -76,7 +78,7 @@ func (c *Cluster) beatModern(q *call, g *group, req *msg.ConsumerGroupHeartbeatR
 	anew, code := c.divide(g, m)
 	if code != protocol.None {
 		restore()
-		return code
+		return refusal{code: code}
 	}
 	if !anew && req.InstanceID != nil && !known { // Kafka looks for what an instance is to have by its member, and does not know that yet (UpdateTargetAssignmentResult.fromLastTargetAssignment)
 		m.target = set{}
@@ -94,19 +96,19 @@ func (c *Cluster) beatModern(q *call, g *group, req *msg.ConsumerGroupHeartbeatR
 	if req.MemberEpoch == 0 || full || !maps.Equal(had, m.assigned) {
 		resp.Assignment = &msg.ConsumerGroupHeartbeatResponseAssignment{TopicPartitions: byID(m.assigned)}
 	}
-	return protocol.None
+	return refusal{}
 }
 
 // consumers makes sure that the group is one of the new protocol: who joins makes it one, if it is empty, or if its members can come along. It stays what it is if something
 // else is wrong with what the member says.
-func (c *Cluster) consumers(g *group, req *msg.ConsumerGroupHeartbeatRequest, wrong protocol.Code) protocol.Code {
+func (c *Cluster) consumers(g *group, req *msg.ConsumerGroupHeartbeatRequest, wrong refusal) refusal {
 	switch {
 	case g.consumer:
 	case req.MemberEpoch != 0:
-		return protocol.GroupIDNotFound
+		return refuse(protocol.GroupIDNotFound, "there is no group %q of this protocol", g.id)
 	case !g.empty() && !c.upgradable(g):
-		return protocol.GroupIDNotFound
-	case wrong != protocol.None:
+		return refuse(protocol.GroupIDNotFound, "group %q has members of the classic protocol that do not go together with others", g.id)
+	case wrong.code != protocol.None:
 		return wrong
 	case g.empty():
 		c.keep(g)
@@ -114,7 +116,7 @@ func (c *Cluster) consumers(g *group, req *msg.ConsumerGroupHeartbeatRequest, wr
 	default:
 		c.upgrade(g)
 	}
-	return protocol.None
+	return refusal{}
 }
 
 // firstEpoch is that of a group before anybody has joined: 0, and 1 in 4.3 (ModernGroup).
@@ -129,7 +131,7 @@ func (c *Cluster) firstEpoch() int32 {
 const epochGone = -2
 
 // beating finds the member of a heartbeat, or takes it in, unless something else is wrong.
-func (c *Cluster) beating(g *group, req *msg.ConsumerGroupHeartbeatRequest, wrong protocol.Code) (*modernMember, protocol.Code) {
+func (c *Cluster) beating(g *group, req *msg.ConsumerGroupHeartbeatRequest, wrong refusal) (*modernMember, refusal) {
 	x := &g.modern
 	joins := req.MemberEpoch == 0
 	m := x.member(req.MemberID)
@@ -137,35 +139,48 @@ func (c *Cluster) beating(g *group, req *msg.ConsumerGroupHeartbeatRequest, wron
 		m = x.static(*req.InstanceID)
 		switch {
 		case x.gone(*req.InstanceID):
-			return nil, protocol.UnknownMemberID
+			return nil, unknownInstance(*req.InstanceID, g)
 		case m == nil && joins: // or one that was none, or that of another instance
 			if m = x.member(req.MemberID); m != nil {
 				return m, wrong
 			}
 		case m == nil:
+			return nil, unknownInstance(*req.InstanceID, g)
 		case joins:
 			if m.epoch != epochGone && (m.classic == nil || !c.atLeast("4.0")) { // also when it says so itself (throwIfInstanceIdIsUnreleased)
-				return nil, protocol.UnreleasedInstanceID
+				return nil, refuse(protocol.UnreleasedInstanceID, "%q cannot join group %q as instance %q, which is %q there", req.MemberID, g.id, *req.InstanceID, m.id)
 			}
-			if wrong != protocol.None {
+			if wrong.code != protocol.None {
 				return nil, wrong
 			}
 			x.replace(m, req.MemberID)
-			return m, protocol.None
+			return m, refusal{}
 		case m.id != req.MemberID:
-			return nil, protocol.FencedInstanceID
+			return nil, fencedInstance(req, g, m)
 		}
 	}
 	switch {
 	case m == nil && !joins:
-		return nil, protocol.UnknownMemberID
-	case m == nil && wrong == protocol.None:
+		return nil, unknownMember(req.MemberID, g)
+	case m == nil && wrong.code == protocol.None:
 		m = &modernMember{id: req.MemberID, instance: text(req.InstanceID), target: set{}, assigned: set{}, revoking: set{}, since: map[topicIDPartition]int32{}}
 		x.add(m)
 	case m != nil && (!joins || !c.atLeast("4.2")) && !c.soundEpoch(m, req): // since 4.2 who joins again goes on where it was: the answer may have been lost
-		return nil, protocol.FencedMemberEpoch
+		return nil, refuse(protocol.FencedMemberEpoch, "member %q of group %q comes with epoch %d, and is in %d: it has to let all its partitions go, and to join again", m.id, g.id, req.MemberEpoch, m.epoch)
 	}
 	return m, wrong
+}
+
+func unknownMember(id string, g *group) refusal {
+	return refuse(protocol.UnknownMemberID, "group %q has no member %q", g.id, id)
+}
+
+func unknownInstance(instance string, g *group) refusal {
+	return refuse(protocol.UnknownMemberID, "group %q has no instance %q", g.id, instance)
+}
+
+func fencedInstance(req *msg.ConsumerGroupHeartbeatRequest, g *group, m *modernMember) refusal {
+	return refuse(protocol.FencedInstanceID, "instance %q of group %q is member %q now, not %q", text(req.InstanceID), g.id, m.id, req.MemberID)
 }
 
 // replace lets another member go on in the place of a static one, and get what that had.
@@ -213,22 +228,41 @@ func (x *modernGroup) resolve() (any bool) {
 	return any
 }
 
-// soundHeartbeat holds a heartbeat against what Kafka demands of its fields (GroupMetadataManager.throwIfConsumerGroupHeartbeatRequestIsInvalid).
-func (c *Cluster) soundHeartbeat(req *msg.ConsumerGroupHeartbeatRequest, version int16) protocol.Code {
+// unsoundHeartbeat holds a heartbeat against what Kafka demands of its fields (GroupMetadataManager.throwIfConsumerGroupHeartbeatRequestIsInvalid).
+func (c *Cluster) unsoundHeartbeat(req *msg.ConsumerGroupHeartbeatRequest, version int16) refusal {
 	blank := func(s string) bool { return strings.TrimSpace(s) == "" }
 	empty := func(s *string) bool { return s != nil && blank(*s) }
 	first := req.MemberEpoch == 0
+	why := ""
 	switch {
-	case blank(req.GroupID), blank(req.MemberID) && (version > 0 || req.MemberEpoch > 0 || req.MemberEpoch == -1 || !first && !c.atLeast("4.0")), empty(req.InstanceID), empty(req.RackID),
-		first && (req.RebalanceTimeoutMs == -1 || req.TopicPartitions == nil || len(req.TopicPartitions) > 0 || req.SubscribedTopicNames == nil && req.SubscribedTopicRegex == nil),
-		first && len(req.SubscribedTopicNames) == 0 && !c.atLeast("4.0"), // later who joins may read nothing
-		req.MemberEpoch == epochGone && req.InstanceID == nil, req.MemberEpoch < epochGone:
-		return protocol.InvalidRequest
+	case blank(req.GroupID):
+		why = "GroupId is empty"
+	case blank(req.MemberID) && (version > 0 || req.MemberEpoch > 0 || req.MemberEpoch == -1 || !first && !c.atLeast("4.0")):
+		why = "MemberId is empty"
+	case empty(req.InstanceID):
+		why = "InstanceId is empty: it is null where there is none"
+	case empty(req.RackID):
+		why = "RackId is empty: it is null where there is none"
+	case first && req.RebalanceTimeoutMs == -1:
+		why = "RebalanceTimeoutMs is missing: who joins says it"
+	case first && (req.TopicPartitions == nil || len(req.TopicPartitions) > 0):
+		why = "TopicPartitions is not an empty list: who joins has no partitions"
+	case first && req.SubscribedTopicNames == nil && req.SubscribedTopicRegex == nil:
+		why = "SubscribedTopicNames and SubscribedTopicRegex are both missing: who joins says what it reads"
+	case first && len(req.SubscribedTopicNames) == 0 && !c.atLeast("4.0"): // later who joins may read nothing
+		why = "SubscribedTopicNames is empty: who joins reads something"
+	case req.MemberEpoch == epochGone && req.InstanceID == nil:
+		why = fmt.Sprintf("InstanceId is missing: with MemberEpoch %d a static member goes", epochGone)
+	case req.MemberEpoch < epochGone:
+		why = fmt.Sprintf("MemberEpoch is %d: there is none below %d", req.MemberEpoch, epochGone)
+	}
+	if why != "" {
+		return refusal{protocol.InvalidRequest, why}
 	}
 	if a := req.ServerAssignor; a != nil && *a != "uniform" && *a != "range" {
-		return protocol.UnsupportedAssignor
+		return refuse(protocol.UnsupportedAssignor, "ServerAssignor is %q: there are uniform and range", *a)
 	}
-	return protocol.None
+	return refusal{}
 }
 
 // ownedBy is what a member says that it owns; nil: it does not say. Of a topic that is gone it is known by what the member has had of it.
@@ -273,16 +307,18 @@ func (c *Cluster) soundEpoch(m *modernMember, req *msg.ConsumerGroupHeartbeatReq
 	return true
 }
 
-func (c *Cluster) leaveModern(g *group, req *msg.ConsumerGroupHeartbeatRequest, resp *msg.ConsumerGroupHeartbeatResponse) protocol.Code {
+func (c *Cluster) leaveModern(g *group, req *msg.ConsumerGroupHeartbeatRequest, resp *msg.ConsumerGroupHeartbeatResponse) refusal {
 	m := g.modern.member(req.MemberID)
 	if req.InstanceID != nil {
 		m = g.modern.static(*req.InstanceID)
 	}
 	switch {
+	case m == nil && req.InstanceID != nil:
+		return unknownInstance(*req.InstanceID, g)
 	case m == nil:
-		return protocol.UnknownMemberID
+		return unknownMember(req.MemberID, g)
 	case m.id != req.MemberID:
-		return protocol.FencedInstanceID
+		return fencedInstance(req, g, m)
 	}
 	resp.MemberID, resp.MemberEpoch = &req.MemberID, req.MemberEpoch
 	if req.MemberEpoch == epochGone {
@@ -290,10 +326,10 @@ func (c *Cluster) leaveModern(g *group, req *msg.ConsumerGroupHeartbeatRequest, 
 		for tp := range m.since { // what it keeps it, or who goes on in its place, may have had in any epoch
 			m.since[tp] = 0
 		}
-		return protocol.None
+		return refusal{}
 	}
 	c.removeModern(g, m)
-	return protocol.None
+	return refusal{}
 }
 
 // byID gives partitions by the ids of their topics, in order.

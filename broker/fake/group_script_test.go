@@ -407,7 +407,7 @@ func (s *script) consume(l *cue) string {
 	}
 	return say(s, l, m, 1, req, func(r *msg.ConsumerGroupHeartbeatResponse, _ int16) string {
 		if r.ErrorCode != 0 {
-			return fmt.Sprintf("%s member %s epoch %d", code(r.ErrorCode), null(r.MemberID), r.MemberEpoch)
+			return fmt.Sprintf("%s member %s epoch %d", code(r.ErrorCode), null(r.MemberID), r.MemberEpoch) + s.named(l, r.ErrorMessage)
 		}
 		id := ""
 		if r.MemberID != nil {
