@@ -29,7 +29,11 @@ type seizure struct {
 const AnyKey int16 = -1
 
 // Seize asks fn about every request of an API (AnyKey: of all). The latest seizure comes first; the first that does something decides. release ends it.
+// fn may call the methods of the Cluster, but not those of a Server, which would wait for themselves and panic. Without a function it panics.
 func (c *Cluster) Seize(key int16, fn func(Request) Action) (release func()) {
+	if fn == nil {
+		panic("fake: Cluster.Seize: there is no function to ask; the function that Seize gives back ends a seizure")
+	}
 	s := &seizure{key, fn}
 	c.seized = append(c.seized, s)
 	return func() { c.seized = slices.DeleteFunc(c.seized, func(o *seizure) bool { return o == s }) }
@@ -58,7 +62,12 @@ func (c *Cluster) seize(q *call) bool {
 	return false
 }
 
-// Observe calls fn with every request that is handled; nil ends it.
+// asks tells whether functions are called that a test has given.
+func (c *Cluster) asks() bool {
+	return len(c.seized) > 0 || c.observe != nil || c.cfg.MemberID != nil
+}
+
+// Observe calls fn with every request that is handled; nil ends it. What fn may call is told at Seize.
 func (c *Cluster) Observe(fn func(Request)) { c.observe = fn }
 
 // FailNext makes the next requests of an API fail with these codes, one each: every topic or partition in them gets the code.

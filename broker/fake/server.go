@@ -5,14 +5,21 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime"
 	"strconv"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
-// Server is a cluster that clients reach over TCP on the loopback interface, or over pipes.
+// Server is a cluster that clients reach over TCP on the loopback interface, or over pipes. Listen and Pipes make one; the methods of another panic.
+//
+// Its methods may be called by any goroutine, but not by a function that the cluster itself calls: that of Do, those that Seize and Observe were given, and Config.MemberID. While these run nothing else happens to the cluster, so they
+// would wait for themselves; they panic instead. There the methods of the Cluster are to be called.
 type Server struct {
 	mu        sync.Mutex
+	inside    atomic.Uint64 // the goroutine that holds the lock and calls what a test has given; 0: none
 	cluster   *Cluster
 	conns     map[ConnID]*serverConn
 	waiting   map[*serverConn]bool // those whose reader waits for answers to be made or written
@@ -37,7 +44,7 @@ func Listen(cfg Config) (*Server, error) {
 		}
 		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 		if err != nil {
-			s.Close()
+			s.end()
 			return nil, fmt.Errorf("fake: broker %d: %w", i+1, err)
 		}
 		s.listeners = append(s.listeners, l)
@@ -46,7 +53,7 @@ func Listen(cfg Config) (*Server, error) {
 	}
 	cfg.Host = func(node int32) (string, int32) { return "127.0.0.1", ports[node-1] }
 	if err := s.begin(cfg); err != nil {
-		s.Close()
+		s.end()
 		return nil, err
 	}
 	for i, l := range s.listeners {
@@ -65,14 +72,48 @@ func Pipes(cfg Config) (*Server, error) {
 		host, port := cfg.Host(int32(i + 1))
 		s.addrs = append(s.addrs, net.JoinHostPort(host, strconv.Itoa(int(port))))
 	}
-	return s, s.begin(cfg)
+	if err := s.begin(cfg); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 func (s *Server) begin(cfg Config) (err error) {
-	s.cluster, err = NewCluster(cfg)
+	if s.cluster, err = NewCluster(cfg); err != nil {
+		return err
+	}
 	s.timer = time.AfterFunc(time.Hour, func() { s.Do(func(*Cluster) {}) })
 	s.timer.Stop()
-	return err
+	return nil
+}
+
+// lock takes the lock for a method that others call. Who holds it already would wait for itself.
+func (s *Server) lock(method string) {
+	if s.cluster == nil {
+		panic("fake: Server." + method + ": this Server was made neither by Listen nor by Pipes")
+	}
+	if s.mu.TryLock() {
+		return
+	}
+	if s.inside.Load() == goroutine() {
+		panic("fake: Server." + method + " is called by a function that the cluster calls (Do, Seize, Observe, Config.MemberID), and would wait for itself: call the methods of the Cluster there, or those of the Server afterwards")
+	}
+	s.mu.Lock()
+}
+
+// calling runs what may call functions that a test has given. The lock is held.
+func (s *Server) calling(f func()) {
+	s.inside.Store(goroutine())
+	defer s.inside.Store(0)
+	f()
+}
+
+// goroutine is the number of the goroutine that runs, as traces have it: there is no other way to tell who calls.
+func goroutine() uint64 {
+	var trace [64]byte
+	words := strings.Fields(string(trace[:runtime.Stack(trace[:], false)]))
+	n, _ := strconv.ParseUint(words[1], 10, 64)
+	return n
 }
 
 // Addrs are the brokers' addresses, for a client's bootstrap.
@@ -96,32 +137,39 @@ func (s *Server) Dial(ctx context.Context, _, address string) (net.Conn, error) 
 	return nil, fmt.Errorf("fake: no broker has the address %s", address)
 }
 
-// Do calls f with the cluster, while nothing else happens to it.
-func (s *Server) Do(f func(c *Cluster)) {
-	s.mu.Lock()
+// Do calls f with the cluster, while nothing else happens to it; after Close it does not. It panics without a function, and where f, or what a seizure or an observer was given, calls it.
+func (s *Server) Do(f func(c *Cluster)) { s.do("Do", f) }
+
+func (s *Server) do(method string, f func(c *Cluster)) {
+	if f == nil {
+		panic("fake: Server.Do: there is no function to call")
+	}
+	s.lock(method)
 	defer s.mu.Unlock()
 	if s.closed {
 		return
 	}
-	s.cluster.Tick(time.Now())
-	f(s.cluster)
+	s.calling(func() {
+		s.cluster.Tick(time.Now())
+		f(s.cluster)
+	})
 	s.deliver()
 }
 
 // Now is the time of the cluster's clock, for methods that want it.
 func (s *Server) Now() time.Time { return time.Now() }
 
-// Stop stops a broker.
-func (s *Server) Stop(node int32) { s.Do(func(c *Cluster) { c.Stop(time.Now(), node) }) }
+// Stop stops a broker, as Cluster.Stop does, which functions that the cluster calls have to call instead; so it is with Start, Pause and Resume.
+func (s *Server) Stop(node int32) { s.do("Stop", func(c *Cluster) { c.Stop(time.Now(), node) }) }
 
 // Start starts a broker again.
-func (s *Server) Start(node int32) { s.Do(func(c *Cluster) { c.Start(time.Now(), node) }) }
+func (s *Server) Start(node int32) { s.do("Start", func(c *Cluster) { c.Start(time.Now(), node) }) }
 
 // Pause pauses a broker as SIGSTOP does.
-func (s *Server) Pause(node int32) { s.Do(func(c *Cluster) { c.Pause(time.Now(), node) }) }
+func (s *Server) Pause(node int32) { s.do("Pause", func(c *Cluster) { c.Pause(time.Now(), node) }) }
 
 // Resume lets a paused broker go on.
-func (s *Server) Resume(node int32) { s.Do(func(c *Cluster) { c.Resume(time.Now(), node) }) }
+func (s *Server) Resume(node int32) { s.do("Resume", func(c *Cluster) { c.Resume(time.Now(), node) }) }
 
 // deliver hands the cluster's answers to the writers and sets the timer. The lock is held.
 func (s *Server) deliver() {
@@ -161,7 +209,7 @@ func (s *Server) accept(l net.Listener, node int32) {
 
 // serve begins to serve a connection; false if the broker is stopped.
 func (s *Server) serve(conn net.Conn, node int32) bool {
-	s.mu.Lock()
+	s.lock("Dial")
 	defer s.mu.Unlock()
 	if s.closed {
 		return false
@@ -177,9 +225,20 @@ func (s *Server) serve(conn net.Conn, node int32) bool {
 	return true
 }
 
-// Close ends the listeners and all connections and waits until their goroutines are gone.
+// Close ends the listeners and all connections and waits until their goroutines are gone. Who closes again does the same, and gets no error. It panics where a function calls it that the cluster calls.
 func (s *Server) Close() error {
+	s.lock("Close")
+	s.mu.Unlock()
+	return s.end()
+}
+
+func (s *Server) end() error {
 	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		s.work.Wait()
+		return nil
+	}
 	s.closed = true
 	if s.timer != nil {
 		s.timer.Stop()

@@ -79,7 +79,12 @@ func (s *Server) handle(id ConnID, k *serverConn, frame []byte) {
 	defer s.mu.Unlock()
 	s.await(id, k, func() bool { return k.over || k.unsent <= maxUnsent && s.cluster.idle(id) })
 	if !s.closed && !k.over {
-		s.cluster.Handle(time.Now(), id, frame)
+		handle := func() { s.cluster.Handle(time.Now(), id, frame) }
+		if s.cluster.asks() {
+			s.calling(handle)
+		} else {
+			handle()
+		}
 		s.deliver()
 	}
 }
