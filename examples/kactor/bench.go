@@ -74,7 +74,7 @@ func parseBench(args []string) (*benchOptions, error) {
 	f.IntVar(&o.seconds, "seconds", 10, "idle: length of the window")
 	f.StringVar(&o.payload, "payload", "", "file of records of the given size")
 	f.StringVar(&o.variant, "variant", "", "views: consume through views; goroutines:`N`: produce from so many")
-	if err := f.Parse(args); err != nil {
+	if err := readFlags(f, args); err != nil {
 		return nil, err
 	}
 	if f.NArg() > 0 {

@@ -28,7 +28,6 @@ type consumeFlags struct {
 func consume(ctx context.Context, args []string, out, errs io.Writer) error {
 	var c consumeFlags
 	f := flag.NewFlagSet("kactor consume", flag.ContinueOnError)
-	f.SetOutput(errs)
 	c.register(f)
 	f.StringVar(&c.offset, "o", "beginning", "`OFFSET`: beginning, end, N, or -N for the last N of each partition")
 	f.StringVar(&c.group, "g", "", "`GROUP` of which to be a member: begin where it has committed, or with -o beginning or end where it has not, and commit what is written")

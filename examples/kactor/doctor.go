@@ -13,7 +13,6 @@ import (
 // doctor goes the way to every broker step by step, and prints what came of it.
 func doctor(ctx context.Context, args []string, out, errs io.Writer) error {
 	f := flag.NewFlagSet("kactor doctor", flag.ContinueOnError)
-	f.SetOutput(errs)
 	var c common
 	c.registerBrokers(f)
 	if err := c.parseBrokers(f, args); err != nil {

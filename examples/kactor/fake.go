@@ -15,9 +15,8 @@ import (
 // runFake runs a cluster in this process until ctx ends. The first line of its output is the addresses of the brokers.
 func runFake(ctx context.Context, args []string, out, errs io.Writer) error {
 	f := flag.NewFlagSet("kactor fake", flag.ContinueOnError)
-	f.SetOutput(errs)
 	f.Usage = func() {
-		fmt.Fprint(errs, "kactor fake runs brokers for development on 127.0.0.1, and prints their addresses on its first line. Topics are created when they are first asked for.\n"+
+		fmt.Fprint(f.Output(), "kactor fake runs brokers for development on 127.0.0.1, and prints their addresses on its first line. Topics are created when they are first asked for.\n"+
 			"Everything is kept in memory, and gone when it ends: with SIGINT or SIGTERM. Before, records are deleted and compacted as the configurations of topics and brokers have it (cleanup.policy, retention.ms, ...),\n"+
 			"when Kafka would: retention is looked at every five minutes (log.retention.check.interval.ms), and the log cleaner does so every 15 seconds (log.cleaner.backoff.ms).\n")
 		f.PrintDefaults()
@@ -28,7 +27,7 @@ func runFake(ctx context.Context, args []string, out, errs io.Writer) error {
 	f.StringVar(&topics, "topics", "", "`LIST`: topics to create at the start, name:partitions,name:partitions; a name alone has one partition")
 	f.StringVar(&cfg.Release, "release", "4.3", "`RELEASE` of Kafka whose versions the brokers speak: 0.10 to 4.3")
 	f.IntVar(&cfg.Port, "port", 9092, "`PORT` of the first broker; the others take those that follow. 0: any that are free")
-	f.Func("broker", "`NAME=VALUE`: a configuration of all brokers by Kafka's name, as in server.properties; may be given several times. Those that topics fall back on count, and those named above", func(v string) error {
+	f.Func("broker", "`NAME=VALUE`: a configuration of all brokers by Kafka's name, as in server.properties; may be given several times. Those that topics fall back on count, those named above, num.partitions, default.replication.factor and auto.create.topics.enable", func(v string) error {
 		name, value, ok := strings.Cut(v, "=")
 		if !ok || name == "" {
 			return errors.New("it is NAME=VALUE")
@@ -36,7 +35,7 @@ func runFake(ctx context.Context, args []string, out, errs io.Writer) error {
 		cfg.Broker[name] = value
 		return nil
 	})
-	if err := f.Parse(args); err != nil {
+	if err := readFlags(f, args); err != nil {
 		return err
 	}
 	switch {
@@ -46,6 +45,9 @@ func runFake(ctx context.Context, args []string, out, errs io.Writer) error {
 		return fmt.Errorf("--nodes %d: there is at least one broker", cfg.Nodes)
 	case cfg.Release == "":
 		return errors.New("--release is empty: which one?")
+	}
+	if _, said := cfg.Broker["auto.create.topics.enable"]; said {
+		cfg.AutoCreate = false // it is as said there
 	}
 	var err error
 	if cfg.Topics, err = parseTopics(topics); err != nil {

@@ -317,7 +317,7 @@ func TestFakeRetains(t *testing.T) {
 	lines, out := io.Pipe()
 	ended := make(chan error, 1)
 	go func() {
-		err := run(ctx, strings.Fields("fake --topics a --port 0 --broker log.retention.ms=0 --broker log.retention.check.interval.ms=1 --broker log.initial.task.delay.ms=0"), nil, out, io.Discard)
+		err := run(ctx, strings.Fields("fake --topics a --port 0 --broker log.retention.ms=1 --broker log.retention.check.interval.ms=1 --broker log.initial.task.delay.ms=0"), nil, out, io.Discard)
 		out.CloseWithError(io.EOF)
 		ended <- err
 	}()
@@ -332,6 +332,22 @@ func TestFakeRetains(t *testing.T) {
 	cancel()
 	if err := <-ended; err != nil {
 		t.Errorf("at the end: %v", err)
+	}
+}
+
+// Help is what was asked for: it goes to standard output, and is no error. Who gives a flag that there is not is told elsewhere, and fails.
+func TestHelp(t *testing.T) {
+	for name, has := range map[string]string{"produce": "-t TOPIC", "consume": "-g GROUP", "doctor": "-b HOSTS", "fake": "-release RELEASE", "codec": "hex", "bench": "-mode", "verifiable-producer": "-acks ACKS", "verifiable-consumer": "-group-id GROUP"} {
+		for _, help := range []string{"-h", "--help"} {
+			var out, errs strings.Builder
+			if err := run(t.Context(), []string{name, help}, strings.NewReader(""), &out, &errs); err != nil || !strings.Contains(out.String(), has) || errs.Len() > 0 {
+				t.Errorf("kactor %s %s: %v, %q and %q", name, help, err, out.String(), errs.String())
+			}
+		}
+		var out, errs strings.Builder
+		if err := run(t.Context(), []string{name, "-fly"}, strings.NewReader(""), &out, &errs); err == nil || !strings.Contains(err.Error(), "-fly") || !strings.Contains(errs.String(), has) || out.Len() > 0 {
+			t.Errorf("kactor %s -fly: %v, %q and %q", name, err, out.String(), errs.String())
+		}
 	}
 }
 
@@ -359,6 +375,9 @@ func TestFakeCommandLines(t *testing.T) {
 		{"--broker log.retention.ms=soon", "log.retention.ms=soon"},
 		{"now", `unexpected argument "now"`},
 		{"--fly", "flag provided but not defined"},
+		{"--broker foo=bar", "foo=bar, which the fake does not act on"},
+		{"--broker num.partitions=x", "num.partitions=x: it is a whole number"},
+		{"--broker auto.create.topics.enable=maybe", "auto.create.topics.enable=maybe: it is true or false"},
 	} {
 		if _, errs, err := (command{t: t}).try("", append([]string{"fake"}, strings.Fields(b.args)...)...); err == nil || !strings.Contains(err.Error()+errs, b.says) {
 			t.Errorf("kactor fake %s: %v, expected %q", b.args, err, b.says)

@@ -9,7 +9,7 @@
 //	kactor codec                           protocol messages between bytes and JSON, a line each
 //	kactor bench --mode produce ...        one measurement, one line of JSON
 //
-// Every command prints its flags with -h. Properties with Kafka's names go in with -X name=value.
+// Every command prints its flags with -h, on standard output, and ends with 0. Properties with Kafka's names go in with -X name=value.
 package main
 
 import (
@@ -28,9 +28,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr); err != nil {
-		if !errors.Is(err, flag.ErrHelp) {
-			fmt.Fprintln(os.Stderr, "kactor:", err)
-		}
+		fmt.Fprintln(os.Stderr, "kactor:", err)
 		os.Exit(1)
 	}
 }
@@ -49,7 +47,40 @@ const usage = `usage: kactor COMMAND [flags]
 kactor COMMAND -h prints the flags of a command.
 `
 
+// run runs a command. Who asks for its flags is told on out, and who gives others on errs.
 func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) error {
+	err := runCommand(ctx, args, in, out, errs)
+	var flags flagError
+	if !errors.As(err, &flags) {
+		return err
+	}
+	to := errs
+	if errors.Is(err, flag.ErrHelp) {
+		to, err = out, nil
+	}
+	flags.of.SetOutput(to)
+	flags.of.Usage()
+	return err
+}
+
+// flagError is that flags could not be read, or are asked for.
+type flagError struct {
+	of *flag.FlagSet
+	error
+}
+
+func (e flagError) Unwrap() error { return e.error }
+
+// readFlags reads flags, and leaves it to run to tell of them.
+func readFlags(f *flag.FlagSet, args []string) error {
+	f.SetOutput(io.Discard)
+	if err := f.Parse(args); err != nil {
+		return flagError{f, err}
+	}
+	return nil
+}
+
+func runCommand(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) error {
 	if len(args) == 0 {
 		fmt.Fprint(errs, usage)
 		return errors.New("no command given")
@@ -68,7 +99,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) 
 	case "verifiable-consumer":
 		return verifiableConsumer(ctx, args[1:], out, errs)
 	case "codec":
-		return codec(in, out)
+		return codec(args[1:], in, out)
 	case "bench":
 		return runBench(ctx, args[1:], out)
 	case "-h", "--help", "help":
@@ -115,7 +146,7 @@ func parse(f *flag.FlagSet, args []string, c *common) error {
 
 // parseBrokers reads the flags and checks how the cluster is reached.
 func (c *common) parseBrokers(f *flag.FlagSet, args []string) error {
-	if err := f.Parse(args); err != nil {
+	if err := readFlags(f, args); err != nil {
 		return err
 	}
 	switch {

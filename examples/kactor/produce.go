@@ -18,7 +18,6 @@ import (
 func produce(ctx context.Context, args []string, in io.Reader, errs io.Writer) error {
 	var c common
 	f := flag.NewFlagSet("kactor produce", flag.ContinueOnError)
-	f.SetOutput(errs)
 	c.register(f)
 	delimiter := f.String("K", "", "`DELIMITER`: the key stands before it; a line without it has no key")
 	codec := f.String("z", "", "`CODEC`: none, gzip, snappy, lz4 or zstd")

@@ -94,14 +94,13 @@ func (v *verifiable) properties() (map[string]string, error) {
 func verifiableProducer(ctx context.Context, args []string, out, errs io.Writer) error {
 	var v verifiable
 	f := flag.NewFlagSet("kactor verifiable-producer", flag.ContinueOnError)
-	f.SetOutput(errs)
 	v.register(f, "producer.config")
 	rate := f.Int64("throughput", -1, "`N` messages a second; -1: as many as go")
 	acks := f.String("acks", "-1", "`ACKS`: -1, 0 or 1")
 	created := f.Int64("message-create-time", -1, "`MS`: time of the first message, rising by one; -1: now")
 	prefix := f.String("value-prefix", "", "`PREFIX` of values, before a dot")
 	keys := f.Int64("repeating-keys", -1, "`N`: keys go from 0 to N-1 and begin anew; -1: no keys")
-	if err := f.Parse(args); err != nil {
+	if err := readFlags(f, args); err != nil {
 		return err
 	}
 	properties, err := v.properties()
@@ -178,7 +177,6 @@ func wait(ctx context.Context, d time.Duration) {
 func verifiableConsumer(ctx context.Context, args []string, out, errs io.Writer) error {
 	var v verifiable
 	f := flag.NewFlagSet("kactor verifiable-consumer", flag.ContinueOnError)
-	f.SetOutput(errs)
 	v.register(f, "consumer.config")
 	group := f.String("group-id", "", "`GROUP`")
 	instance := f.String("group-instance-id", "", "`ID` of a static member")
@@ -190,7 +188,7 @@ func verifiableConsumer(ctx context.Context, args []string, out, errs io.Writer)
 	reset := f.String("reset-policy", "earliest", "`POLICY`: earliest, latest or none")
 	strategy := f.String("assignment-strategy", "", "`ASSIGNOR` of a classic group")
 	members := f.Int("members", 1, "`N` members in this process; events name theirs (not an argument of Kafka's own)")
-	if err := f.Parse(args); err != nil {
+	if err := readFlags(f, args); err != nil {
 		return err
 	}
 	properties, err := v.properties()
