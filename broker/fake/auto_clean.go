@@ -1,7 +1,6 @@
 package fake
 
 import (
-	"strconv"
 	"time"
 )
 
@@ -57,13 +56,7 @@ func (c *Cluster) nextCleaning(add func(time.Time)) {
 
 // every reads a broker's configuration that is a time.
 func (c *Cluster) every(n *node, name string, usually int64) time.Duration {
-	ms := usually
-	if set := c.chainOfBroker([]string{name}, n.id); len(set) > 0 {
-		if v, err := strconv.ParseInt(set[0].value, 10, 64); err == nil {
-			ms = v
-		}
-	}
-	return time.Duration(ms) * time.Millisecond
+	return time.Duration(c.number(n, name, usually)) * time.Millisecond
 }
 
 // eachLed gives the partitions that a broker leads.

@@ -52,6 +52,9 @@ func (c *Config) reconcile() (errs []error) {
 			c.Broker[f.name] = strconv.Itoa(*f.value)
 		}
 	}
+	if _, said := c.Broker["connections.max.idle.ms"]; !said {
+		c.Broker["connections.max.idle.ms"] = "-1"
+	}
 	const create, factor = "auto.create.topics.enable", "default.replication.factor"
 	v, said := c.Broker[create]
 	switch on := strings.EqualFold(strings.TrimSpace(v), "true"); {

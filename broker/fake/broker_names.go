@@ -13,7 +13,7 @@ type fixedNames struct {
 
 var everyFixedName = []fixedNames{
 	{"", "", `alter.config.policy.class.name alter.log.dirs.replication.quota.window.num alter.log.dirs.replication.quota.window.size.seconds authorizer.class.name auto.leader.rebalance.enable broker.rack
-		client.quota.callback.class connection.failed.authentication.delay.ms connections.max.idle.ms connections.max.reauth.ms controlled.shutdown.enable controller.quota.window.num
+		client.quota.callback.class connection.failed.authentication.delay.ms connections.max.reauth.ms controlled.shutdown.enable controller.quota.window.num
 		controller.quota.window.size.seconds controller.socket.timeout.ms create.topic.policy.class.name delegation.token.expiry.check.interval.ms delegation.token.expiry.time.ms
 		delegation.token.max.lifetime.ms delegation.token.secret.key delete.records.purgatory.purge.interval.requests delete.topic.enable fetch.max.bytes fetch.purgatory.purge.interval.requests
 		group.initial.rebalance.delay.ms group.max.session.timeout.ms group.max.size group.min.session.timeout.ms inter.broker.listener.name kafka.metrics.polling.interval.secs kafka.metrics.reporters

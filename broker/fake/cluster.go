@@ -2,6 +2,7 @@ package fake
 
 import (
 	"cmp"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -28,6 +29,7 @@ type Cluster struct {
 	changes          uint64   // of brokers and topics, so far; those of a partition are counted there
 	conns            map[ConnID]*conn
 	nextConn         ConnID
+	idleAfter        time.Duration // connections.max.idle.ms; 0: connections are never closed for that
 	out              []Reply
 	later            []*delayed // by time
 	waiting          []*longPoll
@@ -81,6 +83,8 @@ type node struct {
 	alone    []*topic         // what it has when it is cut off from the other brokers; nil: it is not
 	named    map[string]int32 // coordinators as it tells them while it does not hear of the others, by key; nil: the truth
 	sessions []*session
+	served   int                                 // connections, but for those
+	waiting  int                                 // that wait for others to end (max.connections)
 	cleaning struct{ retain, compact time.Time } // when it looks at its logs next; zero: it is not told yet
 }
 
@@ -89,9 +93,11 @@ type conn struct {
 	id    ConnID
 	node  *node
 	queue [][]byte
-	busy  bool // an answer is still to come
-	deaf  bool // a request of it was dropped: no answer comes any more, and nothing is handled
-	gone  bool // the client has closed it; what it had sent is handled nevertheless
+	busy  bool      // an answer is still to come
+	deaf  bool      // a request of it was dropped: no answer comes any more, and nothing is handled
+	gone  bool      // the client has closed it; what it had sent is handled nevertheless
+	waits bool      // nothing of it is read before others end (max.connections)
+	last  time.Time // when something was sent on it, either way; zero: nobody knows yet
 }
 
 type delayed struct {
@@ -110,6 +116,7 @@ func NewCluster(cfg Config) (*Cluster, error) {
 		moved: map[string]int32{}, offsetsProducers: map[offsetsKey]offsetsProducer{}, unlogged: map[int32][]*group{}, since: map[string]bool{}, keeper: map[groupPartition]int64{}, failures: map[int16][]protocol.Code{}, controller: 1, static: cfg.Broker, dynamic: map[string]map[string]string{}}
 	c.ranges, c.rules, c.txn = offered(cfg.Release), c.producerRules(), c.transactionRules()
 	c.ofTopics, c.ofBrokers = propertiesOf(cfg.Release)
+	c.idleAfter = c.maxIdle()
 	c.id = c.uuid().String()
 	for i := range cfg.Nodes {
 		n := &node{id: int32(i + 1)}
@@ -166,14 +173,20 @@ func offered(release string) protocol.Ranges {
 	return r
 }
 
-// Connect opens a connection to a broker; ok is false if the broker is stopped.
+// Connect opens a connection to a broker; ok is false if the broker is stopped. If it has as many as max.connections says, nothing is answered on it before others end.
 func (c *Cluster) Connect(nodeID int32) (id ConnID, ok bool) {
 	n := c.node(nodeID)
 	if n == nil || n.down {
 		return 0, false
 	}
 	c.nextConn++
-	c.conns[c.nextConn] = &conn{id: c.nextConn, node: n}
+	k := &conn{id: c.nextConn, node: n}
+	if c.conns[k.id] = k; int64(n.served) < c.number(n, "max.connections", math.MaxInt32) {
+		n.served++
+	} else {
+		k.waits, k.busy = true, true
+		n.waiting++
+	}
 	return c.nextConn, true
 }
 
@@ -181,10 +194,12 @@ func (c *Cluster) Connect(nodeID int32) (id ConnID, ok bool) {
 //
 // What a paused broker has in its sockets it handles when it goes on, whoever has closed them.
 func (c *Cluster) Disconnect(id ConnID) {
-	if k := c.conns[id]; k != nil && k.node.paused && len(k.queue) > 0 && !k.gone {
+	switch k := c.conns[id]; {
+	case k == nil:
+	case k.node.paused && len(k.queue) > 0 && !k.gone:
 		k.gone = true
-	} else {
-		delete(c.conns, id)
+	default:
+		defer c.forgetConn(k)
 	}
 	c.waiting = slices.DeleteFunc(c.waiting, func(w *longPoll) bool { return w.conn == id })
 	c.later = slices.DeleteFunc(c.later, func(d *delayed) bool { return d.conn == id })
@@ -203,6 +218,9 @@ func (c *Cluster) Handle(now time.Time, id ConnID, frame []byte) {
 	k := c.conns[id]
 	if k == nil || k.deaf {
 		return
+	}
+	if !k.busy {
+		k.last = c.now
 	}
 	k.queue = append(k.queue, slices.Clone(frame))
 	c.serve(k)
@@ -239,6 +257,7 @@ func (c *Cluster) Next() time.Time {
 			add(n.fenceAt)
 		}
 	}
+	c.nextIdle(add)
 	c.nextGroups(add)
 	c.nextExpiry(add)
 	c.nextCleaning(add)
@@ -260,6 +279,7 @@ func (c *Cluster) advance(now time.Time) {
 		c.later = c.later[1:]
 		c.finish(d)
 	}
+	c.closeIdle()
 	c.tickGroups()
 	c.expireOffsets()
 	c.tickTransactions()
@@ -280,7 +300,7 @@ func (c *Cluster) serve(k *conn) {
 // idle tells whether all that a connection has asked is answered, as far as it ever will be.
 func (c *Cluster) idle(id ConnID) bool {
 	k := c.conns[id]
-	return k == nil || k.deaf || !k.busy && len(k.queue) == 0
+	return k == nil || k.deaf || (!k.busy || k.waits) && len(k.queue) == 0
 }
 
 // Request is one request as observers and seizures see it.
@@ -413,10 +433,10 @@ func (c *Cluster) finish(d *delayed) {
 		c.schedule(&delayed{at: c.now.Add(d.mute), conn: d.conn})
 		return
 	}
-	k.busy = false
+	k.busy, k.last = false, c.now
 	c.serve(k)
 	if k.gone && len(k.queue) == 0 && !k.busy {
-		delete(c.conns, k.id)
+		c.forgetConn(k)
 	}
 }
 

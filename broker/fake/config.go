@@ -33,7 +33,8 @@ type Config struct {
 	// MinISR refuses acks=all when fewer replicas are in sync (min.insync.replicas). Default 1.
 	MinISR int
 	// Broker has configurations of all brokers by Kafka's names, as server.properties has: those that topics fall back on (log.retention.ms, compression.type, ...), those that AutoClean names, and num.partitions, default.replication.factor, which is
-	// min(3, Nodes) by default, auto.create.topics.enable, offsets.topic.num.partitions and transaction.state.log.num.partitions. DescribeConfigs tells them. A name that is none of these or none of the release's, a value that
+	// min(3, Nodes) by default, auto.create.topics.enable, offsets.topic.num.partitions, transaction.state.log.num.partitions, max.connections, and connections.max.idle.ms, which is -1 by default and not ten minutes: no connection is
+	// closed for standing still. DescribeConfigs tells them. A name that is none of these or none of the release's, a value that
 	// Kafka would not take, and one that another field contradicts, are errors that say so. What becomes of logs on disks (log.flush.*, log.preallocate, ...) is told and checked, and nothing more: there are none.
 	Broker map[string]string
 	// AutoClean lets brokers retain and compact by themselves, on the cluster's clock: what Cluster.Retain does every log.retention.check.interval.ms (default 5 min; for the first time after log.initial.task.delay.ms, 30 s),

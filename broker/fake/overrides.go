@@ -104,6 +104,9 @@ func (c *Cluster) resettle() {
 	for _, t := range c.topics {
 		c.settle(t)
 	}
+	for _, n := range c.nodes {
+		c.admitConns(n)
+	}
 	c.tickTransactions() // markers may have waited for replicas in sync
 }
 

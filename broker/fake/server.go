@@ -220,6 +220,7 @@ func (s *Server) serve(conn net.Conn, node int32) bool {
 	}
 	k := &serverConn{conn: conn, cond: sync.NewCond(&s.mu)}
 	s.conns[id] = k
+	s.deliver() // it may be that it is closed if nothing is sent on it
 	s.work.Go(func() { s.write(id, k) })
 	s.work.Go(func() { s.read(id, k) })
 	return true

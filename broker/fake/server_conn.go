@@ -15,7 +15,7 @@ const (
 	// maxUnsent is how many bytes of answers may wait to be written when the next request of their connection is handled. Kafka lets none wait: a channel is muted from a request
 	// until its answer is in the socket (SocketServer). Here those of quick requests are written together; there are never more than these and one answer.
 	maxUnsent = 1 << 20
-	// maxIdle is how long a connection may stand still that has more requests, or whose peer has ended; Kafka's connections.max.idle.ms.
+	// maxIdle is how long a connection may stand still that has more requests, or whose peer has ended: the default of connections.max.idle.ms in Kafka.
 	maxIdle = 10 * time.Minute
 	// maxLinger is how long a peer is heard that was told the end: what nobody reads would make a reset of it, which takes the answers before it along.
 	maxLinger = time.Second
@@ -154,6 +154,9 @@ func (s *Server) drop(id ConnID, k *serverConn) {
 	if s.conns[id] == k {
 		delete(s.conns, id)
 		s.cluster.Disconnect(id)
+		if !s.closed {
+			s.deliver() // others may have waited for its end
+		}
 	}
 	s.mu.Unlock()
 	k.conn.Close()
