@@ -454,8 +454,37 @@ func TestHostileMetadataIsRefused(t *testing.T) {
 	m := metadata([]int32{1}, []int32{9})
 	m.Topics[0].Partitions[0].PartitionIndex = 1 << 30
 	b.step(&Metadata{Resp: m, Version: 12})
-	if topic := b.c.Snapshot().Topic("a"); topic.Err == protocol.None || len(topic.Partitions) > 2 {
+	if topic := b.c.Snapshot().Topic("a"); topic.Err != protocol.None || len(topic.Partitions) != 2 || topic.Partitions[0].Leader != 1 {
 		t.Fatalf("%d partitions, %v", len(topic.Partitions), topic.Err)
+	}
+	if out := b.later(time.Second); out.Metadata == nil {
+		t.Fatal("nobody is asked again")
+	}
+}
+
+// A topic has partitions, and they are numbered from 0: what an answer says else is not known for metadata.max.age.ms, and a group's leader does not give away nothing.
+func TestATopicOfNoPartitionsIsAskedForAgain(t *testing.T) {
+	for name, spoil := range map[string]func(*msg.MetadataResponseMetadataResponseTopic){
+		"none":     func(m *msg.MetadataResponseMetadataResponseTopic) { m.Partitions = nil },
+		"far":      func(m *msg.MetadataResponseMetadataResponseTopic) { m.Partitions[0].PartitionIndex = 1 << 30 },
+		"negative": func(m *msg.MetadataResponseMetadataResponseTopic) { m.Partitions[0].PartitionIndex = -1 },
+	} {
+		b := newBench(t, nil)
+		b.step(&Refresh{Topics: []string{"a"}, Except: cluster.NoNode})
+		m := metadata([]int32{1}, []int32{9})
+		m.Topics[0].Partitions = m.Topics[0].Partitions[:1]
+		spoil(&m.Topics[0])
+		b.step(&Metadata{Resp: m, Version: 12})
+		if topic := b.c.Snapshot().Topic("a"); topic == nil || topic.Err != protocol.UnknownServerError || len(topic.Partitions) != 0 {
+			t.Errorf("%s: %+v", name, topic)
+		}
+		if out := b.later(time.Second); out.Metadata == nil {
+			t.Errorf("%s: nobody is asked again", name)
+		}
+		b.step(&Metadata{Resp: metadata([]int32{1}, []int32{9}), Version: 12})
+		if topic := b.c.Snapshot().Topic("a"); topic.Err != protocol.None || len(topic.Partitions) == 0 {
+			t.Errorf("%s, then well: %+v", name, topic)
+		}
 	}
 }
 

@@ -151,7 +151,9 @@ func (c *Core) judge(now time.Time, i *interest, m *msg.MetadataResponseMetadata
 	if t.Err == protocol.None || t.Err == protocol.LeaderNotAvailable {
 		i.create = false
 	}
-	if !lacks(t.Err) {
+	fits := indexesFit(m)
+	garbled := !fits && t.Err == protocol.None
+	if !lacks(t.Err) && !garbled {
 		i.missing = 0
 	} else {
 		i.missing++
@@ -162,7 +164,13 @@ func (c *Core) judge(now time.Time, i *interest, m *msg.MetadataResponseMetadata
 	} else if i.unknown++; i.unknown == 1 {
 		i.unknownSince = now
 	}
-	if len(m.Partitions) == 0 {
+	if garbled { // what is known holds until somebody tells it right
+		if t.Err = protocol.UnknownServerError; old != nil && len(old.Partitions) > 0 {
+			t = old
+		}
+		return same(old, t), false
+	}
+	if !fits {
 		gone := i.unknown >= goneAnswers && now.Sub(i.unknownSince) >= goneAfter
 		if old != nil && t.Err != protocol.None && len(old.Partitions) > 0 && !gone { // it keeps its partitions for a while
 			kept := *old
@@ -172,10 +180,6 @@ func (c *Core) judge(now time.Time, i *interest, m *msg.MetadataResponseMetadata
 		if gone && old != nil && old.ID != (wire.UUID{}) && !slices.Contains(i.lives, old.ID) {
 			i.bury(old.ID)
 		}
-		return same(old, t), false
-	}
-	if !indexesFit(m) {
-		t.Err = protocol.UnknownServerError
 		return same(old, t), false
 	}
 	if old == nil {
