@@ -91,8 +91,9 @@ type Core struct {
 
 	versions  protocol.Ranges
 	waiting   []*Call
-	flight    []*Call // in the order they were sent
-	own       *Call   // in flight, and the connection's own: the gate is closed
+	flight    []*Call   // in the order they were sent
+	own       *Call     // in flight, and the connection's own: the gate is closed
+	toldAt    time.Time // when the broker was asked for its versions, or has told them
 	unflushed []unflushed
 	nextID    int32
 	rtt       time.Duration

@@ -82,10 +82,49 @@ func HungUp(err error) bool {
 // software is what the client says of itself (KIP-511).
 const software, softwareVersion = "kactor", "0.1.0"
 
-func (c *Core) askVersions(now time.Time, out *Effects) {
+// sureFor is how long what a broker has told is believed when a call does not fit it: then it is asked once more. It may be an upgrade that the connection has outlived, or a proxy that did not reach the broker then.
+const sureFor = 5 * time.Second
+
+func (c *Core) doubtful(now time.Time) bool {
+	return c.asking != unasked && now.Sub(c.toldAt) >= sureFor
+}
+
+// askAgain asks a broker for its versions once more; all calls wait for the answer.
+func (c *Core) askAgain(now time.Time, out *Effects) {
+	c.toldAt = now
+	c.ask(now, versionsRequest(), c.asking, now.Add(c.cfg.SetupTimeout), (*Core).toldAgain, out)
+}
+
+// toldAgain reads that. What it says counts if it says something.
+func (c *Core) toldAgain(now time.Time, frame []byte, out *Effects) {
+	m, err := readVersions(frame, c.asking)
+	if err != nil {
+		c.broken(now, fmt.Errorf("api versions: %w", err), out)
+		return
+	}
+	c.throttle(now, m, c.asking, out)
+	if m.ErrorCode == 0 {
+		c.told(now, m)
+		out.Up = true
+	}
+}
+
+// told takes over what a broker tells of itself.
+func (c *Core) told(now time.Time, m *msg.ApiVersionsResponse) {
+	c.toldAt, c.versions = now, protocol.RangesOf(m)
+	if c.cfg.Versions.Known() {
+		c.versions = c.versions.Within(c.cfg.Versions)
+	}
+}
+
+func versionsRequest() *msg.ApiVersionsRequest {
 	m := protocol.NewRequest(msg.ApiVersionsAPI).(*msg.ApiVersionsRequest)
 	m.ClientSoftwareName, m.ClientSoftwareVersion = software, softwareVersion
-	c.ask(now, m, c.asking, c.setupBy, (*Core).negotiated, out)
+	return m
+}
+
+func (c *Core) askVersions(now time.Time, out *Effects) {
+	c.ask(now, versionsRequest(), c.asking, c.setupBy, (*Core).negotiated, out)
 }
 
 // negotiated reads the answer to ApiVersions. A broker that does not know the version asked for says UNSUPPORTED_VERSION, and from 2.4 on which it knows (KIP-511): it is asked again on the same connection.
@@ -106,10 +145,7 @@ func (c *Core) negotiated(now time.Time, frame []byte, out *Effects) {
 		return
 	}
 	c.throttle(now, m, c.asking, out)
-	c.versions = protocol.RangesOf(m)
-	if c.cfg.Versions.Known() {
-		c.versions = c.versions.Within(c.cfg.Versions)
-	}
+	c.told(now, m)
 	c.ready(now, out)
 }
 

@@ -221,3 +221,42 @@ func TestAReleaseIsACapAndAFallback(t *testing.T) {
 		}
 	}
 }
+
+// What does not fit what a broker has told may fit now: after a while it is asked once more, and the call waits for that.
+func TestWhatABrokerDoesNotSpeakIsAskedForAgain(t *testing.T) {
+	fetch := func(m *Call) { m.Req = &msg.FetchRequest{} }
+	b := newBench(t, nil)
+	b.idle()
+	if out := b.step(b.call(fetch)); len(out.Ends) != 1 || !errors.Is(out.Ends[0].Err, ErrUnsupported) || len(out.Send) != 0 {
+		t.Fatalf("at once: %+v", out)
+	}
+	b.later(sureFor)
+	for _, more := range []bool{false, true} {
+		if out := b.step(b.call(fetch)); len(out.Ends) != 0 {
+			t.Fatalf("it does not wait: %+v", out)
+		}
+		f := b.sent()
+		if f.Header.RequestApiKey != msg.ApiVersionsAPI {
+			t.Fatalf("asked for %d", f.Header.RequestApiKey)
+		}
+		b.step(&Flushed{Gen: b.c.gen})
+		m := versions(9)
+		if more {
+			m.ApiKeys = append(m.ApiKeys, msg.ApiVersionsResponseApiVersion{ApiKey: msg.FetchAPI, MaxVersion: 11})
+		}
+		out := b.answer(f, m)
+		if more {
+			if f := b.sent(); f.Header.RequestApiKey != msg.FetchAPI || f.Version != 11 || !out.Up {
+				t.Fatalf("%+v, %+v", f.Header, out)
+			}
+			continue
+		}
+		if len(out.Ends) != 1 || !errors.Is(out.Ends[0].Err, ErrUnsupported) || len(out.Send) != 0 {
+			t.Fatalf("behind the same answer: %+v", out)
+		}
+		if out := b.step(b.call(fetch)); len(out.Ends) != 1 || len(out.Send) != 0 {
+			t.Fatalf("asked again at once: %+v", out)
+		}
+		b.later(sureFor)
+	}
+}
