@@ -12,6 +12,7 @@ import (
 
 	"github.com/kactor-go/kactor/actors/role"
 	"github.com/kactor-go/kactor/broker/fake"
+	"github.com/kactor-go/kactor/broker/fake/tamper"
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/record"
 )
@@ -37,6 +38,11 @@ type Network struct {
 	sent    int
 	flip    int // the answers of which one byte is turned over
 	spoil   int // the answers with records of which one bit is turned
+
+	// Tamper, if not nil, changes answers on their way.
+	Tamper *tamper.Proxy
+	// Rates sees to it that no client asks in a hurry without getting further.
+	Rates Rates
 
 	// Written, if not nil, gets each frame that has left a client: what is told as written without an answer is among them.
 	Written func(frame []byte)
@@ -66,7 +72,7 @@ func (n *Network) deliver() {
 				l.down.push(func() { l.breaks(io.EOF) })
 				continue
 			}
-			l.down.push(func() { l.receive(r.Frame) })
+			l.answer(r.Frame[protocol.SizeLen:])
 		}
 	}
 	if next := n.cluster.Next(); !next.IsZero() {
@@ -223,6 +229,9 @@ type link struct {
 	raised bool // large frames are taken
 	unread int  // bytes handed over that were not consumed
 
+	client string
+	asked  map[int32]question // what was asked and not answered, by correlation id
+
 	write, up, down pipe
 	unwritten       []*unwritten
 }
@@ -239,6 +248,7 @@ func (l *link) Send(segments [][]byte) {
 		l.unwritten = l.unwritten[1:]
 		frame := slices.Concat(segments...)
 		l.n.w.Note(frame)
+		l.asks(frame[protocol.SizeLen:])
 		if l.n.Written != nil {
 			l.n.Written(frame)
 		}
@@ -325,11 +335,11 @@ func (l *link) receive(frame []byte) {
 	if l.down.lost || l.over {
 		return
 	}
-	if !l.raised && len(frame) > firstFrame {
-		l.breaks(fmt.Errorf("%w: %d bytes", protocol.ErrFrameSize, len(frame)))
+	if !l.raised && protocol.SizeLen+len(frame) > firstFrame {
+		l.breaks(fmt.Errorf("%w: %d bytes", protocol.ErrFrameSize, protocol.SizeLen+len(frame)))
 		return
 	}
-	frame = slices.Clone(frame[protocol.SizeLen:])
+	frame = slices.Clone(frame)
 	if l.n.flip > 0 {
 		l.n.flip--
 		frame[l.n.w.rng.IntN(len(frame))] ^= byte(1 + l.n.w.rng.IntN(255))
@@ -396,8 +406,11 @@ type event struct {
 	f  func()
 }
 
-func (p *pipe) push(f func()) {
-	d := p.l.n.delay()
+func (p *pipe) push(f func()) { p.pushLate(0, f) }
+
+// pushLate lets f happen so much later than push does, and what comes behind it, too.
+func (p *pipe) pushLate(late time.Duration, f func()) {
+	d := p.l.n.delay() + late
 	if p.local && p.l.n.w.rng.IntN(20) > 0 { // a kernel takes what it is given, but now and then its buffers are full
 		d /= 50
 	}

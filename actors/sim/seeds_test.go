@@ -27,7 +27,7 @@ type tally map[string]int
 
 func (t tally) String() string {
 	out := ""
-	for _, what := range []string{"seeds", "records", "committed", "aborted", "undecided", "assignments", "lives", "faults", "steps"} {
+	for _, what := range []string{"seeds", "records", "committed", "aborted", "undecided", "assignments", "lives", "changes", "faults", "steps"} {
 		if n, ok := t[what]; ok {
 			out += fmt.Sprintf(", %d %s", n, what)
 		}
