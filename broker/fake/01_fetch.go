@@ -272,6 +272,9 @@ func (c *Cluster) readAll(q *call, req *msg.FetchRequest, parts []*fetching, unk
 		f.now = reading{hw: d.HighWatermark, start: d.LogStartOffset, failed: d.ErrorCode != 0, gave: len(d.Records) > 0}
 		f.now.answered = !incremental || special || f.now.gave || !f.told || f.hw != f.now.hw || f.start != f.now.start
 		if f.now.answered {
+			if (len(d.Records) > 0 || c.kraft()) && c.unconverted(q, f) { // with ZooKeeper only who would get something is told
+				d = c.inconvertible(f.req.Partition, protocol.UnsupportedVersion)
+			}
 			add(resp, f, d)
 		}
 	}
@@ -355,15 +358,29 @@ func (c *Cluster) readPartition(q *call, req *msg.FetchRequest, f *fetching, bud
 	if q.Version < 4 {
 		old, code := c.oldFormat(q, d.Records, f.req.FetchOffset)
 		if code != protocol.None {
-			d = newPartitionData(f.req.Partition)
-			if d.ErrorCode, d.Records = int16(code), nil; !c.kraft() {
-				d.AbortedTransactions, d.Records = nil, []byte{}
-			}
-			return d
+			return c.inconvertible(f.req.Partition, code)
 		}
 		d.Records = old
 	}
 	return d
+}
+
+// inconvertible is what is told of a partition whose records an old client does not get.
+func (c *Cluster) inconvertible(partition int32, code protocol.Code) msg.FetchResponsePartitionData {
+	d := newPartitionData(partition)
+	if d.ErrorCode, d.Records = int16(code), nil; !c.kraft() {
+		d.AbortedTransactions, d.Records = nil, []byte{}
+	}
+	return d
+}
+
+// unconverted tells whether a topic is not to be converted for old clients (message.downconversion.enable); they are told of each partition that the broker has, whatever else is wrong (KafkaApis.maybeConvertFetchedData).
+func (c *Cluster) unconverted(q *call, f *fetching) bool {
+	if q.Version >= 4 {
+		return false
+	}
+	t, code := c.fetched(q, f)
+	return code == protocol.None && !t.own(q.Node).converts && int(f.req.Partition) < len(t.partitions) && f.req.Partition >= 0 && slices.Contains(t.partitions[f.req.Partition].replicas, q.Node)
 }
 
 // followed gives a partition as a follower has it. It knows who leads, and if it has led itself meanwhile it has everything.

@@ -9,7 +9,8 @@
 //	log.go     partitions: batches, epochs
 //	segments.go, retention.go, cleaner.go  what becomes of a log: Cluster.Roll, Cluster.Retain, Cluster.Compact
 //	auto_clean.go  when brokers retain and compact by themselves: Config.AutoClean
-//	properties.go  configurations: which there are (topic_properties.go, broker_properties.go), who has set them (overrides.go), what they come to (settings.go)
+//	properties.go  configurations: which there are (topic_properties.go, broker_properties.go, broker_names.go), which a Config says (broker_config.go), who has set them (overrides.go), what they come to (settings.go)
+//	connections.go  how many connections brokers serve, and for how long
 //	validation.go  which records are taken, and how they are stored
 //	producers.go  what partitions know of idempotent producers, and when they forget it
 //	transaction_coordinator.go   transactional ids: producers, epochs, states, time-outs, markers

@@ -24,6 +24,7 @@ type settings struct {
 	indexInterval    int64 // index.interval.bytes
 	deleteRetention  int64 // delete.retention.ms
 	minCompactionLag int64
+	converts         bool // records for old clients (message.downconversion.enable)
 	maxCompactionLag int64
 	dirtyRatio       float64 // min.cleanable.dirty.ratio
 }
@@ -69,6 +70,7 @@ func (c *Cluster) settings(t *topic, node int32) (s settings) {
 	}
 	policies := list(text("cleanup.policy"))
 	s.compact, s.remove = slices.Contains(policies, "compact"), slices.Contains(policies, "delete")
+	s.converts = text("message.downconversion.enable") != "false"
 	s.appendTime = text("message.timestamp.type") == "LogAppendTime"
 	if v := text("compression.type"); v != "producer" {
 		codec, err := compress.Parse(strings.Replace(v, "uncompressed", "none", 1))
