@@ -11,12 +11,15 @@ import (
 
 // Kinds of resources that have configurations.
 const (
-	topicResource  int8 = 2
-	brokerResource int8 = 4
+	topicResource   int8 = 2
+	brokerResource  int8 = 4
+	loggerResource  int8 = 8
+	metricsResource int8 = 16 // of clients
+	groupResource   int8 = 32
 )
 
-// resources are all kinds that Kafka 4.3 has: besides those that are here loggers, metrics of clients, and groups.
-var resources = []int8{topicResource, brokerResource, 8, 16, 32}
+// resources are all kinds that Kafka 4.3 has. Here topics and brokers have configurations.
+var resources = []int8{topicResource, brokerResource, loggerResource, metricsResource, groupResource}
 
 // describeConfigs answers DescribeConfigs (32).
 func (c *Cluster) describeConfigs(q *call) {

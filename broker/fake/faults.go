@@ -236,8 +236,8 @@ func (c *Cluster) MoveLeader(topic string, index, node int32) error {
 func (c *Cluster) ElectLeaders() {
 	for _, t := range c.topics {
 		for _, p := range t.partitions {
-			if n := c.node(p.replicas[0]); p.leader != n.id && slices.Contains(p.isr, n.id) && !n.down && !n.fenced {
-				p.lead(n.id)
+			if p.leader != p.replicas[0] {
+				c.electPreferred(p)
 			}
 		}
 	}

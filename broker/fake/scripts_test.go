@@ -43,6 +43,11 @@ var scenes = []scene{
 		"3.9.1": {Release: "3.9", InternalTopics: true, Broker: serverProperties},
 		"2.8.2": {Release: "2.8", InternalTopics: true, Broker: serverProperties},
 	}, []map[string]func(*script, *cue) string{topicVerbs, configVerbs, recordVerbs}},
+	{"admin", map[string]fake.Config{
+		"4.3.0": {Release: "4.3", InternalTopics: true, Broker: serverProperties},
+		"3.9.1": {Release: "3.9", InternalTopics: true, Broker: serverProperties},
+		"2.8.2": {Release: "2.8", InternalTopics: true, Broker: serverProperties},
+	}, []map[string]func(*script, *cue) string{topicVerbs, configVerbs, recordVerbs, adminVerbs}},
 	{"retention", map[string]fake.Config{
 		"4.3.0": keeping("4.3"),
 		"3.9.1": keeping("3.9"),
