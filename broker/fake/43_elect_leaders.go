@@ -58,7 +58,7 @@ func (c *Cluster) electLeaders(q *call) {
 			}
 			out.PartitionResult = append(out.PartitionResult, r)
 		}
-		if len(out.PartitionResult) > 0 {
+		if len(out.PartitionResult) > 0 || c.kraft() {
 			resp.ReplicaElectionResults = append(resp.ReplicaElectionResults, out)
 		}
 	}

@@ -25,7 +25,7 @@ func (c *Cluster) describeScram(q *call) {
 		switch n := asked[u.Name]; {
 		case n == 0: // it was answered
 			continue
-		case n > 1:
+		case n > 1 && (u.Name != "" || c.kraft()):
 			code = protocol.DuplicateResource
 		}
 		asked[u.Name] = 0

@@ -49,6 +49,9 @@ var exceptions = []exception{
 	{"ApiVersions.FinalizedFeatures", unseen, "the fake has those only that change what clients do"},
 	{"ApiVersions.ApiKeys", unseen, "the fake has not all APIs; the script asks in versions that both have"},
 	{"ConsumerGroupHeartbeat.HeartbeatIntervalMs", unseen, "is configured"},
+	{"DescribeLogDirs.Results.LogDir", unseen, "brokers have their directories where they are told to"},
+	{"DescribeLogDirs.Results.TotalBytes", unseen, "volumes are as large as they are"},
+	{"DescribeLogDirs.Results.UsableBytes", unseen, "volumes are as large as they are"},
 	{"CreateTopics.Topics.Configs", unseen, "the fake has few configurations of topics"},
 }
 
@@ -337,6 +340,8 @@ func arrangeGroups(m protocol.Message, w *world) {
 				arrangeAssignment(&members[k].TargetAssignment)
 			}
 		}
+	default:
+		arrangeAdmin(m, w)
 	}
 }
 

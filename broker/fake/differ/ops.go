@@ -54,6 +54,12 @@ func init() { // not a literal: operations look at worlds, and those at operatio
 		{"IncrementalAlterConfigs", msg.IncrementalAlterConfigsAPI, weights{2, 1, 6, 0, 0, 0, 0}, incrementalAlterConfigs, applied},
 		{"DescribeCluster", msg.DescribeClusterAPI, weights{1, 0, 2, 0, 0, 0, 0}, describeCluster, nothing},
 		{"ApiVersions", msg.ApiVersionsAPI, weights{1, 0, 1, 0, 0, 0, 0}, apiVersions, nothing},
+		{"DescribeLogDirs", msg.DescribeLogDirsAPI, weights{2, 0, 3, 0, 0, 0, 0}, describeLogDirs, nothing},
+		{"ElectLeaders", msg.ElectLeadersAPI, weights{0, 0, 3, 0, 0, 0, 0}, electLeaders, nothing},
+		{"ListPartitionReassignments", msg.ListPartitionReassignmentsAPI, weights{0, 0, 1, 0, 0, 0, 0}, listReassignments, nothing},
+		{"DescribeClientQuotas", msg.DescribeClientQuotasAPI, weights{0, 0, 2, 0, 0, 0, 0}, describeQuotas, nothing},
+		{"DescribeUserScramCredentials", msg.DescribeUserScramCredentialsAPI, weights{0, 0, 2, 0, 0, 0, 0}, describeScram, nothing},
+		{"ListConfigResources", msg.ListConfigResourcesAPI, weights{0, 0, 2, 0, 0, 0, 0}, listConfigResources, nothing},
 		{"Produce", msg.ProduceAPI, weights{30, 20, 12, 20, 2, 1, 16}, produce, nothing},
 		{"Fetch", msg.FetchAPI, weights{20, 40, 8, 12, 0, 0, 6}, fetch, nothing},
 		{"ListOffsets", msg.ListOffsetsAPI, weights{14, 4, 6, 6, 0, 0, 4}, listOffsets, nothing},
@@ -88,7 +94,8 @@ func init() { // not a literal: operations look at worlds, and those at operatio
 func (o *operation) reads() bool {
 	switch o.key {
 	case msg.MetadataAPI, msg.DescribeClusterAPI, msg.ApiVersionsAPI, msg.ListOffsetsAPI, msg.OffsetForLeaderEpochAPI, msg.DescribeProducersAPI, msg.DescribeTransactionsAPI, msg.ListTransactionsAPI, msg.FindCoordinatorAPI,
-		msg.OffsetFetchAPI, msg.DescribeGroupsAPI, msg.ListGroupsAPI, msg.ConsumerGroupDescribeAPI, msg.DescribeConfigsAPI, msg.DescribeTopicPartitionsAPI:
+		msg.OffsetFetchAPI, msg.DescribeGroupsAPI, msg.ListGroupsAPI, msg.ConsumerGroupDescribeAPI, msg.DescribeConfigsAPI, msg.DescribeTopicPartitionsAPI, msg.DescribeLogDirsAPI, msg.ElectLeadersAPI,
+		msg.ListPartitionReassignmentsAPI, msg.DescribeClientQuotasAPI, msg.DescribeUserScramCredentialsAPI, msg.ListConfigResourcesAPI:
 		return true
 	}
 	return false
