@@ -58,7 +58,8 @@ func Start(under role.Spawner, cfg Config, hooks Hooks, failed func(error)) (*Cl
 	w := under.World()
 	c := &Client{cfg: cfg, hooks: hooks, aside: role.NewAside(w), world: w, failed: failed, coordinate: map[coordKey]*atomic.Int32{}}
 	c.core = meta.New(meta.Config{Bootstrap: nodes, MaxAge: cfg.MetadataMaxAge, TopicIdle: cfg.TopicIdle, BackoffFirst: cfg.RetryFirst, BackoffMax: cfg.RetryMax,
-		Timeout: cfg.RequestTimeout, LateAfter: cfg.LateAfter, Recover: !cfg.NoRebootstrap, Rebootstrap: cfg.RebootstrapAfter, AutoCreate: cfg.AutoCreateTopics, Rand: w.Rand()})
+		Timeout: cfg.RequestTimeout, LateAfter: cfg.LateAfter, Recover: !cfg.NoRebootstrap, Rebootstrap: cfg.RebootstrapAfter, AutoCreate: cfg.AutoCreateTopics,
+		MaxBrokers: cfg.MaxBrokers, MaxPartitions: cfg.MaxPartitions, Rand: w.Rand()})
 	c.snapshot.Store(c.core.Snapshot())
 	c.versions.Store(&map[int32]protocol.Ranges{})
 	c.self, c.stop = role.Spawn[Message, meta.Effects](under, c, c.perform, (*meta.Effects).Reset, role.Options{Name: "cluster", Failed: failed, Slow: c.slow})

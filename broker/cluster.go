@@ -201,6 +201,11 @@ func (c *Client) perform(h *role.Handle, out *meta.Effects) {
 	for _, f := range out.Found {
 		c.found(f)
 	}
+	if u := out.Unfit; u != nil && u.Err != nil {
+		c.unreached(u.Peer, "metadata", u.Err)
+	} else if u != nil {
+		c.reached(u.Peer)
+	}
 	c.suspected.Store(int32(c.core.Suspects()))
 	for _, id := range out.Moved {
 		for _, k := range c.connections {

@@ -29,6 +29,8 @@ type Config struct {
 	NoRebootstrap    bool          // never ask the addresses of Bootstrap again (metadata.recovery.strategy=none)
 	AutoCreateTopics bool          // brokers may create unknown topics (allow.auto.create.topics, true)
 	MaxInFlight      int           // requests in flight on one connection, whoever sends them (64)
+	MaxBrokers       int           // an answer that lists more brokers is refused (10,000); zero: the default
+	MaxPartitions    int           // and one that lists more partitions (2,000,000); zero: the default
 	LateAfter        time.Duration // an answer is not late before this, and then its broker is suspect (500 ms)
 	Release          string        // of the brokers: no newer versions are used than it has, and its own where they cannot be asked, as before 0.10 (broker.version)
 	ReleaseFallback  string        // the release whose versions are used where a broker does not answer which it speaks (broker.version.fallback)
@@ -40,7 +42,7 @@ func Default() Config {
 		ClientID: "kactor", SetupTimeout: 10 * time.Second, MaxIdle: 9 * time.Minute, RequestTimeout: 30 * time.Second,
 		ReconnectFirst: 50 * time.Millisecond, ReconnectMax: time.Second, RetryFirst: 100 * time.Millisecond, RetryMax: time.Second,
 		MetadataMaxAge: 5 * time.Minute, TopicIdle: 5 * time.Minute, RebootstrapAfter: 5 * time.Minute, AutoCreateTopics: true,
-		MaxInFlight: 64, LateAfter: 500 * time.Millisecond,
+		MaxInFlight: 64, MaxBrokers: 10_000, MaxPartitions: 2_000_000, LateAfter: 500 * time.Millisecond,
 	}
 }
 
@@ -75,6 +77,9 @@ func (c *Config) Validate() error {
 	}
 	if c.MaxInFlight < 1 {
 		bad("max.in.flight.requests.per.connection", "must be positive, not %d", c.MaxInFlight)
+	}
+	if c.MaxBrokers < 0 || c.MaxPartitions < 0 {
+		bad("max.brokers, max.partitions", "must not be negative")
 	}
 	for _, r := range []struct{ property, release string }{{"broker.version", c.Release}, {"broker.version.fallback", c.ReleaseFallback}} {
 		if r.release == "" {

@@ -62,7 +62,7 @@ func (c *Client) unreached(peer cluster.Node, phase string, err error) {
 type ConnectError struct {
 	Node     int32  // negative: a bootstrap address
 	Addr     string // host:port
-	Phase    string // dns, dial, tls, api-versions; request, if the connection has broken later
+	Phase    string // dns, dial, tls, api-versions; request, if the connection has broken later; metadata, if that tells more than is taken
 	Attempts int    // in a row
 	Unmet    bool   // nobody has been reached there so far, where the cluster says that the node is (advertised.listeners)
 	Err      error

@@ -6,6 +6,7 @@ import (
 
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/cluster"
+	"github.com/kactor-go/kactor/protocol/trouble"
 )
 
 type coordKey struct {
@@ -28,7 +29,10 @@ type coordinator struct {
 	ask   uint64
 	patience
 	failures int
-	askAt    time.Time // when to ask next, if there is a reason
+	pace     trouble.Pace // of questions whose answers did not last
+	askedAt  time.Time    // when it was asked last
+	foundAt  time.Time    // when somebody was named last
+	askAt    time.Time    // when to ask next, if there is a reason
 	err      error
 }
 
@@ -88,10 +92,28 @@ func (c *Core) coordinated(now time.Time, m *Coordinated) {
 	}
 }
 
-func (c *Core) forget(key string, keyType int8) {
+func (c *Core) forget(now time.Time, key string, keyType int8) {
 	if k := c.coordinator(key, keyType); k != nil {
-		k.node = cluster.NoNode
+		c.lose(now, k)
 	}
+}
+
+// lose notes that the coordinator is none, or away. If it has not been one for long the answer that named it was worth nothing.
+func (c *Core) lose(now time.Time, k *coordinator) {
+	if k.node == cluster.NoNode {
+		return
+	}
+	k.node = cluster.NoNode
+	if now.Sub(k.foundAt) > c.cfg.BackoffMax {
+		k.pace.Forward()
+	} else {
+		k.pace.Vain(k.askedAt, c.retry())
+	}
+}
+
+// retry is how those who get no further wait longer and longer.
+func (c *Core) retry() trouble.Backoff {
+	return trouble.Backoff{First: c.cfg.BackoffFirst, Max: c.cfg.BackoffMax}
 }
 
 // doubt asks whether somebody else coordinates now, because the coordinator does not answer (rule R1).
@@ -138,13 +160,17 @@ func (c *Core) driveCoordinators(now time.Time, out *Effects) {
 			c.coordAt(k.askAt)
 			continue
 		}
+		if until, waits := k.pace.Waits(now); waits {
+			c.coordAt(until)
+			continue
+		}
 		p := c.otherPeer(now, &k.patience, false, k.peer, k.was)
 		if p == nil {
 			k.askAt = now.Add(c.cfg.BackoffFirst)
 			c.coordAt(k.askAt)
 			continue
 		}
-		k.asked, k.peer = true, p.ID
+		k.asked, k.peer, k.askedAt = true, p.ID, now
 		k.ask++
 		c.question(p)
 		c.wait(now, &k.patience, 1)
@@ -155,7 +181,7 @@ func (c *Core) driveCoordinators(now time.Time, out *Effects) {
 	}
 }
 
-// found takes the answer to FindCoordinator: one coordinator up to version 3, a list from version 4 on (KIP-699).
+// found takes the answer to FindCoordinator.
 func (c *Core) found(now time.Time, m *Coordinator, out *Effects) {
 	k := c.coordinator(m.Key, m.KeyType)
 	if k == nil || c.closed || !k.asked || m.Ask != k.ask {
@@ -166,21 +192,9 @@ func (c *Core) found(now time.Time, m *Coordinator, out *Effects) {
 	err := m.Err
 	var node cluster.Node
 	if err == nil {
-		r := m.Resp
-		code := r.ErrorCode
-		node = cluster.Node{ID: r.NodeID, Host: r.Host, Port: r.Port}
-		if m.Version >= 4 {
-			code = int16(protocol.CoordinatorNotAvailable)
-			for i := range r.Coordinators {
-				if a := &r.Coordinators[i]; a.Key == m.Key {
-					code = a.ErrorCode
-					node = cluster.Node{ID: a.NodeID, Host: a.Host, Port: a.Port}
-				}
-			}
-		}
-		err = protocol.Code(code).Err()
+		node, err = coordinatorOf(m)
 	}
-	if err == nil && node.ID < 0 {
+	if err == nil && c.peer(node.ID) == nil && !reachable(node.ID, node.Host, node.Port) {
 		err = protocol.CoordinatorNotAvailable
 	}
 	if err != nil {
@@ -198,9 +212,9 @@ func (c *Core) found(now time.Time, m *Coordinator, out *Effects) {
 		return
 	}
 	if c.peer(node.ID) == nil {
-		c.peers = append(c.peers, &peer{Node: node})
+		c.meet(node)
 	}
-	k.node = node.ID
+	k.node, k.foundAt = node.ID, now
 	if k.was != node.ID {
 		if k.was >= 0 {
 			out.Moved = append(out.Moved, k.was)

@@ -28,17 +28,19 @@ var (
 
 // Config of the cluster.
 type Config struct {
-	Bootstrap    []cluster.Node // ids -1, -2, ...
-	MaxAge       time.Duration  // metadata.max.age.ms
-	TopicIdle    time.Duration  // a topic nobody asked for so long is dropped
-	BackoffFirst time.Duration  // retry.backoff.ms
-	BackoffMax   time.Duration  // retry.backoff.max.ms
-	Timeout      time.Duration  // of one metadata request
-	LateAfter    time.Duration  // what was not answered for so long is asked elsewhere, too; zero: never
-	Recover      bool           // metadata.recovery.strategy is rebootstrap
-	Rebootstrap  time.Duration  // metadata.recovery.rebootstrap.trigger.ms; zero: at any attempt that has failed
-	AutoCreate   bool           // allow.auto.create.topics
-	Rand         *rand.Rand
+	Bootstrap     []cluster.Node // ids -1, -2, ...
+	MaxAge        time.Duration  // metadata.max.age.ms
+	TopicIdle     time.Duration  // a topic nobody asked for so long is dropped
+	BackoffFirst  time.Duration  // retry.backoff.ms
+	BackoffMax    time.Duration  // retry.backoff.max.ms
+	Timeout       time.Duration  // of one metadata request
+	LateAfter     time.Duration  // what was not answered for so long is asked elsewhere, too; zero: never
+	Recover       bool           // metadata.recovery.strategy is rebootstrap
+	Rebootstrap   time.Duration  // metadata.recovery.rebootstrap.trigger.ms; zero: at any attempt that has failed
+	AutoCreate    bool           // allow.auto.create.topics
+	MaxBrokers    int            // that an answer may list; zero: 10,000
+	MaxPartitions int            // that an answer may list; zero: 2,000,000
+	Rand          *rand.Rand
 }
 
 // Target says where a request goes; the kinds are those of package broker.
@@ -193,6 +195,13 @@ type Effects struct {
 	Refuse   []Refusal
 	Fresh    []any          // waits for metadata that are over
 	Gone     []cluster.Node // peers that are no longer in the cluster, or not at that address
+	Unfit    *Unfit
+}
+
+// Unfit is a broker whose answers are refused, and why; nil: they are not any more.
+type Unfit struct {
+	Peer cluster.Node
+	Err  error
 }
 
 // Reset empties the effects.
@@ -205,10 +214,14 @@ func (e *Effects) Reset() {
 
 // Core is the state of the cluster actor.
 type Core struct {
-	cfg    Config
-	snap   *cluster.Snapshot
-	peers  []*peer // nodes by id; bootstrap addresses behind them, while they are needed
-	topics map[string]*interest
+	cfg      Config
+	snap     *cluster.Snapshot
+	peers    []*peer         // nodes by id; bootstrap addresses behind them, while they are needed
+	byID     map[int32]*peer // the same
+	suspects int             // how many of them are
+	listed   []int32         // the brokers that the last answer has listed, by id
+	merged   uint64          // answers that were merged
+	topics   map[string]*interest
 
 	parked    []*Route
 	parkedDue time.Time // the earliest of their deadlines, or before it
@@ -225,7 +238,7 @@ type Core struct {
 
 // New makes the core of a cluster of which only addresses are known.
 func New(cfg Config) *Core {
-	c := &Core{cfg: cfg, snap: cluster.New(cluster.Snapshot{Controller: cluster.NoNode}), topics: map[string]*interest{}, coord: map[coordKey]*coordinator{}}
+	c := &Core{cfg: cfg, snap: cluster.New(cluster.Snapshot{Controller: cluster.NoNode}), topics: map[string]*interest{}, byID: map[int32]*peer{}, coord: map[coordKey]*coordinator{}}
 	c.addBootstrap()
 	return c
 }
@@ -259,9 +272,9 @@ func (c *Core) Step(now time.Time, m Message, out *Effects) {
 		}
 		c.coordinated(now, m.Call)
 	case *Hint:
-		c.hint(m, out)
+		c.hint(now, m, out)
 	case *Forget:
-		c.forget(m.Key, m.KeyType)
+		c.forget(now, m.Key, m.KeyType)
 	case *Drop:
 		c.drop(m.Topics, out)
 	case *Close:

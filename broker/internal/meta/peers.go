@@ -20,6 +20,7 @@ type peer struct {
 	retryAt  time.Time
 	vain     int       // questions for metadata in a row that have brought nothing, whatever became of the connection
 	askAt    time.Time // not asked for metadata before
+	unfit    error     // its last answer was refused for this
 	placed   int       // requests it has not answered
 	asked    uint64    // when it was asked a question last, in the order of questions
 	err      error
@@ -38,25 +39,29 @@ func (p *peer) restsUntil(metadata bool) time.Time {
 }
 
 // Suspects is how many brokers are suspect.
-func (c *Core) Suspects() (n int) {
-	for _, p := range c.peers {
-		if p.suspect {
-			n++
-		}
+func (c *Core) Suspects() int { return c.suspects }
+
+// suspect notes whether a broker is suspect.
+func (c *Core) suspect(p *peer, is bool) {
+	switch {
+	case is && !p.suspect:
+		c.suspects++
+	case !is && p.suspect:
+		c.suspects--
 	}
-	return n
+	p.suspect = is
 }
 
 // Knows tells whether a node, or a bootstrap address, is one that requests may go to.
 func (c *Core) Knows(id int32) bool { return c.peer(id) != nil }
 
-func (c *Core) peer(id int32) *peer {
-	for _, p := range c.peers {
-		if p.ID == id {
-			return p
-		}
-	}
-	return nil
+func (c *Core) peer(id int32) *peer { return c.byID[id] }
+
+// meet adds a peer.
+func (c *Core) meet(n cluster.Node) {
+	p := &peer{Node: n}
+	c.peers = append(c.peers, p)
+	c.byID[n.ID] = p
 }
 
 // late makes a broker suspect. What it was asked for is asked for elsewhere: a broker that stands still must not hold up the news of who leads, or coordinates, in its place.
@@ -65,7 +70,7 @@ func (c *Core) late(now time.Time, id int32) {
 	if p == nil || p.suspect {
 		return
 	}
-	p.suspect = true
+	c.suspect(p, true)
 	if r := &c.refresh; r.inFlight && r.peer == id {
 		r.until, r.moves = time.Time{}, r.moves+1
 	}
@@ -101,7 +106,8 @@ func (c *Core) reached(now time.Time, id int32) {
 	if !p.up {
 		p.up, p.upAt = true, now
 	}
-	p.suspect, p.retryAt, p.err, p.fatal = false, time.Time{}, nil, false
+	c.suspect(p, false)
+	p.retryAt, p.err, p.fatal = time.Time{}, nil, false
 }
 
 func (c *Core) down(now time.Time, m *Down) {
@@ -126,7 +132,7 @@ func (c *Core) down(now time.Time, m *Down) {
 	c.elsewhere(now, m.Peer)
 	for _, k := range c.coords {
 		if k.node == m.Peer {
-			k.node = cluster.NoNode
+			c.lose(now, k)
 		}
 	}
 	if m.Peer >= 0 { // that it is still away is not as much news as that it is
@@ -141,7 +147,7 @@ func (c *Core) down(now time.Time, m *Down) {
 
 // giveUpIf refuses what waits when every broker that is known has failed so that no retry can help: to wait for the deadline would only hide why.
 func (c *Core) giveUpIf(fatal bool, out *Effects) {
-	if fatal && !slices.ContainsFunc(c.peers, func(p *peer) bool { return !p.fatal }) {
+	if fatal && !slices.ContainsFunc(c.peers, func(p *peer) bool { return !p.fatal && p.unfit == nil }) {
 		c.refuseAll(c.why(Target{}), out)
 	}
 }
@@ -173,7 +179,7 @@ func (c *Core) addBootstrap() {
 	from := len(c.peers)
 	for _, n := range c.cfg.Bootstrap {
 		if c.peer(n.ID) == nil {
-			c.peers = append(c.peers, &peer{Node: n})
+			c.meet(n)
 		}
 	}
 	added := c.peers[from:]
@@ -183,6 +189,7 @@ func (c *Core) addBootstrap() {
 // reconcile makes the peers those of the snapshot. Bootstrap addresses are not needed any more then, unless there is no way to any of those.
 func (c *Core) reconcile(out *Effects) {
 	peers := make([]*peer, 0, len(c.snap.Nodes))
+	byID := make(map[int32]*peer, len(c.snap.Nodes))
 	reachable := false
 	for _, n := range c.snap.Nodes {
 		p := c.peer(n.ID)
@@ -196,19 +203,26 @@ func (c *Core) reconcile(out *Effects) {
 			p.Rack, p.shunned = n.Rack, false
 		}
 		peers = append(peers, p)
+		byID[p.ID] = p
 		reachable = reachable || !p.unreachable()
 	}
 	for _, p := range c.peers {
-		if _, still := c.snap.Node(p.ID); still {
+		if _, still := byID[p.ID]; still {
 			continue
 		}
 		if p.ID < 0 && !reachable {
 			peers = append(peers, p)
+			byID[p.ID] = p
 			continue
 		}
 		out.Gone = append(out.Gone, p.Node)
 	}
-	c.peers = peers
+	c.peers, c.byID, c.suspects = peers, byID, 0
+	for _, p := range peers {
+		if p.suspect {
+			c.suspects++
+		}
+	}
 }
 
 // nobody is no broker's id; those of bootstrap addresses are negative.
@@ -234,12 +248,13 @@ func (c *Core) best(now time.Time, metadata bool, not []int32, less func(a, b *p
 		return n
 	}
 	var best *peer
+	least := 0
 	for _, p := range c.peers {
 		if p.shunned {
 			continue
 		}
-		if best == nil || rank(p) < rank(best) || rank(p) == rank(best) && less(p, best) {
-			best = p
+		if n := rank(p); best == nil || n < least || n == least && less(p, best) {
+			best, least = p, n
 		}
 	}
 	if best != nil && now.Before(best.restsUntil(metadata)) {

@@ -365,12 +365,18 @@ func (c *Core) metadata(now time.Time, m *Metadata, out *Effects) {
 	}
 	a := &answer{ask: m.Ask, resp: m.Resp, version: m.Version, peer: cluster.NoNode}
 	err := m.Err
+	var unfit error // the answer is refused
 	switch {
 	case err != nil:
 	case m.Resp.ErrorCode != 0:
 		err = protocol.Code(m.Resp.ErrorCode)
 	case len(m.Resp.Brokers) == 0: // a broker that has only just started knows nobody
 		err = protocol.BrokerNotAvailable
+	default:
+		unfit = c.fit(m.Resp)
+		if err = unfit; err == nil && len(m.Resp.Brokers) == 0 { // none that could be asked
+			err = protocol.BrokerNotAvailable
+		}
 	}
 	if m.Ask != r.ask || !r.inFlight { // somebody else was asked meanwhile: what it tells of topics is of use
 		if a.late = true; err == nil {
@@ -384,9 +390,12 @@ func (c *Core) metadata(now time.Time, m *Metadata, out *Effects) {
 		if err == protocol.RebootstrapRequired && c.cfg.Recover { // KIP-1102
 			c.rebootstrap()
 		}
+		c.refused(r.peer, unfit, out)
 		c.failed(now)
+		c.giveUpIf(unfit != nil, out)
 		return
 	}
+	c.refused(r.peer, nil, out)
 	if p := c.peer(r.peer); p != nil {
 		p.vain, p.askAt = 0, time.Time{}
 	}
@@ -403,10 +412,24 @@ func (c *Core) metadata(now time.Time, m *Metadata, out *Effects) {
 		r.all = now.Add(c.cfg.MaxAge)
 	}
 	c.unpark(now, out)
-	for _, p := range c.peers { // its partitions may soon be led elsewhere
-		if p.suspect && p.placed > 0 || p.unreachable() && now.Sub(p.failing) < electionsLast && c.leads(p.ID) {
-			r.all = earlier(r.all, now.Add(c.cfg.BackoffMax/4))
+	away := map[int32]bool{}
+	soon := false // its partitions may soon be led elsewhere
+	for _, p := range c.peers {
+		soon = soon || p.suspect && p.placed > 0
+		if p.unreachable() && now.Sub(p.failing) < electionsLast {
+			away[p.ID] = true
 		}
+	}
+	if soon || len(away) > 0 && c.lead(away) {
+		r.all = earlier(r.all, now.Add(c.cfg.BackoffMax/4))
+	}
+}
+
+// refused notes whether the answers of a broker are.
+func (c *Core) refused(id int32, why error, out *Effects) {
+	if p := c.peer(id); p != nil && (why != nil || p.unfit != nil) {
+		p.unfit = why
+		out.Unfit = &Unfit{p.Node, why}
 	}
 }
 
@@ -447,11 +470,11 @@ func lacks(code protocol.Code) bool {
 // electionsLast is how long a cluster may need to let others lead in place of a broker that is away: its session time-out, 9 s unless configured, and some more.
 const electionsLast = 15 * time.Second
 
-// leads tells whether a broker leads a partition.
-func (c *Core) leads(node int32) bool {
+// lead tells whether one of these brokers leads a partition.
+func (c *Core) lead(nodes map[int32]bool) bool {
 	for t := range c.snap.All() {
 		for i := range t.Partitions {
-			if t.Partitions[i].Leader == node {
+			if nodes[t.Partitions[i].Leader] {
 				return true
 			}
 		}

@@ -1,6 +1,7 @@
 package meta
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -121,12 +122,20 @@ func (c *Core) expire(now time.Time, out *Effects) {
 	}
 }
 
+// mostNamed is how many of the brokers that cannot be reached are named.
+const mostNamed = 10
+
 // why says why a request could not be placed.
 func (c *Core) why(t Target) error {
 	var reach error
+	named := 0
 	for _, p := range c.peers {
-		if p.err != nil {
-			reach = errors.Join(reach, fmt.Errorf("%s: %w", p.Addr(), p.err))
+		if named == mostNamed {
+			break
+		}
+		if err := cmp.Or(p.err, p.unfit); err != nil {
+			reach = errors.Join(reach, fmt.Errorf("%s: %w", p.Addr(), err))
+			named++
 		}
 	}
 	switch t.Kind {

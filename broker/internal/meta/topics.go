@@ -7,6 +7,7 @@ import (
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/cluster"
 	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/trouble"
 	"github.com/kactor-go/kactor/protocol/wire"
 )
 
@@ -20,12 +21,14 @@ type interest struct {
 	// to date what it knows would bring back what somebody has deleted.
 	create bool
 
-	askAt  time.Time // when to ask for it; zero: there is no reason to, and it is not in refresh.due
-	need   uint64    // the first question whose answer will do then
-	asked  uint64    // the last question that has named it
-	told   uint64    // the last that was answered for it
-	toldAt time.Time // when
-	waits  waits     // of requests for it
+	askAt  time.Time               // when to ask for it; zero: there is no reason to, and it is not in refresh.due
+	need   uint64                  // the first question whose answer will do then
+	asked  uint64                  // the last question that has named it
+	told   uint64                  // the last that was answered for it
+	toldAt time.Time               // when
+	waits  waits                   // of requests for it
+	merged uint64                  // the last answer that told of it
+	hints  map[int32]*trouble.Pace // by partition: leaders learnt from other answers since metadata has told of them
 
 	missing      int // answers in a row without it
 	unknown      int // answers in a row that said there is none
@@ -33,7 +36,7 @@ type interest struct {
 
 	doubts int                 // answers in a row that were not believed
 	lives  []wire.UUID         // ids that it had before
-	back   map[int32]*contrary // by partition: answers that tell older epochs
+	back   map[int32]*contrary // by partition: answers that tell older epochs, or such as are far ahead
 	life   contrary            // answers that tell an id from before
 }
 
@@ -43,6 +46,7 @@ type contrary struct {
 	count int
 	since time.Time
 	by    []int32 // brokers that said so, by id
+	ahead bool    // it is an epoch far ahead that they tell
 
 	listed   []int32 // all brokers that there are, as each of the last answers has told
 	agreed   []int32 // those of them that said so since then
@@ -67,10 +71,7 @@ func (c *Core) contradict(now time.Time, k *contrary, a *answer) bool {
 		k.since = now
 	}
 	if !a.lists(k.listed) {
-		k.listed, k.agreed, k.listedAt = nil, nil, now
-		for i := range a.resp.Brokers {
-			k.listed = append(k.listed, a.resp.Brokers[i].NodeID)
-		}
+		k.listed, k.agreed, k.listedAt = a.ids, nil, now
 	}
 	if a.peer >= 0 { // a bootstrap address is one of the others
 		k.by, k.agreed = with(k.by, a.peer), with(k.agreed, a.peer)
@@ -79,16 +80,19 @@ func (c *Core) contradict(now time.Time, k *contrary, a *answer) bool {
 	if k.count >= contraryAnswers && (len(k.by) >= min(contraryBrokers, c.most) || alone || now.Sub(k.since) >= c.cfg.MaxAge) {
 		return true
 	}
-	c.refresh.except = append(c.refresh.except, k.by...)
+	for _, id := range k.by {
+		c.refresh.except = with(c.refresh.except, id)
+	}
 	return false
 }
 
-// with gives the ids and id.
+// with gives the ids, which are in order, and id.
 func with(ids []int32, id int32) []int32 {
-	if slices.Contains(ids, id) {
+	i, there := slices.BinarySearch(ids, id)
+	if there {
 		return ids
 	}
-	return append(ids, id)
+	return slices.Insert(ids, i, id)
 }
 
 // goneAfter is how long brokers may say of a topic that was there that it is not, before that is believed: one that has only just started may not know it yet.
@@ -217,23 +221,26 @@ func (i *interest) bury(id wire.UUID) {
 
 // same gives old if nothing is different.
 func same(old, t *cluster.Topic) *cluster.Topic {
+	if old != nil && len(t.Partitions) > 0 && len(t.Partitions) == len(old.Partitions) && &t.Partitions[0] == &old.Partitions[0] { // there may be a million
+		a, b := *t, *old
+		a.Partitions, b.Partitions = nil, nil
+		if a.Equal(&b) {
+			return old
+		}
+		return t
+	}
 	if t.Equal(old) {
 		return old
 	}
 	return t
 }
 
-// indexesFit tells whether the indexes of partitions, which come from the wire, are about as many as there are partitions.
-func indexesFit(m *msg.MetadataResponseMetadataResponseTopic) bool {
-	n := int32(-1)
-	for i := range m.Partitions {
-		n = max(n, m.Partitions[i].PartitionIndex)
-	}
-	return n >= 0 && int(n) < 4*len(m.Partitions)+16
-}
-
 // partitions are those of an answer; where it tells an older epoch than is known of the same life of the topic, or nothing of some, what is known. doubt: there are such.
 func (c *Core) partitions(now time.Time, i *interest, t, old *cluster.Topic, m *msg.MetadataResponseMetadataResponseTopic, a *answer) (doubt bool) {
+	if unchanged(old, m, a) {
+		t.Partitions, i.back, i.hints = old.Partitions, nil, nil
+		return false
+	}
 	n := int32(0)
 	for k := range m.Partitions {
 		n = max(n, m.Partitions[k].PartitionIndex+1)
@@ -250,28 +257,59 @@ func (c *Core) partitions(now time.Time, i *interest, t, old *cluster.Topic, m *
 		if p.PartitionIndex < 0 {
 			continue
 		}
-		q := cluster.Partition{Index: p.PartitionIndex, Leader: p.LeaderID, LeaderEpoch: -1, Replicas: p.ReplicaNodes, ISR: p.IsrNodes,
-			Offline: p.OfflineReplicas, Err: protocol.Code(p.ErrorCode)}
-		if a.version >= 7 {
-			q.LeaderEpoch = p.LeaderEpoch
+		q := partition(p, a.version)
+		odd, ahead := false, false
+		if int(q.Index) < len(old.Partitions) && q.LeaderEpoch >= 0 {
+			ahead = far(old.Partitions[q.Index].LeaderEpoch, q.LeaderEpoch)
+			odd = ahead || old.Partitions[q.Index].LeaderEpoch > q.LeaderEpoch
 		}
-		if int(q.Index) < len(old.Partitions) && q.LeaderEpoch >= 0 && old.Partitions[q.Index].LeaderEpoch > q.LeaderEpoch {
-			if !c.older(now, i, q.Index, a) {
-				q, doubt = old.Partitions[q.Index], !a.late
-			}
-		} else if i.back != nil {
+		switch {
+		case odd && !c.odd(now, i, q.Index, ahead, a):
+			q, doubt = old.Partitions[q.Index], !a.late
+		case !odd && i.back != nil:
 			delete(i.back, q.Index)
+			fallthrough
+		default:
+			delete(i.hints, q.Index)
 		}
 		t.Partitions[q.Index] = q
 	}
 	return doubt
 }
 
-// older counts an answer that tells an older epoch of a partition than is known, and tells whether it is to be believed.
-func (c *Core) older(now time.Time, i *interest, partition int32, a *answer) bool {
+// unchanged tells whether an answer tells the same partitions, in their order: with a million of them it is not to cost as much as news.
+func unchanged(old *cluster.Topic, m *msg.MetadataResponseMetadataResponseTopic, a *answer) bool {
+	if len(old.Partitions) != len(m.Partitions) {
+		return false
+	}
+	for k := range m.Partitions {
+		p, q := &m.Partitions[k], &old.Partitions[k]
+		told := epoch(p.LeaderEpoch)
+		if a.version < 7 {
+			told = -1
+		}
+		if p.PartitionIndex != q.Index || node(p.LeaderID) != q.Leader || told != q.LeaderEpoch || protocol.Code(p.ErrorCode) != q.Err ||
+			!slices.Equal(p.ReplicaNodes, q.Replicas) || !slices.Equal(p.IsrNodes, q.ISR) || !slices.Equal(p.OfflineReplicas, q.Offline) {
+			return false
+		}
+	}
+	return true
+}
+
+// partition is one of an answer.
+func partition(p *msg.MetadataResponseMetadataResponsePartition, version int16) cluster.Partition {
+	q := cluster.Partition{Index: p.PartitionIndex, Leader: node(p.LeaderID), LeaderEpoch: -1, Replicas: p.ReplicaNodes, ISR: p.IsrNodes, Offline: p.OfflineReplicas, Err: protocol.Code(p.ErrorCode)}
+	if version >= 7 {
+		q.LeaderEpoch = epoch(p.LeaderEpoch)
+	}
+	return q
+}
+
+// odd counts an answer that tells an older epoch of a partition than is known, or one that is far ahead of it, and tells whether it is to be believed.
+func (c *Core) odd(now time.Time, i *interest, partition int32, ahead bool, a *answer) bool {
 	k := i.back[partition]
-	if k == nil {
-		k = &contrary{}
+	if k == nil || k.ahead != ahead {
+		k = &contrary{ahead: ahead}
 		if i.back == nil {
 			i.back = map[int32]*contrary{}
 		}

@@ -1,0 +1,273 @@
+package meta
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/cluster"
+	"github.com/kactor-go/kactor/protocol/msg"
+)
+
+type wireBroker = msg.MetadataResponseMetadataResponseBroker
+
+// TestBrokersThatThereCannotBe: ids below zero stand for bootstrap addresses and for nobody, and of two with one id only one can be asked.
+func TestBrokersThatThereCannotBe(t *testing.T) {
+	b := newBench(t, nil).known()
+	b.step(&Refresh{Topics: []string{"a"}, Except: cluster.NoNode})
+	b.later(time.Second)
+	m := metadata([]int32{-7, 2, 4711}, []int32{6, -9, 6})
+	m.ControllerID = -7
+	for _, n := range []wireBroker{{NodeID: -7, Host: "x", Port: 1}, {NodeID: -1, Host: "x", Port: 1}, {NodeID: 10, Host: "", Port: 1}, {NodeID: 11, Host: "x", Port: 0}, {NodeID: 12, Host: "x", Port: -1},
+		{NodeID: 13, Host: "x", Port: math.MaxUint16 + 1}, {NodeID: 14, Host: strings.Repeat("x", 256), Port: 1}, {NodeID: 2, Host: "another", Port: 1}, {NodeID: math.MaxInt32, Host: "x", Port: math.MaxUint16}} {
+		m.Brokers = append(m.Brokers, n)
+	}
+	out := b.step(&Metadata{Resp: m, Version: 12})
+	if out.Publish == nil {
+		t.Fatal("no news")
+	}
+	s := out.Publish
+	if got := fmt.Sprint(s.Nodes); got != fmt.Sprintf("[{1 broker 9092 } {2 broker 9093 } {3 broker 9094 } {%d x 65535 }]", math.MaxInt32) {
+		t.Errorf("nodes %s", got)
+	}
+	if s.Controller != cluster.NoNode {
+		t.Errorf("controller %d", s.Controller)
+	}
+	if p := s.Partition("a", 0); p.Leader != cluster.NoNode {
+		t.Errorf("leader %d", p.Leader)
+	}
+	if p := s.Partition("a", 1); p.LeaderEpoch != -1 {
+		t.Errorf("epoch %d", p.LeaderEpoch)
+	}
+	if len(b.c.peers) != len(b.c.byID) || len(b.c.peers) != 4 {
+		t.Errorf("%d peers, %d by id", len(b.c.peers), len(b.c.byID))
+	}
+}
+
+// TestAnAnswerWithNoBrokerToAskIsNone: it was taken, and nobody was left to ask.
+func TestAnAnswerWithNoBrokerToAskIsNone(t *testing.T) {
+	b := newBench(t, nil)
+	b.step(&Refresh{Topics: []string{"a"}, Except: cluster.NoNode, Owner: "who waits"})
+	m := metadata([]int32{1}, []int32{1})
+	for i := range m.Brokers {
+		m.Brokers[i].NodeID = -7
+	}
+	out := b.step(&Metadata{Resp: m, Version: 12})
+	if out.Publish != nil || len(out.Fresh) != 0 || len(b.c.peers) != 2 {
+		t.Errorf("%+v, %d peers", out, len(b.c.peers))
+	}
+}
+
+// TestTooMuchIsRefused tells why, and goes on with others that tell less; where there are none nobody waits for what will not come.
+func TestTooMuchIsRefused(t *testing.T) {
+	brokers := func(m *msg.MetadataResponse) {
+		for i := range 11 {
+			m.Brokers = append(m.Brokers, wireBroker{NodeID: int32(100 + i), Host: "x", Port: 1})
+		}
+	}
+	partitions := func(m *msg.MetadataResponse) {
+		p := m.Topics[0].Partitions[0]
+		for range 21 {
+			p.PartitionIndex++
+			m.Topics[0].Partitions = append(m.Topics[0].Partitions, p)
+		}
+	}
+	for name, grow := range map[string]func(*msg.MetadataResponse){"10 are expected": brokers, "more than 20 partitions": partitions} {
+		b := newBench(t, func(c *Config) { c.MaxBrokers, c.MaxPartitions = 10, 20 })
+		out := b.step(&Refresh{Topics: []string{"a"}, Except: cluster.NoNode, Owner: "who waits"})
+		asked := 0
+		for len(out.Refuse) == 0 && asked < 10 {
+			if out.Metadata == nil {
+				out = b.later(b.c.Next().Sub(b.now))
+				continue
+			}
+			asked++
+			peer := out.Peer.ID
+			m := metadata([]int32{1}, []int32{1})
+			grow(m)
+			out = b.step(&Metadata{Resp: m, Version: 12})
+			if out.Publish != nil || out.Unfit == nil || out.Unfit.Peer.ID != peer || !errors.Is(out.Unfit.Err, ErrTooMuch) || !strings.Contains(out.Unfit.Err.Error(), name) {
+				t.Fatalf("%s: %+v", name, out.Unfit)
+			}
+		}
+		if len(out.Refuse) != 1 || !errors.Is(out.Refuse[0].Err, ErrTooMuch) || asked != 2 {
+			t.Fatalf("%s: refused %+v after %d questions", name, out.Refuse, asked)
+		}
+		b.step(&Refresh{Topics: []string{"a"}, Except: cluster.NoNode, Owner: "who waits"})
+		var fit *Unfit
+		for range 20 { // what was asked before this is answered first
+			if !b.c.refresh.inFlight {
+				b.later(b.c.Next().Sub(b.now))
+				continue
+			}
+			out = b.step(&Metadata{Resp: metadata([]int32{1}, []int32{1}), Version: 12})
+			if fit = cmp.Or(fit, out.Unfit); len(out.Fresh) > 0 {
+				break
+			}
+		}
+		if b.c.snap.Topic("a") == nil || len(out.Fresh) != 1 || fit == nil || fit.Err != nil {
+			t.Errorf("%s: %+v", name, out)
+		}
+	}
+}
+
+// TestOneAnswerDoesNotHideTheLeadersThatCome: an epoch of 2^31-1 is newer than whatever comes.
+func TestOneAnswerDoesNotHideTheLeadersThatCome(t *testing.T) {
+	poison := func(b *bench) *Effects {
+		b.step(&Refresh{Topics: []string{"a"}, Except: cluster.NoNode})
+		b.later(time.Second)
+		return b.step(&Metadata{Resp: metadata([]int32{3, 2}, []int32{math.MaxInt32, 5}), Version: 12})
+	}
+	b := newBench(t, nil).known()
+	if out := poison(b); out.Publish != nil {
+		t.Error("metadata of one broker is believed")
+	}
+	out := b.step(&Hint{TopicPartition: cluster.TopicPartition{Topic: "a"}, Leader: 3, Epoch: math.MaxInt32})
+	if out.Publish != nil {
+		t.Error("an answer to something else is believed")
+	}
+	b.step(&Refresh{Topics: []string{"a"}, Except: cluster.NoNode})
+	b.later(time.Second)
+	if out := b.step(&Metadata{Resp: metadata([]int32{2, 2}, []int32{6, 5}), Version: 12}); out.Publish == nil {
+		t.Fatal("the next leader is hidden")
+	}
+	if len(b.c.topics["a"].back) != 0 {
+		t.Error("what was not believed is still held against the next")
+	}
+	if node, epoch := b.c.snap.Leader("a", 0); node != 2 || epoch != 6 {
+		t.Errorf("led by %d in epoch %d", node, epoch)
+	}
+}
+
+// TestWhatIsFarAheadIsBelievedOfAll: it may be so, where the client was away for long.
+func TestWhatIsFarAheadIsBelievedOfAll(t *testing.T) {
+	b := newBench(t, nil).known()
+	out := b.step(&Refresh{Topics: []string{"a"}, Except: cluster.NoNode})
+	peers := map[int32]bool{}
+	for n := 0; out.Publish == nil && n < 10; {
+		if out.Metadata == nil {
+			out = b.later(b.c.Next().Sub(b.now))
+			continue
+		}
+		n++
+		peers[out.Peer.ID] = true
+		out = b.step(&Metadata{Resp: metadata([]int32{3, 2}, []int32{6000, 5}), Version: 12})
+	}
+	if node, epoch := b.c.snap.Leader("a", 0); node != 3 || epoch != 6000 || len(peers) != 3 {
+		t.Errorf("led by %d in epoch %d after answers of %v", node, epoch, peers)
+	}
+	if took := b.now.Sub(time.Unix(1000, 0)); took > 2*time.Second {
+		t.Errorf("after %s", took)
+	}
+}
+
+// TestHintsAreTakenAtARate: each sends everybody to another leader.
+func TestHintsAreTakenAtARate(t *testing.T) {
+	b := newBench(t, nil).known()
+	taken := 0
+	hint := func(p, epoch int32) bool {
+		return b.step(&Hint{TopicPartition: cluster.TopicPartition{Topic: "a", Partition: p}, Leader: 1 + epoch%3, Epoch: epoch}).Publish != nil
+	}
+	for i := range int32(900) {
+		if hint(0, 6+i) {
+			taken++
+		}
+		b.now = b.now.Add(time.Millisecond)
+	}
+	if taken < 3 || taken > 8 {
+		t.Errorf("%d of 900 within a second are taken", taken)
+	}
+	if !hint(1, 6) {
+		t.Error("that of another partition is not")
+	}
+	b.step(&Refresh{Topics: []string{"a"}, Except: cluster.NoNode})
+	b.later(time.Second)
+	b.step(&Metadata{Resp: metadata([]int32{1, 2}, []int32{950, 7}), Version: 12})
+	for i := range int32(3) {
+		if !hint(0, 951+i) {
+			t.Errorf("hint %d after metadata that says the same is not taken", i)
+		}
+	}
+}
+
+// TestACoordinatorThatIsNoneIsAskedForAtARate: each broker names another, which says that it is none.
+func TestACoordinatorThatIsNoneIsAskedForAtARate(t *testing.T) {
+	b := newBench(t, nil).known()
+	asked, node := 0, int32(100)
+	begun := b.now
+	out := b.step(toGroup(0))
+	for b.now.Sub(begun) < 10*time.Second {
+		if len(out.Ask) == 0 {
+			if out = b.later(min(b.c.Next().Sub(b.now), 10*time.Millisecond)); len(out.Place) == 0 {
+				continue
+			}
+		}
+		asked += len(out.Ask)
+		node++
+		out = b.names(node)
+		if len(out.Place) != 1 {
+			t.Fatalf("%+v", out)
+		}
+		b.now = b.now.Add(time.Millisecond)
+		b.step(&Ended{Peer: node, Call: out.Place[0].Call})
+		b.step(&Forget{Key: "g"})
+		out = b.step(toGroup(0))
+	}
+	if asked < 8 || asked > 20 {
+		t.Errorf("asked %d times in 10 s", asked)
+	}
+	b.now = b.now.Add(time.Minute)
+	for range 3 { // it was one for long
+		b.later(0)
+		b.names(1)
+		b.now = b.now.Add(time.Minute)
+		b.step(&Forget{Key: "g"})
+		if out := b.step(toGroup(0)); len(out.Ask) != 1 {
+			t.Error("a coordinator that has changed is not asked for at once")
+		}
+	}
+}
+
+// TestACoordinatorThatThereCannotBe: requests went to it, and connections to nowhere.
+func TestACoordinatorThatThereCannotBe(t *testing.T) {
+	for _, n := range []*msg.FindCoordinatorResponse{{NodeID: -1, Port: -1}, {NodeID: -7, Host: "x", Port: 1}, {NodeID: 9, Host: "", Port: 1}, {NodeID: 9, Host: "x", Port: 0}, {NodeID: 9, Host: "x", Port: 70000}} {
+		b := newBench(t, nil).known()
+		b.step(toGroup(0))
+		out := b.step(&Coordinator{Key: "g", Version: 3, Resp: n})
+		if len(out.Place) != 0 || len(out.Ask) != 0 || b.c.coordinator("g", 0).err != protocol.CoordinatorNotAvailable {
+			t.Errorf("%+v: placed %+v", n, out.Place)
+		}
+	}
+}
+
+// crowd is an answer with so many brokers and partitions of one topic.
+func crowd(brokers, partitions int) *msg.MetadataResponse {
+	m := metadata(nil, nil)
+	for i := range brokers {
+		m.Brokers = append(m.Brokers, wireBroker{NodeID: int32(1000 + i), Host: "broker", Port: 9092})
+	}
+	for i := range partitions {
+		m.Topics[0].Partitions = append(m.Topics[0].Partitions, msg.MetadataResponseMetadataResponsePartition{PartitionIndex: int32(i), LeaderID: 1, LeaderEpoch: 5})
+	}
+	return m
+}
+
+// BenchmarkMetadata is what an answer of a large cluster costs in which nothing is different.
+func BenchmarkMetadata(b *testing.B) {
+	for _, n := range []struct{ brokers, partitions int }{{3, 100}, {9_000, 100}, {3, 1_000_000}} {
+		b.Run(fmt.Sprintf("%d brokers, %d partitions", n.brokers, n.partitions), func(b *testing.B) {
+			t := newBench(&testing.T{}, nil)
+			resp := crowd(n.brokers, n.partitions)
+			for b.Loop() {
+				t.step(&Refresh{Topics: []string{"a"}, Except: cluster.NoNode})
+				t.later(time.Second)
+				t.step(&Metadata{Resp: resp, Version: 12})
+			}
+		})
+	}
+}
