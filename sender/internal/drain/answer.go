@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -19,8 +20,11 @@ import (
 // answer settles the batches of a request, or puts them back.
 func (c *Core) answer(now time.Time, m *Answer, out *Effects) {
 	r := m.Request
-	c.line(r.Node).flight--
+	l := c.line(r.Node)
+	l.flight--
+	c.asked = r.Deadline.Add(-c.cfg.RequestTimeout)
 	c.settleAll(now, m, out)
+	c.paced(l)
 	for _, b := range r.Batches {
 		c.activate(of(b))
 	}
@@ -148,12 +152,13 @@ func (c *Core) outcome(now time.Time, r *Request, b *batch.Batch, a partitionAns
 	case written:
 		p := c.land(b)
 		p.failures, p.proofs = 0, 0
+		c.gets(p)
 		c.ids.written(now, p, b)
-		base := a.BaseOffset
+		base, at := placed(a, b.Count)
 		if code == protocol.DuplicateSequenceNumber { // where it is the broker no longer knows
 			base = -1
 		}
-		c.settle(b, base, a.LogAppendTimeMs, nil, out)
+		c.settle(b, base, at, nil, out)
 	case misnumbered:
 		c.ids.refused(now, b, code, out)
 	case tooLarge:
@@ -176,6 +181,15 @@ func (c *Core) outcome(now time.Time, r *Request, b *batch.Batch, a partitionAns
 		}
 		c.reject(b, code, a, out)
 	}
+}
+
+// placed is where so many records are, and since when, as an answer says; -1 if it says what cannot be.
+func placed(a partitionAnswer, count int32) (base, appendTime int64) {
+	base, appendTime = a.BaseOffset, max(a.LogAppendTimeMs, -1)
+	if base < 0 || base > math.MaxInt64-int64(count) {
+		base = -1
+	}
+	return base, appendTime
 }
 
 // doubted asks for metadata, if a code says that what is known may not be so any more.

@@ -5,7 +5,7 @@
 //	                          +-- in their old order -+   after a failure, when nothing of the partition is in flight
 //
 // It takes and gives what is in messages.go, and owns: queues, windows and expiry (send.go), outcomes (answer.go, by the table in codes.go), retries, back-off and splitting (repeat.go), the
-// time that leaders are given (proof.go), and the producer's identity (numbers.go: what that is; idempotent.go).
+// time that leaders are given (proof.go), the pace of who gets no further (pace.go), and the producer's identity (numbers.go: what that is; idempotent.go).
 //
 // Order: a partition that had a failure sends nothing until everything it has in flight has come back; then all of it goes again in the old order.
 // With idempotence a broker refuses what would be out of order, so five requests may be in flight; but only where it knows the producer.
@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/kactor-go/kactor/protocol/cluster"
+	"github.com/kactor-go/kactor/protocol/trouble"
 	"github.com/kactor-go/kactor/protocol/wire"
 	"github.com/kactor-go/kactor/sender/internal/batch"
 )
@@ -31,6 +32,7 @@ var (
 	ErrTimeout   = errors.New("delivery time-out")
 	ErrUncertain = errors.New("the record may have been written")
 	ErrClosed    = errors.New("producer closed")
+	ErrIdentity  = errors.New("the broker gives no producer id, and no error")
 )
 
 // Config of the core.
@@ -71,8 +73,11 @@ type part struct {
 	node     int32          // to which flight is under way
 	failures int            // one after the other; what was in flight at one of them fails with it
 	retryAt  time.Time
-	proofs   int      // how often its leader, which is new, is still given little time; see proof.go
-	seq      sequence // of its numbers
+	vain     bool         // it gets no further: nothing of it was taken since something came back
+	pace     trouble.Pace // of its requests, while it gets no further
+	eased    bool         // another leads it now, which is asked once whatever the pace
+	proofs   int          // how often its leader, which is new, is still given little time; see proof.go
+	seq      sequence     // of its numbers
 }
 
 // pop takes the first batch out of the queue.
@@ -89,9 +94,11 @@ func of(b *batch.Batch) *part { return b.Owner.(*part) }
 type line struct {
 	node   int32
 	flight int
-	active []*part   // that may have something to send; who comes first is sent first
-	opens  []opening // by time
-	moved  bool      // scratch of changed: a partition has left it, or come to it
+	active []*part      // that may have something to send; who comes first is sent first
+	opens  []opening    // by time
+	moved  bool         // scratch of changed: a partition has left it, or come to it
+	pace   trouble.Pace // of requests for partitions that get no further
+	spared int          // of those in flight, such as fail with one that has failed before
 }
 
 // opening is an open batch. It is out of date when its partition has cut it, or has moved.
@@ -124,6 +131,9 @@ type Core struct {
 	cuts    []*batch.Batch // scratch of cut
 	found   []found        // scratch of answer
 	sorted  bool           // it is not in the order of the answer any more
+	asked   time.Time      // scratch of answer: when it was asked
+	taken   bool           // scratch of answer: something is in the log
+	vain    bool           // scratch of answer: something goes again
 	flushs  []flush
 	closers []any // who closes it
 	closeBy time.Time
@@ -307,14 +317,35 @@ func (c *Core) changed(now time.Time, s *cluster.Snapshot) {
 			p.home = c.line(node)
 			p.home.moved = true
 			moved = append(moved, p)
-			if node >= 0 && !p.retryAt.IsZero() { // a new leader need not wait for the back-off of the old one
-				p.retryAt = now
+			if node >= 0 { // a new leader need not wait for the back-off of the old one
+				p.eased = p.vain
+				if !p.retryAt.IsZero() {
+					p.retryAt = now
+				}
 			}
 		}
 	}
 	if len(moved) > 0 {
 		c.relist(moved)
 	}
+	if len(c.lines) > spareLines+2*len(s.Nodes) {
+		c.forgetLines()
+	}
+}
+
+// spareLines are kept beside those of the brokers that there are.
+const spareLines = 16
+
+// forgetLines forgets brokers that lead nothing, and have nothing under way: where brokers get new ids there would be more and more.
+func (c *Core) forgetLines() {
+	used := make(map[*line]struct{}, len(c.lines))
+	for _, p := range c.parts {
+		used[p.home] = struct{}{}
+	}
+	c.lines = slices.DeleteFunc(c.lines, func(l *line) bool {
+		_, is := used[l]
+		return !is && l.flight == 0
+	})
 }
 
 // relist puts partitions that have moved into the lists of their new leaders' lines.

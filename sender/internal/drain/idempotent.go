@@ -8,6 +8,7 @@ import (
 
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/record"
+	"github.com/kactor-go/kactor/protocol/trouble"
 	"github.com/kactor-go/kactor/protocol/wire"
 	"github.com/kactor-go/kactor/sender/internal/batch"
 )
@@ -25,9 +26,10 @@ type idempotent struct {
 	asked    bool
 	id       int64
 	epoch    int16
-	failures int       // one after the other
-	retryAt  time.Time // it is not asked for before
-	denied   error     // why there is none: what needs one before retryAt ends with it
+	failures int          // one after the other
+	retryAt  time.Time    // it is not asked for before
+	pace     trouble.Pace // of ids that have brought nothing into a log
+	denied   error        // why there is none: what needs one before retryAt ends with it
 }
 
 // sequence is where a partition is in its epoch.
@@ -129,6 +131,7 @@ func (n *idempotent) going(now time.Time, p *part, b *batch.Batch) {
 }
 
 func (n *idempotent) written(now time.Time, p *part, b *batch.Batch) {
+	n.pace.Forward()
 	if s := &p.seq; s.has(b) {
 		s.last, s.sure, s.heard = max(s.last, b.Serial), true, now
 	}
@@ -167,8 +170,12 @@ func (n *idempotent) ask(now time.Time, out *Effects) {
 	if !wanted {
 		return
 	}
-	if now.Before(n.retryAt) {
-		n.c.at(n.retryAt)
+	at := n.retryAt
+	if until, waits := n.pace.Waits(now); waits && until.After(at) {
+		at = until
+	}
+	if now.Before(at) {
+		n.c.at(at)
 		return
 	}
 	n.asked, out.AskIdentity = true, true
@@ -180,7 +187,11 @@ func (n *idempotent) told(now time.Time, m *Identity, out *Effects) {
 		n.c.ids = plain{n.c}
 		return
 	}
+	if m.Err == nil && (m.ID < 0 || m.Epoch < 0) {
+		m = &Identity{Err: fmt.Errorf("%w: id %d, epoch %d", ErrIdentity, m.ID, m.Epoch)}
+	}
 	if m.Err == nil {
+		n.pace.Vain(now, n.c.retry())
 		n.known, n.id, n.epoch, n.failures = true, m.ID, m.Epoch, 0
 		return
 	}

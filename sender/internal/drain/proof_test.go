@@ -58,6 +58,7 @@ func TestANewLeaderIsGivenLittleTime(t *testing.T) {
 		t.Fatalf("%s", b.timeout())
 	}
 	for i := range proofs { // more of them than retries
+		b.now = b.now.Add(proofTime)
 		if i == 0 {
 			b.answerEach(protocol.None, protocol.RequestTimedOut)
 		} else {

@@ -21,6 +21,7 @@ const (
 
 // again puts a batch back into the queue, at its old place.
 func (c *Core) again(now time.Time, b *batch.Batch, d delay, out *Effects) {
+	c.stuck(of(b))
 	p := c.back(b)
 	switch {
 	case d == atOnce:

@@ -90,6 +90,10 @@ func (c *Core) sendable(now time.Time, p *part, out *Effects) verdict {
 			return wait
 		}
 	}
+	if until, rests := c.rests(now, p); rests && len(p.flight) == 0 {
+		c.at(until)
+		return wait
+	}
 	if len(p.flight) > 0 && p.home.node != p.node { // to two brokers at once there is no order; the cluster actor fetches back what a silent one has
 		return drop
 	}
@@ -167,7 +171,7 @@ func (c *Core) send(now time.Time, l *line, out *Effects) bool {
 		}
 		p.pop()
 		c.ids.going(now, p, b)
-		p.settling, p.counted, p.retryAt = false, false, time.Time{}
+		p.settling, p.counted, p.eased, p.retryAt = false, false, false, time.Time{}
 		p.flight = append(p.flight, b)
 		p.node, b.TopicID = l.node, p.topic
 		b.Attempts++
