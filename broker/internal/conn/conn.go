@@ -83,7 +83,8 @@ type Core struct {
 	setupBy  time.Time
 	lateBy   time.Time // a connection that does not come about makes the broker suspect, as an answer does that does not come
 	retryAt  time.Time
-	failures int // in a row, until the broker has answered somebody or the connection has lasted
+	openBy   time.Time // see opens
+	failures int       // in a row, until the broker has answered somebody or the connection has lasted
 	lastErr  error
 	refused  *End      // the last attempt has failed so that no retry can help: what calls end with until the next
 	since    time.Time // when it was ready
@@ -181,7 +182,8 @@ func (c *Core) Tick(now time.Time, out *Effects) {
 // drive does what can be done now.
 func (c *Core) drive(now time.Time, out *Effects) {
 	c.closeIf(now, out)
-	if c.state == Idle && len(c.waiting) > 0 && !now.Before(c.retryAt) {
+	if c.state == Idle && len(c.waiting) > 0 && !now.Before(c.opensAt()) {
+		c.opens(now)
 		c.gen++
 		out.Gen = c.gen
 		c.setupBy = now.Add(c.cfg.SetupTimeout)
@@ -241,8 +243,12 @@ func (c *Core) broken(now time.Time, err error, out *Effects) {
 	case Ready:
 		c.become(Idle)
 		c.gen++
-		if c.proven || now.Sub(c.since) > c.cfg.BackoffMax { // else it only seemed to be well
+		lasted := now.Sub(c.since) > c.cfg.BackoffMax
+		if c.proven || lasted { // else it only seemed to be well
 			c.failures = 0
+		}
+		if lasted {
+			c.openBy = time.Time{}
 		}
 		c.failures++ // one, however much was under way
 		err = classed(err)
@@ -321,7 +327,7 @@ func (c *Core) Next() time.Time {
 	switch c.state {
 	case Idle:
 		if len(c.waiting) > 0 {
-			add(c.retryAt)
+			add(c.opensAt())
 		}
 	case Resolving, Dialling, Negotiating:
 		add(c.setupBy)

@@ -838,3 +838,69 @@ func TestAConnectionThatOnlySeemsToBeWellBacksOff(t *testing.T) {
 		t.Errorf("after five times it is connected to again after %s", last)
 	}
 }
+
+// TestNotMoreThanFiveConnectionsASecond, whatever becomes of them; and in the long run one.
+func TestNotMoreThanFiveConnectionsASecond(t *testing.T) {
+	refused := func(b *bench) { b.step(&Broken{Gen: b.c.gen, Err: io.EOF}) }
+	silent := func(b *bench) { // at the question for its versions, whatever their version
+		b.step(&Opened{Gen: b.c.gen})
+		b.step(&Broken{Gen: b.c.gen, Err: io.EOF})
+	}
+	well := func(b *bench) { // it answers one call, and hangs up
+		b.step(&Opened{Gen: b.c.gen})
+		b.answer(b.sent(), versions(9))
+		if len(b.out.Send) == 1 {
+			b.answer(b.sent(), &msg.MetadataResponse{})
+		}
+		b.step(&Broken{Gen: b.c.gen, Err: io.EOF})
+	}
+	for name, peer := range map[string]func(b *bench){"refused": refused, "silent": silent, "well": well} {
+		b := newBench(t, func(c *Config) { c.Host, c.BackoffFirst = "10.0.0.1", 50*time.Millisecond })
+		begun, opened := b.now, []time.Time(nil)
+		dials := func() bool { return b.out.Dial != "" }
+		for b.now.Sub(begun) < 30*time.Second {
+			if b.out = (Effects{}); len(b.c.waiting) == 0 {
+				b.step(b.call())
+			}
+			for dials() {
+				opened = append(opened, b.now)
+				b.now = b.now.Add(time.Millisecond)
+				peer(b)
+			}
+			if next := b.c.Next(); next.After(b.now) {
+				b.now = next
+			}
+			b.later(0)
+			for dials() {
+				opened = append(opened, b.now)
+				b.now = b.now.Add(time.Millisecond)
+				peer(b)
+			}
+		}
+		for i := range opened {
+			if i >= burst && opened[i].Sub(opened[i-burst]) < time.Second {
+				t.Errorf("%s: 6 connections within %s", name, opened[i].Sub(opened[i-burst]))
+			}
+		}
+		if n := len(opened); n < 25 || n > 36 {
+			t.Errorf("%s: %d connections in 30 s", name, n)
+		}
+	}
+}
+
+// TestAConnectionThatHasLastedIsReplacedAtOnce: brokers are restarted.
+func TestAConnectionThatHasLastedIsReplacedAtOnce(t *testing.T) {
+	b := newBench(t, func(c *Config) { c.Host = "10.0.0.1" })
+	for range 20 {
+		b.step(b.call())
+		if b.out.Dial == "" {
+			t.Fatal("it is not opened at once")
+		}
+		b.step(&Opened{Gen: b.c.gen})
+		b.answer(b.sent(), versions(9))
+		b.answer(b.sent(), &msg.MetadataResponse{})
+		b.later(1100 * time.Millisecond)
+		b.step(&Broken{Gen: b.c.gen, Err: io.EOF})
+		b.later(150 * time.Millisecond)
+	}
+}

@@ -55,9 +55,44 @@ func (c *Core) again(now time.Time, err error, out *Effects) bool {
 	}
 	hangUp(out)
 	c.failFlight(now, err, out)
+	if now.Before(c.mayOpen()) {
+		c.become(Idle)
+		c.gen++
+		c.silent = true
+		return true
+	}
+	c.opens(now)
 	c.next--
 	c.dial(now, out)
 	return true
+}
+
+// burst is how many connections may be opened at once; further ones each after Core.pause. A connection that lasts begins anew. Whatever becomes of connections - who answers and hangs up, each time, seems to be well - there are not
+// more than five in a second.
+const burst = 5
+
+// pause is what lies between two connections, when there are many: reconnect.backoff.max.ms, as far as that is between 200 ms and a second.
+func (c *Core) pause() time.Duration {
+	return min(max(c.cfg.BackoffMax, time.Second/burst), time.Second)
+}
+
+// opens notes that a connection is opened.
+func (c *Core) opens(now time.Time) {
+	if c.openBy.Before(now) {
+		c.openBy = now
+	}
+	c.openBy = c.openBy.Add(c.pause())
+}
+
+// mayOpen is from when on another may be.
+func (c *Core) mayOpen() time.Time { return c.openBy.Add(-(burst - 1) * c.pause()) }
+
+// opensAt is when an attempt to connect may begin.
+func (c *Core) opensAt() time.Time {
+	if at := c.mayOpen(); at.After(c.retryAt) {
+		return at
+	}
+	return c.retryAt
 }
 
 func (c *Core) ready(now time.Time, out *Effects) {
