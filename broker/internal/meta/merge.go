@@ -83,6 +83,7 @@ func nodes(a *answer) *cluster.Snapshot {
 // judgeAll makes of what an answer tells of topics those that are different now.
 func (c *Core) judgeAll(now time.Time, a *answer) (changed []*cluster.Topic) {
 	c.merged++
+	churns := false
 	for k := range a.resp.Topics {
 		in := &a.resp.Topics[k]
 		if in.Name == nil {
@@ -94,7 +95,9 @@ func (c *Core) judgeAll(now time.Time, a *answer) (changed []*cluster.Topic) {
 		}
 		i.merged = c.merged
 		i.told, i.toldAt = a.ask, now
+		i.churns = false
 		t, doubt := c.judge(now, i, in, a)
+		churns = churns || i.churns
 		if t != nil && t != c.snap.Topic(i.name) {
 			changed = append(changed, t)
 			i.waits.count = 0
@@ -105,6 +108,9 @@ func (c *Core) judgeAll(now time.Time, a *answer) (changed []*cluster.Topic) {
 			c.refresh.askFor(now.Add(c.backoff(i.doubts+1)), i, a.ask+1)
 			i.doubts++
 		}
+	}
+	if !a.late {
+		c.churns(now, churns)
 	}
 	return changed
 }

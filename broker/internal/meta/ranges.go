@@ -14,8 +14,11 @@ import (
 
 // What comes from the wire is any number. Here is what can be so: the rest of the core need not ask.
 
-// ErrTooMuch refuses an answer that tells more than is taken.
-var ErrTooMuch = errors.New("more than is taken")
+// Why an answer is refused: it tells more than is taken, or of brokers none that there can be.
+var (
+	ErrTooMuch = errors.New("more than is taken")
+	ErrNobody  = errors.New("nobody that can be connected to")
+)
 
 // What is taken of an answer, unless configured.
 const (
@@ -41,12 +44,16 @@ func (c *Core) fit(m *msg.MetadataResponse) error {
 			return fmt.Errorf("%w: metadata lists more than %d partitions", ErrTooMuch, most)
 		}
 	}
+	brokers := len(m.Brokers)
 	told := make(map[int32]struct{}, len(m.Brokers))
 	m.Brokers = slices.DeleteFunc(m.Brokers, func(b msg.MetadataResponseMetadataResponseBroker) bool {
 		_, twice := told[b.NodeID]
 		told[b.NodeID] = struct{}{}
 		return twice || !reachable(b.NodeID, b.Host, b.Port)
 	})
+	if len(m.Brokers) == 0 {
+		return fmt.Errorf("%w: metadata lists %d brokers, without an id or an address", ErrNobody, brokers)
+	}
 	return nil
 }
 

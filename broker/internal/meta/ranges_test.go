@@ -12,6 +12,7 @@ import (
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/cluster"
 	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/wire"
 )
 
 type wireBroker = msg.MetadataResponseMetadataResponseBroker
@@ -58,7 +59,7 @@ func TestAnAnswerWithNoBrokerToAskIsNone(t *testing.T) {
 		m.Brokers[i].NodeID = -7
 	}
 	out := b.step(&Metadata{Resp: m, Version: 12})
-	if out.Publish != nil || len(out.Fresh) != 0 || len(b.c.peers) != 2 {
+	if out.Publish != nil || len(out.Fresh) != 0 || len(b.c.peers) != 2 || out.Unfit == nil || !errors.Is(out.Unfit.Err, ErrNobody) {
 		t.Errorf("%+v, %d peers", out, len(b.c.peers))
 	}
 }
@@ -242,6 +243,63 @@ func TestACoordinatorThatThereCannotBe(t *testing.T) {
 		if len(out.Place) != 0 || len(out.Ask) != 0 || b.c.coordinator("g", 0).err != protocol.CoordinatorNotAvailable {
 			t.Errorf("%+v: placed %+v", n, out.Place)
 		}
+	}
+}
+
+// TestMetadataThatMovesEachTimeIsAskedForAtARate: each answer sends everybody elsewhere, and there somebody asks again.
+func TestMetadataThatMovesEachTimeIsAskedForAtARate(t *testing.T) {
+	for name, move := range map[string]func(n int, m *msg.MetadataResponse){
+		"leaders": func(n int, m *msg.MetadataResponse) { m.Topics[0].Partitions[0].LeaderID = int32(1 + n%3) },
+		"leaders, every other time": func(n int, m *msg.MetadataResponse) {
+			m.Topics[0].Partitions[0].LeaderID = int32(1 + n/2%3)
+		},
+		"topics and brokers": func(n int, m *msg.MetadataResponse) {
+			m.Topics[0].TopicID = wire.UUID{9, byte(n), byte(n >> 8)}
+			m.Brokers[0].NodeID, m.Topics[0].Partitions[0].LeaderID = int32(100+n), int32(100+n)
+		},
+	} {
+		b := newBench(t, nil).known()
+		var asked []time.Time
+		begun := b.now
+		for b.now.Sub(begun) < 30*time.Second {
+			out := b.step(&Refresh{Topics: []string{"a"}, Except: cluster.NoNode})
+			if out.Metadata == nil {
+				out = b.later(b.c.Next().Sub(b.now))
+			}
+			if out.Metadata != nil {
+				asked = append(asked, b.now)
+				b.now = b.now.Add(time.Millisecond)
+				m := metadata([]int32{1, 2}, []int32{int32(6 + len(asked)), 5})
+				move(len(asked), m)
+				b.step(&Metadata{Resp: m, Version: 12})
+			}
+		}
+		if n := len(asked); n < 25 || n > 80 {
+			t.Errorf("%s: %d questions in 30 s", name, n)
+		}
+	}
+}
+
+// TestManyLeadersMoveWithoutAWait: each partition gets its next leader a moment after the other.
+func TestManyLeadersMoveWithoutAWait(t *testing.T) {
+	b := newBench(t, nil)
+	leaders, epochs := make([]int32, 100), make([]int32, 100)
+	for i := range leaders {
+		leaders[i] = 1
+	}
+	b.step(&Refresh{Topics: []string{"a"}, Except: cluster.NoNode})
+	b.step(&Metadata{Resp: metadata(leaders, epochs), Version: 12})
+	begun := b.now
+	for i := range leaders {
+		b.step(&Refresh{Topics: []string{"a"}, Except: cluster.NoNode})
+		if !b.c.refresh.inFlight {
+			b.later(b.c.Next().Sub(b.now))
+		}
+		leaders[i], epochs[i] = 2, 1
+		b.step(&Metadata{Resp: metadata(leaders, epochs), Version: 12})
+	}
+	if took := b.now.Sub(begun); took > 100*50*time.Millisecond {
+		t.Errorf("it took %s", took)
 	}
 }
 

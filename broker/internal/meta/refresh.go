@@ -7,6 +7,7 @@ import (
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/cluster"
 	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/trouble"
 )
 
 // refresh is the state of asking for metadata: at most one request is in flight, wishes that come meanwhile are one more. A wish that names topics asks for these; only what is old, or a broker that is in
@@ -25,10 +26,12 @@ type refresh struct {
 	ask      uint64   // how often was asked
 	patience
 	failures int
-	begun    time.Time // when the first of the attempts was made since an answer came
-	last     time.Time // when an answer came last
-	told     uint64    // to this question
-	waits    waits     // of requests for the controller
+	begun    time.Time    // when the first of the attempts was made since an answer came
+	last     time.Time    // when an answer came last
+	told     uint64       // to this question
+	waits    waits        // of requests for the controller
+	churn    trouble.Pace // of answers that move what the one before has moved
+	churned  time.Time    // when the last came
 
 	waiters  []any // of the request in flight
 	someWait []any // of the next request
@@ -77,10 +80,29 @@ func (r *refresh) serves(i *interest) bool { return r.inFlight && i.asked == r.a
 
 // soon is when a question may be repeated.
 func (c *Core) soon(now time.Time) time.Time {
+	at := now
 	if t := c.refresh.last.Add(c.cfg.BackoffFirst / 2); !c.refresh.last.IsZero() && now.Before(t) {
-		return t
+		at = t
 	}
-	return now
+	if until, waits := c.refresh.churn.Waits(now); waits {
+		at = latest(at, until)
+	}
+	return at
+}
+
+// movedAgain is within how many times retry.backoff.max.ms what moves has moved again.
+const movedAgain = 5
+
+// churns notes whether an answer has moved what one before had moved a moment ago. Each such sends everybody elsewhere, so where it goes on like that it is asked less and less often.
+func (c *Core) churns(now time.Time, does bool) {
+	r := &c.refresh
+	switch {
+	case does:
+		r.churn.Vain(now, c.retry())
+		r.churned = now
+	case now.Sub(r.churned) > movedAgain*c.cfg.BackoffMax:
+		r.churn.Forward()
+	}
 }
 
 // backoff is how long to wait after so many failures in a row.
@@ -374,9 +396,7 @@ func (c *Core) metadata(now time.Time, m *Metadata, out *Effects) {
 		err = protocol.BrokerNotAvailable
 	default:
 		unfit = c.fit(m.Resp)
-		if err = unfit; err == nil && len(m.Resp.Brokers) == 0 { // none that could be asked
-			err = protocol.BrokerNotAvailable
-		}
+		err = unfit
 	}
 	if m.Ask != r.ask || !r.inFlight { // somebody else was asked meanwhile: what it tells of topics is of use
 		if a.late = true; err == nil {

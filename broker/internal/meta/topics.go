@@ -27,6 +27,9 @@ type interest struct {
 	told   uint64                  // the last that was answered for it
 	toldAt time.Time               // when
 	waits  waits                   // of requests for it
+	moves  map[int32]struct{}      // partitions that another has come to lead, or -1: it was created again
+	moveAt time.Time               // since when those are counted
+	churns bool                    // the last answer that told of it moved one of them again
 	merged uint64                  // the last answer that told of it
 	hints  map[int32]*trouble.Pace // by partition: leaders learnt from other answers since metadata has told of them
 
@@ -206,6 +209,7 @@ func (c *Core) judge(now time.Time, i *interest, m *msg.MetadataResponseMetadata
 			i.bury(old.ID)
 		}
 		i.life, i.back, old = contrary{}, nil, &cluster.Topic{Name: i.name}
+		c.moved(now, i, -1)
 	}
 	doubt = c.partitions(now, i, t, old, m, a)
 	return same(c.snap.Topic(i.name), t), doubt
@@ -272,9 +276,27 @@ func (c *Core) partitions(now time.Time, i *interest, t, old *cluster.Topic, m *
 		default:
 			delete(i.hints, q.Index)
 		}
+		if int(q.Index) < len(old.Partitions) && q.Leader != old.Partitions[q.Index].Leader && q.Leader >= 0 {
+			c.moved(now, i, q.Index)
+		}
 		t.Partitions[q.Index] = q
 	}
 	return doubt
+}
+
+// mostMoves of a topic are remembered: where more partitions move at once, these stand for the others.
+const mostMoves = 1000
+
+// moved notes that a partition has another leader; -1: that the topic was created again.
+func (c *Core) moved(now time.Time, i *interest, partition int32) {
+	if now.Sub(i.moveAt) > movedAgain*c.cfg.BackoffMax {
+		i.moves, i.moveAt = map[int32]struct{}{}, now
+	}
+	_, again := i.moves[partition]
+	i.churns = i.churns || again
+	if len(i.moves) < mostMoves {
+		i.moves[partition] = struct{}{}
+	}
 }
 
 // unchanged tells whether an answer tells the same partitions, in their order: with a million of them it is not to cost as much as news.
