@@ -56,7 +56,7 @@ func Start(under role.Spawner, client *broker.Client, f *fetcher.Fetcher, cfg Co
 	w := under.World()
 	c := &Coordinator{cfg: cfg, world: w, client: client, fetcher: f, note: note, began: w.Now()}
 	c.core = member.New(member.Config{Group: cfg.Group, Instance: cfg.Instance, Rack: cfg.Rack, Protocol: cfg.Protocol, Assignors: cfg.Assignors, Remote: cfg.Remote, ID: newMemberID(w),
-		Session: cfg.Session, Heartbeat: cfg.Heartbeat, MaxPoll: cfg.MaxPoll, AutoCommit: cfg.AutoCommit, AutoInterval: cfg.AutoInterval, Retention: cfg.Retention, Stable: cfg.Stable, Internal: cfg.Internal,
+		Session: cfg.Session, Heartbeat: cfg.Heartbeat, MaxPoll: cfg.MaxPoll, AutoCommit: cfg.AutoCommit, AutoInterval: cfg.AutoInterval, MaxMembers: cfg.MaxMembers, MaxSubscription: cfg.MaxSubscription, Retention: cfg.Retention, Stable: cfg.Stable, Internal: cfg.Internal,
 		MaxAge: cfg.MaxAge, RequestTimeout: cfg.RequestTimeout, BackoffFirst: cfg.RetryFirst, BackoffMax: cfg.RetryMax, Rand: w.Rand()}, client.Snapshot())
 	identity := c.core.Identity()
 	c.identity.Store(&identity)

@@ -85,6 +85,10 @@ type Config struct {
 	Stable       bool              // wait for offsets of open transactions (KIP-447); with isolation.level=read_committed
 	Internal     bool              // patterns match internal topics, too (exclude.internal.topics=false)
 
+	// Of a classic group that the consumer leads. It is no leader of a group with more members: that ends its membership, with a Fatal. A member that says more gets nothing, which is noted.
+	MaxMembers      int // 10,000
+	MaxSubscription int // bytes of what a member says when it joins: topics and what it owns, 4 MiB
+
 	RequestTimeout time.Duration // (request.timeout.ms, 30 s)
 	RetryFirst     time.Duration // (retry.backoff.ms, 100 ms)
 	RetryMax       time.Duration // (retry.backoff.max.ms, 1 s)
@@ -94,7 +98,8 @@ type Config struct {
 // DefaultConfig is the configuration of the Java client 4.3.
 func DefaultConfig() Config {
 	return Config{Assignors: []assign.Assignor{assign.Range{}, assign.CooperativeSticky{}}, Session: 45 * time.Second, Heartbeat: 3 * time.Second, MaxPoll: 5 * time.Minute, AutoCommit: true,
-		AutoInterval: 5 * time.Second, Timeout: time.Minute, RequestTimeout: 30 * time.Second, RetryFirst: 100 * time.Millisecond, RetryMax: time.Second, MaxAge: 5 * time.Minute}
+		AutoInterval: 5 * time.Second, Timeout: time.Minute, RequestTimeout: 30 * time.Second, RetryFirst: 100 * time.Millisecond, RetryMax: time.Second, MaxAge: 5 * time.Minute,
+		MaxMembers: 10_000, MaxSubscription: 4 << 20}
 }
 
 // Validate returns everything that is wrong, by property.
@@ -110,6 +115,9 @@ func (c *Config) Validate() error {
 	}
 	if c.Protocol != Consumer && c.Heartbeat >= c.Session {
 		errs = append(errs, fmt.Errorf("heartbeat.interval.ms: %s must be less than session.timeout.ms, %s", c.Heartbeat, c.Session))
+	}
+	if c.MaxMembers <= 0 || c.MaxSubscription <= 0 {
+		errs = append(errs, fmt.Errorf("members of a group, %d, and bytes of a subscription, %d: must be positive", c.MaxMembers, c.MaxSubscription))
 	}
 	if len(c.Assignors) == 0 && c.Protocol != Consumer {
 		errs = append(errs, errors.New("partition.assignment.strategy: names no assignor"))

@@ -96,6 +96,19 @@ func sorted(members []Member) []*Member {
 	return out
 }
 
+// subscribed gives the members of each topic, in order.
+func (g *Group) subscribed() map[string][]*Member {
+	out := map[string][]*Member{}
+	for _, m := range sorted(g.Members) {
+		for _, name := range m.Topics {
+			if list := out[name]; len(list) == 0 || list[len(list)-1] != m {
+				out[name] = append(list, m)
+			}
+		}
+	}
+	return out
+}
+
 // topics gives the topics that have partitions, in order.
 func (g *Group) topics() []string {
 	var names []string

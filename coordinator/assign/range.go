@@ -33,22 +33,19 @@ type ranged struct {
 // Assign implements Assignor.
 func (Range) Assign(g Group) (Assignment, error) {
 	out := g.empty()
-	members := sorted(g.Members)
+	subscribed := g.subscribed()
 	var topics []*ranged
 	aware := false
 	for _, name := range g.topics() {
-		t := &ranged{topic: name, racks: g.Topics[name], have: map[string]int{}}
-		racks := map[string]bool{}
-		for _, m := range members {
-			if slices.Contains(m.Topics, name) {
-				t.members = append(t.members, m)
-				if m.Rack != "" {
-					racks[m.Rack] = true
-				}
-			}
-		}
+		t := &ranged{topic: name, members: subscribed[name], racks: g.Topics[name], have: map[string]int{}}
 		if len(t.members) == 0 {
 			continue
+		}
+		racks := map[string]bool{}
+		for _, m := range t.members {
+			if m.Rack != "" {
+				racks[m.Rack] = true
+			}
 		}
 		for i := range t.racks {
 			t.free = append(t.free, int32(i))
@@ -78,7 +75,6 @@ func (t *ranged) most(m *Member) int {
 
 func (t *ranged) assign(m *Member, partition int32, out Assignment) {
 	out[m.ID] = append(out[m.ID], Partition{Topic: t.topic, Partition: partition})
-	t.free = slices.DeleteFunc(t.free, func(p int32) bool { return p == partition })
 }
 
 func (t *ranged) count(m *Member, n int) {
@@ -95,20 +91,22 @@ func (t *ranged) matches(m *Member, partition int32) bool {
 // give gives each member as many free partitions as it may have, of those that may says.
 func (t *ranged) give(out Assignment, may func(*Member, int32) bool) {
 	for _, m := range t.members {
-		most := t.most(m)
-		var take []int32
-		for _, p := range t.free {
-			if len(take) < most && may(m, p) {
-				take = append(take, p)
+		most, taken, at := t.most(m), 0, 0
+		var passed []int32
+		for ; at < len(t.free) && taken < most; at++ {
+			if p := t.free[at]; may(m, p) {
+				t.assign(m, p, out)
+				taken++
+			} else {
+				passed = append(passed, p)
 			}
 		}
-		if len(take) == 0 {
-			continue
+		if t.free = t.free[at:]; len(passed) > 0 {
+			t.free = append(passed, t.free...)
 		}
-		for _, p := range take {
-			t.assign(m, p, out)
+		if taken > 0 {
+			t.count(m, taken)
 		}
-		t.count(m, len(take))
 	}
 }
 
@@ -142,6 +140,12 @@ func matchRacks(topics []*ranged, out Assignment) {
 
 func matchTogether(group []*ranged, out Assignment) {
 	members := slices.Clone(group[0].members)
+	given := make([]bool, len(group[0].racks))
+	defer func() {
+		for _, t := range group {
+			t.free = slices.DeleteFunc(t.free, func(p int32) bool { return given[p] })
+		}
+	}()
 	for p := range int32(len(group[0].racks)) {
 		i := slices.IndexFunc(members, func(m *Member) bool {
 			for _, t := range group {
@@ -155,6 +159,7 @@ func matchTogether(group []*ranged, out Assignment) {
 			continue
 		}
 		m := members[i]
+		given[p] = true
 		full := true
 		for _, t := range group {
 			t.assign(m, p, out)

@@ -17,19 +17,23 @@ func (RoundRobin) UserData([]Partition, int32) []byte { return nil }
 // Assign implements Assignor.
 func (RoundRobin) Assign(g Group) (Assignment, error) {
 	out := g.empty()
-	members := sorted(g.Members)
+	place := map[*Member]int{}
+	for i, m := range sorted(g.Members) {
+		place[m] = i
+	}
+	subscribed := g.subscribed()
 	at := 0
 	for _, name := range g.topics() {
-		if !slices.ContainsFunc(members, func(m *Member) bool { return slices.Contains(m.Topics, name) }) {
+		members := subscribed[name]
+		if len(members) == 0 {
 			continue
 		}
+		next, _ := slices.BinarySearchFunc(members, at, func(m *Member, at int) int { return place[m] - at })
 		for p := range int32(len(g.Topics[name])) {
-			for !slices.Contains(members[at].Topics, name) {
-				at = (at + 1) % len(members)
-			}
-			id := members[at].ID
-			out[id] = append(out[id], Partition{Topic: name, Partition: p})
-			at = (at + 1) % len(members)
+			m := members[next%len(members)]
+			out[m.ID] = append(out[m.ID], Partition{Topic: name, Partition: p})
+			at = (place[m] + 1) % len(g.Members)
+			next = next%len(members) + 1
 		}
 	}
 	return out, nil

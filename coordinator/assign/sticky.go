@@ -102,7 +102,7 @@ func (CooperativeSticky) Assign(g Group) (Assignment, error) {
 
 // stick divides with regard to what members had: own tells it, and the generation in which they had it. claims are who must let a partition go before somebody else may have it.
 func stick(g *Group, own func(*Member) ([]Partition, int32)) (out Assignment, claims map[Partition][]string) {
-	h := history{owned: map[string][]Partition{}, previous: map[Partition]string{}, twice: map[Partition]bool{}}
+	h := history{owned: map[string][]Partition{}, previous: map[Partition]string{}, twice: map[Partition]bool{}, dropped: map[string]map[Partition]bool{}}
 	uniform := same(g.Members)
 	claims = map[Partition][]string{}
 	generations := map[string]int32{}
@@ -140,6 +140,7 @@ func stick(g *Group, own func(*Member) ([]Partition, int32)) (out Assignment, cl
 			}
 		}
 	}
+	h.settle()
 	r := newRacks(g)
 	if uniform { // only what was owned in the newest generation counts; and what two have, nobody gets before both have let it go
 		for id, parts := range h.owned {
@@ -163,10 +164,21 @@ type history struct {
 	owned    map[string][]Partition
 	previous map[Partition]string // who had it before its owner
 	twice    map[Partition]bool   // claimed by two members of one generation
+	dropped  map[string]map[Partition]bool
 }
 
+// drop takes a partition from who has it, for good: see settle.
 func (h *history) drop(id string, p Partition) {
-	h.owned[id] = slices.DeleteFunc(h.owned[id], func(o Partition) bool { return o == p })
+	if h.dropped[id] == nil {
+		h.dropped[id] = map[Partition]bool{}
+	}
+	h.dropped[id][p] = true
+}
+
+func (h *history) settle() {
+	for id, gone := range h.dropped {
+		h.owned[id] = slices.DeleteFunc(h.owned[id], func(p Partition) bool { return gone[p] })
+	}
 }
 
 // same tells whether all members subscribe to the same topics.
@@ -176,10 +188,9 @@ func same(members []Member) bool {
 		slices.Sort(s)
 		return slices.Compact(s)
 	}
-	for i := 1; i < len(members); i++ {
-		if !slices.Equal(set(&members[0]), set(&members[i])) {
-			return false
-		}
+	if len(members) == 0 {
+		return true
 	}
-	return true
+	first := set(&members[0])
+	return !slices.ContainsFunc(members[1:], func(m Member) bool { return !slices.Equal(first, m.Topics) && !slices.Equal(first, set(&m)) })
 }

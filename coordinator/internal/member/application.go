@@ -49,10 +49,10 @@ func (c *Core) heldBy(seq uint64) {
 	if r == nil || r.Seq != seq {
 		return
 	}
-	c.owned = slices.DeleteFunc(c.owned, func(p Partition) bool { return slices.Contains(r.Revoke, p) })
-	c.owned = append(c.owned, r.Assign...)
+	c.owned = append(without(c.owned, r.Revoke), r.Assign...)
 	slices.SortFunc(c.owned, Partition.Compare)
 	c.givenBy(r.IDs)
+	c.remote.stale, c.fetches.stale = true, true
 	if c.state == Taking { // else it was lost meanwhile, and the application is told so when it is done: it never begins
 		c.fetches.begin(false, r.Assign)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/kactor-go/kactor/coordinator/assign"
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/trouble"
 	"github.com/kactor-go/kactor/protocol/wire"
 )
 
@@ -18,6 +19,7 @@ type classic struct {
 	leads    bool
 	skip     bool            // the leader has nothing to divide: a static one that is back (KIP-814)
 	members  []assign.Member // whom the leader divides among
+	topics   []string        // those that any of them subscribes to, in order
 	until    time.Time       // it waits for metadata so long
 	counted  map[string]int  // partitions of each topic when they were divided, by who has divided them; 0: the topic was not known
 	open     time.Time       // it joins again then, because partitions may have no owner; zero: they have, as far as it knows
@@ -46,7 +48,7 @@ func (c *Core) driveClassic(now time.Time, out *Effects) {
 	if c.state == Assigning {
 		c.divide(now, out)
 	}
-	if c.state == Joining && c.call == nil && c.asked.ask == nil && !now.Before(c.retryAt) {
+	if c.state == Joining && c.call == nil && c.asked.ask == nil && !now.Before(c.openAt()) {
 		c.describe(now, out)
 	}
 	c.driveBeat(now, out)
@@ -64,7 +66,10 @@ func (c *Core) sessionEnds() time.Time {
 func (c *Core) prepare(out *Effects) {
 	give := slices.Clone(c.owned)
 	if c.cooperative() {
-		give = slices.DeleteFunc(give, func(p Partition) bool { return slices.Contains(c.sub.topics, p.Topic) })
+		give = slices.DeleteFunc(give, func(p Partition) bool {
+			_, wanted := slices.BinarySearch(c.sub.topics, p.Topic)
+			return wanted
+		})
 	}
 	if len(give) == 0 {
 		c.become(Joining)
@@ -130,12 +135,13 @@ func (c *Core) tell(req protocol.Request, kind Kind, out *Effects) {
 
 // hindered deals with what every answer can bring; it reports whether the call is to be repeated later.
 func (c *Core) hindered(now time.Time, m *Answer, code protocol.Code, out *Effects) bool {
+	if !m.Moved && m.Err == nil && !transient(code) {
+		return false
+	}
+	c.restless(now, m.Call)
 	if m.Moved {
 		c.retryAt = now
 		return true
-	}
-	if m.Err == nil && !transient(code) {
-		return false
 	}
 	out.Forget = out.Forget || m.Err != nil || elsewhere(code)
 	err := m.Err
@@ -167,8 +173,13 @@ func (c *Core) joined(now time.Time, m *Answer, out *Effects) {
 	if c.hindered(now, m, code, out) {
 		return
 	}
+	c.restless(now, m.Call)
 	switch code {
 	case protocol.None:
+		if resp.GenerationID < 0 || resp.MemberID == "" {
+			c.puts(now, trouble.Lasting, fmt.Errorf("join: %w: member %q, generation %d", ErrBroker, resp.MemberID, resp.GenerationID), out)
+			return
+		}
 	case protocol.MemberIDRequired:
 		c.id = resp.MemberID
 		return
@@ -210,28 +221,8 @@ func (c *Core) joined(now time.Time, m *Answer, out *Effects) {
 		c.sync(now, nil, out)
 		return
 	}
-	for k := range resp.Members {
-		in := &resp.Members[k]
-		member, err := assign.ReadSubscription(in.Metadata)
-		if err != nil {
-			out.Notes = append(out.Notes, fmt.Sprintf("group %s: member %s: %v", c.cfg.Group, in.MemberID, err))
-			continue
-		}
-		member.ID = in.MemberID
-		if in.GroupInstanceID != nil {
-			member.Instance = *in.GroupInstanceID
-		}
-		c.classic.members = append(c.classic.members, member)
-	}
 	c.become(Assigning)
-	c.classic.until = now.Add(metadataWait)
-	var missing []string
-	for _, t := range c.classic.topics() {
-		if c.snap.Topic(t) == nil {
-			missing = append(missing, t)
-		}
-	}
-	out.Refresh = append(out.Refresh, missing...)
+	c.gather(now, resp.Members, out)
 }
 
 func (c *Core) sync(now time.Time, assignments []msg.SyncGroupRequestSyncGroupRequestAssignment, out *Effects) {
@@ -262,6 +253,7 @@ func (c *Core) synced(now time.Time, m *Answer, out *Effects) {
 		c.become(Joining)
 		return
 	case protocol.UnknownMemberID, protocol.IllegalGeneration:
+		c.restless(now, m.Call)
 		c.outdated(code, out)
 		return
 	case protocol.FencedInstanceID:
@@ -278,14 +270,18 @@ func (c *Core) synced(now time.Time, m *Answer, out *Effects) {
 	}
 	c.trouble.Over()
 	c.ends, c.beatAt = now.Add(c.cfg.Session), now.Add(c.cfg.Heartbeat)
-	if own := c.wanted(target); len(own) < len(target) {
-		if c.foreign != c.generation {
-			c.foreign, c.reason = c.generation, "the assignment has topics that are not subscribed to"
-			c.become(Joining)
-			return
-		}
-		target = own
+	own := c.wanted(target)
+	switch {
+	case len(own) == len(target):
+		c.foreign, c.strangers = -1, false
+	case c.foreign < 0:
+		c.foreign, c.reason = c.generation, "the assignment has topics that are not subscribed to"
+		c.become(Joining)
+		return
+	case c.foreign != c.generation:
+		c.strange(without(target, own)[0].String(), out)
 	}
+	target = own
 	c.last, c.lastGen = target, c.generation
 	c.become(Taking)
 	r := c.change(target)
@@ -295,28 +291,27 @@ func (c *Core) synced(now time.Time, m *Answer, out *Effects) {
 }
 
 // wanted are the partitions of an assignment that are subscribed to. The others are left from a subscription of before: a coordinator gives a static member that comes back what it had, whatever it asks for now. As Java's
-// client does, the member joins again then, which lets the group begin anew if it leads; what comes again in the same generation is left alone. Names that a pattern has not met yet may be the leader's.
+// client does, the member joins again then, once, which lets the group begin anew if it leads; what comes again in the same generation is left alone, and what comes in another one is told.
 func (c *Core) wanted(target []Partition) []Partition {
-	if c.sub.pattern != nil {
-		return target
-	}
-	return slices.DeleteFunc(slices.Clone(target), func(p Partition) bool { return !slices.Contains(c.sub.topics, p.Topic) })
+	return slices.DeleteFunc(slices.Clone(target), func(p Partition) bool { return p.Partition < 0 || !c.subscribed(p.Topic) })
 }
 
 // change is what the application has to do so that it owns the target.
 func (c *Core) change(target []Partition) *Rebalance {
-	r := &Rebalance{Given: true}
-	for _, p := range c.owned {
-		if !slices.Contains(target, p) {
-			r.Revoke = append(r.Revoke, p)
+	return &Rebalance{Given: true, Revoke: without(c.owned, target), Assign: without(target, c.owned)}
+}
+
+// without are the partitions of all that are not among some; both are in order.
+func without(all, some []Partition) (out []Partition) {
+	for _, p := range all {
+		for len(some) > 0 && some[0].Compare(p) < 0 {
+			some = some[1:]
+		}
+		if len(some) == 0 || some[0] != p {
+			out = append(out, p)
 		}
 	}
-	for _, p := range target {
-		if !slices.Contains(c.owned, p) {
-			r.Assign = append(r.Assign, p)
-		}
-	}
-	return r
+	return out
 }
 
 // outdated deals with a group that does not know the member or its generation any more.
@@ -345,15 +340,15 @@ func (c *Core) nextBeat() time.Time {
 	case !c.beats() || c.beat != nil:
 		return time.Time{}
 	}
-	return c.beatAt
+	return later(c.beatAt, c.heldUntil())
 }
 
 func (c *Core) driveBeat(now time.Time, out *Effects) {
-	if !c.beats() || c.beat != nil || now.Before(c.beatAt) {
+	if at := c.nextBeat(); at.IsZero() || now.Before(at) {
 		return
 	}
 	req := &msg.HeartbeatRequest{GroupID: c.cfg.Group, GenerationID: c.generation, MemberID: c.id, GroupInstanceID: pointer(c.cfg.Instance)}
-	c.beat = &Call{Kind: HeartbeatCall, Req: req, Timeout: min(c.cfg.RequestTimeout, c.cfg.Session), generation: c.generation}
+	c.beat = &Call{Kind: HeartbeatCall, Req: req, Timeout: min(c.cfg.RequestTimeout, c.cfg.Session), generation: c.generation, at: now}
 	c.beatAt = now.Add(c.cfg.Heartbeat)
 	out.Calls = append(out.Calls, c.beat)
 }
@@ -362,6 +357,7 @@ func (c *Core) beaten(now time.Time, m *Answer, out *Effects) {
 	if m.Call.generation != c.generation || !c.beats() {
 		return
 	}
+	c.lasts(m.Call)
 	resp, _ := m.Resp.(*msg.HeartbeatResponse)
 	code := protocol.None
 	if resp != nil {
@@ -378,7 +374,11 @@ func (c *Core) beaten(now time.Time, m *Answer, out *Effects) {
 		if code != protocol.None && (c.state == Stable || c.state == Taking) {
 			c.rejoin, c.reason = true, "the group is rebalancing"
 		}
+		if code != protocol.None {
+			c.restless(now, m.Call)
+		}
 	case protocol.UnknownMemberID, protocol.IllegalGeneration:
+		c.restless(now, m.Call)
 		c.outdated(code, out)
 	case protocol.FencedInstanceID:
 		c.supplanted(code, out)

@@ -20,6 +20,7 @@ type commits struct {
 	flight   *Call
 	retryAt  time.Time // of the coordinator's trouble, which all have
 	failures int
+	pace     trouble.Pace
 	troubles map[Partition]*trouble.State // of one partition, which holds up no other
 }
 
@@ -176,7 +177,7 @@ func (c *Core) replaced(k Offset) bool {
 func (c *Core) commit(now time.Time, out *Effects) {
 	o := &c.commits
 	latest := map[Partition]sent{}
-	call := &Call{Kind: CommitCall, Timeout: c.cfg.RequestTimeout, generation: -1}
+	call := &Call{Kind: CommitCall, Timeout: c.cfg.RequestTimeout, generation: -1, at: now}
 	for _, m := range o.list {
 		if len(m.left) == 0 { // its turn to be told has not come
 			continue
@@ -311,6 +312,9 @@ func (c *Core) committed(now time.Time, m *Answer, out *Effects) {
 	for p := range ends {
 		delete(o.troubles, p)
 	}
+	if len(ends) > 0 {
+		o.pace.Forward()
+	}
 	if worst != protocol.None {
 		c.recommit(now, m, worst, out)
 	} else {
@@ -326,7 +330,7 @@ func (c *Core) committed(now time.Time, m *Answer, out *Effects) {
 func (c *Core) recommit(now time.Time, m *Answer, code protocol.Code, out *Effects) {
 	o := &c.commits
 	if m.Moved {
-		o.retryAt = now
+		o.retryAt = vainly(&o.pace, m.Call)
 		return
 	}
 	out.Forget = out.Forget || m.Err != nil || elsewhere(code)

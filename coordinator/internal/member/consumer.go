@@ -9,18 +9,23 @@ import (
 
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/trouble"
 	"github.com/kactor-go/kactor/protocol/wire"
 )
 
 // remote is what the protocol of KIP-848 knows besides the membership: the coordinator divides the partitions and tells the member with its heartbeats.
 type remote struct {
 	interval time.Duration // as the coordinator wishes
+	odd      bool          // it is told that it wishes another one
 	targeted bool          // an assignment has come
 	target   map[wire.UUID][]int32
 	names    map[wire.UUID]string // of the target's topics, as far as they are known: that metadata forgets a topic takes nothing away
 	asking   bool                 // for names
 	askAt    time.Time
 	asks     int                          // how often in a row nothing new was told
+	listing  trouble.Pace                 // of the questions for names
+	stale    bool                         // what there is to give up and to take is to be looked for anew
+	unknown  bool                         // a name of the target's is not known
 	told     struct{ topics, owned bool } // the coordinator knows them
 	unsure   bool                         // an answer was lost: the coordinator may have raised the epoch, and takes the one before only from who says what it owns
 	knocked  bool                         // a first heartbeat has gone: the coordinator may know the member
@@ -31,7 +36,7 @@ type remote struct {
 }
 
 func (r *remote) reset() {
-	*r = remote{interval: r.interval, names: r.names, denied: r.denied, ours: r.ours, matches: r.matches}
+	*r = remote{interval: r.interval, odd: r.odd, names: r.names, denied: r.denied, ours: r.ours, matches: r.matches, listing: r.listing}
 }
 
 // Epochs with which members leave.
@@ -56,14 +61,14 @@ func (c *Core) driveConsumer(now time.Time, out *Effects) {
 	switch c.state {
 	case Joining:
 		switch {
-		case now.Before(c.retryAt):
+		case now.Before(c.openAt()):
 		case c.remote.freeing:
 			c.send(now, &Call{Kind: ConsumerCall, Req: c.goodbyeConsumer(), Timeout: c.cfg.RequestTimeout, generation: epochLeaveStatic}, out)
 		default:
 			c.heartbeat(now, 0, out)
 		}
 	case Stable, Taking:
-		if !now.Before(c.nextConsumerBeat()) {
+		if at := c.nextConsumerBeat(); !at.IsZero() && !now.Before(at) {
 			c.heartbeat(now, c.generation, out)
 		}
 	}
@@ -78,10 +83,7 @@ func (c *Core) nextConsumerBeat() time.Time {
 	if !c.remote.told.topics || c.state == Stable && !c.remote.told.owned { // there is news
 		at = time.Unix(0, 1)
 	}
-	if at.Before(c.retryAt) {
-		at = c.retryAt
-	}
-	return at
+	return later(at, c.openAt())
 }
 
 // heartbeat tells the coordinator what it does not know yet; with epoch 0 everything.
@@ -117,14 +119,14 @@ func (c *Core) heartbeat(now time.Time, epoch int32, out *Effects) {
 
 func (c *Core) ownedByID() []msg.ConsumerGroupHeartbeatRequestTopicPartitions {
 	out := []msg.ConsumerGroupHeartbeatRequestTopicPartitions{}
-	for _, p := range c.owned {
-		id := c.idOf(p.Topic)
-		last := len(out) - 1
-		if last < 0 || out[last].TopicID != id {
-			out = append(out, msg.ConsumerGroupHeartbeatRequestTopicPartitions{TopicID: id})
-			last++
+	for i, p := range c.owned {
+		if i == 0 || c.owned[i-1].Topic != p.Topic {
+			if id := c.idOf(p.Topic); len(out) == 0 || out[len(out)-1].TopicID != id {
+				out = append(out, msg.ConsumerGroupHeartbeatRequestTopicPartitions{TopicID: id})
+			}
 		}
-		out[last].Partitions = append(out[last].Partitions, p.Partition)
+		last := &out[len(out)-1]
+		last.Partitions = append(last.Partitions, p.Partition)
 	}
 	return out
 }
@@ -188,7 +190,7 @@ func (c *Core) learnNames() {
 			names[id] = name
 		}
 	}
-	c.remote.names = names
+	c.remote.names, c.remote.stale = names, true
 }
 
 // named takes the names of topics.
@@ -203,7 +205,8 @@ func (c *Core) named(m *Listed) {
 				c.remote.names = map[wire.UUID]string{}
 			}
 			if c.remote.names[t.ID] != t.Name {
-				c.remote.asks = 0
+				c.remote.asks, c.remote.stale = 0, true
+				c.remote.listing.Forward()
 			}
 			c.remote.names[t.ID] = t.Name
 		}
@@ -225,9 +228,12 @@ func (c *Core) consumed(now time.Time, m *Answer, out *Effects) {
 		c.unsupported(out)
 		return
 	}
+	if m.Call.generation > 0 {
+		c.lasts(m.Call)
+	}
 	if c.hindered(now, m, code, out) { // what was told may not have been heard
 		c.remote.ours = c.remote.ours || m.Call.generation == 0
-		c.remote.told.topics, c.remote.told.owned, c.remote.unsure = false, false, true
+		c.unheard()
 		return
 	}
 	why := func() error {
@@ -249,6 +255,7 @@ func (c *Core) consumed(now time.Time, m *Answer, out *Effects) {
 		}
 		// The coordinator takes a static member's id again only after it was released, also from the member itself: its join was heard and the answer lost, or it was fenced. It releases it, and joins then; if
 		// another member has the instance, that is what it hears.
+		c.restless(now, m.Call)
 		c.remote.freeing = true
 		return
 	case protocol.UnknownMemberID, protocol.FencedMemberEpoch, protocol.GroupIDNotFound:
@@ -256,6 +263,7 @@ func (c *Core) consumed(now time.Time, m *Answer, out *Effects) {
 			c.fallBack(fmt.Sprintf("a classic group that cannot become one of group.protocol=consumer (%v)", why()), out)
 			return
 		}
+		c.restless(now, m.Call)
 		if c.generation < 0 { // it was not a member; a new one has nothing to lose
 			c.later(now, why(), out)
 			return
@@ -263,7 +271,7 @@ func (c *Core) consumed(now time.Time, m *Answer, out *Effects) {
 		c.outdated(code, out)
 		return
 	case protocol.TopicAuthorizationFailed:
-		c.remote.told.topics, c.remote.told.owned, c.remote.unsure = false, false, true
+		c.unheard()
 		c.retryAt = now.Add(max(c.remote.interval, c.cfg.BackoffMax))
 		if !c.remote.denied {
 			c.remote.denied = true
@@ -274,30 +282,59 @@ func (c *Core) consumed(now time.Time, m *Answer, out *Effects) {
 		c.fail(fmt.Errorf("heartbeat: %w", why()), out)
 		return
 	}
+	if resp.MemberEpoch < max(m.Call.generation, 0) { // epochs only grow
+		c.restless(now, m.Call)
+		c.unheard()
+		c.puts(now, trouble.Lasting, fmt.Errorf("heartbeat: %w: epoch %d after %d", ErrBroker, resp.MemberEpoch, m.Call.generation), out)
+		return
+	}
 	c.trouble.Over()
 	c.retryAt, c.remote.denied = time.Time{}, false
 	c.generation, c.remote.ours = resp.MemberEpoch, true
-	c.remote.interval = time.Duration(resp.HeartbeatIntervalMs) * time.Millisecond
-	if c.remote.interval <= 0 {
-		c.remote.interval = time.Second
-	}
+	c.beatEvery(time.Duration(resp.HeartbeatIntervalMs)*time.Millisecond, out)
 	c.beatAt = now.Add(c.remote.interval)
-	if c.state == Joining {
+	joined := c.state == Joining
+	if joined {
 		c.become(Stable)
 	}
-	if resp.Assignment != nil {
-		c.remote.targeted = true
-		for _, t := range resp.Assignment.TopicPartitions {
-			if _, before := c.remote.target[t.TopicID]; !before { // a name that nobody has asked for yet
-				c.remote.askAt, c.remote.asks = time.Time{}, 0
-			}
+	if resp.Assignment != nil && c.aim(resp.Assignment.TopicPartitions) || joined {
+		c.restless(now, m.Call)
+	}
+}
+
+// unheard notes that the coordinator may not have heard what it was told.
+func (c *Core) unheard() {
+	c.remote.told.topics, c.remote.told.owned, c.remote.unsure = false, false, true
+}
+
+// leastInterval is how often a coordinator may want heartbeats. Brokers are configured to want them after 5 s, group.consumer.min.heartbeat.interval.ms.
+const leastInterval = 100 * time.Millisecond
+
+// beatEvery takes the interval that the coordinator wishes, within reason: a session is no longer than that.
+func (c *Core) beatEvery(wish time.Duration, out *Effects) {
+	c.remote.interval = min(max(wish, leastInterval), max(c.cfg.Session, leastInterval))
+	if c.remote.interval != wish && !c.remote.odd {
+		c.remote.odd = true
+		out.Notes = append(out.Notes, fmt.Sprintf("group %s: the coordinator wants heartbeats every %s: they are sent every %s", c.cfg.Group, wish, c.remote.interval))
+	}
+}
+
+// aim takes an assignment, and tells whether it is another one.
+func (c *Core) aim(parts []msg.ConsumerGroupHeartbeatResponseTopicPartitions) (news bool) {
+	target := make(map[wire.UUID][]int32, len(parts))
+	for i := range parts {
+		id := parts[i].TopicID
+		if _, before := c.remote.target[id]; !before { // a name that nobody has asked for yet
+			c.remote.askAt, c.remote.asks = time.Time{}, 0
 		}
-		c.remote.target = map[wire.UUID][]int32{}
-		for _, t := range resp.Assignment.TopicPartitions {
-			c.remote.target[t.TopicID] = append(c.remote.target[t.TopicID], t.Partitions...)
-		}
+		target[id] = append(target[id], parts[i].Partitions...)
+	}
+	news = !c.remote.targeted || !maps.EqualFunc(target, c.remote.target, slices.Equal)
+	c.remote.targeted, c.remote.target, c.remote.stale = true, target, true
+	if news {
 		c.learnNames()
 	}
+	return news
 }
 
 // unsupported falls back to the classic protocol, if it may.
@@ -328,45 +365,82 @@ func (c *Core) reconcile(now time.Time, out *Effects) {
 	if !c.remote.targeted || c.pending != nil {
 		return
 	}
+	if c.remote.stale { // else it is as it was when it was looked at last
+		c.remote.stale = false
+		c.approach(out)
+	}
+	if _, waits := c.remote.listing.Waits(now); c.remote.unknown && !c.remote.asking && !waits && !now.Before(c.remote.askAt) {
+		c.remote.asking, c.remote.askAt = true, now.Add(min(c.cfg.BackoffMax<<min(c.remote.asks, 20), c.cfg.MaxAge)) // it may not be for this member to see
+		c.remote.asks++
+		c.remote.listing.Vain(now, slowly)
+		out.List = true
+	}
+}
+
+// approach goes from what is owned towards the target, as far as its topics are known.
+func (c *Core) approach(out *Effects) {
 	var target []Partition
-	ids, unknown := map[string]wire.UUID{}, false
+	ids, foreign := map[string]wire.UUID{}, ""
+	c.remote.unknown = false
 	for id, parts := range c.remote.target {
 		name := c.nameOf(id)
 		if name == "" {
-			unknown = true
+			c.remote.unknown = true
 			continue
 		}
 		if had, ok := c.ids[name]; ok && had != id {
 			continue
 		}
+		subscribed := c.subscribed(name)
 		for _, p := range parts {
-			target = append(target, Partition{Topic: name, Partition: p})
+			k := Partition{Topic: name, Partition: p}
+			if p < 0 || !subscribed && !c.owns(k) { // what is owned stays until it is taken
+				foreign = max(foreign, k.String())
+				continue
+			}
+			target = append(target, k)
 			ids[name] = id
 		}
 	}
-	slices.SortFunc(target, Partition.Compare)
-	if unknown && !c.remote.asking && !now.Before(c.remote.askAt) {
-		c.remote.asking, c.remote.askAt = true, now.Add(min(c.cfg.BackoffMax<<min(c.remote.asks, 20), c.cfg.MaxAge)) // it may not be for this member to see
-		c.remote.asks++
-		out.List = true
+	if c.remote.told.topics { // else it is of the subscription before
+		c.strange(foreign, out)
 	}
-	r := c.change(target)
+	slices.SortFunc(target, Partition.Compare)
+	r := c.change(slices.Compact(target))
 	r.Given = len(r.Assign) > 0
 	if len(r.Assign) == 0 && len(r.Revoke) == 0 {
 		return
 	}
-	var fresh []string
-	for _, p := range r.Assign {
-		if t := c.snap.Topic(p.Topic); (t == nil || t.ID != ids[p.Topic]) && !slices.Contains(fresh, p.Topic) {
-			fresh = append(fresh, p.Topic)
+	for i, p := range r.Assign {
+		if i > 0 && r.Assign[i-1].Topic == p.Topic {
+			continue
+		}
+		if t := c.snap.Topic(p.Topic); t == nil || t.ID != ids[p.Topic] {
+			out.Refresh = append(out.Refresh, p.Topic)
 		}
 	}
 	if r.Given {
 		r.IDs = ids
 	}
-	out.Refresh = append(out.Refresh, fresh...)
 	c.become(Taking)
 	c.offer(r, out)
+}
+
+// subscribed tells whether a topic may be given: who lets the coordinator match a pattern does not know.
+func (c *Core) subscribed(topic string) bool {
+	if c.sub.regex != "" || c.proto == Classic && c.sub.pattern != nil { // names that a pattern has not met yet may be the leader's
+		return true
+	}
+	_, found := slices.BinarySearch(c.sub.topics, topic)
+	return found
+}
+
+// strange tells once that the group gives what is not subscribed to, or cannot be: example is one such partition, empty if there is none any more. It is not taken.
+func (c *Core) strange(example string, out *Effects) {
+	if example != "" && !c.strangers {
+		out.Notes = append(out.Notes, fmt.Sprintf("group %s: %v: it gives %q, which is not subscribed to: it is not read", c.cfg.Group, ErrBroker, example))
+	}
+	c.strangers = example != ""
 }
 
 // goodbyeConsumer is the heartbeat that ends the membership. A static member's place is kept for its next start, unless the group is to be told.

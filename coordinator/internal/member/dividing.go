@@ -2,6 +2,7 @@ package member
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -13,91 +14,163 @@ import (
 // metadataWait is how long a leader waits for metadata of topics that it did not know.
 const metadataWait = 5 * time.Second
 
-// topics are those that any member subscribes to, in order.
-func (k *classic) topics() (topics []string) {
-	for i := range k.members {
-		topics = append(topics, k.members[i].Topics...)
-	}
-	slices.Sort(topics)
-	return slices.Compact(topics)
+// Work of a leader up to this is done at once, on the actor: of more it is asked as an assignor of the application's is, so that heartbeats go on meanwhile.
+const (
+	lightBytes = 64 << 10 // of all subscriptions
+	lightWork  = 10_000   // partitions, and topics of members
+)
+
+// roll is who the members are.
+type roll struct {
+	members []assign.Member
+	topics  []string // those that any of them subscribes to, in order
+	unread  int      // members whose subscription cannot be read, and who get nothing
+	why     error    // of the first of them
 }
+
+// callRoll finds out what the members subscribe to.
+func callRoll(list []msg.JoinGroupResponseJoinGroupResponseMember, most int) (r roll) {
+	topics := map[string]bool{}
+	r.members = make([]assign.Member, 0, len(list))
+	for i := range list {
+		in := &list[i]
+		member, err := assign.Member{}, error(nil)
+		if len(in.Metadata) > most {
+			err = fmt.Errorf("a subscription of %d bytes, of at most %d", len(in.Metadata), most)
+		} else {
+			member, err = assign.ReadSubscription(in.Metadata)
+		}
+		if err != nil {
+			if r.unread++; r.unread == 1 {
+				r.why = fmt.Errorf("member %q: %w", in.MemberID, err)
+			}
+			continue
+		}
+		member.ID = in.MemberID
+		if in.GroupInstanceID != nil {
+			member.Instance = *in.GroupInstanceID
+		}
+		for _, t := range member.Topics {
+			topics[t] = true
+		}
+		r.members = append(r.members, member)
+	}
+	r.topics = slices.Sorted(maps.Keys(topics))
+	return r
+}
+
+// gather finds out among whom the leader divides, and what.
+func (c *Core) gather(now time.Time, list []msg.JoinGroupResponseJoinGroupResponseMember, out *Effects) {
+	if len(list) > c.cfg.MaxMembers {
+		c.fail(fmt.Errorf("join: the group has %d members, and a leader divides among %d at most", len(list), c.cfg.MaxMembers), out)
+		return
+	}
+	bytes, most := 0, c.cfg.MaxSubscription
+	for i := range list {
+		bytes += len(list[i].Metadata)
+	}
+	c.consult(now, "reading the subscriptions of the members", bytes <= lightBytes, now.Add(c.cfg.MaxPoll), c.maxPoll(), func() any { return callRoll(list, most) }, func(now time.Time, v any, out *Effects) {
+		r := v.(roll)
+		if r.unread > 0 {
+			out.Notes = append(out.Notes, fmt.Sprintf("group %s: %d of %d members get nothing, because what they subscribe to cannot be read; the first: %v", c.cfg.Group, r.unread, len(list), r.why))
+		}
+		c.classic.members, c.classic.topics, c.classic.until = r.members, r.topics, now.Add(metadataWait)
+		for _, t := range r.topics {
+			if c.snap.Topic(t) == nil {
+				out.Refresh = append(out.Refresh, t)
+			}
+		}
+	}, out)
+}
+
+func (c *Core) maxPoll() string { return fmt.Sprintf("max.poll.interval.ms, %s", c.cfg.MaxPoll) }
 
 // divide divides the partitions, as soon as metadata is there.
 func (c *Core) divide(now time.Time, out *Effects) {
 	if c.asked.ask != nil {
 		return
 	}
-	topics := c.classic.topics()
-	g := assign.Group{Members: c.classic.members, Topics: map[string][]assign.Racks{}, Generation: c.generation}
-	counted := map[string]int{}
-	for _, name := range topics {
+	counted, total := make(map[string]int, len(c.classic.topics)), 0
+	for _, name := range c.classic.topics {
 		t := c.snap.Topic(name)
-		if t == nil {
-			if now.Before(c.classic.until) {
-				return
-			}
-			counted[name] = 0
-			continue
+		if t == nil && now.Before(c.classic.until) {
+			return
 		}
-		counted[name] = len(t.Partitions)
-		if len(t.Partitions) == 0 {
-			continue
+		counted[name] = 0
+		if t != nil {
+			counted[name] = len(t.Partitions)
+			total += len(t.Partitions)
 		}
-		racks := make([]assign.Racks, len(t.Partitions))
-		for i := range t.Partitions {
-			for _, id := range t.Partitions[i].Replicas {
-				if n, ok := c.snap.Node(id); ok && n.Rack != "" && !slices.Contains(racks[i], n.Rack) {
-					racks[i] = append(racks[i], n.Rack)
-				}
-			}
-		}
-		g.Topics[name] = racks
 	}
 	c.classic.counted = counted
 	if c.classic.skip {
 		c.sync(now, nil, out)
 		return
 	}
-	k := c.classic.assignor
-	c.consult(now, "assignor "+k.name, k.own, now.Add(c.cfg.MaxPoll), fmt.Sprintf("max.poll.interval.ms, %s", c.cfg.MaxPoll), func() any {
-		a, err := k.Assign(g)
-		return division{a, err}
-	}, func(now time.Time, d any, out *Effects) { c.divided(now, d.(division), out) }, out)
+	k, snap, generation, members, topics := c.classic.assignor, c.snap, c.generation, c.classic.members, c.classic.topics
+	light := total+len(members)*len(topics) <= lightWork
+	c.consult(now, "assignor "+k.name, k.own && light, now.Add(c.cfg.MaxPoll), c.maxPoll(), func() any {
+		return divideBy(k, assign.Group{Members: members, Topics: racks(snap, topics), Generation: generation})
+	}, func(now time.Time, d any, out *Effects) { c.divided(now, total, d.(division), out) }, out)
 }
 
-// division is what an assignor has decided.
-type division struct {
-	parts assign.Assignment
-	err   error
-}
-
-// divided tells the members what they get.
-func (c *Core) divided(now time.Time, d division, out *Effects) {
-	if d.err != nil {
-		c.fail(fmt.Errorf("assignor %s: %w", c.classic.assignor.name, d.err), out)
-		return
+// racks are the partitions of topics, each with the racks of its replicas.
+func racks(snap *cluster.Snapshot, topics []string) map[string][]assign.Racks {
+	out := make(map[string][]assign.Racks, len(topics))
+	for _, name := range topics {
+		t := snap.Topic(name)
+		if t == nil || len(t.Partitions) == 0 {
+			continue
+		}
+		racks := make([]assign.Racks, len(t.Partitions))
+		for i := range t.Partitions {
+			for _, id := range t.Partitions[i].Replicas {
+				if n, ok := snap.Node(id); ok && n.Rack != "" && !slices.Contains(racks[i], n.Rack) {
+					racks[i] = append(racks[i], n.Rack)
+				}
+			}
+		}
+		out[name] = racks
 	}
-	a, counted := d.parts, c.classic.counted
-	total, given := 0, 0
-	for _, n := range counted {
-		total += n
+	return out
+}
+
+// division is what an assignor has decided, as the members are told.
+type division struct {
+	given       int // partitions
+	assignments []msg.SyncGroupRequestSyncGroupRequestAssignment
+	err         error
+}
+
+func divideBy(k kind, g assign.Group) (d division) {
+	a, err := k.Assign(g)
+	if err != nil {
+		return division{err: fmt.Errorf("assignor %s: %w", k.name, err)}
 	}
 	for _, parts := range a {
-		given += len(parts)
+		d.given += len(parts)
 	}
-	c.classic.open = c.openUntil(now, given < total)
-	assignments := []msg.SyncGroupRequestSyncGroupRequestAssignment{}
-	for i := range c.classic.members {
-		id := c.classic.members[i].ID
+	d.assignments = make([]msg.SyncGroupRequestSyncGroupRequestAssignment, len(g.Members))
+	for i := range g.Members {
+		id := g.Members[i].ID
 		b, err := assign.AppendAssignment(nil, a[id])
 		if err != nil {
-			c.fail(err, out)
-			return
+			return division{err: err}
 		}
-		assignments = append(assignments, msg.SyncGroupRequestSyncGroupRequestAssignment{MemberID: id, Assignment: b})
+		d.assignments[i] = msg.SyncGroupRequestSyncGroupRequestAssignment{MemberID: id, Assignment: b}
 	}
-	c.sync(now, assignments, out)
-	for name := range counted { // there may be others since the assignor was asked
+	return d
+}
+
+// divided tells the members what they get, of so many partitions.
+func (c *Core) divided(now time.Time, total int, d division, out *Effects) {
+	if d.err != nil {
+		c.fail(d.err, out)
+		return
+	}
+	c.classic.open = c.openUntil(now, d.given < total)
+	c.sync(now, d.assignments, out)
+	for name := range c.classic.counted { // there may be others since the assignor was asked
 		c.recount(c.snap.Topic(name))
 	}
 }

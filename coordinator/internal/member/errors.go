@@ -19,6 +19,9 @@ var (
 	ErrUncommitted = errors.New("the offsets were not committed in time")
 )
 
+// ErrBroker: the coordinator has said what none says that works. It is not obeyed.
+var ErrBroker = errors.New("a coordinator does not say that")
+
 // Fatal says that a consumer cannot be a member of its group.
 type Fatal struct {
 	Group string

@@ -19,10 +19,13 @@ type fetches struct {
 	flight   *Call
 	askAt    time.Time
 	failures int
+	pace     trouble.Pace
 
 	begins  []begin // in order
 	begun   *Call
 	trouble trouble.State // of the group's, which all have
+	finding trouble.Pace
+	stale   bool // what is owned has changed
 	byName  map[string]bool
 }
 
@@ -36,17 +39,26 @@ type begin struct {
 
 // begin looks for where partitions begin.
 func (o *fetches) begin(manual bool, parts []Partition) {
+	before := o.begins
 	for _, p := range parts {
-		at, found := slices.BinarySearchFunc(o.begins, p, func(b begin, p Partition) int { return b.Compare(p) })
-		if !found {
-			o.begins = slices.Insert(o.begins, at, begin{Partition: p, manual: manual})
+		if _, found := slices.BinarySearchFunc(before, p, func(b begin, p Partition) int { return b.Compare(p) }); !found {
+			o.begins = append(o.begins, begin{Partition: p, manual: manual})
 		}
 	}
+	slices.SortFunc(o.begins, func(a, b begin) int { return a.Compare(b.Partition) })
+	o.begins = slices.CompactFunc(o.begins, func(a, b begin) bool { return a.Partition == b.Partition })
 }
 
 // forgo ends the search for partitions that are not assigned any more.
 func (o *fetches) forgo(parts []Partition) {
-	o.begins = slices.DeleteFunc(o.begins, func(b begin) bool { return slices.Contains(parts, b.Partition) })
+	if len(o.begins) == 0 {
+		return
+	}
+	gone := make(map[Partition]bool, len(parts))
+	for _, p := range parts {
+		gone[p] = true
+	}
+	o.begins = slices.DeleteFunc(o.begins, func(b begin) bool { return gone[b.Partition] })
 }
 
 func (o *fetches) next(failed bool) (t time.Time) {
@@ -82,10 +94,13 @@ func (c *Core) driveFetches(now time.Time, out *Effects) {
 		for _, m := range o.list {
 			parts = append(parts, m.Parts...)
 		}
-		o.flight = c.ask(parts, &Call{fetches: slices.Clone(o.list)})
+		o.flight = c.ask(parts, &Call{fetches: slices.Clone(o.list), at: now})
 		out.Calls = append(out.Calls, o.flight)
 	}
-	o.begins = slices.DeleteFunc(o.begins, func(b begin) bool { return !b.manual && !c.owns(b.Partition) }) // what was lost meanwhile
+	if o.stale {
+		o.stale = false
+		o.begins = slices.DeleteFunc(o.begins, func(b begin) bool { return !b.manual && !c.owns(b.Partition) }) // what was lost meanwhile
+	}
 	if o.begun != nil || now.Before(o.trouble.RetryAt) || c.state == Failed {
 		return
 	}
@@ -94,7 +109,7 @@ func (c *Core) driveFetches(now time.Time, out *Effects) {
 	for i := range o.begins {
 		if b := &o.begins[i]; !now.Before(b.trouble.RetryAt) {
 			if call == nil {
-				call = &Call{}
+				call = &Call{at: now}
 			}
 			due = append(due, b.Partition)
 			b.asked = call
@@ -208,12 +223,13 @@ func (c *Core) answerFetches(now time.Time, m *Answer, got map[Partition]found, 
 	})
 	switch {
 	case m.Moved:
-		o.askAt = now
+		o.askAt = vainly(&o.pace, m.Call)
 	case passing || later:
 		o.failures++
 		o.askAt = now.Add(c.backoff().After(o.failures))
 	default:
 		o.failures = 0
+		o.pace.Forward()
 	}
 }
 
@@ -225,7 +241,7 @@ func (c *Core) beginWith(now time.Time, m *Answer, got map[Partition]found, err 
 		o.begins = nil
 		return
 	case m.Moved:
-		o.trouble.Hurry()
+		o.trouble.RetryAt = vainly(&o.finding, m.Call)
 		return
 	case err != nil:
 		if o.trouble.Met(now, kindOf(err, passing), err, c.backoff()) {
@@ -238,6 +254,7 @@ func (c *Core) beginWith(now time.Time, m *Answer, got map[Partition]found, err 
 		k, ok := got[b.Partition]
 		known := ok && k.code == protocol.None && b.asked == m.Call
 		if known {
+			o.finding.Forward()
 			out.Begins = append(out.Begins, k.Offset)
 		}
 		return known

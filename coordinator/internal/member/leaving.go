@@ -6,6 +6,7 @@ import (
 
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/trouble"
 )
 
 // lose begins anew: the group has gone on without the member.
@@ -43,8 +44,9 @@ func (c *Core) leave(now time.Time, m *Leave, out *Effects) {
 	}
 	out.Drop = true
 	c.pending, c.instead, c.owned, c.ids, c.sub = nil, nil, nil, nil, subscription{}
+	c.fetches.stale = true
 	c.beat = nil
-	c.leaving, c.retryAt = m, time.Time{}
+	c.leaving, c.retryAt, c.pace = m, time.Time{}, trouble.Pace{}
 	if c.call != nil && c.call.Kind == JoinCall || c.state == Failed || c.state == Expired {
 		c.call = nil
 	}
@@ -60,12 +62,12 @@ func (c *Core) driveLeave(now time.Time, out *Effects) {
 		}
 		return
 	}
-	if now.Before(l.Deadline) && (c.commits.open() || now.Before(c.retryAt)) {
+	if now.Before(l.Deadline) && (c.commits.open() || now.Before(c.openAt())) {
 		return
 	}
 	c.call = nil
 	if req, kind := c.goodbye(); req != nil && now.Before(l.Deadline) {
-		c.call = &Call{Kind: kind, Req: req, Timeout: min(l.Deadline.Sub(now), c.cfg.RequestTimeout), leaving: true}
+		c.call = &Call{Kind: kind, Req: req, Timeout: min(l.Deadline.Sub(now), c.cfg.RequestTimeout), leaving: true, at: now}
 		out.Calls = append(out.Calls, c.call)
 		return
 	}

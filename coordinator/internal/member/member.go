@@ -10,7 +10,7 @@
 //
 // It owns: the subscription, the membership, what is owned, the offsets being committed and fetched. Where partitions are read is the fetcher's concern.
 // Files: member.go the core; messages.go what it takes and gives; leaving.go leaving and losing what it had; subscription.go what is subscribed to; application.go what the application does; classic.go, consumer.go the protocols; dividing.go what the leader of a classic group does;
-// commits.go offsets that are committed; fetches.go offsets that were; offset.go; asking.go the application's functions; errors.go
+// commits.go offsets that are committed; fetches.go offsets that were; offset.go; pace.go what holds back who gets no further; asking.go the application's functions; errors.go
 package member
 
 import (
@@ -48,6 +48,8 @@ type Config struct {
 	Session, Heartbeat       time.Duration     // Classic
 	MaxPoll                  time.Duration
 	AutoCommit               bool
+	MaxMembers               int           // of a group that it leads
+	MaxSubscription          int           // bytes of what one of them says
 	Retention                time.Duration // of commits, for old brokers; 0: theirs
 	AutoInterval             time.Duration
 	Stable                   bool // wait for offsets of transactions under way
@@ -123,6 +125,8 @@ type Core struct {
 	ends    time.Time // the session
 	retryAt time.Time
 	trouble trouble.State // of the membership
+	pace    trouble.Pace  // of its requests
+	changed time.Time     // when an answer has changed it last
 	rejoin  bool
 	reason  string
 
@@ -134,7 +138,9 @@ type Core struct {
 	commits commits
 	fetches fetches
 	gave    int32 // the generation in which it gave everything up, to get it back; -1
-	foreign int32 // the generation in which it was given what it is not subscribed to; -1
+	foreign int32 // the generation in which it was given for the first time what it is not subscribed to; -1
+
+	strangers bool // it is told that it is given such
 
 	polled  time.Time
 	looked  time.Time
@@ -262,8 +268,11 @@ func (c *Core) answer(now time.Time, m *Answer, out *Effects) {
 }
 
 // later puts the next attempt off. The application is told of what lasts.
-func (c *Core) later(now time.Time, err error, out *Effects) {
-	if c.trouble.Met(now, trouble.Passing, err, c.backoff()) {
+func (c *Core) later(now time.Time, err error, out *Effects) { c.puts(now, trouble.Passing, err, out) }
+
+// puts is later with a kind of trouble: what only a broker with a bug says is told at once.
+func (c *Core) puts(now time.Time, kind trouble.Kind, err error, out *Effects) {
+	if c.trouble.Met(now, kind, err, c.backoff()) {
 		out.Errors = append(out.Errors, fmt.Errorf("membership in group %s: %w", c.cfg.Group, err))
 	}
 	d := c.trouble.RetryAt.Sub(now)
@@ -297,12 +306,12 @@ func (c *Core) Next() time.Time {
 	if c.leaving != nil {
 		add(c.leaving.Deadline)
 		if c.call == nil && !c.commits.open() { // commits go before the goodbye
-			add(c.retryAt)
+			add(c.openAt())
 		}
 		return t
 	}
 	if c.state == Joining && c.call == nil && c.asked.ask == nil {
-		add(c.retryAt)
+		add(c.openAt())
 	}
 	if c.state == Assigning && c.asked.ask == nil {
 		add(c.classic.until)

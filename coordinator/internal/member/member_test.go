@@ -26,7 +26,7 @@ var work = wire.UUID{7}
 
 func newBench(t *testing.T, change func(*Config)) *bench {
 	cfg := Config{Group: "g", ID: "me", Assignors: []assign.Assignor{assign.Range{}}, Session: 10 * time.Second, Heartbeat: 3 * time.Second, MaxPoll: time.Minute, AutoCommit: true, AutoInterval: 5 * time.Second,
-		MaxAge: time.Hour, RequestTimeout: 5 * time.Second, BackoffFirst: 100 * time.Millisecond, BackoffMax: time.Second, Rand: rand.New(rand.NewPCG(1, 2))}
+		MaxAge: time.Hour, RequestTimeout: 5 * time.Second, BackoffFirst: 100 * time.Millisecond, BackoffMax: time.Second, MaxMembers: 2000, MaxSubscription: 1 << 20, Rand: rand.New(rand.NewPCG(1, 2))}
 	if change != nil {
 		change(&cfg)
 	}

@@ -52,7 +52,7 @@ func (c *Core) subscribe(now time.Time, m *Subscribe, out *Effects) {
 
 // resubscribed lets the group know of another subscription.
 func (c *Core) resubscribed() {
-	c.remote.told.topics = false
+	c.remote.told.topics, c.remote.stale, c.foreign = false, true, -1
 	if c.state != Unjoined {
 		c.rejoin, c.reason = true, "the subscription has changed"
 	}

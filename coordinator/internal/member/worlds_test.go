@@ -104,7 +104,7 @@ func newWorld(r rules) *world {
 	snap := cluster.New(cluster.Snapshot{}, &cluster.Topic{Name: "work", ID: work, Partitions: make([]cluster.Partition, 2)})
 	for n := range r.members {
 		cfg := member.Config{Group: "g", ID: fmt.Sprint("member ", n+1), Assignors: []assign.Assignor{assign.Range{}}, Session: 9 * time.Second, Heartbeat: 3 * time.Second, MaxPoll: maxPoll, MaxAge: 6 * time.Second, RequestTimeout: 5 * time.Second,
-			BackoffFirst: time.Second, BackoffMax: time.Second, Rand: rand.New(steady{})}
+			BackoffFirst: time.Second, BackoffMax: time.Second, MaxMembers: 10, MaxSubscription: 1 << 10, Rand: rand.New(steady{})}
 		if r.change != nil {
 			r.change(&cfg)
 		}
