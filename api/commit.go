@@ -27,8 +27,9 @@ func (c *Consumer) finished(parts []TopicPartition) []Offset {
 
 // below are the positions up to which the application is done that is at hand, and whose Handle is w.
 func (c *Consumer) below(parts []TopicPartition, hand *hand, w *work) (out []Offset) {
+	asked := among(parts)
 	for _, r := range c.fetcher.Reads() {
-		if parts != nil && !slices.Contains(parts, r.TopicPartition) {
+		if parts != nil && !asked[r.TopicPartition] {
 			continue
 		}
 		o := position(r)

@@ -120,9 +120,9 @@ func (c *Consumer) Assign(parts ...TopicPartition) error {
 		return err
 	}
 	var gone []TopicPartition
-	have := c.fetcher.Assignment()
+	have, wanted := c.fetcher.Assignment(), among(parts)
 	for _, tp := range have {
-		if !slices.Contains(parts, tp) {
+		if !wanted[tp] {
 			gone = append(gone, tp)
 		}
 	}
@@ -158,9 +158,19 @@ func (c *Consumer) IncrementalAssign(parts ...TopicPartition) error {
 	return c.begin(parts, c.fetcher.Assignment(), fetcher.AtDefault)
 }
 
+// among tells whether a partition is one of these.
+func among(parts []TopicPartition) map[TopicPartition]bool {
+	set := make(map[TopicPartition]bool, len(parts))
+	for _, tp := range parts {
+		set[tp] = true
+	}
+	return set
+}
+
 func (c *Consumer) begin(parts, have []TopicPartition, offset int64) error {
+	had := among(have)
 	if c.group != nil && offset == fetcher.AtDefault {
-		fresh := slices.DeleteFunc(slices.Clone(parts), func(tp TopicPartition) bool { return slices.Contains(have, tp) })
+		fresh := slices.DeleteFunc(slices.Clone(parts), func(tp TopicPartition) bool { return had[tp] })
 		if len(fresh) > 0 {
 			c.fetcher.Hold(nil, fresh...)
 			c.group.Begin(fresh...)
@@ -169,7 +179,7 @@ func (c *Consumer) begin(parts, have []TopicPartition, offset int64) error {
 	}
 	var starts []fetcher.Begin
 	for _, tp := range parts {
-		if !slices.Contains(have, tp) {
+		if !had[tp] {
 			starts = append(starts, fetcher.Begin{TopicPartition: tp, Offset: offset})
 		}
 	}
@@ -190,9 +200,9 @@ func check(parts []TopicPartition) error {
 
 // inListener holds what a listener assigns or unassigns against what the consumer has.
 func (c *Consumer) inListener(what string, parts []TopicPartition) error {
-	have := c.fetcher.Assignment()
+	have := among(c.fetcher.Assignment())
 	for _, tp := range parts {
-		if !slices.Contains(have, tp) {
+		if !have[tp] {
 			return fmt.Errorf("%s %s: %w: the group has not given it", what, tp, ErrIllegalState)
 		}
 	}

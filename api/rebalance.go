@@ -167,8 +167,9 @@ func (c *Consumer) takeOver(r *coordinator.Rebalance) {
 		clear(c.stood)
 	}
 	if len(r.Revoke) > 0 {
+		gone := among(r.Revoke)
 		for _, tp := range c.Paused() {
-			if slices.Contains(r.Revoke, tp) && !r.Lost {
+			if gone[tp] && !r.Lost {
 				c.stood[tp] = true
 			}
 		}

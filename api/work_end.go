@@ -124,13 +124,12 @@ func (w *work) end(why error) {
 		open = append(open, h.TopicPartition)
 	}
 	var back []fetcher.Begin
-	have, reads := c.fetcher.Assignment(), c.fetcher.Reads()
+	have, reads := among(c.fetcher.Assignment()), c.fetcher.Reads()
 	for _, tp := range open {
 		o, ok := w.lowest(tp)
-		renewed := slices.ContainsFunc(reads, func(r fetcher.Read) bool {
-			return r.TopicPartition == tp && r.Topic != o.TopicID && o.TopicID != (wire.UUID{})
-		})
-		if ok && slices.Contains(have, tp) && !renewed {
+		at, read := slices.BinarySearchFunc(reads, tp, func(r fetcher.Read, tp TopicPartition) int { return r.Compare(tp) })
+		renewed := read && reads[at].Topic != o.TopicID && o.TopicID != (wire.UUID{})
+		if ok && have[tp] && !renewed {
 			back = append(back, fetcher.Begin{TopicPartition: tp, Offset: o.Offset, Epoch: o.LeaderEpoch.Int() + 1})
 		}
 	}

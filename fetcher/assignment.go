@@ -97,14 +97,9 @@ func (f *Fetcher) Seek(starts ...Begin) error {
 
 // Unassign ends the reading of partitions.
 func (f *Fetcher) Unassign(parts ...cluster.TopicPartition) {
-	var dropped []plan.Taking
-	var wake []*role.Waiter
 	f.buf.mu.Lock()
 	defer f.buf.mu.Unlock()
-	for _, tp := range parts {
-		d, w, _ := f.buf.revoke(tp)
-		dropped, wake = append(dropped, d...), append(wake, w...)
-	}
+	dropped, wake := f.buf.revoke(parts...)
 	if len(dropped) > 0 {
 		f.buf.give(dropped)
 	}

@@ -91,7 +91,7 @@ type buffer struct {
 	mu     sync.Mutex
 	byTP   map[cluster.TopicPartition]*place
 	order  []*place // in turn: who was taken last is behind
-	fails  []failed
+	fails  failures
 	resets []PositionReset
 	moved  atomic.Bool // there are resets
 	gen    uint64
@@ -153,7 +153,7 @@ func (b *buffer) assign(tp cluster.TopicPartition, offset int64, epoch int32) (g
 		p.highWater, p.lastStable, p.logStart = -1, -1, -1
 	}
 	dropped, p.backs = b.drop(p), 0
-	b.fails = b.forget(tp)
+	b.fails.forget(tp)
 	next.state.Store(p.life.state.Swap(ended))
 	p.gen, p.life, p.topic, p.failed, p.held, p.again = b.gen, next, p.given, nil, false, -1
 	return b.gen, dropped
@@ -178,18 +178,21 @@ func (b *buffer) leave(k *Chunk) {
 	}
 }
 
-func (b *buffer) revoke(tp cluster.TopicPartition) (dropped []plan.Taking, waiters []*role.Waiter, ok bool) {
-	p := b.byTP[tp]
-	if p == nil {
-		return nil, nil, false
+func (b *buffer) revoke(parts ...cluster.TopicPartition) (dropped []plan.Taking, waiters []*role.Waiter) {
+	for _, tp := range parts {
+		p := b.byTP[tp]
+		if p == nil {
+			continue
+		}
+		delete(b.byTP, tp)
+		b.fails.forget(tp)
+		p.gen = 0
+		p.life.state.Store(ended)
+		dropped, waiters = append(dropped, b.drop(p)...), append(waiters, p.waiters...)
+		p.waiters = nil
 	}
-	delete(b.byTP, tp)
-	b.order = slices.DeleteFunc(b.order, func(o *place) bool { return o == p })
-	b.fails = b.forget(tp)
-	p.gen = 0
-	p.life.state.Store(ended)
-	waiters, p.waiters = p.waiters, nil
-	return b.drop(p), waiters, true
+	b.order = slices.DeleteFunc(b.order, func(p *place) bool { return p.gen == 0 })
+	return dropped, waiters
 }
 
 // put puts in what the core found.
@@ -240,7 +243,8 @@ func (b *buffer) put(out *plan.Effects) (notes []note) {
 		f := &out.Fail[i]
 		if p := b.place(f.TopicPartition, f.Gen); p != nil {
 			err := failure(f)
-			b.fails = append(b.forget(f.TopicPartition), failed{f.TopicPartition, err})
+			b.fails.forget(f.TopicPartition)
+			b.fails.add(f.TopicPartition, err)
 			notes = append(notes, note{"partition in trouble", err.Error()})
 			if !f.Keeps {
 				p.failed = err
@@ -268,23 +272,12 @@ func (b *buffer) put(out *plan.Effects) (notes []note) {
 	return notes
 }
 
-// failed is what the application has not been told yet: of each partition the last.
-type failed struct {
-	cluster.TopicPartition
-	err error
-}
-
-// forget gives what is to be told but of one partition.
-func (b *buffer) forget(tp cluster.TopicPartition) []failed {
-	return slices.DeleteFunc(b.fails, func(f failed) bool { return f.TopicPartition == tp })
-}
-
 // later notes what is to be told of a record of a chunk.
 func (b *buffer) later(k *Chunk, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.place(k.TopicPartition, k.gen) != nil {
-		b.fails = append(b.fails, failed{k.TopicPartition, err})
+		b.fails.add(k.TopicPartition, err)
 	}
 }
 
@@ -353,12 +346,7 @@ func (b *buffer) trouble() error {
 	if b.over {
 		return ErrClosed
 	}
-	if len(b.fails) == 0 {
-		return nil
-	}
-	err := b.fails[0].err
-	b.fails = b.fails[1:]
-	return err
+	return b.fails.next()
 }
 
 // more takes the next chunk, whatever there is to be told.

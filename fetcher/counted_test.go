@@ -229,7 +229,7 @@ func (c *counted) assign(tp cluster.TopicPartition, offset int64) {
 }
 
 func (c *counted) revoke(tp cluster.TopicPartition) {
-	dropped, _, _ := c.buf.revoke(tp)
+	dropped, _ := c.buf.revoke(tp)
 	c.buf.give(dropped)
 }
 

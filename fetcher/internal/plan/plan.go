@@ -200,15 +200,13 @@ func (c *Core) Step(now time.Time, m Message, out *Effects) {
 		quiet = m.Bytes > 0
 		c.used += m.Bytes
 	case *Assign:
-		for i := range m.Starts {
-			c.assign(&m.Starts[i], out)
-		}
+		c.assign(m.Starts, out)
 	case *Revoke:
+		gone := make(map[cluster.TopicPartition]bool, len(m.Parts))
 		for _, tp := range m.Parts {
-			if i, ok := c.find(tp); ok {
-				c.parts = slices.Delete(c.parts, i, i+1)
-			}
+			gone[tp] = true
 		}
+		c.parts = slices.DeleteFunc(c.parts, func(p *part) bool { return gone[p.TopicPartition] })
 	case *Pause:
 		for _, tp := range m.Parts {
 			if i, ok := c.find(tp); ok {
@@ -231,16 +229,40 @@ func (c *Core) Step(now time.Time, m Message, out *Effects) {
 // Tick looks at the deadlines.
 func (c *Core) Tick(now time.Time, out *Effects) { c.drive(now, out) }
 
-func (c *Core) assign(s *Start, out *Effects) {
-	i, ok := c.find(s.TopicPartition)
-	p := &part{TopicPartition: s.TopicPartition, replica: cluster.NoNode}
-	if ok { // a seek: the fetch in flight, if there is one, belongs to the life before
-		p.paused = c.parts[i].paused
-		c.parts[i] = p
-	} else {
-		c.parts = slices.Insert(c.parts, i, p)
-		out.Refresh = append(out.Refresh, s.Topic)
+// assign adds partitions, or moves them: the fetch in flight, if there is one, belongs to the life before.
+func (c *Core) assign(starts []Start, out *Effects) {
+	var added []*part
+	for i := range starts {
+		s := &starts[i]
+		p := &part{TopicPartition: s.TopicPartition, replica: cluster.NoNode}
+		if i, ok := c.find(s.TopicPartition); ok {
+			p.paused = c.parts[i].paused
+			c.parts[i] = p
+		} else {
+			added = append(added, p)
+			if n := len(out.Refresh); n == 0 || out.Refresh[n-1] != s.Topic {
+				out.Refresh = append(out.Refresh, s.Topic)
+			}
+		}
+		c.begin(p, s, out)
 	}
+	if len(added) == 0 {
+		return
+	}
+	c.parts = append(c.parts, added...)
+	slices.SortStableFunc(c.parts, func(a, b *part) int { return a.Compare(b.TopicPartition) })
+	last := c.parts[:0] // of what was named twice the last counts
+	for i, p := range c.parts {
+		if i+1 == len(c.parts) || c.parts[i+1].TopicPartition != p.TopicPartition {
+			last = append(last, p)
+		}
+	}
+	clear(c.parts[len(last):])
+	c.parts = last
+}
+
+// begin is where a partition begins.
+func (c *Core) begin(p *part, s *Start, out *Effects) {
 	p.gen, p.start, p.epoch, p.maxBytes, p.logStart = s.Gen, *s, -1, c.cfg.PartitionBytes, -1
 	p.topic, p.byID = s.ID, s.ID != (wire.UUID{})
 	p.moveTo(-1, s.Epoch)
