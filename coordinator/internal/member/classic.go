@@ -270,7 +270,23 @@ func (c *Core) synced(now time.Time, m *Answer, out *Effects) {
 	}
 	c.trouble.Over()
 	c.ends, c.beatAt = now.Add(c.cfg.Session), now.Add(c.cfg.Heartbeat)
-	own := c.wanted(target)
+	unmet := c.unmet(target)
+	if len(unmet) == 0 {
+		c.given(target, matching{}, out)
+		return
+	}
+	pattern := c.sub.pattern
+	c.consult(now, "the function that matches topics", false, c.ends, fmt.Sprintf("session.timeout.ms, %s", c.cfg.Session), func() any { return match(pattern, unmet) }, func(_ time.Time, m any, out *Effects) {
+		c.given(target, m.(matching), out)
+	}, out)
+}
+
+// given takes an assignment: also is what the pattern matches of it that it had not met.
+func (c *Core) given(target []Partition, also matching, out *Effects) {
+	if also.err != nil {
+		out.Errors = append(out.Errors, also.err)
+	}
+	own := c.wanted(target, also.topics)
 	switch {
 	case len(own) == len(target):
 		c.foreign, c.strangers = -1, false
@@ -292,8 +308,24 @@ func (c *Core) synced(now time.Time, m *Answer, out *Effects) {
 
 // wanted are the partitions of an assignment that are subscribed to. The others are left from a subscription of before: a coordinator gives a static member that comes back what it had, whatever it asks for now. As Java's
 // client does, the member joins again then, once, which lets the group begin anew if it leads; what comes again in the same generation is left alone, and what comes in another one is told.
-func (c *Core) wanted(target []Partition) []Partition {
-	return slices.DeleteFunc(slices.Clone(target), func(p Partition) bool { return p.Partition < 0 || !c.subscribed(p.Topic) })
+func (c *Core) wanted(target []Partition, also []string) []Partition {
+	return slices.DeleteFunc(slices.Clone(target), func(p Partition) bool {
+		_, matches := slices.BinarySearch(also, p.Topic)
+		return p.Partition < 0 || !matches && !c.subscribed(p.Topic)
+	})
+}
+
+// unmet are the topics of an assignment that the pattern of the subscription has not met yet: the leader knew them first, or they are none of it.
+func (c *Core) unmet(target []Partition) (names []string) {
+	if c.sub.pattern == nil {
+		return nil
+	}
+	for _, p := range target {
+		if n := len(names); !c.subscribed(p.Topic) && (n == 0 || names[n-1] != p.Topic) {
+			names = append(names, p.Topic)
+		}
+	}
+	return names
 }
 
 // change is what the application has to do so that it owns the target.

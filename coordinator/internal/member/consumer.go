@@ -428,7 +428,7 @@ func (c *Core) approach(out *Effects) {
 
 // subscribed tells whether a topic may be given: who lets the coordinator match a pattern does not know.
 func (c *Core) subscribed(topic string) bool {
-	if c.sub.regex != "" || c.proto == Classic && c.sub.pattern != nil { // names that a pattern has not met yet may be the leader's
+	if c.sub.regex != "" {
 		return true
 	}
 	_, found := slices.BinarySearch(c.sub.topics, topic)

@@ -301,6 +301,30 @@ func TestTheIntervalOfHeartbeatsIsWithinReason(t *testing.T) {
 	}
 }
 
+// What the leader has found before this member's pattern has met it is read, if the pattern matches.
+func TestAPatternIsAskedForWhatTheLeaderHasFound(t *testing.T) {
+	b := newBench(t, nil)
+	out := b.step(&Subscribe{Pattern: func(topic string) bool { return topic == "work" || topic == "more" }})
+	out = b.step(&Listed{Topics: []Listing{{Name: "other"}, {Name: "work"}}})
+	call := b.call(b.step(out.Asks[0].Run()), JoinCall)
+	a, err := assign.AppendAssignment(nil, append([]Partition{{Topic: "more", Partition: 1}, {Topic: "other"}}, parts(0)...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := "range"
+	for generation := range int32(2) { // it joins again once
+		out = b.answer(call, &msg.JoinGroupResponse{GenerationID: generation + 1, ProtocolName: &name, Leader: "other", MemberID: "me"})
+		out = b.step(b.answer(b.call(out, SyncCall), &msg.SyncGroupResponse{Assignment: a}).Asks[0].Run())
+		if generation == 0 {
+			call = b.call(out, JoinCall)
+		}
+	}
+	if r := b.takes(out); len(r.Assign) != 2 || r.Assign[0].Topic != "more" || r.Assign[1] != parts(0)[0] || len(out.Notes) != 1 {
+		t.Errorf("it is given %v, noted %q", r.Assign, out.Notes)
+	}
+	b.is(Stable)
+}
+
 // Topics that are not subscribed to, and partitions that cannot be, are not read. The group may begin anew once; then it is told.
 func TestWhatIsNotSubscribedToIsNotRead(t *testing.T) {
 	b := newBench(t, nil)
