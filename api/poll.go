@@ -125,9 +125,18 @@ func (c *Consumer) Poll(ctx context.Context, opts ...PollOption) ([]*Record, err
 			}
 			break
 		}
+		if err == nil && k.Pending() { // there was much that is not for the application
+			if len(got) > 0 || ctx.Err() != nil {
+				break
+			}
+			continue
+		}
 		if err != nil || p.peek || len(got) == 0 {
 			return c.given(got), err
 		}
+	}
+	if len(got) == 0 && ctx.Err() != nil {
+		return nil, ctx.Err()
 	}
 	return c.given(got), nil
 }
@@ -178,6 +187,9 @@ func (c *Consumer) Records(ctx context.Context) iter.Seq2[*Record, error] {
 				}
 			}
 			c.hand.Store(nil)
+			if k.Pending() && ctx.Err() != nil {
+				return
+			}
 		}
 	}
 }
@@ -268,7 +280,7 @@ func (c *Consumer) Batches(ctx context.Context) iter.Seq2[Batch, error] {
 			}
 			k.Reuse()
 			c.at(k, false)
-			if !yield(Batch{k.TopicPartition, k}, nil) {
+			if !yield(Batch{k.TopicPartition, k}, nil) || k.Pending() && ctx.Err() != nil {
 				return
 			}
 		}

@@ -122,7 +122,7 @@ func (c *Chunk) lookAhead(most int) {
 	}
 	for len(c.ahead) < most && c.buf.ratio > 0 {
 		b, rest, ok, err := record.Next(c.seen)
-		if err != nil || !ok || b.Codec == compress.None || b.LastOffset() < c.from || b.Control || c.buf.committed && b.Transactional && len(c.aborted)+len(c.active) > 0 {
+		if err != nil || !ok || b.Codec == compress.None || b.LastOffset() < c.from || b.Control || c.buf.committed && b.Transactional && c.aborted.left()+len(c.active) > 0 {
 			return
 		}
 		guess := int(float64(b.Packed()) * c.buf.ratio)

@@ -376,7 +376,7 @@ func (b *buffer) next(open func(cluster.TopicPartition) bool) *Chunk {
 		k.frame.release()
 	case !k.readable():
 		k.aside()
-	case k.from > b.given && (open == nil || open(k.TopicPartition)):
+	case (k.from > b.given || k.pending) && (open == nil || open(k.TopicPartition)):
 		b.given = k.from
 		return k
 	default: // nothing was read of it since it was given

@@ -1,11 +1,9 @@
 package fetcher
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 
 	"github.com/kactor-go/kactor/fetcher/internal/plan"
 	"github.com/kactor-go/kactor/protocol/cluster"
@@ -32,6 +30,8 @@ type Chunk struct {
 	bytes   int64
 	rest    []byte
 	before  int32 // leader epoch of the record before the first; -1
+	start   int64 // where the position was
+	room    int64 // so many bytes were asked for
 	from    int64 // records below were read before, or are before the position
 	batch   record.Batch
 	back    []byte // rest from batch on
@@ -44,21 +44,26 @@ type Chunk struct {
 	seen    []byte // rest behind those
 	unread  int    // bytes that come out of them
 	reuse   bool   // nobody keeps records
-	aborted []abortedTxn
+	aborted aborted
 	active  map[int64]bool // producers in an aborted transaction
+	work    int            // that may be done before the reader is to have a look around
+	pending bool           // it is to have one, and to go on
 	ended   bool
 	err     error
 	first   bool
 }
 
-type abortedTxn struct{ producer, first int64 }
+// A reader has a look around - at its context, and whether it is closed - at least each time that so many bytes have brought nothing for it: some milliseconds. A batch is as good as batchWork bytes besides its own, and one
+// step with a list of transactions, or a record before the position, as stepWork.
+const (
+	lookAround = 4 << 20
+	batchWork  = 256
+	stepWork   = 32
+)
 
 func newChunk(b *buffer, p *place, k *plan.Chunk) *Chunk {
-	c := &Chunk{TopicPartition: k.TopicPartition, LeaderEpoch: k.LeaderEpoch, HighWatermark: k.HighWatermark, TopicID: k.Topic, buf: b, life: p.life, gen: k.Gen, turn: k.Life, bytes: k.Bytes, rest: k.Records, before: k.Before, from: k.Offset, first: true}
-	for _, a := range k.Aborted {
-		c.aborted = append(c.aborted, abortedTxn{a.ProducerID, a.FirstOffset})
-	}
-	slices.SortFunc(c.aborted, func(a, b abortedTxn) int { return cmp.Compare(a.first, b.first) }) // brokers give them as they ended
+	c := &Chunk{TopicPartition: k.TopicPartition, LeaderEpoch: k.LeaderEpoch, HighWatermark: k.HighWatermark, TopicID: k.Topic, buf: b, life: p.life, gen: k.Gen, turn: k.Life, bytes: k.Bytes, rest: k.Records, before: k.Before, start: k.Offset, room: int64(k.Room),
+		from: k.Offset, aborted: newAborted(k.Aborted), first: true}
 	if f, ok := k.Frame.(*frame); ok {
 		f.hold()
 		c.frame = f
@@ -67,13 +72,18 @@ func newChunk(b *buffer, p *place, k *plan.Chunk) *Chunk {
 }
 
 // Next reads the next record into v and moves the position behind it. It returns false at the end of the chunk, when its partition is paused, when the chunk was
-// dropped (a seek, a revocation), and at an error: see Err.
+// dropped (a seek, a revocation), at an error, see Err, and when there was much that is not for the application, see Pending.
 func (c *Chunk) Next(v *record.View) bool {
+	c.work, c.pending = lookAround, false
 	for c.readable() && (c.inBatch || c.open()) {
 		for c.it.Next(v) {
 			if v.Offset >= c.from {
 				c.move(v.Offset + 1)
 				return true
+			}
+			if c.work -= stepWork; c.work <= 0 {
+				c.pending = true
+				return false
 			}
 		}
 		if err := c.it.Err(); err != nil {
@@ -88,6 +98,9 @@ func (c *Chunk) Next(v *record.View) bool {
 	}
 	return false
 }
+
+// Pending tells whether Next has ended only so that its reader can have a look around: at its context, and whether all is over. The chunk is given again at once.
+func (c *Chunk) Pending() bool { return c.pending }
 
 // spare keeps the memory of a batch for the next, unless it is so large that it counts.
 func (c *Chunk) spare() {
@@ -105,7 +118,7 @@ func (c *Chunk) Peek() *Chunk {
 	p.life.state.Store(c.life.state.Load())
 	p.life.epoch.Store(c.life.epoch.Load())
 	p.ahead, p.charged, p.peek = nil, 0, true
-	p.aborted, p.active = slices.Clone(c.aborted), maps.Clone(c.active)
+	p.aborted, p.active = c.aborted.clone(), maps.Clone(c.active)
 	return &p
 }
 
@@ -143,8 +156,11 @@ func (c *Chunk) move(offset int64) {
 
 // open goes to the next batch that has something to read.
 func (c *Chunk) open() bool {
-	for {
+	for c.work > 0 && c.aborted.ready(&c.work) {
 		b, rest, ok, err := record.Next(c.rest)
+		if err == nil && ok {
+			err = b.CheckOffsets()
+		}
 		if err != nil {
 			return c.fail(err)
 		}
@@ -153,6 +169,7 @@ func (c *Chunk) open() bool {
 		}
 		c.first = false
 		c.back, c.rest = c.rest, rest
+		c.work -= batchWork + len(b.Bytes())
 		if b.LastOffset() < c.from {
 			if c.buf.crc && b.CheckCRC() != nil { // it may not end where it seems to
 				return c.fail(b.CheckCRC())
@@ -193,7 +210,10 @@ func (c *Chunk) open() bool {
 				c.lookAhead(min(c.buf.world.Workers(), maxAhead))
 			}
 		}
-		if c.it, err = c.batch.Unpacked(out); err != nil {
+		if c.it, err = c.batch.Unpacked(out); err == nil {
+			err = c.it.CheckOffsets()
+		}
+		if err != nil {
 			return c.fail(err)
 		}
 		c.inBatch = true
@@ -205,6 +225,8 @@ func (c *Chunk) open() bool {
 		}
 		return true
 	}
+	c.pending = true
+	return false
 }
 
 // epoch is the leader epoch of a batch, or -1 if it is newer than the leader it was fetched from: no checksum guards it.
@@ -232,12 +254,11 @@ func (c *Chunk) drops(b *record.Batch) bool {
 	if !c.buf.committed || b.ProducerID < 0 {
 		return b.Control
 	}
-	for len(c.aborted) > 0 && c.aborted[0].first <= b.LastOffset() {
+	for producer := range c.aborted.until(b.LastOffset(), &c.work) {
 		if c.active == nil {
 			c.active = map[int64]bool{}
 		}
-		c.active[c.aborted[0].producer] = true
-		c.aborted = c.aborted[1:]
+		c.active[producer] = true
 	}
 	if b.Control {
 		delete(c.active, b.ProducerID)
@@ -250,8 +271,13 @@ func (c *Chunk) drops(b *record.Batch) bool {
 func (c *Chunk) finish() bool {
 	c.ended = true
 	t := plan.Taking{TopicPartition: c.TopicPartition, Gen: c.gen, Bytes: c.bytes}
-	if c.first && c.bytes > 0 { // not one whole batch: brokers before 0.10.1 cut them off
+	switch {
+	case c.first && c.bytes >= c.room && c.room < plan.MostRoom: // not one whole batch: brokers before 0.10.1 cut them off
 		t.Grow, t.Back, t.At, t.Epoch, t.Life = true, true, c.from, c.life.epoch.Load(), c.turn
+	case c.first:
+		t.Vain = fmt.Errorf("%w: of the %d bytes that were asked for %d came, which hold no whole batch", record.ErrLength, c.room, c.bytes)
+	case c.from == c.start:
+		t.Vain = fmt.Errorf("%w: the records that came are all before the position", record.ErrRecord)
 	}
 	c.buf.done(c, t)
 	c.buf.charge(c, 0)

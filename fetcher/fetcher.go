@@ -62,7 +62,7 @@ func ResetByDuration(d time.Duration) Reset { return Reset{plan.ResetDuration, d
 
 // Config of a fetcher. Names in brackets are Kafka's properties.
 type Config struct {
-	MinBytes       int            // the broker waits for so many bytes (fetch.min.bytes, 1)
+	MinBytes       int            // the broker waits for so many bytes (fetch.min.bytes, 1; 0 is as 1: who is answered at once asks without a pause)
 	MaxBytes       int            // of one answer, a single batch aside (fetch.max.bytes, 52,428,800)
 	PartitionBytes int            // of one partition in it (max.partition.fetch.bytes, 1,048,576)
 	MaxWait        time.Duration  // but the broker waits no longer (fetch.max.wait.ms, 500 ms)

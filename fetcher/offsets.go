@@ -10,6 +10,7 @@ import (
 
 	"github.com/kactor-go/kactor/actors/role"
 	"github.com/kactor-go/kactor/broker"
+	"github.com/kactor-go/kactor/fetcher/internal/plan"
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/cluster"
 	"github.com/kactor-go/kactor/protocol/msg"
@@ -153,7 +154,9 @@ func (q *question) leader(ctx context.Context, snap *cluster.Snapshot, node int3
 		req.IsolationLevel = 1
 	}
 	var led []broker.Led
-	for _, tp := range parts {
+	at := make(map[cluster.TopicPartition]int, len(parts))
+	for i, tp := range parts {
+		at[tp] = i
 		_, epoch := snap.Leader(tp.Topic, tp.Partition)
 		addList(req, tp, epoch, q.what[tp])
 		led = append(led, broker.Led{TopicPartition: tp, Epoch: epoch})
@@ -173,15 +176,19 @@ func (q *question) leader(ctx context.Context, snap *cluster.Snapshot, node int3
 		}
 		return again, nil
 	}
-	for _, tp := range parts {
-		a := find(reply.Resp.(*msg.ListOffsetsResponse), tp)
+	answers := plan.Answers(reply.Resp.(*msg.ListOffsetsResponse), at)
+	for i, tp := range parts {
+		a := answers[i]
 		if a == nil {
 			again, q.why[tp] = append(again, tp), errors.New("the answer says nothing of it")
 			continue
 		}
 		switch code := protocol.Code(a.ErrorCode); {
 		case code == protocol.None:
-			q.out[tp] = offsetAt(a, reply.Version)
+			if q.out[tp], err = offsetAt(a, reply.Version, led[i].Epoch); err != nil {
+				delete(q.out, tp)
+				again, q.why[tp] = append(again, tp), err
+			}
 		case broker.Passes(broker.ToLeader, code):
 			again, q.why[tp] = append(again, tp), code
 		default:
@@ -191,31 +198,11 @@ func (q *question) leader(ctx context.Context, snap *cluster.Snapshot, node int3
 	return again, nil
 }
 
-func find(m *msg.ListOffsetsResponse, tp cluster.TopicPartition) *msg.ListOffsetsResponseListOffsetsPartitionResponse {
-	for i := range m.Topics {
-		for k := range m.Topics[i].Partitions {
-			if m.Topics[i].Name == tp.Topic && m.Topics[i].Partitions[k].PartitionIndex == tp.Partition {
-				return &m.Topics[i].Partitions[k]
-			}
-		}
-	}
-	return nil
-}
-
-func offsetAt(a *msg.ListOffsetsResponseListOffsetsPartitionResponse, version int16) OffsetAt {
-	o := OffsetAt{Offset: a.Offset, Epoch: -1}
-	if version == 0 {
-		o.Offset = -1
-		if len(a.OldStyleOffsets) > 0 {
-			o.Offset = a.OldStyleOffsets[0]
-		}
-		return o
-	}
-	if a.Timestamp >= 0 {
+// offsetAt reads an answer of a leader of that epoch; -1: it is not known.
+func offsetAt(a *msg.ListOffsetsResponseListOffsetsPartitionResponse, version int16, leader int32) (o OffsetAt, err error) {
+	o.Offset, o.Epoch, err = plan.Offset(a, version, leader)
+	if version > 0 && a.Timestamp >= 0 {
 		o.Timestamp = time.UnixMilli(a.Timestamp)
 	}
-	if version >= 4 {
-		o.Epoch = a.LeaderEpoch
-	}
-	return o
+	return o, err
 }

@@ -15,7 +15,7 @@ import (
 func (f *Fetcher) fetch(now time.Time, r *plan.Request) {
 	req := &msg.FetchRequest{}
 	req.SetDefaults()
-	req.ReplicaID, req.MaxWaitMs, req.MinBytes, req.MaxBytes = -1, int32(r.Wait.Milliseconds()), int32(f.cfg.MinBytes), r.MaxByte
+	req.ReplicaID, req.MaxWaitMs, req.MinBytes, req.MaxBytes = -1, int32(r.Wait.Milliseconds()), int32(max(f.cfg.MinBytes, 1)), r.MaxByte
 	req.SessionID, req.SessionEpoch, req.RackID = r.Ask.ID, r.Ask.Epoch, f.cfg.Rack
 	if f.cfg.Committed {
 		req.IsolationLevel = 1

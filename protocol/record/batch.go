@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 
 	"github.com/kactor-go/kactor/protocol/compress"
 )
@@ -47,6 +48,17 @@ func (b *Batch) Bytes() []byte { return b.raw }
 // LastOffset is the offset of the last record that was written in the batch; the position moves to the one after it, whether that record is
 // still there or not.
 func (b *Batch) LastOffset() int64 { return b.BaseOffset + int64(b.LastOffsetDelta) }
+
+// MaxOffset is the highest offset that a record may have: a position behind it can still be told from none, and has one behind itself.
+const MaxOffset = math.MaxInt64 - 2
+
+// CheckOffsets tells whether a batch may be in a log: no offset is negative, and none above MaxOffset. No checksum guards the base offset.
+func (b *Batch) CheckOffsets() error {
+	if b.BaseOffset < 0 || b.BaseOffset > MaxOffset-int64(b.LastOffsetDelta) {
+		return &Error{b.BaseOffset, b.Magic, fmt.Errorf("%w: %d offsets from %d on", ErrRecord, int64(b.LastOffsetDelta)+1, b.BaseOffset)}
+	}
+	return nil
+}
 
 // LastSequence is the sequence of the last record; -1 without a producer. Sequences wrap at 2^31.
 func (b *Batch) LastSequence() int32 {

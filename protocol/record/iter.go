@@ -25,6 +25,7 @@ type Iter struct {
 	left  int32
 	delta int64 // what makes the inner offsets of a wrapper absolute
 	last  int64 // delta of the record before
+	stray bool  // see CheckOffsets
 	err   error
 }
 
@@ -63,6 +64,15 @@ func (b *Batch) Unpacked(data []byte) (Iter, error) {
 		}
 	}
 	return it, nil
+}
+
+// CheckOffsets tells whether the offsets of the messages in a wrapper of magic 0 or 1 are such that the last is the wrapper's own, as a log has them. Those of other batches are looked at one by one. It needs the iterator that Records gave,
+// before its first Next.
+func (it *Iter) CheckOffsets() error {
+	if it.stray {
+		return &Error{it.b.BaseOffset, it.b.Magic, fmt.Errorf("%w: offsets in a wrapper that are negative, or above its own", ErrRecord)}
+	}
+	return nil
 }
 
 // Packed is how many bytes the records have as they lie in the batch.

@@ -63,7 +63,7 @@ func (it *Iter) legacy() error {
 		return nil
 	}
 	last, n := int64(-1), int32(0)
-	first := int64(-1)
+	least, most := int64(0), int64(-1)
 	for rest := it.data; len(rest) > 0; n++ {
 		if len(rest) < legacyHead {
 			return fmt.Errorf("%w: a message in a wrapper is cut off", ErrRecord)
@@ -73,15 +73,14 @@ func (it *Iter) legacy() error {
 			return fmt.Errorf("%w: a message of %d bytes in a wrapper", ErrLength, size)
 		}
 		last = int64(binary.BigEndian.Uint64(rest))
-		if first < 0 {
-			first = last
-		}
+		least, most = min(least, last), max(most, last)
 		rest = rest[legacyHead+size:]
 	}
 	it.left = n
 	if it.b.Magic == 1 {
 		it.delta = it.b.BaseOffset - last
 	}
+	it.stray = least < 0 || most > it.b.BaseOffset-it.delta
 	return nil
 }
 

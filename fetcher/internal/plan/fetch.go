@@ -10,6 +10,7 @@ import (
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/cluster"
 	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/record"
 	"github.com/kactor-go/kactor/protocol/trouble"
 	"github.com/kactor-go/kactor/protocol/wire"
 )
@@ -101,10 +102,18 @@ func (c *Core) driveFetches(now time.Time, out *Effects) {
 			continue
 		}
 		if !l.flight {
-			c.fetch(now, l, wants[node], brokers, out)
+			if until, waits := l.fetches.Waits(now); waits {
+				c.at(until)
+			} else {
+				c.fetch(now, l, wants[node], brokers, out)
+			}
 			continue
 		}
-		parts := slices.DeleteFunc(wants[node], func(p *part) bool { return p.dry == l.turn })
+		until, waits := l.asides.Waits(now)
+		parts := slices.DeleteFunc(wants[node], func(p *part) bool { return p.dry == l.turn || waits && p.hampered() })
+		if waits && len(parts) == 0 {
+			c.at(until)
+		}
 		if late, at := l.late(now); len(parts) == 0 || at.IsZero() {
 			continue
 		} else if !late {
@@ -152,7 +161,7 @@ func (c *Core) request(now time.Time, l *line, parts []*part, brokers int, out *
 		return nil // Taken makes room
 	}
 	cost := min(int64(c.cfg.MaxBytes), max(c.cfg.Budget/int64(max(brokers, shares)), least), free)
-	r := &Request{Node: l.node, MaxByte: int32(cost), Cost: cost, Wait: c.cfg.MaxWait, parts: parts, flight: new(flight), stamp: c.stamp, until: now.Add(renewal)}
+	r := &Request{Node: l.node, MaxByte: int32(cost), Cost: cost, Wait: c.cfg.MaxWait, asked: now, parts: parts, flight: new(flight), stamp: c.stamp, until: now.Add(renewal)}
 	for _, p := range parts {
 		w := session.Want{TopicPartition: p.TopicPartition, Offset: p.offset, LogStart: -1, LeaderEpoch: p.epoch, LastEpoch: p.readEpoch, MaxBytes: p.maxBytes}
 		if t := c.snap.Topic(p.Topic); t != nil {
@@ -162,7 +171,7 @@ func (c *Core) request(now time.Time, l *line, parts []*part, brokers int, out *
 			r.ByName = true
 		}
 		r.Wants = append(r.Wants, w)
-		p.flight, p.wanted = r.flight, p.offset
+		p.flight, p.wanted, p.room = r.flight, p.offset, p.maxBytes
 	}
 	c.used += cost
 	return r
@@ -185,7 +194,8 @@ func (c *Core) fetch(now time.Time, l *line, parts []*part, brokers int, out *Ef
 		return
 	}
 	if l.full {
-		r.Wait = min(brief, c.cfg.MaxWait)
+		r.Wait = min(brief<<l.idle, c.cfg.MaxWait)
+		l.idle = min(l.idle+1, longest)
 	}
 	r.Ask = l.session.Next(r.Wants)
 	l.flight, l.sent, l.wait = true, now, r.Wait
@@ -214,7 +224,7 @@ func (c *Core) fetched(now time.Time, m *Fetched, out *Effects) {
 		}
 		return
 	}
-	well := false
+	well, brought, poor := false, 0, 0
 	defer func() { // not before: its answers are taken only for partitions that it is the request of
 		for _, p := range m.Request.parts {
 			if p.flight != m.Request.flight {
@@ -222,9 +232,10 @@ func (c *Core) fetched(now time.Time, m *Fetched, out *Effects) {
 			}
 			p.flight = nil
 			if well && p.state == Fetching && p.offset == p.wanted { // in a session a broker leaves out what has nothing new
-				p.came()
+				p.came(m.Request.calm(now))
 			}
 		}
+		c.weigh(now, l, m.Request, well, brought, poor)
 	}()
 	if m.Err != nil {
 		if !m.Request.Aside {
@@ -266,16 +277,25 @@ func (c *Core) fetched(now time.Time, m *Fetched, out *Effects) {
 	if !m.Request.Aside {
 		l.session.Answered(m.Resp.SessionID)
 	}
-	before := len(out.Chunks)
 	well = true
 	for i := range m.Resp.Responses {
 		t := &m.Resp.Responses[i]
 		for k := range t.Partitions {
-			c.partition(now, m, t, &t.Partitions[k], out)
+			p := c.asked(m, t, &t.Partitions[k])
+			if p == nil {
+				continue
+			}
+			switch c.partition(now, p, m, &t.Partitions[k], out) {
+			case forward:
+				brought++
+				l.silence.broken(now)
+			case unread:
+				brought++
+			case vain:
+				poor++
+				p.pace.Vain(m.Request.asked, c.backoff())
+			}
 		}
-	}
-	if len(out.Chunks) > before {
-		l.silence.broken(now)
 	}
 }
 
@@ -315,17 +335,20 @@ func (c *Core) noReplica(r *Request) {
 // number of partitions.
 func (c *Core) repeat(now time.Time, m *Fetched, out *Effects) bool {
 	r := m.Request
-	if m.Err != nil || m.Resp.ErrorCode != 0 || m.Resp.SessionID == 0 || len(m.Resp.Responses) > 0 || r.stamp != c.stamp || !now.Before(r.until) || c.closed {
+	if m.Err != nil || m.Resp.ErrorCode != 0 || m.Resp.SessionID == 0 || len(m.Resp.Responses) > 0 || r.stamp != c.stamp || !now.Before(r.until) || c.closed || !r.waited(now) {
 		return false
 	}
 	l := c.line(r.Node)
+	if r.calm(now) {
+		l.fetches.Forward()
+	}
 	l.session.Answered(m.Resp.SessionID)
 	ask, ok := l.session.Repeat()
 	if !ok {
 		return false
 	}
 	next := *r
-	next.Ask, next.Wait = ask, min(2*r.Wait, c.cfg.MaxWait)
+	next.Ask, next.Wait, next.asked = ask, min(2*r.Wait, c.cfg.MaxWait), now
 	l.fails, l.sent, l.wait = 0, now, next.Wait
 	c.turn++
 	l.turn = c.turn
@@ -354,15 +377,22 @@ func (c *Core) asked(m *Fetched, t *msg.FetchResponseFetchableTopicResponse, d *
 	return p
 }
 
-func (c *Core) partition(now time.Time, m *Fetched, t *msg.FetchResponseFetchableTopicResponse, d *msg.FetchResponsePartitionData, out *Effects) {
-	p := c.asked(m, t, d)
-	if p == nil {
-		return
-	}
+// What an answer is for a partition.
+type outcome uint8
+
+const (
+	nothing outcome = iota // there was nothing to give
+	forward                // records to go on behind
+	unread                 // some of which only reading shows what they are
+	vain                   // anything else: it is as far as before
+)
+
+// partition takes what was answered for a partition that was asked for.
+func (c *Core) partition(now time.Time, p *part, m *Fetched, d *msg.FetchResponsePartitionData, out *Effects) outcome {
 	p.flight = nil
 	if code := protocol.Code(d.ErrorCode); code != protocol.None {
 		c.refused(now, p, m, d, code, out)
-		return
+		return vain
 	}
 	p.stale = 0
 	if m.Version >= 11 && d.PreferredReadReplica >= 0 && d.PreferredReadReplica != m.Request.Node { // nothing has come yet: a follower that refuses is named again and again
@@ -371,7 +401,7 @@ func (c *Core) partition(now time.Time, m *Fetched, t *msg.FetchResponseFetchabl
 			c.refresh(p.Topic, "the replica to read from is not known", out)
 			c.hindered(now, p, protocol.ReplicaNotAvailable, out)
 		}
-		return
+		return vain
 	}
 	if m.Version >= 12 && d.DivergingEpoch.EndOffset >= 0 && d.DivergingEpoch.Epoch >= 0 {
 		switch {
@@ -385,41 +415,53 @@ func (c *Core) partition(now time.Time, m *Fetched, t *msg.FetchResponseFetchabl
 		default:
 			c.truncated(now, p, d.DivergingEpoch.EndOffset, d.DivergingEpoch.Epoch, out)
 		}
-		return
+		return vain
 	}
-	p.came()
+	p.came(m.Request.calm(now))
 	if m.Version >= 5 {
-		p.logStart = d.LogStartOffset
+		p.logStart = mark(d.LogStartOffset)
 	}
-	last := d.LastStableOffset
+	high, last := mark(d.HighWatermark), mark(d.LastStableOffset)
 	if m.Version < 4 {
-		last = d.HighWatermark
+		last = high
 	}
-	out.Places = append(out.Places, Place{TopicPartition: p.TopicPartition, Gen: p.gen, Position: -1, HighWater: d.HighWatermark, LastStable: last, LogStart: p.logStart})
+	out.Places = append(out.Places, Place{TopicPartition: p.TopicPartition, Gen: p.gen, Position: -1, HighWater: high, LastStable: last, LogStart: p.logStart})
 	if len(d.Records) == 0 {
 		if p.lastEpoch < 0 {
 			p.under = p.epoch
 		}
-		return
+		return nothing
 	}
 	end, epoch, ok := lastOf(d.Records)
-	k := &Chunk{TopicPartition: p.TopicPartition, Gen: p.gen, Offset: p.offset, Records: d.Records, LeaderEpoch: p.epoch, HighWatermark: d.HighWatermark,
+	k := &Chunk{TopicPartition: p.TopicPartition, Gen: p.gen, Offset: p.offset, Records: d.Records, Room: p.room, LeaderEpoch: p.epoch, HighWatermark: high,
 		LastStable: last, LogStart: p.logStart, Topic: p.topic, Before: p.lastEpoch, Life: p.life, Backs: p.backs, Bytes: int64(len(d.Records)), Frame: m.Frame}
 	if c.cfg.Committed {
 		k.Aborted = d.AbortedTransactions
 	}
-	if ok && end >= p.offset {
-		p.offset, p.under, p.readEpoch = end+1, p.epoch, -1
-		if epoch >= 0 {
-			p.lastEpoch = p.sane(epoch)
-			p.readEpoch = p.lastEpoch
-		}
-	}
-	p.dry = 0
+	p.since = m.Request.asked
 	p.buffered++
 	p.bytes += k.Bytes
 	c.used += k.Bytes
 	out.Chunks = append(out.Chunks, k)
+	if !ok || end < p.offset { // nothing more is asked for before
+		p.doubt = true
+		return unread
+	}
+	p.offset, p.under, p.readEpoch = end+1, p.epoch, -1
+	if epoch >= 0 {
+		p.lastEpoch = p.sane(epoch)
+		p.readEpoch = p.lastEpoch
+	}
+	p.dry = 0
+	return forward
+}
+
+// mark gives an offset that a broker tells of a log; -1 if it is none.
+func mark(offset int64) int64 {
+	if offset < 0 || offset > record.MaxOffset+1 {
+		return -1
+	}
+	return offset
 }
 
 // sane gives the leader epoch of a batch, or -1 if it can't be that: no checksum guards it. Epochs do not go back, and no record is newer than its leader.
@@ -438,11 +480,7 @@ func (c *Core) refused(now time.Time, p *part, m *Fetched, d *msg.FetchResponseP
 		if m.Version >= 13 {
 			h.Topic = p.topic
 		}
-		for _, n := range m.Resp.NodeEndpoints {
-			if n.NodeID == h.Leader {
-				h.Node = &cluster.Node{ID: n.NodeID, Host: n.Host, Port: n.Port}
-			}
-		}
+		h.Node = m.node(h.Leader)
 		out.Hints = append(out.Hints, h)
 	}
 	switch code {

@@ -36,6 +36,8 @@ type (
 		Frame   any // whose bytes Resp aliases
 		Err     error
 		Moved   bool
+
+		nodes map[int32]*cluster.Node // of Resp; nil: not needed yet
 	}
 	// Listed answers ListOffsets.
 	Listed struct {
@@ -94,6 +96,8 @@ type Taking struct {
 	Dropped bool
 	// Grow asks for more bytes: not one whole batch came.
 	Grow bool
+	// Vain is what is wrong with it if it was read to its end and the position is where it was.
+	Vain error
 }
 
 // Request is one fetch in flight.
@@ -108,6 +112,7 @@ type Request struct {
 	ByName  bool          // a topic id is not known: no version with ids
 	Led     any           // what the owner has made of Wants; it stays when the request is repeated
 
+	asked  time.Time
 	parts  []*part
 	flight *flight
 	stamp  uint64    // of the core's state that it was made from
@@ -121,6 +126,8 @@ type flight struct{ _ byte }
 type Query struct {
 	Node  int32
 	Parts []QueryPart
+
+	asked time.Time
 }
 
 // QueryPart is one partition of a query.
@@ -139,6 +146,7 @@ type Chunk struct {
 	Gen           uint64
 	Offset        int64 // the records from here on count
 	Records       []byte
+	Room          int32 // so many bytes of records were asked for
 	LeaderEpoch   int32
 	HighWatermark int64
 	LastStable    int64

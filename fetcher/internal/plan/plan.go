@@ -36,6 +36,9 @@ const (
 // ErrNoOffset says that there is no offset to begin at, and that auto.offset.reset is none.
 var ErrNoOffset = errors.New("no offset to begin at, and auto.offset.reset is none")
 
+// MostRoom is how many bytes of one partition are asked for at most.
+const MostRoom = 1 << 30
+
 // Reset policies of auto.offset.reset.
 const (
 	ResetLatest uint8 = iota
@@ -85,6 +88,7 @@ type part struct {
 	asked    bool    // a query is in flight
 	flight   *flight // the request it is part of, or its repetitions
 	wanted   int64   // the offset asked for
+	room     int32   // the bytes asked for
 	home     *line   // where it was to be fetched last
 	buffered int     // chunks the application has not taken
 	backs    int     // how often it has been sent back to what was fetched
@@ -111,6 +115,9 @@ type part struct {
 	stale     int  // see staleLimit
 	lapsed    bool // its position was told to be none, and nothing has come since
 	trouble   trouble.State
+	pace      trouble.Pace
+	since     time.Time // what came last was asked for
+	vains     int       // chunks in a row that have brought nothing
 }
 
 func (p *part) become(s State) {
@@ -134,6 +141,10 @@ type line struct {
 	retryAt time.Time
 	fails   int
 	silence silence
+	idle    int          // how many fetches that are to be brief have brought nothing, one after the other
+	fetches trouble.Pace // of those in turn
+	asides  trouble.Pace // of those beside them
+	queries trouble.Pace // for offsets and epochs
 }
 
 // Core is the state of the fetcher.
@@ -327,12 +338,18 @@ func (c *Core) taken(now time.Time, t *Taking, out *Effects) (quiet bool) {
 	}
 	switch {
 	case t.Err != nil && back && p.state != Failed:
+		c.futile(p)
 		c.troubled(now, p, trouble.Twice, t.Err, out)
-	case !t.Back && !t.Dropped && p.trouble.Damaged(): // it is read past that
-		p.trouble.Over()
+	case t.Vain != nil && p.state != Failed:
+		c.futile(p)
+		if p.vains++; p.vains > 1 { // so it is told with the third
+			c.troubled(now, p, trouble.Twice, t.Vain, out)
+		}
+	case !t.Back && !t.Dropped: // it is read past that
+		c.fruitful(p)
 	}
 	if t.Grow {
-		p.maxBytes = int32(min(int64(p.maxBytes)*2, 1<<30))
+		p.maxBytes = int32(min(int64(p.maxBytes)*2, MostRoom))
 	}
 	if p.home == nil || !p.home.flight {
 		return false
@@ -403,6 +420,10 @@ func (c *Core) at(t time.Time) {
 func (c *Core) leader(now time.Time, p *part, out *Effects) (node, epoch int32, ok bool) {
 	if now.Before(p.trouble.RetryAt) {
 		c.at(p.trouble.RetryAt)
+		return 0, 0, false
+	}
+	if until, waits := p.pace.Waits(now); waits {
+		c.at(until)
 		return 0, 0, false
 	}
 	if c.astray(p) {

@@ -671,8 +671,9 @@ func TestAbortTellsEveryReader(t *testing.T) {
 	b.failed(bug)
 }
 
-// nothing answers a fetch with nothing.
+// nothing answers a fetch with nothing, after the time it was given.
 func (b *bench) nothing(r *Request) *Effects {
+	b.now = b.now.Add(r.Wait)
 	return b.step(&Fetched{Request: r, Version: 13, Resp: &msg.FetchResponse{SessionID: 7}})
 }
 

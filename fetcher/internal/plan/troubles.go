@@ -36,7 +36,7 @@ func (c *Core) hindered(now time.Time, p *part, err error, out *Effects) {
 }
 
 func (c *Core) troubled(now time.Time, p *part, kind trouble.Kind, err error, out *Effects) {
-	b := trouble.Backoff{First: c.cfg.BackoffFirst, Max: c.cfg.BackoffMax}
+	b := c.backoff()
 	if errors.Is(err, protocol.UnknownTopicOrPartition) || errors.Is(err, protocol.UnknownTopicID) { // it may be gone for ever; if it comes back metadata tells
 		b.Max *= rarely
 	}
@@ -45,10 +45,13 @@ func (c *Core) troubled(now time.Time, p *part, kind trouble.Kind, err error, ou
 	}
 }
 
-// came notes that the broker that a partition is fetched from has given what there is.
-func (p *part) came() {
+// came notes that the broker that a partition is fetched from has given what there is; calm, after it has waited long enough for it to be no haste.
+func (p *part) came(calm bool) {
 	p.lapsed = false
 	p.trouble.Came()
+	if calm {
+		p.pace.Forward()
+	}
 }
 
 // settled notes that a position was found, or holds good. If the one before was none, and nothing has come since, that it does: a broker that gives a position and then denies it is asked ever more rarely, and told of.

@@ -114,9 +114,12 @@ func (w *world) answerable(a *ask) bool {
 	return code != protocol.None || len(rows) > 0 || a.fetch.Aside
 }
 
-// handle makes the answer.
+// handle makes the answer; empty, when the time to wait for records is over.
 func (w *world) handle(a *ask, empty bool) {
 	a.answered = true
+	if empty {
+		w.now = w.now.Add(a.fetch.Wait)
+	}
 	switch {
 	case a.fetch != nil:
 		code, id, rows := w.fetch(a, false)
