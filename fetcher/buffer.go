@@ -207,7 +207,7 @@ func (b *buffer) put(out *plan.Effects) (notes []note) {
 		if p == nil {
 			continue
 		}
-		if e.Why != "" {
+		if e.Why != "" && !e.Quiet {
 			notes = append(notes, note{"position reset", fmt.Sprintf("%s: %s; position %d", e.TopicPartition, e.Why, e.Position)})
 		}
 		if e.Position >= 0 {

@@ -170,6 +170,7 @@ type Place struct {
 	LastStable int64
 	LogStart   int64
 	Why        string // of a reset: what the application may want to know
+	Quiet      bool   // it was told lately
 	Reset      bool   // Position is where auto.offset.reset says, or where a log agrees
 	From       int64  // of a Reset: the position before; -1: there was none
 }

@@ -272,6 +272,39 @@ func TestWhatBringsNothingIsToldTheThirdTime(t *testing.T) {
 	}
 }
 
+// TestResetsOfAPositionThatIsNoneAreToldSeldom has a position that is given and denied again and again: what each reset is told as does not come more often than a trouble. Where something was read in between it does.
+func TestResetsOfAPositionThatIsNoneAreToldSeldom(t *testing.T) {
+	for _, reads := range []bool{false, true} {
+		b := newBench(t, nil)
+		b.assign(0, 50)
+		loud, quiet := 0, 0
+		for range 20 {
+			b.answer(b.fetch(), refusal(0, protocol.OffsetOutOfRange))
+			for len(b.out.List) == 0 {
+				b.later(b.c.Next().Sub(b.now))
+			}
+			b.listed(protocol.None, 0)
+			if p := b.out.Places[0]; p.Quiet {
+				quiet++
+			} else {
+				loud++
+			}
+			for len(b.out.Fetch) == 0 {
+				b.later(b.c.Next().Sub(b.now))
+			}
+			if reads {
+				b.records(b.fetch(), 0, 0, 1)
+				next := b.out
+				b.step(&Taken{Chunks: []Taking{taking(next.Chunks[0])}})
+				b.out = next
+			}
+		}
+		if !reads && (loud > 3 || quiet < 17) || reads && quiet > 0 {
+			t.Errorf("something read: %v: told %d times, and kept %d times", reads, loud, quiet)
+		}
+	}
+}
+
 // TestHonestWaysAreNotSlowed: a new leader, a follower to read from, a batch larger than what was asked for.
 func TestHonestWaysAreNotSlowed(t *testing.T) {
 	b := newBench(t, func(c *Config) { c.PartitionBytes = 20 })

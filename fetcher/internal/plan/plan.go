@@ -114,6 +114,8 @@ type part struct {
 	doubt     bool // see doubtful
 	stale     int  // see staleLimit
 	lapsed    bool // its position was told to be none, and nothing has come since
+	quiet     bool // and that was told lately
+	resetAt   time.Time
 	trouble   trouble.State
 	pace      trouble.Pace
 	since     time.Time // what came last was asked for

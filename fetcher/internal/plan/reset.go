@@ -103,7 +103,7 @@ func (c *Core) outOfRange(now time.Time, p *part, why string, out *Effects) {
 	p.become(Resetting)
 	p.doubt = false
 	p.start, p.policy, p.why = Start{TopicPartition: p.TopicPartition, Gen: p.gen, Offset: AtDefault, Epoch: -1}, true, why
-	out.Places = append(out.Places, Place{TopicPartition: p.TopicPartition, Gen: p.gen, Position: -1, HighWater: -1, Why: why})
+	out.Places = append(out.Places, Place{TopicPartition: p.TopicPartition, Gen: p.gen, Position: -1, HighWater: -1, Why: why, Quiet: p.quiet})
 }
 
 // renewed deals with a topic that was deleted and created again: its epochs begin anew, and a position in the old log is none in the new one, even if there is such an offset.
@@ -132,7 +132,7 @@ func (c *Core) truncated(now time.Time, p *part, end int64, epoch int32, out *Ef
 		epoch = -1
 	}
 	p.moveTo(min(p.offset, end), epoch)
-	out.Places = append(out.Places, Place{TopicPartition: p.TopicPartition, Gen: p.gen, Position: p.offset, HighWater: -1, Why: why, Reset: true, From: from})
+	out.Places = append(out.Places, Place{TopicPartition: p.TopicPartition, Gen: p.gen, Position: p.offset, HighWater: -1, Why: why, Quiet: p.quiet, Reset: true, From: from})
 }
 
 func (c *Core) listed(now time.Time, m *Listed, out *Effects) {
@@ -197,12 +197,12 @@ func (c *Core) resolve(now time.Time, p *part, q *QueryPart, a *msg.ListOffsetsR
 		return false
 	}
 	offset, epoch, err := Offset(a, version, q.LeaderEpoch)
+	if err == nil && offset < 0 && q.Timestamp == latest {
+		err = errNoEnd
+	}
 	switch {
 	case err != nil:
-		c.hindered(now, p, err, out)
-		return false
-	case offset < 0 && q.Timestamp == latest:
-		c.hindered(now, p, errNoEnd, out)
+		c.troubled(now, p, trouble.Twice, err, out)
 		return false
 	case offset < 0: // nothing is as new as the time asked for: that is the end
 		p.start = Start{TopicPartition: p.TopicPartition, Gen: p.gen, Offset: AtEnd, Epoch: -1}
@@ -211,7 +211,7 @@ func (c *Core) resolve(now time.Time, p *part, q *QueryPart, a *msg.ListOffsetsR
 	p.settled()
 	place := Place{TopicPartition: p.TopicPartition, Gen: p.gen, Position: offset, Topic: p.topic, HighWater: -1}
 	if p.policy {
-		place.Reset, place.From, place.Why = true, p.offset, p.why
+		place.Reset, place.From, place.Why, place.Quiet = true, p.offset, p.why, p.quiet
 	}
 	p.epoch = q.LeaderEpoch
 	p.moveTo(place.Position, epoch)

@@ -61,10 +61,13 @@ func (p *part) settled() {
 	}
 }
 
-// lapse notes that a position is none.
+// lapse notes that a position is none. Where nothing has come since the one before was none it is told as a trouble is, and its resets are not told one by one.
 func (c *Core) lapse(now time.Time, p *part, err error, out *Effects) {
 	if p.lapsed {
 		c.hindered(now, p, err, out)
+	}
+	if p.quiet = p.lapsed && now.Sub(p.resetAt) < trouble.Pause; !p.quiet {
+		p.resetAt = now
 	}
 	p.lapsed = true
 }

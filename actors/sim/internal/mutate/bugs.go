@@ -138,7 +138,7 @@ var ofClients = []mutation{
 	{"partition ended by a refusal", "fetcher/internal/plan/troubles.go",
 		"\tif p.trouble.Met(now, kind, err,", "\tif kind == trouble.Lasting {\n\t\tc.fail(now, p, err, out)\n\t\treturn\n\t}\n\tif p.trouble.Met(now, kind, err,"},
 	{"aborted transaction begun behind its marker", "fetcher/chunk.go",
-		"for len(c.aborted) > 0 && c.aborted[0].first", "for !b.Control && len(c.aborted) > 0 && c.aborted[0].first"},
+		"range c.aborted.until(b.LastOffset(), &c.work)", "range c.aborted.until(map[bool]int64{true: -1, false: b.LastOffset()}[b.Control], &c.work)"},
 	{"aborted transaction that outlives its marker", "fetcher/chunk.go",
 		"\t\tdelete(c.active, b.ProducerID)\n", ""},
 	{"aborted transaction read", "fetcher/chunk.go",
