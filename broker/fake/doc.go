@@ -28,6 +28,35 @@
 //
 // A Config.Release makes it speak the versions of that release, 0.10 to 4.3. It shares the protocol packages with the client, and nothing else.
 //
+// # APIs
+//
+// These are offered, here with the versions of Kafka 4.3; earlier releases have other versions, and not all of them:
+//
+//	Produce 0-13, Fetch 4-18, ListOffsets 1-11, Metadata 0-13, OffsetCommit 2-10, OffsetFetch 1-10, FindCoordinator 0-6, JoinGroup 0-9, Heartbeat 0-4,
+//	LeaveGroup 0-5, SyncGroup 0-5, DescribeGroups 0-6, ListGroups 0-5, ApiVersions 0-4, CreateTopics 2-7, DeleteTopics 1-6, DeleteRecords 0-2,
+//	InitProducerId 0-5, OffsetForLeaderEpoch 2-4, AddPartitionsToTxn 0-5, AddOffsetsToTxn 0-4, EndTxn 0-5, WriteTxnMarkers 1-2, TxnOffsetCommit 0-5,
+//	DescribeConfigs 1-4, AlterConfigs 0-2, DescribeLogDirs 1-5, CreatePartitions 0-3, DeleteGroups 0-2, ElectLeaders 0-2, IncrementalAlterConfigs 0-1,
+//	ListPartitionReassignments 0-0, OffsetDelete 0-0, DescribeClientQuotas 0-1, DescribeUserScramCredentials 0-0, DescribeCluster 0-2,
+//	DescribeProducers 0-0, DescribeTransactions 0-0, ListTransactions 0-2, ConsumerGroupHeartbeat 0-1, ConsumerGroupDescribe 0-1,
+//	ListConfigResources 0-1, DescribeTopicPartitions 0-0
+//
+// ApiVersions does not tell these, so that clients know that they are not supported. Who asks for one nevertheless has the connection closed, as real brokers do with APIs and versions that they do not have:
+//
+//	security             SaslHandshake, SaslAuthenticate, DescribeAcls, CreateAcls, DeleteAcls, CreateDelegationToken, RenewDelegationToken,
+//	                     ExpireDelegationToken, DescribeDelegationToken, AlterUserScramCredentials
+//	replicas that move   AlterPartitionReassignments, AlterReplicaLogDirs
+//	quotas               AlterClientQuotas
+//	the cluster          UpdateFeatures, UnregisterBroker, DescribeQuorum, AddRaftVoter, RemoveRaftVoter
+//	metrics of clients   GetTelemetrySubscriptions, PushTelemetry
+//	share groups         ShareGroupHeartbeat, ShareGroupDescribe, ShareFetch, ShareAcknowledge, DescribeShareGroupOffsets, AlterShareGroupOffsets,
+//	                     DeleteShareGroupOffsets, InitializeShareGroupState, ReadShareGroupState, WriteShareGroupState, DeleteShareGroupState,
+//	                     ReadShareGroupStateSummary
+//	streams groups       StreamsGroupHeartbeat, StreamsGroupDescribe
+//	of controllers       Vote, BeginQuorumEpoch, EndQuorumEpoch, FetchSnapshot, UpdateRaftVoter, AlterPartition, Envelope, BrokerRegistration,
+//	                     BrokerHeartbeat, AllocateProducerIds, ControllerRegistration, AssignReplicasToDirs
+//
+// # A process of its own
+//
 // As a process of its own it is the command kactor fake (examples/kactor).
 //
 //	server, err := fake.Listen(fake.Config{Topics: []fake.Topic{{Name: "orders", Partitions: 3}}})
