@@ -3,12 +3,32 @@ package protocol_test
 import (
 	"bytes"
 	"encoding/hex"
+	"runtime"
 	"testing"
 
 	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/wire"
 )
 
-// FuzzRead reads any bytes as any message. It must not panic, and what it can read it can write and read again.
+// inProportion runs what reads b, and holds what it allocates against the bytes: the least of some runs if it is too much, since the runtime
+// allocates too. Telling of an error, and an empty message, may take some more.
+func inProportion(t *testing.T, b []byte, read func()) {
+	const said = 4 << 10
+	most, n := uint64(wire.MaxGrowth*len(b)+wire.FreeGrowth+said), uint64(0)
+	for range 5 {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		read()
+		runtime.ReadMemStats(&after)
+		if n = after.TotalAlloc - before.TotalAlloc; n <= most {
+			return
+		}
+	}
+	t.Fatalf("%d bytes took %d", len(b), n)
+}
+
+// FuzzRead reads any bytes as any message. It must not panic nor take more memory than is in proportion, and what it can read it can write
+// and read again.
 func FuzzRead(f *testing.F) {
 	for _, name := range []string{"requests", "responses"} {
 		n := 0
@@ -33,7 +53,15 @@ func FuzzRead(f *testing.F) {
 			return nil
 		}
 		m := make()
-		if m == nil || protocol.Read(m, b, version) != nil {
+		if m == nil {
+			return
+		}
+		var err error
+		inProportion(t, b, func() {
+			m = make()
+			err = protocol.Read(m, b, version)
+		})
+		if err != nil {
 			return
 		}
 		once, err := protocol.Append(nil, m, version)
@@ -54,10 +82,12 @@ func FuzzRead(f *testing.F) {
 func FuzzFrame(f *testing.F) {
 	b, _ := protocol.AppendRequest(nil, protocol.NewRequest(3), 12, 7, nil)
 	f.Add(b)
+	fetch := append([]byte{0, 1, 0, 12, 0, 0, 0, 1, 0xff, 0xff, 0}, make([]byte, 25)...)
+	f.Add(append(wire.AppendUvarint(fetch, 30_001), bytes.Repeat([]byte{1, 1, 0}, 30_000)...)) // of topics without names and partitions
 	f.Add([]byte("HTTP/1.1 400 Bad Request"))
 	f.Add([]byte{0x15, 3, 3, 0, 2, 2, 40})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		protocol.ReadRequest(b)
+		inProportion(t, b, func() { protocol.ReadRequest(b) })
 		if len(b) >= protocol.SizeLen {
 			if n, err := protocol.FrameSize([4]byte(b), 1<<20); err == nil && (n < 4 || n > 1<<20) {
 				t.Fatalf("size %d was let through", n)

@@ -1,6 +1,7 @@
 package protocol_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -24,6 +25,42 @@ func TestLengthsAreHeldAgainstTheBytesThatAreLeft(t *testing.T) {
 	}
 	if err := protocol.Read(&msg.MetadataResponse{}, body[:3], 0); !errors.Is(err, wire.ErrShort) {
 		t.Error(err)
+	}
+}
+
+// TestTopicsOutOfNothing: a topic without name and partitions takes 3 bytes, and 64 in memory.
+func TestTopicsOutOfNothing(t *testing.T) {
+	m := protocol.NewResponse(msg.FetchAPI).(*msg.FetchResponse)
+	for n, refused := range map[int]bool{2_000: false, 30_000: true} {
+		m.Responses = make([]msg.FetchResponseFetchableTopicResponse, n)
+		body, _ := protocol.Append(nil, m, 12)
+		if err := protocol.Read(protocol.NewResponse(msg.FetchAPI), body, 12); errors.Is(err, wire.ErrGrowth) != refused {
+			t.Errorf("%d topics: %v", n, err)
+		}
+	}
+}
+
+func TestUnknownTagsAreKeptWithoutCopying(t *testing.T) {
+	body := wire.AppendUvarint([]byte{0, 0, 0, 7}, 1000)
+	for i := range uint64(1000) {
+		body = append(wire.AppendUvarint(body, i), 2, 'h', 'i')
+	}
+	var h msg.ResponseHeader
+	if err := protocol.Read(&h, body, 1); err != nil || h.UnknownTags.Len() != 1000 {
+		t.Fatalf("%d tags, %v", h.UnknownTags.Len(), err)
+	}
+	again, err := protocol.Append(nil, &h, 1)
+	if err != nil || !bytes.Equal(again, body) {
+		t.Errorf("written again as %x, %v", again, err)
+	}
+	if allocs := testing.AllocsPerRun(10, func() { _ = protocol.Read(&h, body, 1) }); allocs > 2 { // the race detector adds one
+		t.Errorf("%v allocations", allocs)
+	}
+	for name, tags := range map[string][]byte{"more than there are": {3, 0, 0, 1, 0}, "twice the same": {2, 5, 0, 5, 0}, "descending": {2, 5, 0, 4, 0},
+		"more bytes than there are": {1, 0, 9, 1}} {
+		if err := protocol.Read(&h, append([]byte{0, 0, 0, 7}, tags...), 1); err == nil {
+			t.Errorf("%s: it was read", name)
+		}
 	}
 }
 

@@ -10,7 +10,7 @@ type AddOffsetsToTxnRequest struct {
 	ProducerID      int64      // all versions, producerId
 	ProducerEpoch   int16      // all versions
 	GroupID         string     // all versions, groupId
-	UnknownTags     []wire.Tag // tagged fields this client does not know
+	UnknownTags     *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "AddOffsetsToTxnRequest".
@@ -58,7 +58,7 @@ func (m *AddOffsetsToTxnRequest) Walk(c *wire.Codec) {
 type AddOffsetsToTxnResponse struct {
 	ThrottleTimeMs int32      // all versions
 	ErrorCode      int16      // all versions
-	UnknownTags    []wire.Tag // tagged fields this client does not know
+	UnknownTags    *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "AddOffsetsToTxnResponse".

@@ -11,7 +11,7 @@ type AddPartitionsToTxnRequest struct {
 	V3AndBelowProducerID      int64                                                    // v0-3, producerId
 	V3AndBelowProducerEpoch   int16                                                    // v0-3
 	V3AndBelowTopics          []AddPartitionsToTxnRequestAddPartitionsToTxnTopic       // v0-3
-	UnknownTags               []wire.Tag                                               // tagged fields this client does not know
+	UnknownTags               *wire.Tags                                               // tagged fields this client does not know
 }
 
 // MessageName is "AddPartitionsToTxnRequest".
@@ -46,7 +46,7 @@ func (m *AddPartitionsToTxnRequest) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *AddPartitionsToTxnRequest) Walk(c *wire.Codec) {
 	if c.Version >= 4 {
-		wire.Array(c, "transactions", &m.Transactions, (*AddPartitionsToTxnRequestAddPartitionsToTxnTransaction).Walk, false)
+		wire.Array(c, "transactions", &m.Transactions, (*AddPartitionsToTxnRequestAddPartitionsToTxnTransaction).Walk, false, 14)
 	} else if c.Writes() && len(m.Transactions) > 0 {
 		c.Refuse("transactions")
 	}
@@ -66,7 +66,7 @@ func (m *AddPartitionsToTxnRequest) Walk(c *wire.Codec) {
 		c.Refuse("v3AndBelowProducerEpoch")
 	}
 	if c.Version <= 3 {
-		wire.Array(c, "v3AndBelowTopics", &m.V3AndBelowTopics, (*AddPartitionsToTxnRequestAddPartitionsToTxnTopic).Walk, false)
+		wire.Array(c, "v3AndBelowTopics", &m.V3AndBelowTopics, (*AddPartitionsToTxnRequestAddPartitionsToTxnTopic).Walk, false, 3)
 	} else if c.Writes() && len(m.V3AndBelowTopics) > 0 {
 		c.Refuse("v3AndBelowTopics")
 	}
@@ -83,7 +83,7 @@ type AddPartitionsToTxnRequestAddPartitionsToTxnTransaction struct {
 	ProducerEpoch   int16                                              // v4+
 	VerifyOnly      bool                                               // v4+
 	Topics          []AddPartitionsToTxnRequestAddPartitionsToTxnTopic // v4+
-	UnknownTags     []wire.Tag                                         // tagged fields this client does not know
+	UnknownTags     *wire.Tags                                         // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -114,7 +114,7 @@ func (m *AddPartitionsToTxnRequestAddPartitionsToTxnTransaction) Walk(c *wire.Co
 		c.Refuse("verifyOnly")
 	}
 	if c.Version >= 4 {
-		wire.Array(c, "topics", &m.Topics, (*AddPartitionsToTxnRequestAddPartitionsToTxnTopic).Walk, false)
+		wire.Array(c, "topics", &m.Topics, (*AddPartitionsToTxnRequestAddPartitionsToTxnTopic).Walk, false, 3)
 	} else if c.Writes() && len(m.Topics) > 0 {
 		c.Refuse("topics")
 	}
@@ -128,7 +128,7 @@ func (m *AddPartitionsToTxnRequestAddPartitionsToTxnTransaction) Walk(c *wire.Co
 type AddPartitionsToTxnRequestAddPartitionsToTxnTopic struct {
 	Name        string     // all versions, topicName
 	Partitions  []int32    // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -152,7 +152,7 @@ type AddPartitionsToTxnResponse struct {
 	ErrorCode                int16                                                     // v4+
 	ResultsByTransaction     []AddPartitionsToTxnResponseAddPartitionsToTxnResult      // v4+
 	ResultsByTopicV3AndBelow []AddPartitionsToTxnResponseAddPartitionsToTxnTopicResult // v0-3
-	UnknownTags              []wire.Tag                                                // tagged fields this client does not know
+	UnknownTags              *wire.Tags                                                // tagged fields this client does not know
 }
 
 // MessageName is "AddPartitionsToTxnResponse".
@@ -191,12 +191,12 @@ func (m *AddPartitionsToTxnResponse) Walk(c *wire.Codec) {
 		c.Int16("errorCode", &m.ErrorCode)
 	}
 	if c.Version >= 4 {
-		wire.Array(c, "resultsByTransaction", &m.ResultsByTransaction, (*AddPartitionsToTxnResponseAddPartitionsToTxnResult).Walk, false)
+		wire.Array(c, "resultsByTransaction", &m.ResultsByTransaction, (*AddPartitionsToTxnResponseAddPartitionsToTxnResult).Walk, false, 3)
 	} else if c.Writes() && len(m.ResultsByTransaction) > 0 {
 		c.Refuse("resultsByTransaction")
 	}
 	if c.Version <= 3 {
-		wire.Array(c, "resultsByTopicV3AndBelow", &m.ResultsByTopicV3AndBelow, (*AddPartitionsToTxnResponseAddPartitionsToTxnTopicResult).Walk, false)
+		wire.Array(c, "resultsByTopicV3AndBelow", &m.ResultsByTopicV3AndBelow, (*AddPartitionsToTxnResponseAddPartitionsToTxnTopicResult).Walk, false, 3)
 	} else if c.Writes() && len(m.ResultsByTopicV3AndBelow) > 0 {
 		c.Refuse("resultsByTopicV3AndBelow")
 	}
@@ -210,7 +210,7 @@ func (m *AddPartitionsToTxnResponse) Walk(c *wire.Codec) {
 type AddPartitionsToTxnResponseAddPartitionsToTxnResult struct {
 	TransactionalID string                                                    // v4+, transactionalId
 	TopicResults    []AddPartitionsToTxnResponseAddPartitionsToTxnTopicResult // v4+
-	UnknownTags     []wire.Tag                                                // tagged fields this client does not know
+	UnknownTags     *wire.Tags                                                // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -226,7 +226,7 @@ func (m *AddPartitionsToTxnResponseAddPartitionsToTxnResult) Walk(c *wire.Codec)
 		c.Refuse("transactionalId")
 	}
 	if c.Version >= 4 {
-		wire.Array(c, "topicResults", &m.TopicResults, (*AddPartitionsToTxnResponseAddPartitionsToTxnTopicResult).Walk, false)
+		wire.Array(c, "topicResults", &m.TopicResults, (*AddPartitionsToTxnResponseAddPartitionsToTxnTopicResult).Walk, false, 3)
 	} else if c.Writes() && len(m.TopicResults) > 0 {
 		c.Refuse("topicResults")
 	}
@@ -240,7 +240,7 @@ func (m *AddPartitionsToTxnResponseAddPartitionsToTxnResult) Walk(c *wire.Codec)
 type AddPartitionsToTxnResponseAddPartitionsToTxnTopicResult struct {
 	Name               string                                                        // all versions, topicName
 	ResultsByPartition []AddPartitionsToTxnResponseAddPartitionsToTxnPartitionResult // all versions
-	UnknownTags        []wire.Tag                                                    // tagged fields this client does not know
+	UnknownTags        *wire.Tags                                                    // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -251,7 +251,7 @@ func (m *AddPartitionsToTxnResponseAddPartitionsToTxnTopicResult) SetDefaults() 
 // Walk visits the fields in the order of the wire.
 func (m *AddPartitionsToTxnResponseAddPartitionsToTxnTopicResult) Walk(c *wire.Codec) {
 	c.String("name", &m.Name)
-	wire.Array(c, "resultsByPartition", &m.ResultsByPartition, (*AddPartitionsToTxnResponseAddPartitionsToTxnPartitionResult).Walk, false)
+	wire.Array(c, "resultsByPartition", &m.ResultsByPartition, (*AddPartitionsToTxnResponseAddPartitionsToTxnPartitionResult).Walk, false, 6)
 	if !c.Flex {
 		return
 	}
@@ -262,7 +262,7 @@ func (m *AddPartitionsToTxnResponseAddPartitionsToTxnTopicResult) Walk(c *wire.C
 type AddPartitionsToTxnResponseAddPartitionsToTxnPartitionResult struct {
 	PartitionIndex     int32      // all versions
 	PartitionErrorCode int16      // all versions
-	UnknownTags        []wire.Tag // tagged fields this client does not know
+	UnknownTags        *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

@@ -12,7 +12,7 @@ type AddRaftVoterRequest struct {
 	VoterDirectoryID wire.UUID                     // all versions
 	Listeners        []AddRaftVoterRequestListener // all versions
 	AckWhenCommitted bool                          // v1+, default true
-	UnknownTags      []wire.Tag                    // tagged fields this client does not know
+	UnknownTags      *wire.Tags                    // tagged fields this client does not know
 }
 
 // MessageName is "AddRaftVoterRequest".
@@ -49,7 +49,7 @@ func (m *AddRaftVoterRequest) Walk(c *wire.Codec) {
 	c.Int32("timeoutMs", &m.TimeoutMs)
 	c.Int32("voterId", &m.VoterID)
 	c.UUID("voterDirectoryId", &m.VoterDirectoryID)
-	wire.Array(c, "listeners", &m.Listeners, (*AddRaftVoterRequestListener).Walk, false)
+	wire.Array(c, "listeners", &m.Listeners, (*AddRaftVoterRequestListener).Walk, false, 5)
 	if c.Version >= 1 {
 		c.Bool("ackWhenCommitted", &m.AckWhenCommitted)
 	} else if c.Fills() {
@@ -68,7 +68,7 @@ type AddRaftVoterRequestListener struct {
 	Name        string     // all versions
 	Host        string     // all versions
 	Port        uint16     // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -92,7 +92,7 @@ type AddRaftVoterResponse struct {
 	ThrottleTimeMs int32      // all versions
 	ErrorCode      int16      // all versions
 	ErrorMessage   *string    // all versions, null in v0+, default ""
-	UnknownTags    []wire.Tag // tagged fields this client does not know
+	UnknownTags    *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "AddRaftVoterResponse".

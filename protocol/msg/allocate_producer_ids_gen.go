@@ -8,7 +8,7 @@ import "github.com/kactor-go/kactor/protocol/wire"
 type AllocateProducerIdsRequest struct {
 	BrokerID    int32      // all versions, brokerId
 	BrokerEpoch int64      // all versions, default -1
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "AllocateProducerIdsRequest".
@@ -54,7 +54,7 @@ type AllocateProducerIdsResponse struct {
 	ErrorCode       int16      // all versions
 	ProducerIDStart int64      // all versions, producerId
 	ProducerIDLen   int32      // all versions
-	UnknownTags     []wire.Tag // tagged fields this client does not know
+	UnknownTags     *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "AllocateProducerIdsResponse".

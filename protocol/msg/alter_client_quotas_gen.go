@@ -8,7 +8,7 @@ import "github.com/kactor-go/kactor/protocol/wire"
 type AlterClientQuotasRequest struct {
 	Entries      []AlterClientQuotasRequestEntryData // all versions
 	ValidateOnly bool                                // all versions
-	UnknownTags  []wire.Tag                          // tagged fields this client does not know
+	UnknownTags  *wire.Tags                          // tagged fields this client does not know
 }
 
 // MessageName is "AlterClientQuotasRequest".
@@ -42,7 +42,7 @@ func (m *AlterClientQuotasRequest) SetDefaults() {
 
 // Walk visits the fields in the order of the wire.
 func (m *AlterClientQuotasRequest) Walk(c *wire.Codec) {
-	wire.Array(c, "entries", &m.Entries, (*AlterClientQuotasRequestEntryData).Walk, false)
+	wire.Array(c, "entries", &m.Entries, (*AlterClientQuotasRequestEntryData).Walk, false, 3)
 	c.Bool("validateOnly", &m.ValidateOnly)
 	if !c.Flex {
 		return
@@ -54,7 +54,7 @@ func (m *AlterClientQuotasRequest) Walk(c *wire.Codec) {
 type AlterClientQuotasRequestEntryData struct {
 	Entity      []AlterClientQuotasRequestEntityData // all versions
 	Ops         []AlterClientQuotasRequestOpData     // all versions
-	UnknownTags []wire.Tag                           // tagged fields this client does not know
+	UnknownTags *wire.Tags                           // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -64,8 +64,8 @@ func (m *AlterClientQuotasRequestEntryData) SetDefaults() {
 
 // Walk visits the fields in the order of the wire.
 func (m *AlterClientQuotasRequestEntryData) Walk(c *wire.Codec) {
-	wire.Array(c, "entity", &m.Entity, (*AlterClientQuotasRequestEntityData).Walk, false)
-	wire.Array(c, "ops", &m.Ops, (*AlterClientQuotasRequestOpData).Walk, false)
+	wire.Array(c, "entity", &m.Entity, (*AlterClientQuotasRequestEntityData).Walk, false, 3)
+	wire.Array(c, "ops", &m.Ops, (*AlterClientQuotasRequestOpData).Walk, false, 11)
 	if !c.Flex {
 		return
 	}
@@ -76,7 +76,7 @@ func (m *AlterClientQuotasRequestEntryData) Walk(c *wire.Codec) {
 type AlterClientQuotasRequestEntityData struct {
 	EntityType  string     // all versions
 	EntityName  *string    // all versions, null in v0+, default ""
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -103,7 +103,7 @@ type AlterClientQuotasRequestOpData struct {
 	Key         string     // all versions
 	Value       float64    // all versions
 	Remove      bool       // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -126,7 +126,7 @@ func (m *AlterClientQuotasRequestOpData) Walk(c *wire.Codec) {
 type AlterClientQuotasResponse struct {
 	ThrottleTimeMs int32                                // all versions
 	Entries        []AlterClientQuotasResponseEntryData // all versions
-	UnknownTags    []wire.Tag                           // tagged fields this client does not know
+	UnknownTags    *wire.Tags                           // tagged fields this client does not know
 }
 
 // MessageName is "AlterClientQuotasResponse".
@@ -161,7 +161,7 @@ func (m *AlterClientQuotasResponse) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *AlterClientQuotasResponse) Walk(c *wire.Codec) {
 	c.Int32("throttleTimeMs", &m.ThrottleTimeMs)
-	wire.Array(c, "entries", &m.Entries, (*AlterClientQuotasResponseEntryData).Walk, false)
+	wire.Array(c, "entries", &m.Entries, (*AlterClientQuotasResponseEntryData).Walk, false, 5)
 	if !c.Flex {
 		return
 	}
@@ -173,7 +173,7 @@ type AlterClientQuotasResponseEntryData struct {
 	ErrorCode    int16                                 // all versions
 	ErrorMessage *string                               // all versions, null in v0+, default ""
 	Entity       []AlterClientQuotasResponseEntityData // all versions
-	UnknownTags  []wire.Tag                            // tagged fields this client does not know
+	UnknownTags  *wire.Tags                            // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -189,7 +189,7 @@ func (m *AlterClientQuotasResponseEntryData) Walk(c *wire.Codec) {
 	}
 	c.Int16("errorCode", &m.ErrorCode)
 	c.NullString("errorMessage", &m.ErrorMessage, true)
-	wire.Array(c, "entity", &m.Entity, (*AlterClientQuotasResponseEntityData).Walk, false)
+	wire.Array(c, "entity", &m.Entity, (*AlterClientQuotasResponseEntityData).Walk, false, 3)
 	if !c.Flex {
 		return
 	}
@@ -200,7 +200,7 @@ func (m *AlterClientQuotasResponseEntryData) Walk(c *wire.Codec) {
 type AlterClientQuotasResponseEntityData struct {
 	EntityType  string     // all versions
 	EntityName  *string    // all versions, null in v0+, default ""
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

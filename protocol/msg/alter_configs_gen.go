@@ -8,7 +8,7 @@ import "github.com/kactor-go/kactor/protocol/wire"
 type AlterConfigsRequest struct {
 	Resources    []AlterConfigsRequestAlterConfigsResource // all versions
 	ValidateOnly bool                                      // all versions
-	UnknownTags  []wire.Tag                                // tagged fields this client does not know
+	UnknownTags  *wire.Tags                                // tagged fields this client does not know
 }
 
 // MessageName is "AlterConfigsRequest".
@@ -42,7 +42,7 @@ func (m *AlterConfigsRequest) SetDefaults() {
 
 // Walk visits the fields in the order of the wire.
 func (m *AlterConfigsRequest) Walk(c *wire.Codec) {
-	wire.Array(c, "resources", &m.Resources, (*AlterConfigsRequestAlterConfigsResource).Walk, false)
+	wire.Array(c, "resources", &m.Resources, (*AlterConfigsRequestAlterConfigsResource).Walk, false, 4)
 	c.Bool("validateOnly", &m.ValidateOnly)
 	if !c.Flex {
 		return
@@ -55,7 +55,7 @@ type AlterConfigsRequestAlterConfigsResource struct {
 	ResourceType int8                                 // all versions
 	ResourceName string                               // all versions
 	Configs      []AlterConfigsRequestAlterableConfig // all versions
-	UnknownTags  []wire.Tag                           // tagged fields this client does not know
+	UnknownTags  *wire.Tags                           // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -67,7 +67,7 @@ func (m *AlterConfigsRequestAlterConfigsResource) SetDefaults() {
 func (m *AlterConfigsRequestAlterConfigsResource) Walk(c *wire.Codec) {
 	c.Int8("resourceType", &m.ResourceType)
 	c.String("resourceName", &m.ResourceName)
-	wire.Array(c, "configs", &m.Configs, (*AlterConfigsRequestAlterableConfig).Walk, false)
+	wire.Array(c, "configs", &m.Configs, (*AlterConfigsRequestAlterableConfig).Walk, false, 3)
 	if !c.Flex {
 		return
 	}
@@ -78,7 +78,7 @@ func (m *AlterConfigsRequestAlterConfigsResource) Walk(c *wire.Codec) {
 type AlterConfigsRequestAlterableConfig struct {
 	Name        string     // all versions
 	Value       *string    // all versions, null in v0+, default ""
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -104,7 +104,7 @@ func (m *AlterConfigsRequestAlterableConfig) Walk(c *wire.Codec) {
 type AlterConfigsResponse struct {
 	ThrottleTimeMs int32                                              // all versions
 	Responses      []AlterConfigsResponseAlterConfigsResourceResponse // all versions
-	UnknownTags    []wire.Tag                                         // tagged fields this client does not know
+	UnknownTags    *wire.Tags                                         // tagged fields this client does not know
 }
 
 // MessageName is "AlterConfigsResponse".
@@ -139,7 +139,7 @@ func (m *AlterConfigsResponse) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *AlterConfigsResponse) Walk(c *wire.Codec) {
 	c.Int32("throttleTimeMs", &m.ThrottleTimeMs)
-	wire.Array(c, "responses", &m.Responses, (*AlterConfigsResponseAlterConfigsResourceResponse).Walk, false)
+	wire.Array(c, "responses", &m.Responses, (*AlterConfigsResponseAlterConfigsResourceResponse).Walk, false, 6)
 	if !c.Flex {
 		return
 	}
@@ -152,7 +152,7 @@ type AlterConfigsResponseAlterConfigsResourceResponse struct {
 	ErrorMessage *string    // all versions, null in v0+, default ""
 	ResourceType int8       // all versions
 	ResourceName string     // all versions
-	UnknownTags  []wire.Tag // tagged fields this client does not know
+	UnknownTags  *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

@@ -9,7 +9,7 @@ type AlterPartitionRequest struct {
 	BrokerID    int32                            // all versions, brokerId
 	BrokerEpoch int64                            // all versions, default -1
 	Topics      []AlterPartitionRequestTopicData // all versions
-	UnknownTags []wire.Tag                       // tagged fields this client does not know
+	UnknownTags *wire.Tags                       // tagged fields this client does not know
 }
 
 // MessageName is "AlterPartitionRequest".
@@ -43,7 +43,7 @@ func (m *AlterPartitionRequest) Walk(c *wire.Codec) {
 	}
 	c.Int32("brokerId", &m.BrokerID)
 	c.Int64("brokerEpoch", &m.BrokerEpoch)
-	wire.Array(c, "topics", &m.Topics, (*AlterPartitionRequestTopicData).Walk, false)
+	wire.Array(c, "topics", &m.Topics, (*AlterPartitionRequestTopicData).Walk, false, 3)
 	if !c.Flex {
 		return
 	}
@@ -55,7 +55,7 @@ type AlterPartitionRequestTopicData struct {
 	TopicName   string                               // v0-1, topicName
 	TopicID     wire.UUID                            // v2+
 	Partitions  []AlterPartitionRequestPartitionData // all versions
-	UnknownTags []wire.Tag                           // tagged fields this client does not know
+	UnknownTags *wire.Tags                           // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -71,7 +71,7 @@ func (m *AlterPartitionRequestTopicData) Walk(c *wire.Codec) {
 	if c.Version >= 2 {
 		c.UUID("topicId", &m.TopicID)
 	}
-	wire.Array(c, "partitions", &m.Partitions, (*AlterPartitionRequestPartitionData).Walk, false)
+	wire.Array(c, "partitions", &m.Partitions, (*AlterPartitionRequestPartitionData).Walk, false, 14)
 	if !c.Flex {
 		return
 	}
@@ -86,7 +86,7 @@ type AlterPartitionRequestPartitionData struct {
 	NewIsrWithEpochs    []AlterPartitionRequestBrokerState // v3+
 	LeaderRecoveryState int8                               // v1+
 	PartitionEpoch      int32                              // all versions
-	UnknownTags         []wire.Tag                         // tagged fields this client does not know
+	UnknownTags         *wire.Tags                         // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -104,7 +104,7 @@ func (m *AlterPartitionRequestPartitionData) Walk(c *wire.Codec) {
 		c.Refuse("newIsr")
 	}
 	if c.Version >= 3 {
-		wire.Array(c, "newIsrWithEpochs", &m.NewIsrWithEpochs, (*AlterPartitionRequestBrokerState).Walk, false)
+		wire.Array(c, "newIsrWithEpochs", &m.NewIsrWithEpochs, (*AlterPartitionRequestBrokerState).Walk, false, 13)
 	} else if c.Writes() && len(m.NewIsrWithEpochs) > 0 {
 		c.Refuse("newIsrWithEpochs")
 	}
@@ -124,7 +124,7 @@ func (m *AlterPartitionRequestPartitionData) Walk(c *wire.Codec) {
 type AlterPartitionRequestBrokerState struct {
 	BrokerID    int32      // v3+, brokerId
 	BrokerEpoch int64      // v3+, default -1
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -161,7 +161,7 @@ type AlterPartitionResponse struct {
 	ThrottleTimeMs int32                             // all versions
 	ErrorCode      int16                             // all versions
 	Topics         []AlterPartitionResponseTopicData // all versions
-	UnknownTags    []wire.Tag                        // tagged fields this client does not know
+	UnknownTags    *wire.Tags                        // tagged fields this client does not know
 }
 
 // MessageName is "AlterPartitionResponse".
@@ -191,7 +191,7 @@ func (m *AlterPartitionResponse) SetDefaults() {
 func (m *AlterPartitionResponse) Walk(c *wire.Codec) {
 	c.Int32("throttleTimeMs", &m.ThrottleTimeMs)
 	c.Int16("errorCode", &m.ErrorCode)
-	wire.Array(c, "topics", &m.Topics, (*AlterPartitionResponseTopicData).Walk, false)
+	wire.Array(c, "topics", &m.Topics, (*AlterPartitionResponseTopicData).Walk, false, 3)
 	if !c.Flex {
 		return
 	}
@@ -203,7 +203,7 @@ type AlterPartitionResponseTopicData struct {
 	TopicName   string                                // v0-1, topicName
 	TopicID     wire.UUID                             // v2+
 	Partitions  []AlterPartitionResponsePartitionData // all versions
-	UnknownTags []wire.Tag                            // tagged fields this client does not know
+	UnknownTags *wire.Tags                            // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -219,7 +219,7 @@ func (m *AlterPartitionResponseTopicData) Walk(c *wire.Codec) {
 	if c.Version >= 2 {
 		c.UUID("topicId", &m.TopicID)
 	}
-	wire.Array(c, "partitions", &m.Partitions, (*AlterPartitionResponsePartitionData).Walk, false)
+	wire.Array(c, "partitions", &m.Partitions, (*AlterPartitionResponsePartitionData).Walk, false, 20)
 	if !c.Flex {
 		return
 	}
@@ -235,7 +235,7 @@ type AlterPartitionResponsePartitionData struct {
 	Isr                 []int32    // all versions, brokerId
 	LeaderRecoveryState int8       // v1+
 	PartitionEpoch      int32      // all versions
-	UnknownTags         []wire.Tag // tagged fields this client does not know
+	UnknownTags         *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

@@ -9,7 +9,7 @@ type AlterPartitionReassignmentsRequest struct {
 	TimeoutMs                    int32                                                 // all versions, default 60000
 	AllowReplicationFactorChange bool                                                  // v1+, default true
 	Topics                       []AlterPartitionReassignmentsRequestReassignableTopic // all versions
-	UnknownTags                  []wire.Tag                                            // tagged fields this client does not know
+	UnknownTags                  *wire.Tags                                            // tagged fields this client does not know
 }
 
 // MessageName is "AlterPartitionReassignmentsRequest".
@@ -54,7 +54,7 @@ func (m *AlterPartitionReassignmentsRequest) Walk(c *wire.Codec) {
 	} else if c.Writes() && !m.AllowReplicationFactorChange {
 		c.Refuse("allowReplicationFactorChange")
 	}
-	wire.Array(c, "topics", &m.Topics, (*AlterPartitionReassignmentsRequestReassignableTopic).Walk, false)
+	wire.Array(c, "topics", &m.Topics, (*AlterPartitionReassignmentsRequestReassignableTopic).Walk, false, 3)
 	if !c.Flex {
 		return
 	}
@@ -65,7 +65,7 @@ func (m *AlterPartitionReassignmentsRequest) Walk(c *wire.Codec) {
 type AlterPartitionReassignmentsRequestReassignableTopic struct {
 	Name        string                                                    // all versions, topicName
 	Partitions  []AlterPartitionReassignmentsRequestReassignablePartition // all versions
-	UnknownTags []wire.Tag                                                // tagged fields this client does not know
+	UnknownTags *wire.Tags                                                // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -76,7 +76,7 @@ func (m *AlterPartitionReassignmentsRequestReassignableTopic) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *AlterPartitionReassignmentsRequestReassignableTopic) Walk(c *wire.Codec) {
 	c.String("name", &m.Name)
-	wire.Array(c, "partitions", &m.Partitions, (*AlterPartitionReassignmentsRequestReassignablePartition).Walk, false)
+	wire.Array(c, "partitions", &m.Partitions, (*AlterPartitionReassignmentsRequestReassignablePartition).Walk, false, 6)
 	if !c.Flex {
 		return
 	}
@@ -87,7 +87,7 @@ func (m *AlterPartitionReassignmentsRequestReassignableTopic) Walk(c *wire.Codec
 type AlterPartitionReassignmentsRequestReassignablePartition struct {
 	PartitionIndex int32      // all versions
 	Replicas       []int32    // all versions, null in v0+, brokerId
-	UnknownTags    []wire.Tag // tagged fields this client does not know
+	UnknownTags    *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -112,7 +112,7 @@ type AlterPartitionReassignmentsResponse struct {
 	ErrorCode                    int16                                                          // all versions
 	ErrorMessage                 *string                                                        // all versions, null in v0+, default ""
 	Responses                    []AlterPartitionReassignmentsResponseReassignableTopicResponse // all versions
-	UnknownTags                  []wire.Tag                                                     // tagged fields this client does not know
+	UnknownTags                  *wire.Tags                                                     // tagged fields this client does not know
 }
 
 // MessageName is "AlterPartitionReassignmentsResponse".
@@ -155,7 +155,7 @@ func (m *AlterPartitionReassignmentsResponse) Walk(c *wire.Codec) {
 	}
 	c.Int16("errorCode", &m.ErrorCode)
 	c.NullString("errorMessage", &m.ErrorMessage, true)
-	wire.Array(c, "responses", &m.Responses, (*AlterPartitionReassignmentsResponseReassignableTopicResponse).Walk, false)
+	wire.Array(c, "responses", &m.Responses, (*AlterPartitionReassignmentsResponseReassignableTopicResponse).Walk, false, 3)
 	if !c.Flex {
 		return
 	}
@@ -166,7 +166,7 @@ func (m *AlterPartitionReassignmentsResponse) Walk(c *wire.Codec) {
 type AlterPartitionReassignmentsResponseReassignableTopicResponse struct {
 	Name        string                                                             // all versions, topicName
 	Partitions  []AlterPartitionReassignmentsResponseReassignablePartitionResponse // all versions
-	UnknownTags []wire.Tag                                                         // tagged fields this client does not know
+	UnknownTags *wire.Tags                                                         // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -177,7 +177,7 @@ func (m *AlterPartitionReassignmentsResponseReassignableTopicResponse) SetDefaul
 // Walk visits the fields in the order of the wire.
 func (m *AlterPartitionReassignmentsResponseReassignableTopicResponse) Walk(c *wire.Codec) {
 	c.String("name", &m.Name)
-	wire.Array(c, "partitions", &m.Partitions, (*AlterPartitionReassignmentsResponseReassignablePartitionResponse).Walk, false)
+	wire.Array(c, "partitions", &m.Partitions, (*AlterPartitionReassignmentsResponseReassignablePartitionResponse).Walk, false, 8)
 	if !c.Flex {
 		return
 	}
@@ -189,7 +189,7 @@ type AlterPartitionReassignmentsResponseReassignablePartitionResponse struct {
 	PartitionIndex int32      // all versions
 	ErrorCode      int16      // all versions
 	ErrorMessage   *string    // all versions, null in v0+, default ""
-	UnknownTags    []wire.Tag // tagged fields this client does not know
+	UnknownTags    *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

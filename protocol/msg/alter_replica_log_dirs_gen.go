@@ -7,7 +7,7 @@ import "github.com/kactor-go/kactor/protocol/wire"
 // AlterReplicaLogDirsRequest belongs to API AlterReplicaLogDirs (key 34). Versions 0 to 2, flexible from v2.
 type AlterReplicaLogDirsRequest struct {
 	Dirs        []AlterReplicaLogDirsRequestAlterReplicaLogDir // all versions
-	UnknownTags []wire.Tag                                     // tagged fields this client does not know
+	UnknownTags *wire.Tags                                     // tagged fields this client does not know
 }
 
 // MessageName is "AlterReplicaLogDirsRequest".
@@ -41,7 +41,7 @@ func (m *AlterReplicaLogDirsRequest) SetDefaults() {
 
 // Walk visits the fields in the order of the wire.
 func (m *AlterReplicaLogDirsRequest) Walk(c *wire.Codec) {
-	wire.Array(c, "dirs", &m.Dirs, (*AlterReplicaLogDirsRequestAlterReplicaLogDir).Walk, false)
+	wire.Array(c, "dirs", &m.Dirs, (*AlterReplicaLogDirsRequestAlterReplicaLogDir).Walk, false, 3)
 	if !c.Flex {
 		return
 	}
@@ -52,7 +52,7 @@ func (m *AlterReplicaLogDirsRequest) Walk(c *wire.Codec) {
 type AlterReplicaLogDirsRequestAlterReplicaLogDir struct {
 	Path        string                                              // all versions
 	Topics      []AlterReplicaLogDirsRequestAlterReplicaLogDirTopic // all versions
-	UnknownTags []wire.Tag                                          // tagged fields this client does not know
+	UnknownTags *wire.Tags                                          // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -63,7 +63,7 @@ func (m *AlterReplicaLogDirsRequestAlterReplicaLogDir) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *AlterReplicaLogDirsRequestAlterReplicaLogDir) Walk(c *wire.Codec) {
 	c.String("path", &m.Path)
-	wire.Array(c, "topics", &m.Topics, (*AlterReplicaLogDirsRequestAlterReplicaLogDirTopic).Walk, false)
+	wire.Array(c, "topics", &m.Topics, (*AlterReplicaLogDirsRequestAlterReplicaLogDirTopic).Walk, false, 3)
 	if !c.Flex {
 		return
 	}
@@ -74,7 +74,7 @@ func (m *AlterReplicaLogDirsRequestAlterReplicaLogDir) Walk(c *wire.Codec) {
 type AlterReplicaLogDirsRequestAlterReplicaLogDirTopic struct {
 	Name        string     // all versions, topicName
 	Partitions  []int32    // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -96,7 +96,7 @@ func (m *AlterReplicaLogDirsRequestAlterReplicaLogDirTopic) Walk(c *wire.Codec) 
 type AlterReplicaLogDirsResponse struct {
 	ThrottleTimeMs int32                                                      // all versions
 	Results        []AlterReplicaLogDirsResponseAlterReplicaLogDirTopicResult // all versions
-	UnknownTags    []wire.Tag                                                 // tagged fields this client does not know
+	UnknownTags    *wire.Tags                                                 // tagged fields this client does not know
 }
 
 // MessageName is "AlterReplicaLogDirsResponse".
@@ -131,7 +131,7 @@ func (m *AlterReplicaLogDirsResponse) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *AlterReplicaLogDirsResponse) Walk(c *wire.Codec) {
 	c.Int32("throttleTimeMs", &m.ThrottleTimeMs)
-	wire.Array(c, "results", &m.Results, (*AlterReplicaLogDirsResponseAlterReplicaLogDirTopicResult).Walk, false)
+	wire.Array(c, "results", &m.Results, (*AlterReplicaLogDirsResponseAlterReplicaLogDirTopicResult).Walk, false, 3)
 	if !c.Flex {
 		return
 	}
@@ -142,7 +142,7 @@ func (m *AlterReplicaLogDirsResponse) Walk(c *wire.Codec) {
 type AlterReplicaLogDirsResponseAlterReplicaLogDirTopicResult struct {
 	TopicName   string                                                         // all versions, topicName
 	Partitions  []AlterReplicaLogDirsResponseAlterReplicaLogDirPartitionResult // all versions
-	UnknownTags []wire.Tag                                                     // tagged fields this client does not know
+	UnknownTags *wire.Tags                                                     // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -153,7 +153,7 @@ func (m *AlterReplicaLogDirsResponseAlterReplicaLogDirTopicResult) SetDefaults()
 // Walk visits the fields in the order of the wire.
 func (m *AlterReplicaLogDirsResponseAlterReplicaLogDirTopicResult) Walk(c *wire.Codec) {
 	c.String("topicName", &m.TopicName)
-	wire.Array(c, "partitions", &m.Partitions, (*AlterReplicaLogDirsResponseAlterReplicaLogDirPartitionResult).Walk, false)
+	wire.Array(c, "partitions", &m.Partitions, (*AlterReplicaLogDirsResponseAlterReplicaLogDirPartitionResult).Walk, false, 6)
 	if !c.Flex {
 		return
 	}
@@ -164,7 +164,7 @@ func (m *AlterReplicaLogDirsResponseAlterReplicaLogDirTopicResult) Walk(c *wire.
 type AlterReplicaLogDirsResponseAlterReplicaLogDirPartitionResult struct {
 	PartitionIndex int32      // all versions
 	ErrorCode      int16      // all versions
-	UnknownTags    []wire.Tag // tagged fields this client does not know
+	UnknownTags    *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

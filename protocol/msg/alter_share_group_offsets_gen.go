@@ -8,7 +8,7 @@ import "github.com/kactor-go/kactor/protocol/wire"
 type AlterShareGroupOffsetsRequest struct {
 	GroupID     string                                                            // all versions, groupId
 	Topics      []AlterShareGroupOffsetsRequestAlterShareGroupOffsetsRequestTopic // all versions
-	UnknownTags []wire.Tag                                                        // tagged fields this client does not know
+	UnknownTags *wire.Tags                                                        // tagged fields this client does not know
 }
 
 // MessageName is "AlterShareGroupOffsetsRequest".
@@ -39,7 +39,7 @@ func (m *AlterShareGroupOffsetsRequest) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *AlterShareGroupOffsetsRequest) Walk(c *wire.Codec) {
 	c.String("groupId", &m.GroupID)
-	wire.Array(c, "topics", &m.Topics, (*AlterShareGroupOffsetsRequestAlterShareGroupOffsetsRequestTopic).Walk, false)
+	wire.Array(c, "topics", &m.Topics, (*AlterShareGroupOffsetsRequestAlterShareGroupOffsetsRequestTopic).Walk, false, 3)
 	if !c.Flex {
 		return
 	}
@@ -50,7 +50,7 @@ func (m *AlterShareGroupOffsetsRequest) Walk(c *wire.Codec) {
 type AlterShareGroupOffsetsRequestAlterShareGroupOffsetsRequestTopic struct {
 	TopicName   string                                                                // all versions, topicName
 	Partitions  []AlterShareGroupOffsetsRequestAlterShareGroupOffsetsRequestPartition // all versions
-	UnknownTags []wire.Tag                                                            // tagged fields this client does not know
+	UnknownTags *wire.Tags                                                            // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -61,7 +61,7 @@ func (m *AlterShareGroupOffsetsRequestAlterShareGroupOffsetsRequestTopic) SetDef
 // Walk visits the fields in the order of the wire.
 func (m *AlterShareGroupOffsetsRequestAlterShareGroupOffsetsRequestTopic) Walk(c *wire.Codec) {
 	c.String("topicName", &m.TopicName)
-	wire.Array(c, "partitions", &m.Partitions, (*AlterShareGroupOffsetsRequestAlterShareGroupOffsetsRequestPartition).Walk, false)
+	wire.Array(c, "partitions", &m.Partitions, (*AlterShareGroupOffsetsRequestAlterShareGroupOffsetsRequestPartition).Walk, false, 13)
 	if !c.Flex {
 		return
 	}
@@ -72,7 +72,7 @@ func (m *AlterShareGroupOffsetsRequestAlterShareGroupOffsetsRequestTopic) Walk(c
 type AlterShareGroupOffsetsRequestAlterShareGroupOffsetsRequestPartition struct {
 	PartitionIndex int32      // all versions
 	StartOffset    int64      // all versions
-	UnknownTags    []wire.Tag // tagged fields this client does not know
+	UnknownTags    *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -96,7 +96,7 @@ type AlterShareGroupOffsetsResponse struct {
 	ErrorCode      int16                                                               // all versions
 	ErrorMessage   *string                                                             // all versions, null in v0+
 	Responses      []AlterShareGroupOffsetsResponseAlterShareGroupOffsetsResponseTopic // all versions
-	UnknownTags    []wire.Tag                                                          // tagged fields this client does not know
+	UnknownTags    *wire.Tags                                                          // tagged fields this client does not know
 }
 
 // MessageName is "AlterShareGroupOffsetsResponse".
@@ -127,7 +127,7 @@ func (m *AlterShareGroupOffsetsResponse) Walk(c *wire.Codec) {
 	c.Int32("throttleTimeMs", &m.ThrottleTimeMs)
 	c.Int16("errorCode", &m.ErrorCode)
 	c.NullString("errorMessage", &m.ErrorMessage, true)
-	wire.Array(c, "responses", &m.Responses, (*AlterShareGroupOffsetsResponseAlterShareGroupOffsetsResponseTopic).Walk, false)
+	wire.Array(c, "responses", &m.Responses, (*AlterShareGroupOffsetsResponseAlterShareGroupOffsetsResponseTopic).Walk, false, 19)
 	if !c.Flex {
 		return
 	}
@@ -139,7 +139,7 @@ type AlterShareGroupOffsetsResponseAlterShareGroupOffsetsResponseTopic struct {
 	TopicName   string                                                                  // all versions, topicName
 	TopicID     wire.UUID                                                               // all versions
 	Partitions  []AlterShareGroupOffsetsResponseAlterShareGroupOffsetsResponsePartition // all versions
-	UnknownTags []wire.Tag                                                              // tagged fields this client does not know
+	UnknownTags *wire.Tags                                                              // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -151,7 +151,7 @@ func (m *AlterShareGroupOffsetsResponseAlterShareGroupOffsetsResponseTopic) SetD
 func (m *AlterShareGroupOffsetsResponseAlterShareGroupOffsetsResponseTopic) Walk(c *wire.Codec) {
 	c.String("topicName", &m.TopicName)
 	c.UUID("topicId", &m.TopicID)
-	wire.Array(c, "partitions", &m.Partitions, (*AlterShareGroupOffsetsResponseAlterShareGroupOffsetsResponsePartition).Walk, false)
+	wire.Array(c, "partitions", &m.Partitions, (*AlterShareGroupOffsetsResponseAlterShareGroupOffsetsResponsePartition).Walk, false, 8)
 	if !c.Flex {
 		return
 	}
@@ -163,7 +163,7 @@ type AlterShareGroupOffsetsResponseAlterShareGroupOffsetsResponsePartition struc
 	PartitionIndex int32      // all versions
 	ErrorCode      int16      // all versions
 	ErrorMessage   *string    // all versions, null in v0+
-	UnknownTags    []wire.Tag // tagged fields this client does not know
+	UnknownTags    *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

@@ -8,7 +8,7 @@ import "github.com/kactor-go/kactor/protocol/wire"
 type AlterUserScramCredentialsRequest struct {
 	Deletions   []AlterUserScramCredentialsRequestScramCredentialDeletion  // all versions
 	Upsertions  []AlterUserScramCredentialsRequestScramCredentialUpsertion // all versions
-	UnknownTags []wire.Tag                                                 // tagged fields this client does not know
+	UnknownTags *wire.Tags                                                 // tagged fields this client does not know
 }
 
 // MessageName is "AlterUserScramCredentialsRequest".
@@ -40,8 +40,8 @@ func (m *AlterUserScramCredentialsRequest) SetDefaults() {
 
 // Walk visits the fields in the order of the wire.
 func (m *AlterUserScramCredentialsRequest) Walk(c *wire.Codec) {
-	wire.Array(c, "deletions", &m.Deletions, (*AlterUserScramCredentialsRequestScramCredentialDeletion).Walk, false)
-	wire.Array(c, "upsertions", &m.Upsertions, (*AlterUserScramCredentialsRequestScramCredentialUpsertion).Walk, false)
+	wire.Array(c, "deletions", &m.Deletions, (*AlterUserScramCredentialsRequestScramCredentialDeletion).Walk, false, 3)
+	wire.Array(c, "upsertions", &m.Upsertions, (*AlterUserScramCredentialsRequestScramCredentialUpsertion).Walk, false, 9)
 	if !c.Flex {
 		return
 	}
@@ -52,7 +52,7 @@ func (m *AlterUserScramCredentialsRequest) Walk(c *wire.Codec) {
 type AlterUserScramCredentialsRequestScramCredentialDeletion struct {
 	Name        string     // all versions
 	Mechanism   int8       // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -77,7 +77,7 @@ type AlterUserScramCredentialsRequestScramCredentialUpsertion struct {
 	Iterations     int32      // all versions
 	Salt           []byte     // all versions
 	SaltedPassword []byte     // all versions
-	UnknownTags    []wire.Tag // tagged fields this client does not know
+	UnknownTags    *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -102,7 +102,7 @@ func (m *AlterUserScramCredentialsRequestScramCredentialUpsertion) Walk(c *wire.
 type AlterUserScramCredentialsResponse struct {
 	ThrottleTimeMs int32                                                              // all versions
 	Results        []AlterUserScramCredentialsResponseAlterUserScramCredentialsResult // all versions
-	UnknownTags    []wire.Tag                                                         // tagged fields this client does not know
+	UnknownTags    *wire.Tags                                                         // tagged fields this client does not know
 }
 
 // MessageName is "AlterUserScramCredentialsResponse".
@@ -133,7 +133,7 @@ func (m *AlterUserScramCredentialsResponse) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *AlterUserScramCredentialsResponse) Walk(c *wire.Codec) {
 	c.Int32("throttleTimeMs", &m.ThrottleTimeMs)
-	wire.Array(c, "results", &m.Results, (*AlterUserScramCredentialsResponseAlterUserScramCredentialsResult).Walk, false)
+	wire.Array(c, "results", &m.Results, (*AlterUserScramCredentialsResponseAlterUserScramCredentialsResult).Walk, false, 5)
 	if !c.Flex {
 		return
 	}
@@ -145,7 +145,7 @@ type AlterUserScramCredentialsResponseAlterUserScramCredentialsResult struct {
 	User         string     // all versions
 	ErrorCode    int16      // all versions
 	ErrorMessage *string    // all versions, null in v0+, default ""
-	UnknownTags  []wire.Tag // tagged fields this client does not know
+	UnknownTags  *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

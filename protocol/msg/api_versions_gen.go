@@ -8,7 +8,7 @@ import "github.com/kactor-go/kactor/protocol/wire"
 type ApiVersionsRequest struct {
 	ClientSoftwareName    string     // v3+
 	ClientSoftwareVersion string     // v3+
-	UnknownTags           []wire.Tag // tagged fields this client does not know
+	UnknownTags           *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "ApiVersionsRequest".
@@ -63,7 +63,7 @@ type ApiVersionsResponse struct {
 	FinalizedFeaturesEpoch int64                                    // v3+, tag 1, default -1
 	FinalizedFeatures      []ApiVersionsResponseFinalizedFeatureKey // v3+, tag 2
 	ZkMigrationReady       bool                                     // v3+, tag 3
-	UnknownTags            []wire.Tag                               // tagged fields this client does not know
+	UnknownTags            *wire.Tags                               // tagged fields this client does not know
 }
 
 // MessageName is "ApiVersionsResponse".
@@ -96,7 +96,7 @@ func (m *ApiVersionsResponse) Walk(c *wire.Codec) {
 		m.SetDefaults()
 	}
 	c.Int16("errorCode", &m.ErrorCode)
-	wire.Array(c, "apiKeys", &m.ApiKeys, (*ApiVersionsResponseApiVersion).Walk, false)
+	wire.Array(c, "apiKeys", &m.ApiKeys, (*ApiVersionsResponseApiVersion).Walk, false, 6)
 	if c.Version >= 1 {
 		c.Int32("throttleTimeMs", &m.ThrottleTimeMs)
 	}
@@ -109,11 +109,11 @@ func (m *ApiVersionsResponse) Walk(c *wire.Codec) {
 		for c.NextTag() {
 			switch {
 			case c.Tag() == 0:
-				wire.Array(c, "supportedFeatures", &m.SupportedFeatures, (*ApiVersionsResponseSupportedFeatureKey).Walk, false)
+				wire.Array(c, "supportedFeatures", &m.SupportedFeatures, (*ApiVersionsResponseSupportedFeatureKey).Walk, false, 6)
 			case c.Tag() == 1:
 				c.Int64("finalizedFeaturesEpoch", &m.FinalizedFeaturesEpoch)
 			case c.Tag() == 2:
-				wire.Array(c, "finalizedFeatures", &m.FinalizedFeatures, (*ApiVersionsResponseFinalizedFeatureKey).Walk, false)
+				wire.Array(c, "finalizedFeatures", &m.FinalizedFeatures, (*ApiVersionsResponseFinalizedFeatureKey).Walk, false, 6)
 			case c.Tag() == 3:
 				c.Bool("zkMigrationReady", &m.ZkMigrationReady)
 			default:
@@ -123,7 +123,7 @@ func (m *ApiVersionsResponse) Walk(c *wire.Codec) {
 		c.CloseTags(tags)
 		return
 	}
-	n := len(m.UnknownTags)
+	n := m.UnknownTags.Len()
 	if len(m.SupportedFeatures) > 0 {
 		n++
 	}
@@ -139,7 +139,7 @@ func (m *ApiVersionsResponse) Walk(c *wire.Codec) {
 	c.TagCount(n)
 	if c.Fills() || len(m.SupportedFeatures) > 0 {
 		tag := c.OpenTag(0)
-		wire.Array(c, "supportedFeatures", &m.SupportedFeatures, (*ApiVersionsResponseSupportedFeatureKey).Walk, false)
+		wire.Array(c, "supportedFeatures", &m.SupportedFeatures, (*ApiVersionsResponseSupportedFeatureKey).Walk, false, 6)
 		c.CloseTag(tag)
 	}
 	if c.Fills() || m.FinalizedFeaturesEpoch != -1 {
@@ -149,7 +149,7 @@ func (m *ApiVersionsResponse) Walk(c *wire.Codec) {
 	}
 	if c.Fills() || len(m.FinalizedFeatures) > 0 {
 		tag := c.OpenTag(2)
-		wire.Array(c, "finalizedFeatures", &m.FinalizedFeatures, (*ApiVersionsResponseFinalizedFeatureKey).Walk, false)
+		wire.Array(c, "finalizedFeatures", &m.FinalizedFeatures, (*ApiVersionsResponseFinalizedFeatureKey).Walk, false, 6)
 		c.CloseTag(tag)
 	}
 	if c.Fills() || m.ZkMigrationReady {
@@ -165,7 +165,7 @@ type ApiVersionsResponseApiVersion struct {
 	ApiKey      int16      // all versions
 	MinVersion  int16      // all versions
 	MaxVersion  int16      // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -189,7 +189,7 @@ type ApiVersionsResponseSupportedFeatureKey struct {
 	Name        string     // v3+
 	MinVersion  int16      // v3+
 	MaxVersion  int16      // v3+
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -225,7 +225,7 @@ type ApiVersionsResponseFinalizedFeatureKey struct {
 	Name            string     // v3+
 	MaxVersionLevel int16      // v3+
 	MinVersionLevel int16      // v3+
-	UnknownTags     []wire.Tag // tagged fields this client does not know
+	UnknownTags     *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

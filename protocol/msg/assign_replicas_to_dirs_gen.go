@@ -9,7 +9,7 @@ type AssignReplicasToDirsRequest struct {
 	BrokerID    int32                                      // all versions, brokerId
 	BrokerEpoch int64                                      // all versions, default -1
 	Directories []AssignReplicasToDirsRequestDirectoryData // all versions
-	UnknownTags []wire.Tag                                 // tagged fields this client does not know
+	UnknownTags *wire.Tags                                 // tagged fields this client does not know
 }
 
 // MessageName is "AssignReplicasToDirsRequest".
@@ -45,7 +45,7 @@ func (m *AssignReplicasToDirsRequest) Walk(c *wire.Codec) {
 	}
 	c.Int32("brokerId", &m.BrokerID)
 	c.Int64("brokerEpoch", &m.BrokerEpoch)
-	wire.Array(c, "directories", &m.Directories, (*AssignReplicasToDirsRequestDirectoryData).Walk, false)
+	wire.Array(c, "directories", &m.Directories, (*AssignReplicasToDirsRequestDirectoryData).Walk, false, 18)
 	if !c.Flex {
 		return
 	}
@@ -56,7 +56,7 @@ func (m *AssignReplicasToDirsRequest) Walk(c *wire.Codec) {
 type AssignReplicasToDirsRequestDirectoryData struct {
 	ID          wire.UUID                              // all versions
 	Topics      []AssignReplicasToDirsRequestTopicData // all versions
-	UnknownTags []wire.Tag                             // tagged fields this client does not know
+	UnknownTags *wire.Tags                             // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -67,7 +67,7 @@ func (m *AssignReplicasToDirsRequestDirectoryData) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *AssignReplicasToDirsRequestDirectoryData) Walk(c *wire.Codec) {
 	c.UUID("id", &m.ID)
-	wire.Array(c, "topics", &m.Topics, (*AssignReplicasToDirsRequestTopicData).Walk, false)
+	wire.Array(c, "topics", &m.Topics, (*AssignReplicasToDirsRequestTopicData).Walk, false, 18)
 	if !c.Flex {
 		return
 	}
@@ -78,7 +78,7 @@ func (m *AssignReplicasToDirsRequestDirectoryData) Walk(c *wire.Codec) {
 type AssignReplicasToDirsRequestTopicData struct {
 	TopicID     wire.UUID                                  // all versions
 	Partitions  []AssignReplicasToDirsRequestPartitionData // all versions
-	UnknownTags []wire.Tag                                 // tagged fields this client does not know
+	UnknownTags *wire.Tags                                 // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -89,7 +89,7 @@ func (m *AssignReplicasToDirsRequestTopicData) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *AssignReplicasToDirsRequestTopicData) Walk(c *wire.Codec) {
 	c.UUID("topicId", &m.TopicID)
-	wire.Array(c, "partitions", &m.Partitions, (*AssignReplicasToDirsRequestPartitionData).Walk, false)
+	wire.Array(c, "partitions", &m.Partitions, (*AssignReplicasToDirsRequestPartitionData).Walk, false, 5)
 	if !c.Flex {
 		return
 	}
@@ -99,7 +99,7 @@ func (m *AssignReplicasToDirsRequestTopicData) Walk(c *wire.Codec) {
 // AssignReplicasToDirsRequestPartitionData is a part of AssignReplicasToDirsRequest.
 type AssignReplicasToDirsRequestPartitionData struct {
 	PartitionIndex int32      // all versions
-	UnknownTags    []wire.Tag // tagged fields this client does not know
+	UnknownTags    *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -121,7 +121,7 @@ type AssignReplicasToDirsResponse struct {
 	ThrottleTimeMs int32                                       // all versions
 	ErrorCode      int16                                       // all versions
 	Directories    []AssignReplicasToDirsResponseDirectoryData // all versions
-	UnknownTags    []wire.Tag                                  // tagged fields this client does not know
+	UnknownTags    *wire.Tags                                  // tagged fields this client does not know
 }
 
 // MessageName is "AssignReplicasToDirsResponse".
@@ -151,7 +151,7 @@ func (m *AssignReplicasToDirsResponse) SetDefaults() {
 func (m *AssignReplicasToDirsResponse) Walk(c *wire.Codec) {
 	c.Int32("throttleTimeMs", &m.ThrottleTimeMs)
 	c.Int16("errorCode", &m.ErrorCode)
-	wire.Array(c, "directories", &m.Directories, (*AssignReplicasToDirsResponseDirectoryData).Walk, false)
+	wire.Array(c, "directories", &m.Directories, (*AssignReplicasToDirsResponseDirectoryData).Walk, false, 18)
 	if !c.Flex {
 		return
 	}
@@ -162,7 +162,7 @@ func (m *AssignReplicasToDirsResponse) Walk(c *wire.Codec) {
 type AssignReplicasToDirsResponseDirectoryData struct {
 	ID          wire.UUID                               // all versions
 	Topics      []AssignReplicasToDirsResponseTopicData // all versions
-	UnknownTags []wire.Tag                              // tagged fields this client does not know
+	UnknownTags *wire.Tags                              // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -173,7 +173,7 @@ func (m *AssignReplicasToDirsResponseDirectoryData) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *AssignReplicasToDirsResponseDirectoryData) Walk(c *wire.Codec) {
 	c.UUID("id", &m.ID)
-	wire.Array(c, "topics", &m.Topics, (*AssignReplicasToDirsResponseTopicData).Walk, false)
+	wire.Array(c, "topics", &m.Topics, (*AssignReplicasToDirsResponseTopicData).Walk, false, 18)
 	if !c.Flex {
 		return
 	}
@@ -184,7 +184,7 @@ func (m *AssignReplicasToDirsResponseDirectoryData) Walk(c *wire.Codec) {
 type AssignReplicasToDirsResponseTopicData struct {
 	TopicID     wire.UUID                                   // all versions
 	Partitions  []AssignReplicasToDirsResponsePartitionData // all versions
-	UnknownTags []wire.Tag                                  // tagged fields this client does not know
+	UnknownTags *wire.Tags                                  // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -195,7 +195,7 @@ func (m *AssignReplicasToDirsResponseTopicData) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *AssignReplicasToDirsResponseTopicData) Walk(c *wire.Codec) {
 	c.UUID("topicId", &m.TopicID)
-	wire.Array(c, "partitions", &m.Partitions, (*AssignReplicasToDirsResponsePartitionData).Walk, false)
+	wire.Array(c, "partitions", &m.Partitions, (*AssignReplicasToDirsResponsePartitionData).Walk, false, 7)
 	if !c.Flex {
 		return
 	}
@@ -206,7 +206,7 @@ func (m *AssignReplicasToDirsResponseTopicData) Walk(c *wire.Codec) {
 type AssignReplicasToDirsResponsePartitionData struct {
 	PartitionIndex int32      // all versions
 	ErrorCode      int16      // all versions
-	UnknownTags    []wire.Tag // tagged fields this client does not know
+	UnknownTags    *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

@@ -10,7 +10,7 @@ type BeginQuorumEpochRequest struct {
 	VoterID         int32                                   // v1+, default -1, brokerId
 	Topics          []BeginQuorumEpochRequestTopicData      // all versions
 	LeaderEndpoints []BeginQuorumEpochRequestLeaderEndpoint // v1+
-	UnknownTags     []wire.Tag                              // tagged fields this client does not know
+	UnknownTags     *wire.Tags                              // tagged fields this client does not know
 }
 
 // MessageName is "BeginQuorumEpochRequest".
@@ -54,9 +54,9 @@ func (m *BeginQuorumEpochRequest) Walk(c *wire.Codec) {
 	} else if c.Fills() {
 		m.VoterID = -1
 	}
-	wire.Array(c, "topics", &m.Topics, (*BeginQuorumEpochRequestTopicData).Walk, false)
+	wire.Array(c, "topics", &m.Topics, (*BeginQuorumEpochRequestTopicData).Walk, false, 3)
 	if c.Version >= 1 {
-		wire.Array(c, "leaderEndpoints", &m.LeaderEndpoints, (*BeginQuorumEpochRequestLeaderEndpoint).Walk, false)
+		wire.Array(c, "leaderEndpoints", &m.LeaderEndpoints, (*BeginQuorumEpochRequestLeaderEndpoint).Walk, false, 5)
 	}
 	if !c.Flex {
 		return
@@ -68,7 +68,7 @@ func (m *BeginQuorumEpochRequest) Walk(c *wire.Codec) {
 type BeginQuorumEpochRequestTopicData struct {
 	TopicName   string                                 // all versions, topicName
 	Partitions  []BeginQuorumEpochRequestPartitionData // all versions
-	UnknownTags []wire.Tag                             // tagged fields this client does not know
+	UnknownTags *wire.Tags                             // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -79,7 +79,7 @@ func (m *BeginQuorumEpochRequestTopicData) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *BeginQuorumEpochRequestTopicData) Walk(c *wire.Codec) {
 	c.String("topicName", &m.TopicName)
-	wire.Array(c, "partitions", &m.Partitions, (*BeginQuorumEpochRequestPartitionData).Walk, false)
+	wire.Array(c, "partitions", &m.Partitions, (*BeginQuorumEpochRequestPartitionData).Walk, false, 12)
 	if !c.Flex {
 		return
 	}
@@ -92,7 +92,7 @@ type BeginQuorumEpochRequestPartitionData struct {
 	VoterDirectoryID wire.UUID  // v1+
 	LeaderID         int32      // all versions, brokerId
 	LeaderEpoch      int32      // all versions
-	UnknownTags      []wire.Tag // tagged fields this client does not know
+	UnknownTags      *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -119,7 +119,7 @@ type BeginQuorumEpochRequestLeaderEndpoint struct {
 	Name        string     // v1+
 	Host        string     // v1+
 	Port        uint16     // v1+
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -155,7 +155,7 @@ type BeginQuorumEpochResponse struct {
 	ErrorCode     int16                                  // all versions
 	Topics        []BeginQuorumEpochResponseTopicData    // all versions
 	NodeEndpoints []BeginQuorumEpochResponseNodeEndpoint // v1+, tag 0
-	UnknownTags   []wire.Tag                             // tagged fields this client does not know
+	UnknownTags   *wire.Tags                             // tagged fields this client does not know
 }
 
 // MessageName is "BeginQuorumEpochResponse".
@@ -187,7 +187,7 @@ func (m *BeginQuorumEpochResponse) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *BeginQuorumEpochResponse) Walk(c *wire.Codec) {
 	c.Int16("errorCode", &m.ErrorCode)
-	wire.Array(c, "topics", &m.Topics, (*BeginQuorumEpochResponseTopicData).Walk, false)
+	wire.Array(c, "topics", &m.Topics, (*BeginQuorumEpochResponseTopicData).Walk, false, 3)
 	if !c.Flex {
 		return
 	}
@@ -196,7 +196,7 @@ func (m *BeginQuorumEpochResponse) Walk(c *wire.Codec) {
 		for c.NextTag() {
 			switch {
 			case c.Tag() == 0:
-				wire.Array(c, "nodeEndpoints", &m.NodeEndpoints, (*BeginQuorumEpochResponseNodeEndpoint).Walk, false)
+				wire.Array(c, "nodeEndpoints", &m.NodeEndpoints, (*BeginQuorumEpochResponseNodeEndpoint).Walk, false, 8)
 			default:
 				c.KeepTag(&m.UnknownTags)
 			}
@@ -204,14 +204,14 @@ func (m *BeginQuorumEpochResponse) Walk(c *wire.Codec) {
 		c.CloseTags(tags)
 		return
 	}
-	n := len(m.UnknownTags)
+	n := m.UnknownTags.Len()
 	if len(m.NodeEndpoints) > 0 {
 		n++
 	}
 	c.TagCount(n)
 	if c.Fills() || len(m.NodeEndpoints) > 0 {
 		tag := c.OpenTag(0)
-		wire.Array(c, "nodeEndpoints", &m.NodeEndpoints, (*BeginQuorumEpochResponseNodeEndpoint).Walk, false)
+		wire.Array(c, "nodeEndpoints", &m.NodeEndpoints, (*BeginQuorumEpochResponseNodeEndpoint).Walk, false, 8)
 		c.CloseTag(tag)
 	}
 	c.PutTags(m.UnknownTags)
@@ -221,7 +221,7 @@ func (m *BeginQuorumEpochResponse) Walk(c *wire.Codec) {
 type BeginQuorumEpochResponseTopicData struct {
 	TopicName   string                                  // all versions, topicName
 	Partitions  []BeginQuorumEpochResponsePartitionData // all versions
-	UnknownTags []wire.Tag                              // tagged fields this client does not know
+	UnknownTags *wire.Tags                              // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -232,7 +232,7 @@ func (m *BeginQuorumEpochResponseTopicData) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *BeginQuorumEpochResponseTopicData) Walk(c *wire.Codec) {
 	c.String("topicName", &m.TopicName)
-	wire.Array(c, "partitions", &m.Partitions, (*BeginQuorumEpochResponsePartitionData).Walk, false)
+	wire.Array(c, "partitions", &m.Partitions, (*BeginQuorumEpochResponsePartitionData).Walk, false, 14)
 	if !c.Flex {
 		return
 	}
@@ -245,7 +245,7 @@ type BeginQuorumEpochResponsePartitionData struct {
 	ErrorCode      int16      // all versions
 	LeaderID       int32      // all versions, brokerId
 	LeaderEpoch    int32      // all versions
-	UnknownTags    []wire.Tag // tagged fields this client does not know
+	UnknownTags    *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -270,7 +270,7 @@ type BeginQuorumEpochResponseNodeEndpoint struct {
 	NodeID      int32      // v1+, brokerId
 	Host        string     // v1+
 	Port        uint16     // v1+
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

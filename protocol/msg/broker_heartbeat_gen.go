@@ -13,7 +13,7 @@ type BrokerHeartbeatRequest struct {
 	WantShutDown          bool        // all versions
 	OfflineLogDirs        []wire.UUID // v1+, tag 0
 	CordonedLogDirs       []wire.UUID // v2+, tag 1, null in v2+
-	UnknownTags           []wire.Tag  // tagged fields this client does not know
+	UnknownTags           *wire.Tags  // tagged fields this client does not know
 }
 
 // MessageName is "BrokerHeartbeatRequest".
@@ -68,7 +68,7 @@ func (m *BrokerHeartbeatRequest) Walk(c *wire.Codec) {
 		c.CloseTags(tags)
 		return
 	}
-	n := len(m.UnknownTags)
+	n := m.UnknownTags.Len()
 	if c.Version >= 1 && (len(m.OfflineLogDirs) > 0) {
 		n++
 	} else if c.Writes() && len(m.OfflineLogDirs) > 0 {
@@ -100,7 +100,7 @@ type BrokerHeartbeatResponse struct {
 	IsCaughtUp     bool       // all versions
 	IsFenced       bool       // all versions, default true
 	ShouldShutDown bool       // all versions
-	UnknownTags    []wire.Tag // tagged fields this client does not know
+	UnknownTags    *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "BrokerHeartbeatResponse".

@@ -15,7 +15,7 @@ type BrokerRegistrationRequest struct {
 	IsMigratingZkBroker bool                                // v1+
 	LogDirs             []wire.UUID                         // v2+
 	PreviousBrokerEpoch int64                               // v3+, default -1
-	UnknownTags         []wire.Tag                          // tagged fields this client does not know
+	UnknownTags         *wire.Tags                          // tagged fields this client does not know
 }
 
 // MessageName is "BrokerRegistrationRequest".
@@ -51,8 +51,8 @@ func (m *BrokerRegistrationRequest) Walk(c *wire.Codec) {
 	c.Int32("brokerId", &m.BrokerID)
 	c.String("clusterId", &m.ClusterID)
 	c.UUID("incarnationId", &m.IncarnationID)
-	wire.Array(c, "listeners", &m.Listeners, (*BrokerRegistrationRequestListener).Walk, false)
-	wire.Array(c, "features", &m.Features, (*BrokerRegistrationRequestFeature).Walk, false)
+	wire.Array(c, "listeners", &m.Listeners, (*BrokerRegistrationRequestListener).Walk, false, 7)
+	wire.Array(c, "features", &m.Features, (*BrokerRegistrationRequestFeature).Walk, false, 6)
 	c.NullString("rack", &m.Rack, true)
 	if c.Version >= 1 {
 		c.Bool("isMigratingZkBroker", &m.IsMigratingZkBroker)
@@ -79,7 +79,7 @@ type BrokerRegistrationRequestListener struct {
 	Host             string     // all versions
 	Port             uint16     // all versions
 	SecurityProtocol int16      // all versions
-	UnknownTags      []wire.Tag // tagged fields this client does not know
+	UnknownTags      *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -104,7 +104,7 @@ type BrokerRegistrationRequestFeature struct {
 	Name                string     // all versions
 	MinSupportedVersion int16      // all versions
 	MaxSupportedVersion int16      // all versions
-	UnknownTags         []wire.Tag // tagged fields this client does not know
+	UnknownTags         *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -128,7 +128,7 @@ type BrokerRegistrationResponse struct {
 	ThrottleTimeMs int32      // all versions
 	ErrorCode      int16      // all versions
 	BrokerEpoch    int64      // all versions, default -1
-	UnknownTags    []wire.Tag // tagged fields this client does not know
+	UnknownTags    *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "BrokerRegistrationResponse".

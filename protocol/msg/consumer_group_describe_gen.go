@@ -8,7 +8,7 @@ import "github.com/kactor-go/kactor/protocol/wire"
 type ConsumerGroupDescribeRequest struct {
 	GroupIDs                    []string   // all versions, groupId
 	IncludeAuthorizedOperations bool       // all versions
-	UnknownTags                 []wire.Tag // tagged fields this client does not know
+	UnknownTags                 *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "ConsumerGroupDescribeRequest".
@@ -50,7 +50,7 @@ func (m *ConsumerGroupDescribeRequest) Walk(c *wire.Codec) {
 type ConsumerGroupDescribeResponse struct {
 	ThrottleTimeMs int32                                         // all versions
 	Groups         []ConsumerGroupDescribeResponseDescribedGroup // all versions
-	UnknownTags    []wire.Tag                                    // tagged fields this client does not know
+	UnknownTags    *wire.Tags                                    // tagged fields this client does not know
 }
 
 // MessageName is "ConsumerGroupDescribeResponse".
@@ -79,7 +79,7 @@ func (m *ConsumerGroupDescribeResponse) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *ConsumerGroupDescribeResponse) Walk(c *wire.Codec) {
 	c.Int32("throttleTimeMs", &m.ThrottleTimeMs)
-	wire.Array(c, "groups", &m.Groups, (*ConsumerGroupDescribeResponseDescribedGroup).Walk, false)
+	wire.Array(c, "groups", &m.Groups, (*ConsumerGroupDescribeResponseDescribedGroup).Walk, false, 20)
 	if !c.Flex {
 		return
 	}
@@ -97,7 +97,7 @@ type ConsumerGroupDescribeResponseDescribedGroup struct {
 	AssignorName         string                                // all versions
 	Members              []ConsumerGroupDescribeResponseMember // all versions
 	AuthorizedOperations int32                                 // all versions, default -2147483648
-	UnknownTags          []wire.Tag                            // tagged fields this client does not know
+	UnknownTags          *wire.Tags                            // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -118,7 +118,7 @@ func (m *ConsumerGroupDescribeResponseDescribedGroup) Walk(c *wire.Codec) {
 	c.Int32("groupEpoch", &m.GroupEpoch)
 	c.Int32("assignmentEpoch", &m.AssignmentEpoch)
 	c.String("assignorName", &m.AssignorName)
-	wire.Array(c, "members", &m.Members, (*ConsumerGroupDescribeResponseMember).Walk, false)
+	wire.Array(c, "members", &m.Members, (*ConsumerGroupDescribeResponseMember).Walk, false, 16)
 	c.Int32("authorizedOperations", &m.AuthorizedOperations)
 	if !c.Flex {
 		return
@@ -139,7 +139,7 @@ type ConsumerGroupDescribeResponseMember struct {
 	Assignment           ConsumerGroupDescribeResponseAssignment // all versions
 	TargetAssignment     ConsumerGroupDescribeResponseAssignment // all versions
 	MemberType           int8                                    // v1+, default -1
-	UnknownTags          []wire.Tag                              // tagged fields this client does not know
+	UnknownTags          *wire.Tags                              // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -181,7 +181,7 @@ type ConsumerGroupDescribeResponseTopicPartitions struct {
 	TopicID     wire.UUID  // all versions
 	TopicName   string     // all versions, topicName
 	Partitions  []int32    // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -203,7 +203,7 @@ func (m *ConsumerGroupDescribeResponseTopicPartitions) Walk(c *wire.Codec) {
 // ConsumerGroupDescribeResponseAssignment is a part of ConsumerGroupDescribeResponse.
 type ConsumerGroupDescribeResponseAssignment struct {
 	TopicPartitions []ConsumerGroupDescribeResponseTopicPartitions // all versions
-	UnknownTags     []wire.Tag                                     // tagged fields this client does not know
+	UnknownTags     *wire.Tags                                     // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -217,7 +217,7 @@ func (m *ConsumerGroupDescribeResponseAssignment) isDefault() bool {
 
 // Walk visits the fields in the order of the wire.
 func (m *ConsumerGroupDescribeResponseAssignment) Walk(c *wire.Codec) {
-	wire.Array(c, "topicPartitions", &m.TopicPartitions, (*ConsumerGroupDescribeResponseTopicPartitions).Walk, false)
+	wire.Array(c, "topicPartitions", &m.TopicPartitions, (*ConsumerGroupDescribeResponseTopicPartitions).Walk, false, 19)
 	if !c.Flex {
 		return
 	}

@@ -16,7 +16,7 @@ type ConsumerGroupHeartbeatRequest struct {
 	SubscribedTopicRegex *string                                        // v1+, null in v1+
 	ServerAssignor       *string                                        // all versions, null in v0+
 	TopicPartitions      []ConsumerGroupHeartbeatRequestTopicPartitions // all versions, null in v0+
-	UnknownTags          []wire.Tag                                     // tagged fields this client does not know
+	UnknownTags          *wire.Tags                                     // tagged fields this client does not know
 }
 
 // MessageName is "ConsumerGroupHeartbeatRequest".
@@ -63,7 +63,7 @@ func (m *ConsumerGroupHeartbeatRequest) Walk(c *wire.Codec) {
 		c.Refuse("subscribedTopicRegex")
 	}
 	c.NullString("serverAssignor", &m.ServerAssignor, true)
-	wire.Array(c, "topicPartitions", &m.TopicPartitions, (*ConsumerGroupHeartbeatRequestTopicPartitions).Walk, true)
+	wire.Array(c, "topicPartitions", &m.TopicPartitions, (*ConsumerGroupHeartbeatRequestTopicPartitions).Walk, true, 18)
 	if !c.Flex {
 		return
 	}
@@ -74,7 +74,7 @@ func (m *ConsumerGroupHeartbeatRequest) Walk(c *wire.Codec) {
 type ConsumerGroupHeartbeatRequestTopicPartitions struct {
 	TopicID     wire.UUID  // all versions
 	Partitions  []int32    // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -101,7 +101,7 @@ type ConsumerGroupHeartbeatResponse struct {
 	MemberEpoch         int32                                     // all versions
 	HeartbeatIntervalMs int32                                     // all versions
 	Assignment          *ConsumerGroupHeartbeatResponseAssignment // all versions, null in v0+
-	UnknownTags         []wire.Tag                                // tagged fields this client does not know
+	UnknownTags         *wire.Tags                                // tagged fields this client does not know
 }
 
 // MessageName is "ConsumerGroupHeartbeatResponse".
@@ -145,7 +145,7 @@ func (m *ConsumerGroupHeartbeatResponse) Walk(c *wire.Codec) {
 // ConsumerGroupHeartbeatResponseAssignment is a part of ConsumerGroupHeartbeatResponse.
 type ConsumerGroupHeartbeatResponseAssignment struct {
 	TopicPartitions []ConsumerGroupHeartbeatResponseTopicPartitions // all versions
-	UnknownTags     []wire.Tag                                      // tagged fields this client does not know
+	UnknownTags     *wire.Tags                                      // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -155,7 +155,7 @@ func (m *ConsumerGroupHeartbeatResponseAssignment) SetDefaults() {
 
 // Walk visits the fields in the order of the wire.
 func (m *ConsumerGroupHeartbeatResponseAssignment) Walk(c *wire.Codec) {
-	wire.Array(c, "topicPartitions", &m.TopicPartitions, (*ConsumerGroupHeartbeatResponseTopicPartitions).Walk, false)
+	wire.Array(c, "topicPartitions", &m.TopicPartitions, (*ConsumerGroupHeartbeatResponseTopicPartitions).Walk, false, 18)
 	if !c.Flex {
 		return
 	}
@@ -166,7 +166,7 @@ func (m *ConsumerGroupHeartbeatResponseAssignment) Walk(c *wire.Codec) {
 type ConsumerGroupHeartbeatResponseTopicPartitions struct {
 	TopicID     wire.UUID  // all versions
 	Partitions  []int32    // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

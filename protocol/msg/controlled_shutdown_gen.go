@@ -8,7 +8,7 @@ import "github.com/kactor-go/kactor/protocol/wire"
 type ControlledShutdownRequest struct {
 	BrokerID    int32      // all versions, brokerId
 	BrokerEpoch int64      // v2+, default -1
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "ControlledShutdownRequest".
@@ -64,7 +64,7 @@ func (m *ControlledShutdownRequest) Walk(c *wire.Codec) {
 type ControlledShutdownResponse struct {
 	ErrorCode           int16                                          // all versions
 	RemainingPartitions []ControlledShutdownResponseRemainingPartition // all versions
-	UnknownTags         []wire.Tag                                     // tagged fields this client does not know
+	UnknownTags         *wire.Tags                                     // tagged fields this client does not know
 }
 
 // MessageName is "ControlledShutdownResponse".
@@ -96,7 +96,7 @@ func (m *ControlledShutdownResponse) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *ControlledShutdownResponse) Walk(c *wire.Codec) {
 	c.Int16("errorCode", &m.ErrorCode)
-	wire.Array(c, "remainingPartitions", &m.RemainingPartitions, (*ControlledShutdownResponseRemainingPartition).Walk, false)
+	wire.Array(c, "remainingPartitions", &m.RemainingPartitions, (*ControlledShutdownResponseRemainingPartition).Walk, false, 6)
 	if !c.Flex {
 		return
 	}
@@ -107,7 +107,7 @@ func (m *ControlledShutdownResponse) Walk(c *wire.Codec) {
 type ControlledShutdownResponseRemainingPartition struct {
 	TopicName      string     // all versions, topicName
 	PartitionIndex int32      // all versions
-	UnknownTags    []wire.Tag // tagged fields this client does not know
+	UnknownTags    *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

@@ -11,7 +11,7 @@ type ControllerRegistrationRequest struct {
 	ZkMigrationReady bool                                    // all versions
 	Listeners        []ControllerRegistrationRequestListener // all versions
 	Features         []ControllerRegistrationRequestFeature  // all versions
-	UnknownTags      []wire.Tag                              // tagged fields this client does not know
+	UnknownTags      *wire.Tags                              // tagged fields this client does not know
 }
 
 // MessageName is "ControllerRegistrationRequest".
@@ -44,8 +44,8 @@ func (m *ControllerRegistrationRequest) Walk(c *wire.Codec) {
 	c.Int32("controllerId", &m.ControllerID)
 	c.UUID("incarnationId", &m.IncarnationID)
 	c.Bool("zkMigrationReady", &m.ZkMigrationReady)
-	wire.Array(c, "listeners", &m.Listeners, (*ControllerRegistrationRequestListener).Walk, false)
-	wire.Array(c, "features", &m.Features, (*ControllerRegistrationRequestFeature).Walk, false)
+	wire.Array(c, "listeners", &m.Listeners, (*ControllerRegistrationRequestListener).Walk, false, 7)
+	wire.Array(c, "features", &m.Features, (*ControllerRegistrationRequestFeature).Walk, false, 6)
 	if !c.Flex {
 		return
 	}
@@ -58,7 +58,7 @@ type ControllerRegistrationRequestListener struct {
 	Host             string     // all versions
 	Port             uint16     // all versions
 	SecurityProtocol int16      // all versions
-	UnknownTags      []wire.Tag // tagged fields this client does not know
+	UnknownTags      *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -83,7 +83,7 @@ type ControllerRegistrationRequestFeature struct {
 	Name                string     // all versions
 	MinSupportedVersion int16      // all versions
 	MaxSupportedVersion int16      // all versions
-	UnknownTags         []wire.Tag // tagged fields this client does not know
+	UnknownTags         *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -107,7 +107,7 @@ type ControllerRegistrationResponse struct {
 	ThrottleTimeMs int32      // all versions
 	ErrorCode      int16      // all versions
 	ErrorMessage   *string    // all versions, null in v0+, default ""
-	UnknownTags    []wire.Tag // tagged fields this client does not know
+	UnknownTags    *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "ControllerRegistrationResponse".

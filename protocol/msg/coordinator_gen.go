@@ -39,7 +39,7 @@ type ConsumerGroupCurrentMemberAssignmentValue struct {
 	State                       int8                                                       // all versions
 	AssignedPartitions          []ConsumerGroupCurrentMemberAssignmentValueTopicPartitions // all versions
 	PartitionsPendingRevocation []ConsumerGroupCurrentMemberAssignmentValueTopicPartitions // all versions
-	UnknownTags                 []wire.Tag                                                 // tagged fields this client does not know
+	UnknownTags                 *wire.Tags                                                 // tagged fields this client does not know
 }
 
 // MessageName is "ConsumerGroupCurrentMemberAssignmentValue".
@@ -63,8 +63,8 @@ func (m *ConsumerGroupCurrentMemberAssignmentValue) Walk(c *wire.Codec) {
 	c.Int32("memberEpoch", &m.MemberEpoch)
 	c.Int32("previousMemberEpoch", &m.PreviousMemberEpoch)
 	c.Int8("state", &m.State)
-	wire.Array(c, "assignedPartitions", &m.AssignedPartitions, (*ConsumerGroupCurrentMemberAssignmentValueTopicPartitions).Walk, false)
-	wire.Array(c, "partitionsPendingRevocation", &m.PartitionsPendingRevocation, (*ConsumerGroupCurrentMemberAssignmentValueTopicPartitions).Walk, false)
+	wire.Array(c, "assignedPartitions", &m.AssignedPartitions, (*ConsumerGroupCurrentMemberAssignmentValueTopicPartitions).Walk, false, 18)
+	wire.Array(c, "partitionsPendingRevocation", &m.PartitionsPendingRevocation, (*ConsumerGroupCurrentMemberAssignmentValueTopicPartitions).Walk, false, 18)
 	if !c.Flex {
 		return
 	}
@@ -76,7 +76,7 @@ type ConsumerGroupCurrentMemberAssignmentValueTopicPartitions struct {
 	TopicID          wire.UUID  // all versions
 	Partitions       []int32    // all versions
 	AssignmentEpochs []int32    // all versions, tag 0, null in v0+, default not null
-	UnknownTags      []wire.Tag // tagged fields this client does not know
+	UnknownTags      *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -109,7 +109,7 @@ func (m *ConsumerGroupCurrentMemberAssignmentValueTopicPartitions) Walk(c *wire.
 		c.CloseTags(tags)
 		return
 	}
-	n := len(m.UnknownTags)
+	n := m.UnknownTags.Len()
 	if m.AssignmentEpochs == nil || len(m.AssignmentEpochs) > 0 {
 		n++
 	}
@@ -159,7 +159,7 @@ type ConsumerGroupMemberMetadataValue struct {
 	RebalanceTimeoutMs    int32                                                  // all versions, default -1
 	ServerAssignor        *string                                                // all versions, null in v0+, default ""
 	ClassicMemberMetadata *ConsumerGroupMemberMetadataValueClassicMemberMetadata // all versions, tag 0, null in v0+, default not null
-	UnknownTags           []wire.Tag                                             // tagged fields this client does not know
+	UnknownTags           *wire.Tags                                             // tagged fields this client does not know
 }
 
 // MessageName is "ConsumerGroupMemberMetadataValue".
@@ -214,7 +214,7 @@ func (m *ConsumerGroupMemberMetadataValue) Walk(c *wire.Codec) {
 		c.CloseTags(tags)
 		return
 	}
-	n := len(m.UnknownTags)
+	n := m.UnknownTags.Len()
 	if m.ClassicMemberMetadata == nil || !m.ClassicMemberMetadata.isDefault() {
 		n++
 	}
@@ -231,7 +231,7 @@ func (m *ConsumerGroupMemberMetadataValue) Walk(c *wire.Codec) {
 type ConsumerGroupMemberMetadataValueClassicMemberMetadata struct {
 	SessionTimeoutMs   int32                                             // all versions
 	SupportedProtocols []ConsumerGroupMemberMetadataValueClassicProtocol // all versions
-	UnknownTags        []wire.Tag                                        // tagged fields this client does not know
+	UnknownTags        *wire.Tags                                        // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -246,7 +246,7 @@ func (m *ConsumerGroupMemberMetadataValueClassicMemberMetadata) isDefault() bool
 // Walk visits the fields in the order of the wire.
 func (m *ConsumerGroupMemberMetadataValueClassicMemberMetadata) Walk(c *wire.Codec) {
 	c.Int32("sessionTimeoutMs", &m.SessionTimeoutMs)
-	wire.Array(c, "supportedProtocols", &m.SupportedProtocols, (*ConsumerGroupMemberMetadataValueClassicProtocol).Walk, false)
+	wire.Array(c, "supportedProtocols", &m.SupportedProtocols, (*ConsumerGroupMemberMetadataValueClassicProtocol).Walk, false, 3)
 	if !c.Flex {
 		return
 	}
@@ -257,7 +257,7 @@ func (m *ConsumerGroupMemberMetadataValueClassicMemberMetadata) Walk(c *wire.Cod
 type ConsumerGroupMemberMetadataValueClassicProtocol struct {
 	Name        string     // all versions
 	Metadata    []byte     // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -303,7 +303,7 @@ func (m *ConsumerGroupMetadataKey) Walk(c *wire.Codec) {
 type ConsumerGroupMetadataValue struct {
 	Epoch        int32      // all versions
 	MetadataHash int64      // all versions, tag 0
-	UnknownTags  []wire.Tag // tagged fields this client does not know
+	UnknownTags  *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "ConsumerGroupMetadataValue".
@@ -339,7 +339,7 @@ func (m *ConsumerGroupMetadataValue) Walk(c *wire.Codec) {
 		c.CloseTags(tags)
 		return
 	}
-	n := len(m.UnknownTags)
+	n := m.UnknownTags.Len()
 	if m.MetadataHash != 0 {
 		n++
 	}
@@ -381,7 +381,7 @@ func (m *ConsumerGroupPartitionMetadataKey) Walk(c *wire.Codec) {
 // ConsumerGroupPartitionMetadataValue is a format of Kafka's own data. Versions 0 to 0, flexible from v0.
 type ConsumerGroupPartitionMetadataValue struct {
 	Topics      []ConsumerGroupPartitionMetadataValueTopicMetadata // all versions
-	UnknownTags []wire.Tag                                         // tagged fields this client does not know
+	UnknownTags *wire.Tags                                         // tagged fields this client does not know
 }
 
 // MessageName is "ConsumerGroupPartitionMetadataValue".
@@ -402,7 +402,7 @@ func (m *ConsumerGroupPartitionMetadataValue) SetDefaults() {
 
 // Walk visits the fields in the order of the wire.
 func (m *ConsumerGroupPartitionMetadataValue) Walk(c *wire.Codec) {
-	wire.Array(c, "topics", &m.Topics, (*ConsumerGroupPartitionMetadataValueTopicMetadata).Walk, false)
+	wire.Array(c, "topics", &m.Topics, (*ConsumerGroupPartitionMetadataValueTopicMetadata).Walk, false, 23)
 	if !c.Flex {
 		return
 	}
@@ -415,7 +415,7 @@ type ConsumerGroupPartitionMetadataValueTopicMetadata struct {
 	TopicName         string                                                 // all versions
 	NumPartitions     int32                                                  // all versions
 	PartitionMetadata []ConsumerGroupPartitionMetadataValuePartitionMetadata // all versions
-	UnknownTags       []wire.Tag                                             // tagged fields this client does not know
+	UnknownTags       *wire.Tags                                             // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -428,7 +428,7 @@ func (m *ConsumerGroupPartitionMetadataValueTopicMetadata) Walk(c *wire.Codec) {
 	c.UUID("topicId", &m.TopicID)
 	c.String("topicName", &m.TopicName)
 	c.Int32("numPartitions", &m.NumPartitions)
-	wire.Array(c, "partitionMetadata", &m.PartitionMetadata, (*ConsumerGroupPartitionMetadataValuePartitionMetadata).Walk, false)
+	wire.Array(c, "partitionMetadata", &m.PartitionMetadata, (*ConsumerGroupPartitionMetadataValuePartitionMetadata).Walk, false, 6)
 	if !c.Flex {
 		return
 	}
@@ -439,7 +439,7 @@ func (m *ConsumerGroupPartitionMetadataValueTopicMetadata) Walk(c *wire.Codec) {
 type ConsumerGroupPartitionMetadataValuePartitionMetadata struct {
 	Partition   int32      // all versions
 	Racks       []string   // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -490,7 +490,7 @@ type ConsumerGroupRegularExpressionValue struct {
 	Topics      []string   // all versions
 	Version     int64      // all versions
 	Timestamp   int64      // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "ConsumerGroupRegularExpressionValue".
@@ -551,7 +551,7 @@ func (m *ConsumerGroupTargetAssignmentMemberKey) Walk(c *wire.Codec) {
 // ConsumerGroupTargetAssignmentMemberValue is a format of Kafka's own data. Versions 0 to 0, flexible from v0.
 type ConsumerGroupTargetAssignmentMemberValue struct {
 	TopicPartitions []ConsumerGroupTargetAssignmentMemberValueTopicPartition // all versions
-	UnknownTags     []wire.Tag                                               // tagged fields this client does not know
+	UnknownTags     *wire.Tags                                               // tagged fields this client does not know
 }
 
 // MessageName is "ConsumerGroupTargetAssignmentMemberValue".
@@ -572,7 +572,7 @@ func (m *ConsumerGroupTargetAssignmentMemberValue) SetDefaults() {
 
 // Walk visits the fields in the order of the wire.
 func (m *ConsumerGroupTargetAssignmentMemberValue) Walk(c *wire.Codec) {
-	wire.Array(c, "topicPartitions", &m.TopicPartitions, (*ConsumerGroupTargetAssignmentMemberValueTopicPartition).Walk, false)
+	wire.Array(c, "topicPartitions", &m.TopicPartitions, (*ConsumerGroupTargetAssignmentMemberValueTopicPartition).Walk, false, 18)
 	if !c.Flex {
 		return
 	}
@@ -583,7 +583,7 @@ func (m *ConsumerGroupTargetAssignmentMemberValue) Walk(c *wire.Codec) {
 type ConsumerGroupTargetAssignmentMemberValueTopicPartition struct {
 	TopicID     wire.UUID  // all versions
 	Partitions  []int32    // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -631,7 +631,7 @@ func (m *ConsumerGroupTargetAssignmentMetadataKey) Walk(c *wire.Codec) {
 type ConsumerGroupTargetAssignmentMetadataValue struct {
 	AssignmentEpoch     int32      // all versions
 	AssignmentTimestamp int64      // all versions, tag 0
-	UnknownTags         []wire.Tag // tagged fields this client does not know
+	UnknownTags         *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "ConsumerGroupTargetAssignmentMetadataValue".
@@ -669,7 +669,7 @@ func (m *ConsumerGroupTargetAssignmentMetadataValue) Walk(c *wire.Codec) {
 		c.CloseTags(tags)
 		return
 	}
-	n := len(m.UnknownTags)
+	n := m.UnknownTags.Len()
 	if m.AssignmentTimestamp != 0 {
 		n++
 	}
@@ -714,7 +714,7 @@ type GroupMetadataValue struct {
 	Leader                *string                            // all versions, null in v0+, default ""
 	CurrentStateTimestamp int64                              // v2+, default -1
 	Members               []GroupMetadataValueMemberMetadata // all versions
-	UnknownTags           []wire.Tag                         // tagged fields this client does not know
+	UnknownTags           *wire.Tags                         // tagged fields this client does not know
 }
 
 // MessageName is "GroupMetadataValue".
@@ -748,7 +748,7 @@ func (m *GroupMetadataValue) Walk(c *wire.Codec) {
 	} else if c.Fills() {
 		m.CurrentStateTimestamp = -1
 	}
-	wire.Array(c, "members", &m.Members, (*GroupMetadataValueMemberMetadata).Walk, false)
+	wire.Array(c, "members", &m.Members, (*GroupMetadataValueMemberMetadata).Walk, false, 15)
 	if !c.Flex {
 		return
 	}
@@ -765,7 +765,7 @@ type GroupMetadataValueMemberMetadata struct {
 	SessionTimeout   int32      // all versions
 	Subscription     []byte     // all versions
 	Assignment       []byte     // all versions
-	UnknownTags      []wire.Tag // tagged fields this client does not know
+	UnknownTags      *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -891,7 +891,7 @@ type OffsetCommitValue struct {
 	CommitTimestamp int64      // all versions
 	ExpireTimestamp int64      // v1, default -1
 	TopicID         wire.UUID  // v4+, tag 0
-	UnknownTags     []wire.Tag // tagged fields this client does not know
+	UnknownTags     *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "OffsetCommitValue".
@@ -944,7 +944,7 @@ func (m *OffsetCommitValue) Walk(c *wire.Codec) {
 		c.CloseTags(tags)
 		return
 	}
-	n := len(m.UnknownTags)
+	n := m.UnknownTags.Len()
 	if (m.TopicID != wire.UUID{}) {
 		n++
 	}
@@ -991,7 +991,7 @@ type ShareGroupCurrentMemberAssignmentValue struct {
 	PreviousMemberEpoch int32                                                   // all versions
 	State               int8                                                    // all versions
 	AssignedPartitions  []ShareGroupCurrentMemberAssignmentValueTopicPartitions // all versions
-	UnknownTags         []wire.Tag                                              // tagged fields this client does not know
+	UnknownTags         *wire.Tags                                              // tagged fields this client does not know
 }
 
 // MessageName is "ShareGroupCurrentMemberAssignmentValue".
@@ -1015,7 +1015,7 @@ func (m *ShareGroupCurrentMemberAssignmentValue) Walk(c *wire.Codec) {
 	c.Int32("memberEpoch", &m.MemberEpoch)
 	c.Int32("previousMemberEpoch", &m.PreviousMemberEpoch)
 	c.Int8("state", &m.State)
-	wire.Array(c, "assignedPartitions", &m.AssignedPartitions, (*ShareGroupCurrentMemberAssignmentValueTopicPartitions).Walk, false)
+	wire.Array(c, "assignedPartitions", &m.AssignedPartitions, (*ShareGroupCurrentMemberAssignmentValueTopicPartitions).Walk, false, 18)
 	if !c.Flex {
 		return
 	}
@@ -1026,7 +1026,7 @@ func (m *ShareGroupCurrentMemberAssignmentValue) Walk(c *wire.Codec) {
 type ShareGroupCurrentMemberAssignmentValueTopicPartitions struct {
 	TopicID     wire.UUID  // all versions
 	Partitions  []int32    // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -1076,7 +1076,7 @@ type ShareGroupMemberMetadataValue struct {
 	ClientID             string     // all versions
 	ClientHost           string     // all versions
 	SubscribedTopicNames []string   // all versions
-	UnknownTags          []wire.Tag // tagged fields this client does not know
+	UnknownTags          *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "ShareGroupMemberMetadataValue".
@@ -1137,7 +1137,7 @@ func (m *ShareGroupMetadataKey) Walk(c *wire.Codec) {
 type ShareGroupMetadataValue struct {
 	Epoch        int32      // all versions
 	MetadataHash int64      // all versions
-	UnknownTags  []wire.Tag // tagged fields this client does not know
+	UnknownTags  *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "ShareGroupMetadataValue".
@@ -1195,7 +1195,7 @@ type ShareGroupStatePartitionMetadataValue struct {
 	InitializingTopics []ShareGroupStatePartitionMetadataValueTopicPartitionsInfo // all versions
 	InitializedTopics  []ShareGroupStatePartitionMetadataValueTopicPartitionsInfo // all versions
 	DeletingTopics     []ShareGroupStatePartitionMetadataValueTopicInfo           // all versions
-	UnknownTags        []wire.Tag                                                 // tagged fields this client does not know
+	UnknownTags        *wire.Tags                                                 // tagged fields this client does not know
 }
 
 // MessageName is "ShareGroupStatePartitionMetadataValue".
@@ -1216,9 +1216,9 @@ func (m *ShareGroupStatePartitionMetadataValue) SetDefaults() {
 
 // Walk visits the fields in the order of the wire.
 func (m *ShareGroupStatePartitionMetadataValue) Walk(c *wire.Codec) {
-	wire.Array(c, "initializingTopics", &m.InitializingTopics, (*ShareGroupStatePartitionMetadataValueTopicPartitionsInfo).Walk, false)
-	wire.Array(c, "initializedTopics", &m.InitializedTopics, (*ShareGroupStatePartitionMetadataValueTopicPartitionsInfo).Walk, false)
-	wire.Array(c, "deletingTopics", &m.DeletingTopics, (*ShareGroupStatePartitionMetadataValueTopicInfo).Walk, false)
+	wire.Array(c, "initializingTopics", &m.InitializingTopics, (*ShareGroupStatePartitionMetadataValueTopicPartitionsInfo).Walk, false, 19)
+	wire.Array(c, "initializedTopics", &m.InitializedTopics, (*ShareGroupStatePartitionMetadataValueTopicPartitionsInfo).Walk, false, 19)
+	wire.Array(c, "deletingTopics", &m.DeletingTopics, (*ShareGroupStatePartitionMetadataValueTopicInfo).Walk, false, 18)
 	if !c.Flex {
 		return
 	}
@@ -1230,7 +1230,7 @@ type ShareGroupStatePartitionMetadataValueTopicPartitionsInfo struct {
 	TopicID     wire.UUID  // all versions
 	TopicName   string     // all versions
 	Partitions  []int32    // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -1253,7 +1253,7 @@ func (m *ShareGroupStatePartitionMetadataValueTopicPartitionsInfo) Walk(c *wire.
 type ShareGroupStatePartitionMetadataValueTopicInfo struct {
 	TopicID     wire.UUID  // all versions
 	TopicName   string     // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -1302,7 +1302,7 @@ func (m *ShareGroupTargetAssignmentMemberKey) Walk(c *wire.Codec) {
 // ShareGroupTargetAssignmentMemberValue is a format of Kafka's own data. Versions 0 to 0, flexible from v0.
 type ShareGroupTargetAssignmentMemberValue struct {
 	TopicPartitions []ShareGroupTargetAssignmentMemberValueTopicPartition // all versions
-	UnknownTags     []wire.Tag                                            // tagged fields this client does not know
+	UnknownTags     *wire.Tags                                            // tagged fields this client does not know
 }
 
 // MessageName is "ShareGroupTargetAssignmentMemberValue".
@@ -1323,7 +1323,7 @@ func (m *ShareGroupTargetAssignmentMemberValue) SetDefaults() {
 
 // Walk visits the fields in the order of the wire.
 func (m *ShareGroupTargetAssignmentMemberValue) Walk(c *wire.Codec) {
-	wire.Array(c, "topicPartitions", &m.TopicPartitions, (*ShareGroupTargetAssignmentMemberValueTopicPartition).Walk, false)
+	wire.Array(c, "topicPartitions", &m.TopicPartitions, (*ShareGroupTargetAssignmentMemberValueTopicPartition).Walk, false, 18)
 	if !c.Flex {
 		return
 	}
@@ -1334,7 +1334,7 @@ func (m *ShareGroupTargetAssignmentMemberValue) Walk(c *wire.Codec) {
 type ShareGroupTargetAssignmentMemberValueTopicPartition struct {
 	TopicID     wire.UUID  // all versions
 	Partitions  []int32    // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -1382,7 +1382,7 @@ func (m *ShareGroupTargetAssignmentMetadataKey) Walk(c *wire.Codec) {
 type ShareGroupTargetAssignmentMetadataValue struct {
 	AssignmentEpoch     int32      // all versions
 	AssignmentTimestamp int64      // all versions, tag 0
-	UnknownTags         []wire.Tag // tagged fields this client does not know
+	UnknownTags         *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "ShareGroupTargetAssignmentMetadataValue".
@@ -1420,7 +1420,7 @@ func (m *ShareGroupTargetAssignmentMetadataValue) Walk(c *wire.Codec) {
 		c.CloseTags(tags)
 		return
 	}
-	n := len(m.UnknownTags)
+	n := m.UnknownTags.Len()
 	if m.AssignmentTimestamp != 0 {
 		n++
 	}
@@ -1471,7 +1471,7 @@ type ShareSnapshotValue struct {
 	CreateTimestamp       int64                          // all versions
 	WriteTimestamp        int64                          // all versions
 	StateBatches          []ShareSnapshotValueStateBatch // all versions
-	UnknownTags           []wire.Tag                     // tagged fields this client does not know
+	UnknownTags           *wire.Tags                     // tagged fields this client does not know
 }
 
 // MessageName is "ShareSnapshotValue".
@@ -1500,7 +1500,7 @@ func (m *ShareSnapshotValue) Walk(c *wire.Codec) {
 	c.Int64("startOffset", &m.StartOffset)
 	c.Int64("createTimestamp", &m.CreateTimestamp)
 	c.Int64("writeTimestamp", &m.WriteTimestamp)
-	wire.Array(c, "stateBatches", &m.StateBatches, (*ShareSnapshotValueStateBatch).Walk, false)
+	wire.Array(c, "stateBatches", &m.StateBatches, (*ShareSnapshotValueStateBatch).Walk, false, 20)
 	if !c.Flex {
 		return
 	}
@@ -1518,7 +1518,7 @@ func (m *ShareSnapshotValue) Walk(c *wire.Codec) {
 		c.CloseTags(tags)
 		return
 	}
-	n := len(m.UnknownTags)
+	n := m.UnknownTags.Len()
 	if m.DeliveryCompleteCount != -1 {
 		n++
 	}
@@ -1537,7 +1537,7 @@ type ShareSnapshotValueStateBatch struct {
 	LastOffset    int64      // all versions
 	DeliveryState int8       // all versions
 	DeliveryCount int16      // all versions
-	UnknownTags   []wire.Tag // tagged fields this client does not know
+	UnknownTags   *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -1592,7 +1592,7 @@ type ShareUpdateValue struct {
 	StartOffset           int64                        // all versions
 	DeliveryCompleteCount int32                        // all versions, tag 0, default -1
 	StateBatches          []ShareUpdateValueStateBatch // all versions
-	UnknownTags           []wire.Tag                   // tagged fields this client does not know
+	UnknownTags           *wire.Tags                   // tagged fields this client does not know
 }
 
 // MessageName is "ShareUpdateValue".
@@ -1618,7 +1618,7 @@ func (m *ShareUpdateValue) Walk(c *wire.Codec) {
 	c.Int32("snapshotEpoch", &m.SnapshotEpoch)
 	c.Int32("leaderEpoch", &m.LeaderEpoch)
 	c.Int64("startOffset", &m.StartOffset)
-	wire.Array(c, "stateBatches", &m.StateBatches, (*ShareUpdateValueStateBatch).Walk, false)
+	wire.Array(c, "stateBatches", &m.StateBatches, (*ShareUpdateValueStateBatch).Walk, false, 20)
 	if !c.Flex {
 		return
 	}
@@ -1636,7 +1636,7 @@ func (m *ShareUpdateValue) Walk(c *wire.Codec) {
 		c.CloseTags(tags)
 		return
 	}
-	n := len(m.UnknownTags)
+	n := m.UnknownTags.Len()
 	if m.DeliveryCompleteCount != -1 {
 		n++
 	}
@@ -1655,7 +1655,7 @@ type ShareUpdateValueStateBatch struct {
 	LastOffset    int64      // all versions
 	DeliveryState int8       // all versions
 	DeliveryCount int16      // all versions
-	UnknownTags   []wire.Tag // tagged fields this client does not know
+	UnknownTags   *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -1714,7 +1714,7 @@ type StreamsGroupCurrentMemberAssignmentValue struct {
 	ActiveTasksPendingRevocation  []StreamsGroupCurrentMemberAssignmentValueTaskIDs // all versions
 	StandbyTasksPendingRevocation []StreamsGroupCurrentMemberAssignmentValueTaskIDs // all versions
 	WarmupTasksPendingRevocation  []StreamsGroupCurrentMemberAssignmentValueTaskIDs // all versions
-	UnknownTags                   []wire.Tag                                        // tagged fields this client does not know
+	UnknownTags                   *wire.Tags                                        // tagged fields this client does not know
 }
 
 // MessageName is "StreamsGroupCurrentMemberAssignmentValue".
@@ -1738,12 +1738,12 @@ func (m *StreamsGroupCurrentMemberAssignmentValue) Walk(c *wire.Codec) {
 	c.Int32("memberEpoch", &m.MemberEpoch)
 	c.Int32("previousMemberEpoch", &m.PreviousMemberEpoch)
 	c.Int8("state", &m.State)
-	wire.Array(c, "activeTasks", &m.ActiveTasks, (*StreamsGroupCurrentMemberAssignmentValueTaskIDs).Walk, false)
-	wire.Array(c, "standbyTasks", &m.StandbyTasks, (*StreamsGroupCurrentMemberAssignmentValueTaskIDs).Walk, false)
-	wire.Array(c, "warmupTasks", &m.WarmupTasks, (*StreamsGroupCurrentMemberAssignmentValueTaskIDs).Walk, false)
-	wire.Array(c, "activeTasksPendingRevocation", &m.ActiveTasksPendingRevocation, (*StreamsGroupCurrentMemberAssignmentValueTaskIDs).Walk, false)
-	wire.Array(c, "standbyTasksPendingRevocation", &m.StandbyTasksPendingRevocation, (*StreamsGroupCurrentMemberAssignmentValueTaskIDs).Walk, false)
-	wire.Array(c, "warmupTasksPendingRevocation", &m.WarmupTasksPendingRevocation, (*StreamsGroupCurrentMemberAssignmentValueTaskIDs).Walk, false)
+	wire.Array(c, "activeTasks", &m.ActiveTasks, (*StreamsGroupCurrentMemberAssignmentValueTaskIDs).Walk, false, 3)
+	wire.Array(c, "standbyTasks", &m.StandbyTasks, (*StreamsGroupCurrentMemberAssignmentValueTaskIDs).Walk, false, 3)
+	wire.Array(c, "warmupTasks", &m.WarmupTasks, (*StreamsGroupCurrentMemberAssignmentValueTaskIDs).Walk, false, 3)
+	wire.Array(c, "activeTasksPendingRevocation", &m.ActiveTasksPendingRevocation, (*StreamsGroupCurrentMemberAssignmentValueTaskIDs).Walk, false, 3)
+	wire.Array(c, "standbyTasksPendingRevocation", &m.StandbyTasksPendingRevocation, (*StreamsGroupCurrentMemberAssignmentValueTaskIDs).Walk, false, 3)
+	wire.Array(c, "warmupTasksPendingRevocation", &m.WarmupTasksPendingRevocation, (*StreamsGroupCurrentMemberAssignmentValueTaskIDs).Walk, false, 3)
 	if !c.Flex {
 		return
 	}
@@ -1755,7 +1755,7 @@ type StreamsGroupCurrentMemberAssignmentValueTaskIDs struct {
 	SubtopologyID    string     // all versions
 	Partitions       []int32    // all versions
 	AssignmentEpochs []int32    // all versions, tag 0, null in v0+, default not null
-	UnknownTags      []wire.Tag // tagged fields this client does not know
+	UnknownTags      *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -1788,7 +1788,7 @@ func (m *StreamsGroupCurrentMemberAssignmentValueTaskIDs) Walk(c *wire.Codec) {
 		c.CloseTags(tags)
 		return
 	}
-	n := len(m.UnknownTags)
+	n := m.UnknownTags.Len()
 	if m.AssignmentEpochs == nil || len(m.AssignmentEpochs) > 0 {
 		n++
 	}
@@ -1838,7 +1838,7 @@ type StreamsGroupMemberMetadataValue struct {
 	ProcessID          string                                    // all versions
 	UserEndpoint       *StreamsGroupMemberMetadataValueEndpoint  // all versions, null in v0+
 	ClientTags         []StreamsGroupMemberMetadataValueKeyValue // all versions
-	UnknownTags        []wire.Tag                                // tagged fields this client does not know
+	UnknownTags        *wire.Tags                                // tagged fields this client does not know
 }
 
 // MessageName is "StreamsGroupMemberMetadataValue".
@@ -1873,7 +1873,7 @@ func (m *StreamsGroupMemberMetadataValue) Walk(c *wire.Codec) {
 	c.Int32("topologyEpoch", &m.TopologyEpoch)
 	c.String("processId", &m.ProcessID)
 	wire.NullStruct(c, "userEndpoint", &m.UserEndpoint, (*StreamsGroupMemberMetadataValueEndpoint).Walk, true)
-	wire.Array(c, "clientTags", &m.ClientTags, (*StreamsGroupMemberMetadataValueKeyValue).Walk, false)
+	wire.Array(c, "clientTags", &m.ClientTags, (*StreamsGroupMemberMetadataValueKeyValue).Walk, false, 3)
 	if !c.Flex {
 		return
 	}
@@ -1884,7 +1884,7 @@ func (m *StreamsGroupMemberMetadataValue) Walk(c *wire.Codec) {
 type StreamsGroupMemberMetadataValueEndpoint struct {
 	Host        string     // all versions
 	Port        uint16     // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -1906,7 +1906,7 @@ func (m *StreamsGroupMemberMetadataValueEndpoint) Walk(c *wire.Codec) {
 type StreamsGroupMemberMetadataValueKeyValue struct {
 	Key         string     // all versions
 	Value       string     // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -1953,7 +1953,7 @@ type StreamsGroupMetadataValue struct {
 	Epoch                  int32      // all versions
 	MetadataHash           int64      // all versions
 	ValidatedTopologyEpoch int32      // all versions, tag 0, default -1
-	UnknownTags            []wire.Tag // tagged fields this client does not know
+	UnknownTags            *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "StreamsGroupMetadataValue".
@@ -1995,7 +1995,7 @@ func (m *StreamsGroupMetadataValue) Walk(c *wire.Codec) {
 		c.CloseTags(tags)
 		return
 	}
-	n := len(m.UnknownTags)
+	n := m.UnknownTags.Len()
 	if m.ValidatedTopologyEpoch != -1 {
 		n++
 	}
@@ -2012,7 +2012,7 @@ func (m *StreamsGroupMetadataValue) Walk(c *wire.Codec) {
 type StreamsGroupMetadataValueLastAssignmentConfig struct {
 	Key         string     // all versions
 	Value       string     // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -2063,7 +2063,7 @@ type StreamsGroupTargetAssignmentMemberValue struct {
 	ActiveTasks  []StreamsGroupTargetAssignmentMemberValueTaskIDs // all versions
 	StandbyTasks []StreamsGroupTargetAssignmentMemberValueTaskIDs // all versions
 	WarmupTasks  []StreamsGroupTargetAssignmentMemberValueTaskIDs // all versions
-	UnknownTags  []wire.Tag                                       // tagged fields this client does not know
+	UnknownTags  *wire.Tags                                       // tagged fields this client does not know
 }
 
 // MessageName is "StreamsGroupTargetAssignmentMemberValue".
@@ -2084,9 +2084,9 @@ func (m *StreamsGroupTargetAssignmentMemberValue) SetDefaults() {
 
 // Walk visits the fields in the order of the wire.
 func (m *StreamsGroupTargetAssignmentMemberValue) Walk(c *wire.Codec) {
-	wire.Array(c, "activeTasks", &m.ActiveTasks, (*StreamsGroupTargetAssignmentMemberValueTaskIDs).Walk, false)
-	wire.Array(c, "standbyTasks", &m.StandbyTasks, (*StreamsGroupTargetAssignmentMemberValueTaskIDs).Walk, false)
-	wire.Array(c, "warmupTasks", &m.WarmupTasks, (*StreamsGroupTargetAssignmentMemberValueTaskIDs).Walk, false)
+	wire.Array(c, "activeTasks", &m.ActiveTasks, (*StreamsGroupTargetAssignmentMemberValueTaskIDs).Walk, false, 3)
+	wire.Array(c, "standbyTasks", &m.StandbyTasks, (*StreamsGroupTargetAssignmentMemberValueTaskIDs).Walk, false, 3)
+	wire.Array(c, "warmupTasks", &m.WarmupTasks, (*StreamsGroupTargetAssignmentMemberValueTaskIDs).Walk, false, 3)
 	if !c.Flex {
 		return
 	}
@@ -2097,7 +2097,7 @@ func (m *StreamsGroupTargetAssignmentMemberValue) Walk(c *wire.Codec) {
 type StreamsGroupTargetAssignmentMemberValueTaskIDs struct {
 	SubtopologyID string     // all versions
 	Partitions    []int32    // all versions
-	UnknownTags   []wire.Tag // tagged fields this client does not know
+	UnknownTags   *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -2145,7 +2145,7 @@ func (m *StreamsGroupTargetAssignmentMetadataKey) Walk(c *wire.Codec) {
 type StreamsGroupTargetAssignmentMetadataValue struct {
 	AssignmentEpoch     int32      // all versions
 	AssignmentTimestamp int64      // all versions, tag 0
-	UnknownTags         []wire.Tag // tagged fields this client does not know
+	UnknownTags         *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "StreamsGroupTargetAssignmentMetadataValue".
@@ -2183,7 +2183,7 @@ func (m *StreamsGroupTargetAssignmentMetadataValue) Walk(c *wire.Codec) {
 		c.CloseTags(tags)
 		return
 	}
-	n := len(m.UnknownTags)
+	n := m.UnknownTags.Len()
 	if m.AssignmentTimestamp != 0 {
 		n++
 	}
@@ -2224,7 +2224,7 @@ func (m *StreamsGroupTopologyKey) Walk(c *wire.Codec) {
 type StreamsGroupTopologyValue struct {
 	Epoch         int32                                  // all versions
 	Subtopologies []StreamsGroupTopologyValueSubtopology // all versions
-	UnknownTags   []wire.Tag                             // tagged fields this client does not know
+	UnknownTags   *wire.Tags                             // tagged fields this client does not know
 }
 
 // MessageName is "StreamsGroupTopologyValue".
@@ -2244,7 +2244,7 @@ func (m *StreamsGroupTopologyValue) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *StreamsGroupTopologyValue) Walk(c *wire.Codec) {
 	c.Int32("epoch", &m.Epoch)
-	wire.Array(c, "subtopologies", &m.Subtopologies, (*StreamsGroupTopologyValueSubtopology).Walk, false)
+	wire.Array(c, "subtopologies", &m.Subtopologies, (*StreamsGroupTopologyValueSubtopology).Walk, false, 8)
 	if !c.Flex {
 		return
 	}
@@ -2260,7 +2260,7 @@ type StreamsGroupTopologyValueSubtopology struct {
 	RepartitionSinkTopics   []string                                    // all versions
 	RepartitionSourceTopics []StreamsGroupTopologyValueTopicInfo        // all versions
 	CopartitionGroups       []StreamsGroupTopologyValueCopartitionGroup // all versions
-	UnknownTags             []wire.Tag                                  // tagged fields this client does not know
+	UnknownTags             *wire.Tags                                  // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -2273,10 +2273,10 @@ func (m *StreamsGroupTopologyValueSubtopology) Walk(c *wire.Codec) {
 	c.String("subtopologyId", &m.SubtopologyID)
 	c.Strings("sourceTopics", &m.SourceTopics, false)
 	c.Strings("sourceTopicRegex", &m.SourceTopicRegex, false)
-	wire.Array(c, "stateChangelogTopics", &m.StateChangelogTopics, (*StreamsGroupTopologyValueTopicInfo).Walk, false)
+	wire.Array(c, "stateChangelogTopics", &m.StateChangelogTopics, (*StreamsGroupTopologyValueTopicInfo).Walk, false, 9)
 	c.Strings("repartitionSinkTopics", &m.RepartitionSinkTopics, false)
-	wire.Array(c, "repartitionSourceTopics", &m.RepartitionSourceTopics, (*StreamsGroupTopologyValueTopicInfo).Walk, false)
-	wire.Array(c, "copartitionGroups", &m.CopartitionGroups, (*StreamsGroupTopologyValueCopartitionGroup).Walk, false)
+	wire.Array(c, "repartitionSourceTopics", &m.RepartitionSourceTopics, (*StreamsGroupTopologyValueTopicInfo).Walk, false, 9)
+	wire.Array(c, "copartitionGroups", &m.CopartitionGroups, (*StreamsGroupTopologyValueCopartitionGroup).Walk, false, 4)
 	if !c.Flex {
 		return
 	}
@@ -2288,7 +2288,7 @@ type StreamsGroupTopologyValueCopartitionGroup struct {
 	SourceTopics            []int16    // all versions
 	SourceTopicRegex        []int16    // all versions
 	RepartitionSourceTopics []int16    // all versions
-	UnknownTags             []wire.Tag // tagged fields this client does not know
+	UnknownTags             *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -2311,7 +2311,7 @@ func (m *StreamsGroupTopologyValueCopartitionGroup) Walk(c *wire.Codec) {
 type StreamsGroupTopologyValueTopicConfig struct {
 	Key         string     // all versions
 	Value       string     // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -2335,7 +2335,7 @@ type StreamsGroupTopologyValueTopicInfo struct {
 	Partitions        int32                                  // all versions
 	ReplicationFactor int16                                  // all versions
 	TopicConfigs      []StreamsGroupTopologyValueTopicConfig // all versions
-	UnknownTags       []wire.Tag                             // tagged fields this client does not know
+	UnknownTags       *wire.Tags                             // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -2348,7 +2348,7 @@ func (m *StreamsGroupTopologyValueTopicInfo) Walk(c *wire.Codec) {
 	c.String("name", &m.Name)
 	c.Int32("partitions", &m.Partitions)
 	c.Int16("replicationFactor", &m.ReplicationFactor)
-	wire.Array(c, "topicConfigs", &m.TopicConfigs, (*StreamsGroupTopologyValueTopicConfig).Walk, false)
+	wire.Array(c, "topicConfigs", &m.TopicConfigs, (*StreamsGroupTopologyValueTopicConfig).Walk, false, 3)
 	if !c.Flex {
 		return
 	}
@@ -2392,7 +2392,7 @@ type TransactionLogValue struct {
 	NextProducerID                   int64                                 // v1+, tag 1, default -1, producerId
 	ClientTransactionVersion         int16                                 // v1+, tag 2
 	NextProducerEpoch                int16                                 // v1+, tag 3, default -1
-	UnknownTags                      []wire.Tag                            // tagged fields this client does not know
+	UnknownTags                      *wire.Tags                            // tagged fields this client does not know
 }
 
 // MessageName is "TransactionLogValue".
@@ -2422,7 +2422,7 @@ func (m *TransactionLogValue) Walk(c *wire.Codec) {
 	c.Int16("producerEpoch", &m.ProducerEpoch)
 	c.Int32("transactionTimeoutMs", &m.TransactionTimeoutMs)
 	c.Int8("transactionStatus", &m.TransactionStatus)
-	wire.Array(c, "transactionPartitions", &m.TransactionPartitions, (*TransactionLogValuePartitionsSchema).Walk, true)
+	wire.Array(c, "transactionPartitions", &m.TransactionPartitions, (*TransactionLogValuePartitionsSchema).Walk, true, 3)
 	c.Int64("transactionLastUpdateTimestampMs", &m.TransactionLastUpdateTimestampMs)
 	c.Int64("transactionStartTimestampMs", &m.TransactionStartTimestampMs)
 	if !c.Flex {
@@ -2450,7 +2450,7 @@ func (m *TransactionLogValue) Walk(c *wire.Codec) {
 		c.CloseTags(tags)
 		return
 	}
-	n := len(m.UnknownTags)
+	n := m.UnknownTags.Len()
 	if m.PreviousProducerID != -1 {
 		n++
 	}
@@ -2491,7 +2491,7 @@ func (m *TransactionLogValue) Walk(c *wire.Codec) {
 type TransactionLogValuePartitionsSchema struct {
 	Topic        string     // all versions
 	PartitionIDs []int32    // all versions
-	UnknownTags  []wire.Tag // tagged fields this client does not know
+	UnknownTags  *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

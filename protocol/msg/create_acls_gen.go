@@ -7,7 +7,7 @@ import "github.com/kactor-go/kactor/protocol/wire"
 // CreateAclsRequest belongs to API CreateAcls (key 30). Versions 0 to 3, flexible from v2.
 type CreateAclsRequest struct {
 	Creations   []CreateAclsRequestAclCreation // all versions
-	UnknownTags []wire.Tag                     // tagged fields this client does not know
+	UnknownTags *wire.Tags                     // tagged fields this client does not know
 }
 
 // MessageName is "CreateAclsRequest".
@@ -41,7 +41,7 @@ func (m *CreateAclsRequest) SetDefaults() {
 
 // Walk visits the fields in the order of the wire.
 func (m *CreateAclsRequest) Walk(c *wire.Codec) {
-	wire.Array(c, "creations", &m.Creations, (*CreateAclsRequestAclCreation).Walk, false)
+	wire.Array(c, "creations", &m.Creations, (*CreateAclsRequestAclCreation).Walk, false, 8)
 	if !c.Flex {
 		return
 	}
@@ -57,7 +57,7 @@ type CreateAclsRequestAclCreation struct {
 	Host                string     // all versions
 	Operation           int8       // all versions
 	PermissionType      int8       // all versions
-	UnknownTags         []wire.Tag // tagged fields this client does not know
+	UnknownTags         *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -94,7 +94,7 @@ func (m *CreateAclsRequestAclCreation) Walk(c *wire.Codec) {
 type CreateAclsResponse struct {
 	ThrottleTimeMs int32                                 // all versions
 	Results        []CreateAclsResponseAclCreationResult // all versions
-	UnknownTags    []wire.Tag                            // tagged fields this client does not know
+	UnknownTags    *wire.Tags                            // tagged fields this client does not know
 }
 
 // MessageName is "CreateAclsResponse".
@@ -129,7 +129,7 @@ func (m *CreateAclsResponse) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *CreateAclsResponse) Walk(c *wire.Codec) {
 	c.Int32("throttleTimeMs", &m.ThrottleTimeMs)
-	wire.Array(c, "results", &m.Results, (*CreateAclsResponseAclCreationResult).Walk, false)
+	wire.Array(c, "results", &m.Results, (*CreateAclsResponseAclCreationResult).Walk, false, 4)
 	if !c.Flex {
 		return
 	}
@@ -140,7 +140,7 @@ func (m *CreateAclsResponse) Walk(c *wire.Codec) {
 type CreateAclsResponseAclCreationResult struct {
 	ErrorCode    int16      // all versions
 	ErrorMessage *string    // all versions, null in v0+, default ""
-	UnknownTags  []wire.Tag // tagged fields this client does not know
+	UnknownTags  *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

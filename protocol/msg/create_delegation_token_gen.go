@@ -10,7 +10,7 @@ type CreateDelegationTokenRequest struct {
 	OwnerPrincipalName *string                                         // v3+, null in v3+, default ""
 	Renewers           []CreateDelegationTokenRequestCreatableRenewers // all versions
 	MaxLifetimeMs      int64                                           // all versions
-	UnknownTags        []wire.Tag                                      // tagged fields this client does not know
+	UnknownTags        *wire.Tags                                      // tagged fields this client does not know
 }
 
 // MessageName is "CreateDelegationTokenRequest".
@@ -54,18 +54,18 @@ func (m *CreateDelegationTokenRequest) Walk(c *wire.Codec) {
 	if c.Version >= 3 {
 		c.NullString("ownerPrincipalType", &m.OwnerPrincipalType, true)
 	} else if c.Fills() {
-		m.OwnerPrincipalType = wire.Ptr("")
+		m.OwnerPrincipalType = c.Default("")
 	} else if c.Writes() && (m.OwnerPrincipalType != nil && *m.OwnerPrincipalType != "") {
 		c.Refuse("ownerPrincipalType")
 	}
 	if c.Version >= 3 {
 		c.NullString("ownerPrincipalName", &m.OwnerPrincipalName, true)
 	} else if c.Fills() {
-		m.OwnerPrincipalName = wire.Ptr("")
+		m.OwnerPrincipalName = c.Default("")
 	} else if c.Writes() && (m.OwnerPrincipalName != nil && *m.OwnerPrincipalName != "") {
 		c.Refuse("ownerPrincipalName")
 	}
-	wire.Array(c, "renewers", &m.Renewers, (*CreateDelegationTokenRequestCreatableRenewers).Walk, false)
+	wire.Array(c, "renewers", &m.Renewers, (*CreateDelegationTokenRequestCreatableRenewers).Walk, false, 3)
 	c.Int64("maxLifetimeMs", &m.MaxLifetimeMs)
 	if !c.Flex {
 		return
@@ -77,7 +77,7 @@ func (m *CreateDelegationTokenRequest) Walk(c *wire.Codec) {
 type CreateDelegationTokenRequestCreatableRenewers struct {
 	PrincipalType string     // all versions
 	PrincipalName string     // all versions
-	UnknownTags   []wire.Tag // tagged fields this client does not know
+	UnknownTags   *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -108,7 +108,7 @@ type CreateDelegationTokenResponse struct {
 	TokenID                     string     // all versions
 	Hmac                        []byte     // all versions
 	ThrottleTimeMs              int32      // all versions
-	UnknownTags                 []wire.Tag // tagged fields this client does not know
+	UnknownTags                 *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "CreateDelegationTokenResponse".

@@ -9,7 +9,7 @@ type CreatePartitionsRequest struct {
 	Topics       []CreatePartitionsRequestCreatePartitionsTopic // all versions
 	TimeoutMs    int32                                          // all versions
 	ValidateOnly bool                                           // all versions
-	UnknownTags  []wire.Tag                                     // tagged fields this client does not know
+	UnknownTags  *wire.Tags                                     // tagged fields this client does not know
 }
 
 // MessageName is "CreatePartitionsRequest".
@@ -43,7 +43,7 @@ func (m *CreatePartitionsRequest) SetDefaults() {
 
 // Walk visits the fields in the order of the wire.
 func (m *CreatePartitionsRequest) Walk(c *wire.Codec) {
-	wire.Array(c, "topics", &m.Topics, (*CreatePartitionsRequestCreatePartitionsTopic).Walk, false)
+	wire.Array(c, "topics", &m.Topics, (*CreatePartitionsRequestCreatePartitionsTopic).Walk, false, 7)
 	c.Int32("timeoutMs", &m.TimeoutMs)
 	c.Bool("validateOnly", &m.ValidateOnly)
 	if !c.Flex {
@@ -57,7 +57,7 @@ type CreatePartitionsRequestCreatePartitionsTopic struct {
 	Name        string                                              // all versions, topicName
 	Count       int32                                               // all versions
 	Assignments []CreatePartitionsRequestCreatePartitionsAssignment // all versions, null in v0+, default not null
-	UnknownTags []wire.Tag                                          // tagged fields this client does not know
+	UnknownTags *wire.Tags                                          // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -73,7 +73,7 @@ func (m *CreatePartitionsRequestCreatePartitionsTopic) Walk(c *wire.Codec) {
 	}
 	c.String("name", &m.Name)
 	c.Int32("count", &m.Count)
-	wire.Array(c, "assignments", &m.Assignments, (*CreatePartitionsRequestCreatePartitionsAssignment).Walk, true)
+	wire.Array(c, "assignments", &m.Assignments, (*CreatePartitionsRequestCreatePartitionsAssignment).Walk, true, 2)
 	if !c.Flex {
 		return
 	}
@@ -83,7 +83,7 @@ func (m *CreatePartitionsRequestCreatePartitionsTopic) Walk(c *wire.Codec) {
 // CreatePartitionsRequestCreatePartitionsAssignment is a part of CreatePartitionsRequest.
 type CreatePartitionsRequestCreatePartitionsAssignment struct {
 	BrokerIDs   []int32    // all versions, brokerId
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -104,7 +104,7 @@ func (m *CreatePartitionsRequestCreatePartitionsAssignment) Walk(c *wire.Codec) 
 type CreatePartitionsResponse struct {
 	ThrottleTimeMs int32                                                 // all versions
 	Results        []CreatePartitionsResponseCreatePartitionsTopicResult // all versions
-	UnknownTags    []wire.Tag                                            // tagged fields this client does not know
+	UnknownTags    *wire.Tags                                            // tagged fields this client does not know
 }
 
 // MessageName is "CreatePartitionsResponse".
@@ -139,7 +139,7 @@ func (m *CreatePartitionsResponse) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *CreatePartitionsResponse) Walk(c *wire.Codec) {
 	c.Int32("throttleTimeMs", &m.ThrottleTimeMs)
-	wire.Array(c, "results", &m.Results, (*CreatePartitionsResponseCreatePartitionsTopicResult).Walk, false)
+	wire.Array(c, "results", &m.Results, (*CreatePartitionsResponseCreatePartitionsTopicResult).Walk, false, 5)
 	if !c.Flex {
 		return
 	}
@@ -151,7 +151,7 @@ type CreatePartitionsResponseCreatePartitionsTopicResult struct {
 	Name         string     // all versions, topicName
 	ErrorCode    int16      // all versions
 	ErrorMessage *string    // all versions, null in v0+
-	UnknownTags  []wire.Tag // tagged fields this client does not know
+	UnknownTags  *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

@@ -9,7 +9,7 @@ type CreateTopicsRequest struct {
 	Topics       []CreateTopicsRequestCreatableTopic // all versions
 	TimeoutMs    int32                               // all versions, default 60000
 	ValidateOnly bool                                // v1+
-	UnknownTags  []wire.Tag                          // tagged fields this client does not know
+	UnknownTags  *wire.Tags                          // tagged fields this client does not know
 }
 
 // MessageName is "CreateTopicsRequest".
@@ -47,7 +47,7 @@ func (m *CreateTopicsRequest) Walk(c *wire.Codec) {
 	if c.Parses() {
 		m.SetDefaults()
 	}
-	wire.Array(c, "topics", &m.Topics, (*CreateTopicsRequestCreatableTopic).Walk, false)
+	wire.Array(c, "topics", &m.Topics, (*CreateTopicsRequestCreatableTopic).Walk, false, 10)
 	c.Int32("timeoutMs", &m.TimeoutMs)
 	if c.Version >= 1 {
 		c.Bool("validateOnly", &m.ValidateOnly)
@@ -67,7 +67,7 @@ type CreateTopicsRequestCreatableTopic struct {
 	ReplicationFactor int16                                           // all versions
 	Assignments       []CreateTopicsRequestCreatableReplicaAssignment // all versions
 	Configs           []CreateTopicsRequestCreatableTopicConfig       // all versions
-	UnknownTags       []wire.Tag                                      // tagged fields this client does not know
+	UnknownTags       *wire.Tags                                      // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -80,8 +80,8 @@ func (m *CreateTopicsRequestCreatableTopic) Walk(c *wire.Codec) {
 	c.String("name", &m.Name)
 	c.Int32("numPartitions", &m.NumPartitions)
 	c.Int16("replicationFactor", &m.ReplicationFactor)
-	wire.Array(c, "assignments", &m.Assignments, (*CreateTopicsRequestCreatableReplicaAssignment).Walk, false)
-	wire.Array(c, "configs", &m.Configs, (*CreateTopicsRequestCreatableTopicConfig).Walk, false)
+	wire.Array(c, "assignments", &m.Assignments, (*CreateTopicsRequestCreatableReplicaAssignment).Walk, false, 6)
+	wire.Array(c, "configs", &m.Configs, (*CreateTopicsRequestCreatableTopicConfig).Walk, false, 3)
 	if !c.Flex {
 		return
 	}
@@ -92,7 +92,7 @@ func (m *CreateTopicsRequestCreatableTopic) Walk(c *wire.Codec) {
 type CreateTopicsRequestCreatableReplicaAssignment struct {
 	PartitionIndex int32      // all versions
 	BrokerIDs      []int32    // all versions, brokerId
-	UnknownTags    []wire.Tag // tagged fields this client does not know
+	UnknownTags    *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -114,7 +114,7 @@ func (m *CreateTopicsRequestCreatableReplicaAssignment) Walk(c *wire.Codec) {
 type CreateTopicsRequestCreatableTopicConfig struct {
 	Name        string     // all versions
 	Value       *string    // all versions, null in v0+, default ""
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -140,7 +140,7 @@ func (m *CreateTopicsRequestCreatableTopicConfig) Walk(c *wire.Codec) {
 type CreateTopicsResponse struct {
 	ThrottleTimeMs int32                                      // v2+
 	Topics         []CreateTopicsResponseCreatableTopicResult // all versions
-	UnknownTags    []wire.Tag                                 // tagged fields this client does not know
+	UnknownTags    *wire.Tags                                 // tagged fields this client does not know
 }
 
 // MessageName is "CreateTopicsResponse".
@@ -177,7 +177,7 @@ func (m *CreateTopicsResponse) Walk(c *wire.Codec) {
 	if c.Version >= 2 {
 		c.Int32("throttleTimeMs", &m.ThrottleTimeMs)
 	}
-	wire.Array(c, "topics", &m.Topics, (*CreateTopicsResponseCreatableTopicResult).Walk, false)
+	wire.Array(c, "topics", &m.Topics, (*CreateTopicsResponseCreatableTopicResult).Walk, false, 4)
 	if !c.Flex {
 		return
 	}
@@ -194,7 +194,7 @@ type CreateTopicsResponseCreatableTopicResult struct {
 	NumPartitions        int32                                       // v5+, default -1
 	ReplicationFactor    int16                                       // v5+, default -1
 	Configs              []CreateTopicsResponseCreatableTopicConfigs // v5+, null in v5+, default not null
-	UnknownTags          []wire.Tag                                  // tagged fields this client does not know
+	UnknownTags          *wire.Tags                                  // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -219,7 +219,7 @@ func (m *CreateTopicsResponseCreatableTopicResult) Walk(c *wire.Codec) {
 	if c.Version >= 1 {
 		c.NullString("errorMessage", &m.ErrorMessage, true)
 	} else if c.Fills() {
-		m.ErrorMessage = wire.Ptr("")
+		m.ErrorMessage = c.Default("")
 	}
 	if c.Version >= 5 {
 		c.Int32("numPartitions", &m.NumPartitions)
@@ -232,7 +232,7 @@ func (m *CreateTopicsResponseCreatableTopicResult) Walk(c *wire.Codec) {
 		m.ReplicationFactor = -1
 	}
 	if c.Version >= 5 {
-		wire.Array(c, "configs", &m.Configs, (*CreateTopicsResponseCreatableTopicConfigs).Walk, true)
+		wire.Array(c, "configs", &m.Configs, (*CreateTopicsResponseCreatableTopicConfigs).Walk, true, 6)
 	} else if c.Fills() {
 		m.Configs = []CreateTopicsResponseCreatableTopicConfigs{}
 	}
@@ -252,7 +252,7 @@ func (m *CreateTopicsResponseCreatableTopicResult) Walk(c *wire.Codec) {
 		c.CloseTags(tags)
 		return
 	}
-	n := len(m.UnknownTags)
+	n := m.UnknownTags.Len()
 	if m.TopicConfigErrorCode != 0 {
 		n++
 	}
@@ -272,7 +272,7 @@ type CreateTopicsResponseCreatableTopicConfigs struct {
 	ReadOnly     bool       // v5+
 	ConfigSource int8       // v5+, default -1
 	IsSensitive  bool       // v5+
-	UnknownTags  []wire.Tag // tagged fields this client does not know
+	UnknownTags  *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -295,7 +295,7 @@ func (m *CreateTopicsResponseCreatableTopicConfigs) Walk(c *wire.Codec) {
 	if c.Version >= 5 {
 		c.NullString("value", &m.Value, true)
 	} else if c.Fills() {
-		m.Value = wire.Ptr("")
+		m.Value = c.Default("")
 	} else if c.Writes() && (m.Value != nil && *m.Value != "") {
 		c.Refuse("value")
 	}

@@ -26,7 +26,7 @@ func (m *ConsumerProtocolAssignment) SetDefaults() {
 
 // Walk visits the fields in the order of the wire.
 func (m *ConsumerProtocolAssignment) Walk(c *wire.Codec) {
-	wire.Array(c, "assignedPartitions", &m.AssignedPartitions, (*ConsumerProtocolAssignmentTopicPartition).Walk, false)
+	wire.Array(c, "assignedPartitions", &m.AssignedPartitions, (*ConsumerProtocolAssignmentTopicPartition).Walk, false, 6)
 	c.Bytes("userData", &m.UserData, true)
 }
 
@@ -79,7 +79,7 @@ func (m *ConsumerProtocolSubscription) Walk(c *wire.Codec) {
 	c.Strings("topics", &m.Topics, false)
 	c.Bytes("userData", &m.UserData, true)
 	if c.Version >= 1 {
-		wire.Array(c, "ownedPartitions", &m.OwnedPartitions, (*ConsumerProtocolSubscriptionTopicPartition).Walk, false)
+		wire.Array(c, "ownedPartitions", &m.OwnedPartitions, (*ConsumerProtocolSubscriptionTopicPartition).Walk, false, 6)
 	}
 	if c.Version >= 2 {
 		c.Int32("generationId", &m.GenerationID)
@@ -145,7 +145,7 @@ type DefaultPrincipalData struct {
 	Type               string     // all versions
 	Name               string     // all versions
 	TokenAuthenticated bool       // all versions
-	UnknownTags        []wire.Tag // tagged fields this client does not know
+	UnknownTags        *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "DefaultPrincipalData".
@@ -201,7 +201,7 @@ func (m *EndTxnMarker) Walk(c *wire.Codec) {
 type KRaftVersionRecord struct {
 	Version      int16      // all versions
 	KRaftVersion int16      // all versions
-	UnknownTags  []wire.Tag // tagged fields this client does not know
+	UnknownTags  *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "KRaftVersionRecord".
@@ -234,7 +234,7 @@ type LeaderChangeMessage struct {
 	LeaderID       int32                      // all versions, brokerId
 	Voters         []LeaderChangeMessageVoter // all versions
 	GrantingVoters []LeaderChangeMessageVoter // all versions
-	UnknownTags    []wire.Tag                 // tagged fields this client does not know
+	UnknownTags    *wire.Tags                 // tagged fields this client does not know
 }
 
 // MessageName is "LeaderChangeMessage".
@@ -255,8 +255,8 @@ func (m *LeaderChangeMessage) SetDefaults() {
 func (m *LeaderChangeMessage) Walk(c *wire.Codec) {
 	c.Int16("version", &m.Version)
 	c.Int32("leaderId", &m.LeaderID)
-	wire.Array(c, "voters", &m.Voters, (*LeaderChangeMessageVoter).Walk, false)
-	wire.Array(c, "grantingVoters", &m.GrantingVoters, (*LeaderChangeMessageVoter).Walk, false)
+	wire.Array(c, "voters", &m.Voters, (*LeaderChangeMessageVoter).Walk, false, 5)
+	wire.Array(c, "grantingVoters", &m.GrantingVoters, (*LeaderChangeMessageVoter).Walk, false, 5)
 	if !c.Flex {
 		return
 	}
@@ -267,7 +267,7 @@ func (m *LeaderChangeMessage) Walk(c *wire.Codec) {
 type LeaderChangeMessageVoter struct {
 	VoterID          int32      // all versions
 	VoterDirectoryID wire.UUID  // v1+
-	UnknownTags      []wire.Tag // tagged fields this client does not know
+	UnknownTags      *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -292,7 +292,7 @@ func (m *LeaderChangeMessageVoter) Walk(c *wire.Codec) {
 // SnapshotFooterRecord is a format of Kafka's own data. Versions 0 to 0, flexible from v0.
 type SnapshotFooterRecord struct {
 	Version     int16      // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "SnapshotFooterRecord".
@@ -322,7 +322,7 @@ func (m *SnapshotFooterRecord) Walk(c *wire.Codec) {
 type SnapshotHeaderRecord struct {
 	Version                   int16      // all versions
 	LastContainedLogTimestamp int64      // all versions
-	UnknownTags               []wire.Tag // tagged fields this client does not know
+	UnknownTags               *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "SnapshotHeaderRecord".
@@ -353,7 +353,7 @@ func (m *SnapshotHeaderRecord) Walk(c *wire.Codec) {
 type VotersRecord struct {
 	Version     int16               // all versions
 	Voters      []VotersRecordVoter // all versions
-	UnknownTags []wire.Tag          // tagged fields this client does not know
+	UnknownTags *wire.Tags          // tagged fields this client does not know
 }
 
 // MessageName is "VotersRecord".
@@ -373,7 +373,7 @@ func (m *VotersRecord) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *VotersRecord) Walk(c *wire.Codec) {
 	c.Int16("version", &m.Version)
-	wire.Array(c, "voters", &m.Voters, (*VotersRecordVoter).Walk, false)
+	wire.Array(c, "voters", &m.Voters, (*VotersRecordVoter).Walk, false, 27)
 	if !c.Flex {
 		return
 	}
@@ -386,7 +386,7 @@ type VotersRecordVoter struct {
 	VoterDirectoryID    wire.UUID                       // all versions
 	Endpoints           []VotersRecordEndpoint          // all versions
 	KRaftVersionFeature VotersRecordKRaftVersionFeature // all versions
-	UnknownTags         []wire.Tag                      // tagged fields this client does not know
+	UnknownTags         *wire.Tags                      // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -402,7 +402,7 @@ func (m *VotersRecordVoter) Walk(c *wire.Codec) {
 	}
 	c.Int32("voterId", &m.VoterID)
 	c.UUID("voterDirectoryId", &m.VoterDirectoryID)
-	wire.Array(c, "endpoints", &m.Endpoints, (*VotersRecordEndpoint).Walk, false)
+	wire.Array(c, "endpoints", &m.Endpoints, (*VotersRecordEndpoint).Walk, false, 5)
 	wire.Struct(c, "kRaftVersionFeature", &m.KRaftVersionFeature, (*VotersRecordKRaftVersionFeature).Walk)
 	if !c.Flex {
 		return
@@ -415,7 +415,7 @@ type VotersRecordEndpoint struct {
 	Name        string     // all versions
 	Host        string     // all versions
 	Port        uint16     // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -438,7 +438,7 @@ func (m *VotersRecordEndpoint) Walk(c *wire.Codec) {
 type VotersRecordKRaftVersionFeature struct {
 	MinSupportedVersion int16      // all versions
 	MaxSupportedVersion int16      // all versions
-	UnknownTags         []wire.Tag // tagged fields this client does not know
+	UnknownTags         *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -512,7 +512,7 @@ func (m *StickyAssignorUserData) Walk(c *wire.Codec) {
 	if c.Parses() {
 		m.SetDefaults()
 	}
-	wire.Array(c, "previousAssignment", &m.PreviousAssignment, (*StickyAssignorUserDataTopicAssignment).Walk, false)
+	wire.Array(c, "previousAssignment", &m.PreviousAssignment, (*StickyAssignorUserDataTopicAssignment).Walk, false, 6)
 	if c.Version >= 1 {
 		c.Int32("generation", &m.Generation)
 	} else if c.Fills() {

@@ -7,7 +7,7 @@ import "github.com/kactor-go/kactor/protocol/wire"
 // DeleteAclsRequest belongs to API DeleteAcls (key 31). Versions 0 to 3, flexible from v2.
 type DeleteAclsRequest struct {
 	Filters     []DeleteAclsRequestDeleteAclsFilter // all versions
-	UnknownTags []wire.Tag                          // tagged fields this client does not know
+	UnknownTags *wire.Tags                          // tagged fields this client does not know
 }
 
 // MessageName is "DeleteAclsRequest".
@@ -41,7 +41,7 @@ func (m *DeleteAclsRequest) SetDefaults() {
 
 // Walk visits the fields in the order of the wire.
 func (m *DeleteAclsRequest) Walk(c *wire.Codec) {
-	wire.Array(c, "filters", &m.Filters, (*DeleteAclsRequestDeleteAclsFilter).Walk, false)
+	wire.Array(c, "filters", &m.Filters, (*DeleteAclsRequestDeleteAclsFilter).Walk, false, 8)
 	if !c.Flex {
 		return
 	}
@@ -57,7 +57,7 @@ type DeleteAclsRequestDeleteAclsFilter struct {
 	HostFilter         *string    // all versions, null in v0+, default ""
 	Operation          int8       // all versions
 	PermissionType     int8       // all versions
-	UnknownTags        []wire.Tag // tagged fields this client does not know
+	UnknownTags        *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -97,7 +97,7 @@ func (m *DeleteAclsRequestDeleteAclsFilter) Walk(c *wire.Codec) {
 type DeleteAclsResponse struct {
 	ThrottleTimeMs int32                                      // all versions
 	FilterResults  []DeleteAclsResponseDeleteAclsFilterResult // all versions
-	UnknownTags    []wire.Tag                                 // tagged fields this client does not know
+	UnknownTags    *wire.Tags                                 // tagged fields this client does not know
 }
 
 // MessageName is "DeleteAclsResponse".
@@ -132,7 +132,7 @@ func (m *DeleteAclsResponse) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *DeleteAclsResponse) Walk(c *wire.Codec) {
 	c.Int32("throttleTimeMs", &m.ThrottleTimeMs)
-	wire.Array(c, "filterResults", &m.FilterResults, (*DeleteAclsResponseDeleteAclsFilterResult).Walk, false)
+	wire.Array(c, "filterResults", &m.FilterResults, (*DeleteAclsResponseDeleteAclsFilterResult).Walk, false, 5)
 	if !c.Flex {
 		return
 	}
@@ -144,7 +144,7 @@ type DeleteAclsResponseDeleteAclsFilterResult struct {
 	ErrorCode    int16                                     // all versions
 	ErrorMessage *string                                   // all versions, null in v0+, default ""
 	MatchingAcls []DeleteAclsResponseDeleteAclsMatchingAcl // all versions
-	UnknownTags  []wire.Tag                                // tagged fields this client does not know
+	UnknownTags  *wire.Tags                                // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -160,7 +160,7 @@ func (m *DeleteAclsResponseDeleteAclsFilterResult) Walk(c *wire.Codec) {
 	}
 	c.Int16("errorCode", &m.ErrorCode)
 	c.NullString("errorMessage", &m.ErrorMessage, true)
-	wire.Array(c, "matchingAcls", &m.MatchingAcls, (*DeleteAclsResponseDeleteAclsMatchingAcl).Walk, false)
+	wire.Array(c, "matchingAcls", &m.MatchingAcls, (*DeleteAclsResponseDeleteAclsMatchingAcl).Walk, false, 11)
 	if !c.Flex {
 		return
 	}
@@ -178,7 +178,7 @@ type DeleteAclsResponseDeleteAclsMatchingAcl struct {
 	Host           string     // all versions
 	Operation      int8       // all versions
 	PermissionType int8       // all versions
-	UnknownTags    []wire.Tag // tagged fields this client does not know
+	UnknownTags    *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

@@ -7,7 +7,7 @@ import "github.com/kactor-go/kactor/protocol/wire"
 // DeleteGroupsRequest belongs to API DeleteGroups (key 42). Versions 0 to 2, flexible from v2.
 type DeleteGroupsRequest struct {
 	GroupsNames []string   // all versions, groupId
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "DeleteGroupsRequest".
@@ -52,7 +52,7 @@ func (m *DeleteGroupsRequest) Walk(c *wire.Codec) {
 type DeleteGroupsResponse struct {
 	ThrottleTimeMs int32                                      // all versions
 	Results        []DeleteGroupsResponseDeletableGroupResult // all versions
-	UnknownTags    []wire.Tag                                 // tagged fields this client does not know
+	UnknownTags    *wire.Tags                                 // tagged fields this client does not know
 }
 
 // MessageName is "DeleteGroupsResponse".
@@ -87,7 +87,7 @@ func (m *DeleteGroupsResponse) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *DeleteGroupsResponse) Walk(c *wire.Codec) {
 	c.Int32("throttleTimeMs", &m.ThrottleTimeMs)
-	wire.Array(c, "results", &m.Results, (*DeleteGroupsResponseDeletableGroupResult).Walk, false)
+	wire.Array(c, "results", &m.Results, (*DeleteGroupsResponseDeletableGroupResult).Walk, false, 4)
 	if !c.Flex {
 		return
 	}
@@ -98,7 +98,7 @@ func (m *DeleteGroupsResponse) Walk(c *wire.Codec) {
 type DeleteGroupsResponseDeletableGroupResult struct {
 	GroupID     string     // all versions, groupId
 	ErrorCode   int16      // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

@@ -8,7 +8,7 @@ import "github.com/kactor-go/kactor/protocol/wire"
 type DeleteRecordsRequest struct {
 	Topics      []DeleteRecordsRequestDeleteRecordsTopic // all versions
 	TimeoutMs   int32                                    // all versions
-	UnknownTags []wire.Tag                               // tagged fields this client does not know
+	UnknownTags *wire.Tags                               // tagged fields this client does not know
 }
 
 // MessageName is "DeleteRecordsRequest".
@@ -42,7 +42,7 @@ func (m *DeleteRecordsRequest) SetDefaults() {
 
 // Walk visits the fields in the order of the wire.
 func (m *DeleteRecordsRequest) Walk(c *wire.Codec) {
-	wire.Array(c, "topics", &m.Topics, (*DeleteRecordsRequestDeleteRecordsTopic).Walk, false)
+	wire.Array(c, "topics", &m.Topics, (*DeleteRecordsRequestDeleteRecordsTopic).Walk, false, 3)
 	c.Int32("timeoutMs", &m.TimeoutMs)
 	if !c.Flex {
 		return
@@ -54,7 +54,7 @@ func (m *DeleteRecordsRequest) Walk(c *wire.Codec) {
 type DeleteRecordsRequestDeleteRecordsTopic struct {
 	Name        string                                       // all versions, topicName
 	Partitions  []DeleteRecordsRequestDeleteRecordsPartition // all versions
-	UnknownTags []wire.Tag                                   // tagged fields this client does not know
+	UnknownTags *wire.Tags                                   // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -65,7 +65,7 @@ func (m *DeleteRecordsRequestDeleteRecordsTopic) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *DeleteRecordsRequestDeleteRecordsTopic) Walk(c *wire.Codec) {
 	c.String("name", &m.Name)
-	wire.Array(c, "partitions", &m.Partitions, (*DeleteRecordsRequestDeleteRecordsPartition).Walk, false)
+	wire.Array(c, "partitions", &m.Partitions, (*DeleteRecordsRequestDeleteRecordsPartition).Walk, false, 12)
 	if !c.Flex {
 		return
 	}
@@ -76,7 +76,7 @@ func (m *DeleteRecordsRequestDeleteRecordsTopic) Walk(c *wire.Codec) {
 type DeleteRecordsRequestDeleteRecordsPartition struct {
 	PartitionIndex int32      // all versions
 	Offset         int64      // all versions
-	UnknownTags    []wire.Tag // tagged fields this client does not know
+	UnknownTags    *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -98,7 +98,7 @@ func (m *DeleteRecordsRequestDeleteRecordsPartition) Walk(c *wire.Codec) {
 type DeleteRecordsResponse struct {
 	ThrottleTimeMs int32                                           // all versions
 	Topics         []DeleteRecordsResponseDeleteRecordsTopicResult // all versions
-	UnknownTags    []wire.Tag                                      // tagged fields this client does not know
+	UnknownTags    *wire.Tags                                      // tagged fields this client does not know
 }
 
 // MessageName is "DeleteRecordsResponse".
@@ -133,7 +133,7 @@ func (m *DeleteRecordsResponse) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *DeleteRecordsResponse) Walk(c *wire.Codec) {
 	c.Int32("throttleTimeMs", &m.ThrottleTimeMs)
-	wire.Array(c, "topics", &m.Topics, (*DeleteRecordsResponseDeleteRecordsTopicResult).Walk, false)
+	wire.Array(c, "topics", &m.Topics, (*DeleteRecordsResponseDeleteRecordsTopicResult).Walk, false, 3)
 	if !c.Flex {
 		return
 	}
@@ -144,7 +144,7 @@ func (m *DeleteRecordsResponse) Walk(c *wire.Codec) {
 type DeleteRecordsResponseDeleteRecordsTopicResult struct {
 	Name        string                                              // all versions, topicName
 	Partitions  []DeleteRecordsResponseDeleteRecordsPartitionResult // all versions
-	UnknownTags []wire.Tag                                          // tagged fields this client does not know
+	UnknownTags *wire.Tags                                          // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -155,7 +155,7 @@ func (m *DeleteRecordsResponseDeleteRecordsTopicResult) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *DeleteRecordsResponseDeleteRecordsTopicResult) Walk(c *wire.Codec) {
 	c.String("name", &m.Name)
-	wire.Array(c, "partitions", &m.Partitions, (*DeleteRecordsResponseDeleteRecordsPartitionResult).Walk, false)
+	wire.Array(c, "partitions", &m.Partitions, (*DeleteRecordsResponseDeleteRecordsPartitionResult).Walk, false, 14)
 	if !c.Flex {
 		return
 	}
@@ -167,7 +167,7 @@ type DeleteRecordsResponseDeleteRecordsPartitionResult struct {
 	PartitionIndex int32      // all versions
 	LowWatermark   int64      // all versions
 	ErrorCode      int16      // all versions
-	UnknownTags    []wire.Tag // tagged fields this client does not know
+	UnknownTags    *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

@@ -8,7 +8,7 @@ import "github.com/kactor-go/kactor/protocol/wire"
 type DeleteShareGroupOffsetsRequest struct {
 	GroupID     string                                                              // all versions, groupId
 	Topics      []DeleteShareGroupOffsetsRequestDeleteShareGroupOffsetsRequestTopic // all versions
-	UnknownTags []wire.Tag                                                          // tagged fields this client does not know
+	UnknownTags *wire.Tags                                                          // tagged fields this client does not know
 }
 
 // MessageName is "DeleteShareGroupOffsetsRequest".
@@ -39,7 +39,7 @@ func (m *DeleteShareGroupOffsetsRequest) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *DeleteShareGroupOffsetsRequest) Walk(c *wire.Codec) {
 	c.String("groupId", &m.GroupID)
-	wire.Array(c, "topics", &m.Topics, (*DeleteShareGroupOffsetsRequestDeleteShareGroupOffsetsRequestTopic).Walk, false)
+	wire.Array(c, "topics", &m.Topics, (*DeleteShareGroupOffsetsRequestDeleteShareGroupOffsetsRequestTopic).Walk, false, 2)
 	if !c.Flex {
 		return
 	}
@@ -49,7 +49,7 @@ func (m *DeleteShareGroupOffsetsRequest) Walk(c *wire.Codec) {
 // DeleteShareGroupOffsetsRequestDeleteShareGroupOffsetsRequestTopic is a part of DeleteShareGroupOffsetsRequest.
 type DeleteShareGroupOffsetsRequestDeleteShareGroupOffsetsRequestTopic struct {
 	TopicName   string     // all versions, topicName
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -72,7 +72,7 @@ type DeleteShareGroupOffsetsResponse struct {
 	ErrorCode      int16                                                                 // all versions
 	ErrorMessage   *string                                                               // all versions, null in v0+
 	Responses      []DeleteShareGroupOffsetsResponseDeleteShareGroupOffsetsResponseTopic // all versions
-	UnknownTags    []wire.Tag                                                            // tagged fields this client does not know
+	UnknownTags    *wire.Tags                                                            // tagged fields this client does not know
 }
 
 // MessageName is "DeleteShareGroupOffsetsResponse".
@@ -105,7 +105,7 @@ func (m *DeleteShareGroupOffsetsResponse) Walk(c *wire.Codec) {
 	c.Int32("throttleTimeMs", &m.ThrottleTimeMs)
 	c.Int16("errorCode", &m.ErrorCode)
 	c.NullString("errorMessage", &m.ErrorMessage, true)
-	wire.Array(c, "responses", &m.Responses, (*DeleteShareGroupOffsetsResponseDeleteShareGroupOffsetsResponseTopic).Walk, false)
+	wire.Array(c, "responses", &m.Responses, (*DeleteShareGroupOffsetsResponseDeleteShareGroupOffsetsResponseTopic).Walk, false, 21)
 	if !c.Flex {
 		return
 	}
@@ -118,7 +118,7 @@ type DeleteShareGroupOffsetsResponseDeleteShareGroupOffsetsResponseTopic struct 
 	TopicID      wire.UUID  // all versions
 	ErrorCode    int16      // all versions
 	ErrorMessage *string    // all versions, null in v0+
-	UnknownTags  []wire.Tag // tagged fields this client does not know
+	UnknownTags  *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

@@ -8,7 +8,7 @@ import "github.com/kactor-go/kactor/protocol/wire"
 type DeleteShareGroupStateRequest struct {
 	GroupID     string                                        // all versions
 	Topics      []DeleteShareGroupStateRequestDeleteStateData // all versions
-	UnknownTags []wire.Tag                                    // tagged fields this client does not know
+	UnknownTags *wire.Tags                                    // tagged fields this client does not know
 }
 
 // MessageName is "DeleteShareGroupStateRequest".
@@ -39,7 +39,7 @@ func (m *DeleteShareGroupStateRequest) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *DeleteShareGroupStateRequest) Walk(c *wire.Codec) {
 	c.String("groupId", &m.GroupID)
-	wire.Array(c, "topics", &m.Topics, (*DeleteShareGroupStateRequestDeleteStateData).Walk, false)
+	wire.Array(c, "topics", &m.Topics, (*DeleteShareGroupStateRequestDeleteStateData).Walk, false, 18)
 	if !c.Flex {
 		return
 	}
@@ -50,7 +50,7 @@ func (m *DeleteShareGroupStateRequest) Walk(c *wire.Codec) {
 type DeleteShareGroupStateRequestDeleteStateData struct {
 	TopicID     wire.UUID                                   // all versions
 	Partitions  []DeleteShareGroupStateRequestPartitionData // all versions
-	UnknownTags []wire.Tag                                  // tagged fields this client does not know
+	UnknownTags *wire.Tags                                  // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -61,7 +61,7 @@ func (m *DeleteShareGroupStateRequestDeleteStateData) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *DeleteShareGroupStateRequestDeleteStateData) Walk(c *wire.Codec) {
 	c.UUID("topicId", &m.TopicID)
-	wire.Array(c, "partitions", &m.Partitions, (*DeleteShareGroupStateRequestPartitionData).Walk, false)
+	wire.Array(c, "partitions", &m.Partitions, (*DeleteShareGroupStateRequestPartitionData).Walk, false, 5)
 	if !c.Flex {
 		return
 	}
@@ -71,7 +71,7 @@ func (m *DeleteShareGroupStateRequestDeleteStateData) Walk(c *wire.Codec) {
 // DeleteShareGroupStateRequestPartitionData is a part of DeleteShareGroupStateRequest.
 type DeleteShareGroupStateRequestPartitionData struct {
 	Partition   int32      // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -91,7 +91,7 @@ func (m *DeleteShareGroupStateRequestPartitionData) Walk(c *wire.Codec) {
 // DeleteShareGroupStateResponse belongs to API DeleteShareGroupState (key 86). Versions 0 to 0, flexible from v0.
 type DeleteShareGroupStateResponse struct {
 	Results     []DeleteShareGroupStateResponseDeleteStateResult // all versions
-	UnknownTags []wire.Tag                                       // tagged fields this client does not know
+	UnknownTags *wire.Tags                                       // tagged fields this client does not know
 }
 
 // MessageName is "DeleteShareGroupStateResponse".
@@ -116,7 +116,7 @@ func (m *DeleteShareGroupStateResponse) SetDefaults() {
 
 // Walk visits the fields in the order of the wire.
 func (m *DeleteShareGroupStateResponse) Walk(c *wire.Codec) {
-	wire.Array(c, "results", &m.Results, (*DeleteShareGroupStateResponseDeleteStateResult).Walk, false)
+	wire.Array(c, "results", &m.Results, (*DeleteShareGroupStateResponseDeleteStateResult).Walk, false, 18)
 	if !c.Flex {
 		return
 	}
@@ -127,7 +127,7 @@ func (m *DeleteShareGroupStateResponse) Walk(c *wire.Codec) {
 type DeleteShareGroupStateResponseDeleteStateResult struct {
 	TopicID     wire.UUID                                      // all versions
 	Partitions  []DeleteShareGroupStateResponsePartitionResult // all versions
-	UnknownTags []wire.Tag                                     // tagged fields this client does not know
+	UnknownTags *wire.Tags                                     // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -138,7 +138,7 @@ func (m *DeleteShareGroupStateResponseDeleteStateResult) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *DeleteShareGroupStateResponseDeleteStateResult) Walk(c *wire.Codec) {
 	c.UUID("topicId", &m.TopicID)
-	wire.Array(c, "partitions", &m.Partitions, (*DeleteShareGroupStateResponsePartitionResult).Walk, false)
+	wire.Array(c, "partitions", &m.Partitions, (*DeleteShareGroupStateResponsePartitionResult).Walk, false, 8)
 	if !c.Flex {
 		return
 	}
@@ -150,7 +150,7 @@ type DeleteShareGroupStateResponsePartitionResult struct {
 	Partition    int32      // all versions
 	ErrorCode    int16      // all versions
 	ErrorMessage *string    // all versions, null in v0+
-	UnknownTags  []wire.Tag // tagged fields this client does not know
+	UnknownTags  *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

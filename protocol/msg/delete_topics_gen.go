@@ -9,7 +9,7 @@ type DeleteTopicsRequest struct {
 	Topics      []DeleteTopicsRequestDeleteTopicState // v6+
 	TopicNames  []string                              // v0-5, topicName
 	TimeoutMs   int32                                 // all versions
-	UnknownTags []wire.Tag                            // tagged fields this client does not know
+	UnknownTags *wire.Tags                            // tagged fields this client does not know
 }
 
 // MessageName is "DeleteTopicsRequest".
@@ -44,7 +44,7 @@ func (m *DeleteTopicsRequest) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *DeleteTopicsRequest) Walk(c *wire.Codec) {
 	if c.Version >= 6 {
-		wire.Array(c, "topics", &m.Topics, (*DeleteTopicsRequestDeleteTopicState).Walk, false)
+		wire.Array(c, "topics", &m.Topics, (*DeleteTopicsRequestDeleteTopicState).Walk, false, 18)
 	} else if c.Writes() && len(m.Topics) > 0 {
 		c.Refuse("topics")
 	}
@@ -62,7 +62,7 @@ func (m *DeleteTopicsRequest) Walk(c *wire.Codec) {
 type DeleteTopicsRequestDeleteTopicState struct {
 	Name        *string    // v6+, null in v6+, topicName
 	TopicID     wire.UUID  // v6+
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -92,7 +92,7 @@ func (m *DeleteTopicsRequestDeleteTopicState) Walk(c *wire.Codec) {
 type DeleteTopicsResponse struct {
 	ThrottleTimeMs int32                                      // v1+
 	Responses      []DeleteTopicsResponseDeletableTopicResult // all versions
-	UnknownTags    []wire.Tag                                 // tagged fields this client does not know
+	UnknownTags    *wire.Tags                                 // tagged fields this client does not know
 }
 
 // MessageName is "DeleteTopicsResponse".
@@ -129,7 +129,7 @@ func (m *DeleteTopicsResponse) Walk(c *wire.Codec) {
 	if c.Version >= 1 {
 		c.Int32("throttleTimeMs", &m.ThrottleTimeMs)
 	}
-	wire.Array(c, "responses", &m.Responses, (*DeleteTopicsResponseDeletableTopicResult).Walk, false)
+	wire.Array(c, "responses", &m.Responses, (*DeleteTopicsResponseDeletableTopicResult).Walk, false, 4)
 	if !c.Flex {
 		return
 	}
@@ -142,7 +142,7 @@ type DeleteTopicsResponseDeletableTopicResult struct {
 	TopicID      wire.UUID  // v6+
 	ErrorCode    int16      // all versions
 	ErrorMessage *string    // v5+, null in v5+
-	UnknownTags  []wire.Tag // tagged fields this client does not know
+	UnknownTags  *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

@@ -13,7 +13,7 @@ type DescribeAclsRequest struct {
 	HostFilter         *string    // all versions, null in v0+, default ""
 	Operation          int8       // all versions
 	PermissionType     int8       // all versions
-	UnknownTags        []wire.Tag // tagged fields this client does not know
+	UnknownTags        *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "DescribeAclsRequest".
@@ -79,7 +79,7 @@ type DescribeAclsResponse struct {
 	ErrorCode      int16                                      // all versions
 	ErrorMessage   *string                                    // all versions, null in v0+, default ""
 	Resources      []DescribeAclsResponseDescribeAclsResource // all versions
-	UnknownTags    []wire.Tag                                 // tagged fields this client does not know
+	UnknownTags    *wire.Tags                                 // tagged fields this client does not know
 }
 
 // MessageName is "DescribeAclsResponse".
@@ -120,7 +120,7 @@ func (m *DescribeAclsResponse) Walk(c *wire.Codec) {
 	c.Int32("throttleTimeMs", &m.ThrottleTimeMs)
 	c.Int16("errorCode", &m.ErrorCode)
 	c.NullString("errorMessage", &m.ErrorMessage, true)
-	wire.Array(c, "resources", &m.Resources, (*DescribeAclsResponseDescribeAclsResource).Walk, false)
+	wire.Array(c, "resources", &m.Resources, (*DescribeAclsResponseDescribeAclsResource).Walk, false, 5)
 	if !c.Flex {
 		return
 	}
@@ -133,7 +133,7 @@ type DescribeAclsResponseDescribeAclsResource struct {
 	ResourceName string                               // all versions
 	PatternType  int8                                 // v1+, default 3
 	Acls         []DescribeAclsResponseAclDescription // all versions
-	UnknownTags  []wire.Tag                           // tagged fields this client does not know
+	UnknownTags  *wire.Tags                           // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -156,7 +156,7 @@ func (m *DescribeAclsResponseDescribeAclsResource) Walk(c *wire.Codec) {
 	} else if c.Writes() && m.PatternType != 3 {
 		c.Refuse("patternType")
 	}
-	wire.Array(c, "acls", &m.Acls, (*DescribeAclsResponseAclDescription).Walk, false)
+	wire.Array(c, "acls", &m.Acls, (*DescribeAclsResponseAclDescription).Walk, false, 5)
 	if !c.Flex {
 		return
 	}
@@ -169,7 +169,7 @@ type DescribeAclsResponseAclDescription struct {
 	Host           string     // all versions
 	Operation      int8       // all versions
 	PermissionType int8       // all versions
-	UnknownTags    []wire.Tag // tagged fields this client does not know
+	UnknownTags    *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

@@ -8,7 +8,7 @@ import "github.com/kactor-go/kactor/protocol/wire"
 type DescribeClientQuotasRequest struct {
 	Components  []DescribeClientQuotasRequestComponentData // all versions
 	Strict      bool                                       // all versions
-	UnknownTags []wire.Tag                                 // tagged fields this client does not know
+	UnknownTags *wire.Tags                                 // tagged fields this client does not know
 }
 
 // MessageName is "DescribeClientQuotasRequest".
@@ -44,7 +44,7 @@ func (m *DescribeClientQuotasRequest) SetDefaults() {
 
 // Walk visits the fields in the order of the wire.
 func (m *DescribeClientQuotasRequest) Walk(c *wire.Codec) {
-	wire.Array(c, "components", &m.Components, (*DescribeClientQuotasRequestComponentData).Walk, false)
+	wire.Array(c, "components", &m.Components, (*DescribeClientQuotasRequestComponentData).Walk, false, 4)
 	c.Bool("strict", &m.Strict)
 	if !c.Flex {
 		return
@@ -57,7 +57,7 @@ type DescribeClientQuotasRequestComponentData struct {
 	EntityType  string     // all versions
 	MatchType   int8       // all versions
 	Match       *string    // all versions, null in v0+, default ""
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -86,7 +86,7 @@ type DescribeClientQuotasResponse struct {
 	ErrorCode      int16                                   // all versions
 	ErrorMessage   *string                                 // all versions, null in v0+, default ""
 	Entries        []DescribeClientQuotasResponseEntryData // all versions, null in v0+, default not null
-	UnknownTags    []wire.Tag                              // tagged fields this client does not know
+	UnknownTags    *wire.Tags                              // tagged fields this client does not know
 }
 
 // MessageName is "DescribeClientQuotasResponse".
@@ -128,7 +128,7 @@ func (m *DescribeClientQuotasResponse) Walk(c *wire.Codec) {
 	c.Int32("throttleTimeMs", &m.ThrottleTimeMs)
 	c.Int16("errorCode", &m.ErrorCode)
 	c.NullString("errorMessage", &m.ErrorMessage, true)
-	wire.Array(c, "entries", &m.Entries, (*DescribeClientQuotasResponseEntryData).Walk, true)
+	wire.Array(c, "entries", &m.Entries, (*DescribeClientQuotasResponseEntryData).Walk, true, 3)
 	if !c.Flex {
 		return
 	}
@@ -139,7 +139,7 @@ func (m *DescribeClientQuotasResponse) Walk(c *wire.Codec) {
 type DescribeClientQuotasResponseEntryData struct {
 	Entity      []DescribeClientQuotasResponseEntityData // all versions
 	Values      []DescribeClientQuotasResponseValueData  // all versions
-	UnknownTags []wire.Tag                               // tagged fields this client does not know
+	UnknownTags *wire.Tags                               // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -149,8 +149,8 @@ func (m *DescribeClientQuotasResponseEntryData) SetDefaults() {
 
 // Walk visits the fields in the order of the wire.
 func (m *DescribeClientQuotasResponseEntryData) Walk(c *wire.Codec) {
-	wire.Array(c, "entity", &m.Entity, (*DescribeClientQuotasResponseEntityData).Walk, false)
-	wire.Array(c, "values", &m.Values, (*DescribeClientQuotasResponseValueData).Walk, false)
+	wire.Array(c, "entity", &m.Entity, (*DescribeClientQuotasResponseEntityData).Walk, false, 3)
+	wire.Array(c, "values", &m.Values, (*DescribeClientQuotasResponseValueData).Walk, false, 10)
 	if !c.Flex {
 		return
 	}
@@ -161,7 +161,7 @@ func (m *DescribeClientQuotasResponseEntryData) Walk(c *wire.Codec) {
 type DescribeClientQuotasResponseEntityData struct {
 	EntityType  string     // all versions
 	EntityName  *string    // all versions, null in v0+, default ""
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -187,7 +187,7 @@ func (m *DescribeClientQuotasResponseEntityData) Walk(c *wire.Codec) {
 type DescribeClientQuotasResponseValueData struct {
 	Key         string     // all versions
 	Value       float64    // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

@@ -9,7 +9,7 @@ type DescribeClusterRequest struct {
 	IncludeClusterAuthorizedOperations bool       // all versions
 	EndpointType                       int8       // v1+, default 1
 	IncludeFencedBrokers               bool       // v2+
-	UnknownTags                        []wire.Tag // tagged fields this client does not know
+	UnknownTags                        *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "DescribeClusterRequest".
@@ -70,7 +70,7 @@ type DescribeClusterResponse struct {
 	ControllerID                int32                                          // all versions, default -1, brokerId
 	Brokers                     []DescribeClusterResponseDescribeClusterBroker // all versions
 	ClusterAuthorizedOperations int32                                          // all versions, default -2147483648
-	UnknownTags                 []wire.Tag                                     // tagged fields this client does not know
+	UnknownTags                 *wire.Tags                                     // tagged fields this client does not know
 }
 
 // MessageName is "DescribeClusterResponse".
@@ -116,7 +116,7 @@ func (m *DescribeClusterResponse) Walk(c *wire.Codec) {
 	}
 	c.String("clusterId", &m.ClusterID)
 	c.Int32("controllerId", &m.ControllerID)
-	wire.Array(c, "brokers", &m.Brokers, (*DescribeClusterResponseDescribeClusterBroker).Walk, false)
+	wire.Array(c, "brokers", &m.Brokers, (*DescribeClusterResponseDescribeClusterBroker).Walk, false, 11)
 	c.Int32("clusterAuthorizedOperations", &m.ClusterAuthorizedOperations)
 	if !c.Flex {
 		return
@@ -131,7 +131,7 @@ type DescribeClusterResponseDescribeClusterBroker struct {
 	Port        int32      // all versions
 	Rack        *string    // all versions, null in v0+
 	IsFenced    bool       // v2+
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

@@ -9,7 +9,7 @@ type DescribeConfigsRequest struct {
 	Resources            []DescribeConfigsRequestDescribeConfigsResource // all versions
 	IncludeSynonyms      bool                                            // v1+
 	IncludeDocumentation bool                                            // v3+
-	UnknownTags          []wire.Tag                                      // tagged fields this client does not know
+	UnknownTags          *wire.Tags                                      // tagged fields this client does not know
 }
 
 // MessageName is "DescribeConfigsRequest".
@@ -43,7 +43,7 @@ func (m *DescribeConfigsRequest) SetDefaults() {
 
 // Walk visits the fields in the order of the wire.
 func (m *DescribeConfigsRequest) Walk(c *wire.Codec) {
-	wire.Array(c, "resources", &m.Resources, (*DescribeConfigsRequestDescribeConfigsResource).Walk, false)
+	wire.Array(c, "resources", &m.Resources, (*DescribeConfigsRequestDescribeConfigsResource).Walk, false, 4)
 	if c.Version >= 1 {
 		c.Bool("includeSynonyms", &m.IncludeSynonyms)
 	} else if c.Writes() && m.IncludeSynonyms {
@@ -65,7 +65,7 @@ type DescribeConfigsRequestDescribeConfigsResource struct {
 	ResourceType      int8       // all versions
 	ResourceName      string     // all versions
 	ConfigurationKeys []string   // all versions, null in v0+, default not null
-	UnknownTags       []wire.Tag // tagged fields this client does not know
+	UnknownTags       *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -92,7 +92,7 @@ func (m *DescribeConfigsRequestDescribeConfigsResource) Walk(c *wire.Codec) {
 type DescribeConfigsResponse struct {
 	ThrottleTimeMs int32                                          // all versions
 	Results        []DescribeConfigsResponseDescribeConfigsResult // all versions
-	UnknownTags    []wire.Tag                                     // tagged fields this client does not know
+	UnknownTags    *wire.Tags                                     // tagged fields this client does not know
 }
 
 // MessageName is "DescribeConfigsResponse".
@@ -127,7 +127,7 @@ func (m *DescribeConfigsResponse) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *DescribeConfigsResponse) Walk(c *wire.Codec) {
 	c.Int32("throttleTimeMs", &m.ThrottleTimeMs)
-	wire.Array(c, "results", &m.Results, (*DescribeConfigsResponseDescribeConfigsResult).Walk, false)
+	wire.Array(c, "results", &m.Results, (*DescribeConfigsResponseDescribeConfigsResult).Walk, false, 7)
 	if !c.Flex {
 		return
 	}
@@ -141,7 +141,7 @@ type DescribeConfigsResponseDescribeConfigsResult struct {
 	ResourceType int8                                                   // all versions
 	ResourceName string                                                 // all versions
 	Configs      []DescribeConfigsResponseDescribeConfigsResourceResult // all versions
-	UnknownTags  []wire.Tag                                             // tagged fields this client does not know
+	UnknownTags  *wire.Tags                                             // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -159,7 +159,7 @@ func (m *DescribeConfigsResponseDescribeConfigsResult) Walk(c *wire.Codec) {
 	c.NullString("errorMessage", &m.ErrorMessage, true)
 	c.Int8("resourceType", &m.ResourceType)
 	c.String("resourceName", &m.ResourceName)
-	wire.Array(c, "configs", &m.Configs, (*DescribeConfigsResponseDescribeConfigsResourceResult).Walk, false)
+	wire.Array(c, "configs", &m.Configs, (*DescribeConfigsResponseDescribeConfigsResourceResult).Walk, false, 7)
 	if !c.Flex {
 		return
 	}
@@ -177,7 +177,7 @@ type DescribeConfigsResponseDescribeConfigsResourceResult struct {
 	Synonyms      []DescribeConfigsResponseDescribeConfigsSynonym // v1+
 	ConfigType    int8                                            // v3+
 	Documentation *string                                         // v3+, null in v3+, default ""
-	UnknownTags   []wire.Tag                                      // tagged fields this client does not know
+	UnknownTags   *wire.Tags                                      // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -208,7 +208,7 @@ func (m *DescribeConfigsResponseDescribeConfigsResourceResult) Walk(c *wire.Code
 	}
 	c.Bool("isSensitive", &m.IsSensitive)
 	if c.Version >= 1 {
-		wire.Array(c, "synonyms", &m.Synonyms, (*DescribeConfigsResponseDescribeConfigsSynonym).Walk, false)
+		wire.Array(c, "synonyms", &m.Synonyms, (*DescribeConfigsResponseDescribeConfigsSynonym).Walk, false, 4)
 	}
 	if c.Version >= 3 {
 		c.Int8("configType", &m.ConfigType)
@@ -216,7 +216,7 @@ func (m *DescribeConfigsResponseDescribeConfigsResourceResult) Walk(c *wire.Code
 	if c.Version >= 3 {
 		c.NullString("documentation", &m.Documentation, true)
 	} else if c.Fills() {
-		m.Documentation = wire.Ptr("")
+		m.Documentation = c.Default("")
 	}
 	if !c.Flex {
 		return
@@ -229,7 +229,7 @@ type DescribeConfigsResponseDescribeConfigsSynonym struct {
 	Name        string     // v1+
 	Value       *string    // v1+, null in v1+, default ""
 	Source      int8       // v1+
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -251,7 +251,7 @@ func (m *DescribeConfigsResponseDescribeConfigsSynonym) Walk(c *wire.Codec) {
 	if c.Version >= 1 {
 		c.NullString("value", &m.Value, true)
 	} else if c.Fills() {
-		m.Value = wire.Ptr("")
+		m.Value = c.Default("")
 	} else if c.Writes() && (m.Value != nil && *m.Value != "") {
 		c.Refuse("value")
 	}

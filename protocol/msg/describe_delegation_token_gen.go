@@ -7,7 +7,7 @@ import "github.com/kactor-go/kactor/protocol/wire"
 // DescribeDelegationTokenRequest belongs to API DescribeDelegationToken (key 41). Versions 0 to 3, flexible from v2.
 type DescribeDelegationTokenRequest struct {
 	Owners      []DescribeDelegationTokenRequestDescribeDelegationTokenOwner // all versions, null in v0+, default not null
-	UnknownTags []wire.Tag                                                   // tagged fields this client does not know
+	UnknownTags *wire.Tags                                                   // tagged fields this client does not know
 }
 
 // MessageName is "DescribeDelegationTokenRequest".
@@ -47,7 +47,7 @@ func (m *DescribeDelegationTokenRequest) Walk(c *wire.Codec) {
 	if c.Parses() {
 		m.SetDefaults()
 	}
-	wire.Array(c, "owners", &m.Owners, (*DescribeDelegationTokenRequestDescribeDelegationTokenOwner).Walk, true)
+	wire.Array(c, "owners", &m.Owners, (*DescribeDelegationTokenRequestDescribeDelegationTokenOwner).Walk, true, 3)
 	if !c.Flex {
 		return
 	}
@@ -58,7 +58,7 @@ func (m *DescribeDelegationTokenRequest) Walk(c *wire.Codec) {
 type DescribeDelegationTokenRequestDescribeDelegationTokenOwner struct {
 	PrincipalType string     // all versions
 	PrincipalName string     // all versions
-	UnknownTags   []wire.Tag // tagged fields this client does not know
+	UnknownTags   *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -81,7 +81,7 @@ type DescribeDelegationTokenResponse struct {
 	ErrorCode      int16                                                     // all versions
 	Tokens         []DescribeDelegationTokenResponseDescribedDelegationToken // all versions
 	ThrottleTimeMs int32                                                     // all versions
-	UnknownTags    []wire.Tag                                                // tagged fields this client does not know
+	UnknownTags    *wire.Tags                                                // tagged fields this client does not know
 }
 
 // MessageName is "DescribeDelegationTokenResponse".
@@ -118,7 +118,7 @@ func (m *DescribeDelegationTokenResponse) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *DescribeDelegationTokenResponse) Walk(c *wire.Codec) {
 	c.Int16("errorCode", &m.ErrorCode)
-	wire.Array(c, "tokens", &m.Tokens, (*DescribeDelegationTokenResponseDescribedDelegationToken).Walk, false)
+	wire.Array(c, "tokens", &m.Tokens, (*DescribeDelegationTokenResponseDescribedDelegationToken).Walk, false, 30)
 	c.Int32("throttleTimeMs", &m.ThrottleTimeMs)
 	if !c.Flex {
 		return
@@ -138,7 +138,7 @@ type DescribeDelegationTokenResponseDescribedDelegationToken struct {
 	TokenID                     string                                                           // all versions
 	Hmac                        []byte                                                           // all versions
 	Renewers                    []DescribeDelegationTokenResponseDescribedDelegationTokenRenewer // all versions
-	UnknownTags                 []wire.Tag                                                       // tagged fields this client does not know
+	UnknownTags                 *wire.Tags                                                       // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -165,7 +165,7 @@ func (m *DescribeDelegationTokenResponseDescribedDelegationToken) Walk(c *wire.C
 	c.Int64("maxTimestamp", &m.MaxTimestamp)
 	c.String("tokenId", &m.TokenID)
 	c.Bytes("hmac", &m.Hmac, false)
-	wire.Array(c, "renewers", &m.Renewers, (*DescribeDelegationTokenResponseDescribedDelegationTokenRenewer).Walk, false)
+	wire.Array(c, "renewers", &m.Renewers, (*DescribeDelegationTokenResponseDescribedDelegationTokenRenewer).Walk, false, 3)
 	if !c.Flex {
 		return
 	}
@@ -176,7 +176,7 @@ func (m *DescribeDelegationTokenResponseDescribedDelegationToken) Walk(c *wire.C
 type DescribeDelegationTokenResponseDescribedDelegationTokenRenewer struct {
 	PrincipalType string     // all versions
 	PrincipalName string     // all versions
-	UnknownTags   []wire.Tag // tagged fields this client does not know
+	UnknownTags   *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

@@ -8,7 +8,7 @@ import "github.com/kactor-go/kactor/protocol/wire"
 type DescribeGroupsRequest struct {
 	Groups                      []string   // all versions, groupId
 	IncludeAuthorizedOperations bool       // v3+
-	UnknownTags                 []wire.Tag // tagged fields this client does not know
+	UnknownTags                 *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "DescribeGroupsRequest".
@@ -58,7 +58,7 @@ func (m *DescribeGroupsRequest) Walk(c *wire.Codec) {
 type DescribeGroupsResponse struct {
 	ThrottleTimeMs int32                                  // v1+
 	Groups         []DescribeGroupsResponseDescribedGroup // all versions
-	UnknownTags    []wire.Tag                             // tagged fields this client does not know
+	UnknownTags    *wire.Tags                             // tagged fields this client does not know
 }
 
 // MessageName is "DescribeGroupsResponse".
@@ -95,7 +95,7 @@ func (m *DescribeGroupsResponse) Walk(c *wire.Codec) {
 	if c.Version >= 1 {
 		c.Int32("throttleTimeMs", &m.ThrottleTimeMs)
 	}
-	wire.Array(c, "groups", &m.Groups, (*DescribeGroupsResponseDescribedGroup).Walk, false)
+	wire.Array(c, "groups", &m.Groups, (*DescribeGroupsResponseDescribedGroup).Walk, false, 12)
 	if !c.Flex {
 		return
 	}
@@ -112,7 +112,7 @@ type DescribeGroupsResponseDescribedGroup struct {
 	ProtocolData         string                                       // all versions
 	Members              []DescribeGroupsResponseDescribedGroupMember // all versions
 	AuthorizedOperations int32                                        // v3+, default -2147483648
-	UnknownTags          []wire.Tag                                   // tagged fields this client does not know
+	UnknownTags          *wire.Tags                                   // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -136,7 +136,7 @@ func (m *DescribeGroupsResponseDescribedGroup) Walk(c *wire.Codec) {
 	c.String("groupState", &m.GroupState)
 	c.String("protocolType", &m.ProtocolType)
 	c.String("protocolData", &m.ProtocolData)
-	wire.Array(c, "members", &m.Members, (*DescribeGroupsResponseDescribedGroupMember).Walk, false)
+	wire.Array(c, "members", &m.Members, (*DescribeGroupsResponseDescribedGroupMember).Walk, false, 7)
 	if c.Version >= 3 {
 		c.Int32("authorizedOperations", &m.AuthorizedOperations)
 	} else if c.Fills() {
@@ -158,7 +158,7 @@ type DescribeGroupsResponseDescribedGroupMember struct {
 	ClientHost       string     // all versions
 	MemberMetadata   []byte     // all versions
 	MemberAssignment []byte     // all versions
-	UnknownTags      []wire.Tag // tagged fields this client does not know
+	UnknownTags      *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

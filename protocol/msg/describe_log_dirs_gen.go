@@ -7,7 +7,7 @@ import "github.com/kactor-go/kactor/protocol/wire"
 // DescribeLogDirsRequest belongs to API DescribeLogDirs (key 35). Versions 0 to 5, flexible from v2.
 type DescribeLogDirsRequest struct {
 	Topics      []DescribeLogDirsRequestDescribableLogDirTopic // all versions, null in v0+, default not null
-	UnknownTags []wire.Tag                                     // tagged fields this client does not know
+	UnknownTags *wire.Tags                                     // tagged fields this client does not know
 }
 
 // MessageName is "DescribeLogDirsRequest".
@@ -45,7 +45,7 @@ func (m *DescribeLogDirsRequest) Walk(c *wire.Codec) {
 	if c.Parses() {
 		m.SetDefaults()
 	}
-	wire.Array(c, "topics", &m.Topics, (*DescribeLogDirsRequestDescribableLogDirTopic).Walk, true)
+	wire.Array(c, "topics", &m.Topics, (*DescribeLogDirsRequestDescribableLogDirTopic).Walk, true, 3)
 	if !c.Flex {
 		return
 	}
@@ -56,7 +56,7 @@ func (m *DescribeLogDirsRequest) Walk(c *wire.Codec) {
 type DescribeLogDirsRequestDescribableLogDirTopic struct {
 	Topic       string     // all versions, topicName
 	Partitions  []int32    // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -79,7 +79,7 @@ type DescribeLogDirsResponse struct {
 	ThrottleTimeMs int32                                          // all versions
 	ErrorCode      int16                                          // v3+
 	Results        []DescribeLogDirsResponseDescribeLogDirsResult // all versions
-	UnknownTags    []wire.Tag                                     // tagged fields this client does not know
+	UnknownTags    *wire.Tags                                     // tagged fields this client does not know
 }
 
 // MessageName is "DescribeLogDirsResponse".
@@ -117,7 +117,7 @@ func (m *DescribeLogDirsResponse) Walk(c *wire.Codec) {
 	if c.Version >= 3 {
 		c.Int16("errorCode", &m.ErrorCode)
 	}
-	wire.Array(c, "results", &m.Results, (*DescribeLogDirsResponseDescribeLogDirsResult).Walk, false)
+	wire.Array(c, "results", &m.Results, (*DescribeLogDirsResponseDescribeLogDirsResult).Walk, false, 5)
 	if !c.Flex {
 		return
 	}
@@ -132,7 +132,7 @@ type DescribeLogDirsResponseDescribeLogDirsResult struct {
 	TotalBytes  int64                                         // v4+, default -1
 	UsableBytes int64                                         // v4+, default -1
 	IsCordoned  bool                                          // v5+
-	UnknownTags []wire.Tag                                    // tagged fields this client does not know
+	UnknownTags *wire.Tags                                    // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -149,7 +149,7 @@ func (m *DescribeLogDirsResponseDescribeLogDirsResult) Walk(c *wire.Codec) {
 	}
 	c.Int16("errorCode", &m.ErrorCode)
 	c.String("logDir", &m.LogDir)
-	wire.Array(c, "topics", &m.Topics, (*DescribeLogDirsResponseDescribeLogDirsTopic).Walk, false)
+	wire.Array(c, "topics", &m.Topics, (*DescribeLogDirsResponseDescribeLogDirsTopic).Walk, false, 3)
 	if c.Version >= 4 {
 		c.Int64("totalBytes", &m.TotalBytes)
 	} else if c.Fills() {
@@ -173,7 +173,7 @@ func (m *DescribeLogDirsResponseDescribeLogDirsResult) Walk(c *wire.Codec) {
 type DescribeLogDirsResponseDescribeLogDirsTopic struct {
 	Name        string                                            // all versions, topicName
 	Partitions  []DescribeLogDirsResponseDescribeLogDirsPartition // all versions
-	UnknownTags []wire.Tag                                        // tagged fields this client does not know
+	UnknownTags *wire.Tags                                        // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -184,7 +184,7 @@ func (m *DescribeLogDirsResponseDescribeLogDirsTopic) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *DescribeLogDirsResponseDescribeLogDirsTopic) Walk(c *wire.Codec) {
 	c.String("name", &m.Name)
-	wire.Array(c, "partitions", &m.Partitions, (*DescribeLogDirsResponseDescribeLogDirsPartition).Walk, false)
+	wire.Array(c, "partitions", &m.Partitions, (*DescribeLogDirsResponseDescribeLogDirsPartition).Walk, false, 21)
 	if !c.Flex {
 		return
 	}
@@ -197,7 +197,7 @@ type DescribeLogDirsResponseDescribeLogDirsPartition struct {
 	PartitionSize  int64      // all versions
 	OffsetLag      int64      // all versions
 	IsFutureKey    bool       // all versions
-	UnknownTags    []wire.Tag // tagged fields this client does not know
+	UnknownTags    *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

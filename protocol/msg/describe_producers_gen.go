@@ -7,7 +7,7 @@ import "github.com/kactor-go/kactor/protocol/wire"
 // DescribeProducersRequest belongs to API DescribeProducers (key 61). Versions 0 to 0, flexible from v0.
 type DescribeProducersRequest struct {
 	Topics      []DescribeProducersRequestTopicRequest // all versions
-	UnknownTags []wire.Tag                             // tagged fields this client does not know
+	UnknownTags *wire.Tags                             // tagged fields this client does not know
 }
 
 // MessageName is "DescribeProducersRequest".
@@ -35,7 +35,7 @@ func (m *DescribeProducersRequest) SetDefaults() {
 
 // Walk visits the fields in the order of the wire.
 func (m *DescribeProducersRequest) Walk(c *wire.Codec) {
-	wire.Array(c, "topics", &m.Topics, (*DescribeProducersRequestTopicRequest).Walk, false)
+	wire.Array(c, "topics", &m.Topics, (*DescribeProducersRequestTopicRequest).Walk, false, 3)
 	if !c.Flex {
 		return
 	}
@@ -46,7 +46,7 @@ func (m *DescribeProducersRequest) Walk(c *wire.Codec) {
 type DescribeProducersRequestTopicRequest struct {
 	Name             string     // all versions, topicName
 	PartitionIndexes []int32    // all versions
-	UnknownTags      []wire.Tag // tagged fields this client does not know
+	UnknownTags      *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -68,7 +68,7 @@ func (m *DescribeProducersRequestTopicRequest) Walk(c *wire.Codec) {
 type DescribeProducersResponse struct {
 	ThrottleTimeMs int32                                    // all versions
 	Topics         []DescribeProducersResponseTopicResponse // all versions
-	UnknownTags    []wire.Tag                               // tagged fields this client does not know
+	UnknownTags    *wire.Tags                               // tagged fields this client does not know
 }
 
 // MessageName is "DescribeProducersResponse".
@@ -97,7 +97,7 @@ func (m *DescribeProducersResponse) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *DescribeProducersResponse) Walk(c *wire.Codec) {
 	c.Int32("throttleTimeMs", &m.ThrottleTimeMs)
-	wire.Array(c, "topics", &m.Topics, (*DescribeProducersResponseTopicResponse).Walk, false)
+	wire.Array(c, "topics", &m.Topics, (*DescribeProducersResponseTopicResponse).Walk, false, 3)
 	if !c.Flex {
 		return
 	}
@@ -108,7 +108,7 @@ func (m *DescribeProducersResponse) Walk(c *wire.Codec) {
 type DescribeProducersResponseTopicResponse struct {
 	Name        string                                       // all versions, topicName
 	Partitions  []DescribeProducersResponsePartitionResponse // all versions
-	UnknownTags []wire.Tag                                   // tagged fields this client does not know
+	UnknownTags *wire.Tags                                   // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -119,7 +119,7 @@ func (m *DescribeProducersResponseTopicResponse) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *DescribeProducersResponseTopicResponse) Walk(c *wire.Codec) {
 	c.String("name", &m.Name)
-	wire.Array(c, "partitions", &m.Partitions, (*DescribeProducersResponsePartitionResponse).Walk, false)
+	wire.Array(c, "partitions", &m.Partitions, (*DescribeProducersResponsePartitionResponse).Walk, false, 9)
 	if !c.Flex {
 		return
 	}
@@ -132,7 +132,7 @@ type DescribeProducersResponsePartitionResponse struct {
 	ErrorCode       int16                                    // all versions
 	ErrorMessage    *string                                  // all versions, null in v0+
 	ActiveProducers []DescribeProducersResponseProducerState // all versions
-	UnknownTags     []wire.Tag                               // tagged fields this client does not know
+	UnknownTags     *wire.Tags                               // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -145,7 +145,7 @@ func (m *DescribeProducersResponsePartitionResponse) Walk(c *wire.Codec) {
 	c.Int32("partitionIndex", &m.PartitionIndex)
 	c.Int16("errorCode", &m.ErrorCode)
 	c.NullString("errorMessage", &m.ErrorMessage, true)
-	wire.Array(c, "activeProducers", &m.ActiveProducers, (*DescribeProducersResponseProducerState).Walk, false)
+	wire.Array(c, "activeProducers", &m.ActiveProducers, (*DescribeProducersResponseProducerState).Walk, false, 37)
 	if !c.Flex {
 		return
 	}
@@ -160,7 +160,7 @@ type DescribeProducersResponseProducerState struct {
 	LastTimestamp         int64      // all versions, default -1
 	CoordinatorEpoch      int32      // all versions
 	CurrentTxnStartOffset int64      // all versions, default -1
-	UnknownTags           []wire.Tag // tagged fields this client does not know
+	UnknownTags           *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

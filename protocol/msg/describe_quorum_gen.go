@@ -7,7 +7,7 @@ import "github.com/kactor-go/kactor/protocol/wire"
 // DescribeQuorumRequest belongs to API DescribeQuorum (key 55). Versions 0 to 2, flexible from v0.
 type DescribeQuorumRequest struct {
 	Topics      []DescribeQuorumRequestTopicData // all versions
-	UnknownTags []wire.Tag                       // tagged fields this client does not know
+	UnknownTags *wire.Tags                       // tagged fields this client does not know
 }
 
 // MessageName is "DescribeQuorumRequest".
@@ -35,7 +35,7 @@ func (m *DescribeQuorumRequest) SetDefaults() {
 
 // Walk visits the fields in the order of the wire.
 func (m *DescribeQuorumRequest) Walk(c *wire.Codec) {
-	wire.Array(c, "topics", &m.Topics, (*DescribeQuorumRequestTopicData).Walk, false)
+	wire.Array(c, "topics", &m.Topics, (*DescribeQuorumRequestTopicData).Walk, false, 3)
 	if !c.Flex {
 		return
 	}
@@ -46,7 +46,7 @@ func (m *DescribeQuorumRequest) Walk(c *wire.Codec) {
 type DescribeQuorumRequestTopicData struct {
 	TopicName   string                               // all versions, topicName
 	Partitions  []DescribeQuorumRequestPartitionData // all versions
-	UnknownTags []wire.Tag                           // tagged fields this client does not know
+	UnknownTags *wire.Tags                           // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -57,7 +57,7 @@ func (m *DescribeQuorumRequestTopicData) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *DescribeQuorumRequestTopicData) Walk(c *wire.Codec) {
 	c.String("topicName", &m.TopicName)
-	wire.Array(c, "partitions", &m.Partitions, (*DescribeQuorumRequestPartitionData).Walk, false)
+	wire.Array(c, "partitions", &m.Partitions, (*DescribeQuorumRequestPartitionData).Walk, false, 5)
 	if !c.Flex {
 		return
 	}
@@ -67,7 +67,7 @@ func (m *DescribeQuorumRequestTopicData) Walk(c *wire.Codec) {
 // DescribeQuorumRequestPartitionData is a part of DescribeQuorumRequest.
 type DescribeQuorumRequestPartitionData struct {
 	PartitionIndex int32      // all versions
-	UnknownTags    []wire.Tag // tagged fields this client does not know
+	UnknownTags    *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -90,7 +90,7 @@ type DescribeQuorumResponse struct {
 	ErrorMessage *string                           // v2+, null in v2+, default ""
 	Topics       []DescribeQuorumResponseTopicData // all versions
 	Nodes        []DescribeQuorumResponseNode      // v2+
-	UnknownTags  []wire.Tag                        // tagged fields this client does not know
+	UnknownTags  *wire.Tags                        // tagged fields this client does not know
 }
 
 // MessageName is "DescribeQuorumResponse".
@@ -123,11 +123,11 @@ func (m *DescribeQuorumResponse) Walk(c *wire.Codec) {
 	if c.Version >= 2 {
 		c.NullString("errorMessage", &m.ErrorMessage, true)
 	} else if c.Fills() {
-		m.ErrorMessage = wire.Ptr("")
+		m.ErrorMessage = c.Default("")
 	}
-	wire.Array(c, "topics", &m.Topics, (*DescribeQuorumResponseTopicData).Walk, false)
+	wire.Array(c, "topics", &m.Topics, (*DescribeQuorumResponseTopicData).Walk, false, 3)
 	if c.Version >= 2 {
-		wire.Array(c, "nodes", &m.Nodes, (*DescribeQuorumResponseNode).Walk, false)
+		wire.Array(c, "nodes", &m.Nodes, (*DescribeQuorumResponseNode).Walk, false, 6)
 	} else if c.Writes() && len(m.Nodes) > 0 {
 		c.Refuse("nodes")
 	}
@@ -141,7 +141,7 @@ func (m *DescribeQuorumResponse) Walk(c *wire.Codec) {
 type DescribeQuorumResponseTopicData struct {
 	TopicName   string                                // all versions, topicName
 	Partitions  []DescribeQuorumResponsePartitionData // all versions
-	UnknownTags []wire.Tag                            // tagged fields this client does not know
+	UnknownTags *wire.Tags                            // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -152,7 +152,7 @@ func (m *DescribeQuorumResponseTopicData) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *DescribeQuorumResponseTopicData) Walk(c *wire.Codec) {
 	c.String("topicName", &m.TopicName)
-	wire.Array(c, "partitions", &m.Partitions, (*DescribeQuorumResponsePartitionData).Walk, false)
+	wire.Array(c, "partitions", &m.Partitions, (*DescribeQuorumResponsePartitionData).Walk, false, 25)
 	if !c.Flex {
 		return
 	}
@@ -169,7 +169,7 @@ type DescribeQuorumResponsePartitionData struct {
 	HighWatermark  int64                                // all versions
 	CurrentVoters  []DescribeQuorumResponseReplicaState // all versions
 	Observers      []DescribeQuorumResponseReplicaState // all versions
-	UnknownTags    []wire.Tag                           // tagged fields this client does not know
+	UnknownTags    *wire.Tags                           // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -188,13 +188,13 @@ func (m *DescribeQuorumResponsePartitionData) Walk(c *wire.Codec) {
 	if c.Version >= 2 {
 		c.NullString("errorMessage", &m.ErrorMessage, true)
 	} else if c.Fills() {
-		m.ErrorMessage = wire.Ptr("")
+		m.ErrorMessage = c.Default("")
 	}
 	c.Int32("leaderId", &m.LeaderID)
 	c.Int32("leaderEpoch", &m.LeaderEpoch)
 	c.Int64("highWatermark", &m.HighWatermark)
-	wire.Array(c, "currentVoters", &m.CurrentVoters, (*DescribeQuorumResponseReplicaState).Walk, false)
-	wire.Array(c, "observers", &m.Observers, (*DescribeQuorumResponseReplicaState).Walk, false)
+	wire.Array(c, "currentVoters", &m.CurrentVoters, (*DescribeQuorumResponseReplicaState).Walk, false, 13)
+	wire.Array(c, "observers", &m.Observers, (*DescribeQuorumResponseReplicaState).Walk, false, 13)
 	if !c.Flex {
 		return
 	}
@@ -205,7 +205,7 @@ func (m *DescribeQuorumResponsePartitionData) Walk(c *wire.Codec) {
 type DescribeQuorumResponseNode struct {
 	NodeID      int32                            // v2+, brokerId
 	Listeners   []DescribeQuorumResponseListener // v2+
-	UnknownTags []wire.Tag                       // tagged fields this client does not know
+	UnknownTags *wire.Tags                       // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -221,7 +221,7 @@ func (m *DescribeQuorumResponseNode) Walk(c *wire.Codec) {
 		c.Refuse("nodeId")
 	}
 	if c.Version >= 2 {
-		wire.Array(c, "listeners", &m.Listeners, (*DescribeQuorumResponseListener).Walk, false)
+		wire.Array(c, "listeners", &m.Listeners, (*DescribeQuorumResponseListener).Walk, false, 5)
 	} else if c.Writes() && len(m.Listeners) > 0 {
 		c.Refuse("listeners")
 	}
@@ -236,7 +236,7 @@ type DescribeQuorumResponseListener struct {
 	Name        string     // v2+
 	Host        string     // v2+
 	Port        uint16     // v2+
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -274,7 +274,7 @@ type DescribeQuorumResponseReplicaState struct {
 	LogEndOffset          int64      // all versions
 	LastFetchTimestamp    int64      // v1+, default -1
 	LastCaughtUpTimestamp int64      // v1+, default -1
-	UnknownTags           []wire.Tag // tagged fields this client does not know
+	UnknownTags           *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

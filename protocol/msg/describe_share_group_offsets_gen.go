@@ -7,7 +7,7 @@ import "github.com/kactor-go/kactor/protocol/wire"
 // DescribeShareGroupOffsetsRequest belongs to API DescribeShareGroupOffsets (key 90). Versions 0 to 1, flexible from v0.
 type DescribeShareGroupOffsetsRequest struct {
 	Groups      []DescribeShareGroupOffsetsRequestDescribeShareGroupOffsetsRequestGroup // all versions
-	UnknownTags []wire.Tag                                                              // tagged fields this client does not know
+	UnknownTags *wire.Tags                                                              // tagged fields this client does not know
 }
 
 // MessageName is "DescribeShareGroupOffsetsRequest".
@@ -39,7 +39,7 @@ func (m *DescribeShareGroupOffsetsRequest) SetDefaults() {
 
 // Walk visits the fields in the order of the wire.
 func (m *DescribeShareGroupOffsetsRequest) Walk(c *wire.Codec) {
-	wire.Array(c, "groups", &m.Groups, (*DescribeShareGroupOffsetsRequestDescribeShareGroupOffsetsRequestGroup).Walk, false)
+	wire.Array(c, "groups", &m.Groups, (*DescribeShareGroupOffsetsRequestDescribeShareGroupOffsetsRequestGroup).Walk, false, 3)
 	if !c.Flex {
 		return
 	}
@@ -50,7 +50,7 @@ func (m *DescribeShareGroupOffsetsRequest) Walk(c *wire.Codec) {
 type DescribeShareGroupOffsetsRequestDescribeShareGroupOffsetsRequestGroup struct {
 	GroupID     string                                                                  // all versions, groupId
 	Topics      []DescribeShareGroupOffsetsRequestDescribeShareGroupOffsetsRequestTopic // all versions, null in v0+, default not null
-	UnknownTags []wire.Tag                                                              // tagged fields this client does not know
+	UnknownTags *wire.Tags                                                              // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -65,7 +65,7 @@ func (m *DescribeShareGroupOffsetsRequestDescribeShareGroupOffsetsRequestGroup) 
 		m.SetDefaults()
 	}
 	c.String("groupId", &m.GroupID)
-	wire.Array(c, "topics", &m.Topics, (*DescribeShareGroupOffsetsRequestDescribeShareGroupOffsetsRequestTopic).Walk, true)
+	wire.Array(c, "topics", &m.Topics, (*DescribeShareGroupOffsetsRequestDescribeShareGroupOffsetsRequestTopic).Walk, true, 3)
 	if !c.Flex {
 		return
 	}
@@ -76,7 +76,7 @@ func (m *DescribeShareGroupOffsetsRequestDescribeShareGroupOffsetsRequestGroup) 
 type DescribeShareGroupOffsetsRequestDescribeShareGroupOffsetsRequestTopic struct {
 	TopicName   string     // all versions, topicName
 	Partitions  []int32    // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -98,7 +98,7 @@ func (m *DescribeShareGroupOffsetsRequestDescribeShareGroupOffsetsRequestTopic) 
 type DescribeShareGroupOffsetsResponse struct {
 	ThrottleTimeMs int32                                                                     // all versions
 	Groups         []DescribeShareGroupOffsetsResponseDescribeShareGroupOffsetsResponseGroup // all versions
-	UnknownTags    []wire.Tag                                                                // tagged fields this client does not know
+	UnknownTags    *wire.Tags                                                                // tagged fields this client does not know
 }
 
 // MessageName is "DescribeShareGroupOffsetsResponse".
@@ -129,7 +129,7 @@ func (m *DescribeShareGroupOffsetsResponse) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *DescribeShareGroupOffsetsResponse) Walk(c *wire.Codec) {
 	c.Int32("throttleTimeMs", &m.ThrottleTimeMs)
-	wire.Array(c, "groups", &m.Groups, (*DescribeShareGroupOffsetsResponseDescribeShareGroupOffsetsResponseGroup).Walk, false)
+	wire.Array(c, "groups", &m.Groups, (*DescribeShareGroupOffsetsResponseDescribeShareGroupOffsetsResponseGroup).Walk, false, 6)
 	if !c.Flex {
 		return
 	}
@@ -142,7 +142,7 @@ type DescribeShareGroupOffsetsResponseDescribeShareGroupOffsetsResponseGroup str
 	Topics       []DescribeShareGroupOffsetsResponseDescribeShareGroupOffsetsResponseTopic // all versions
 	ErrorCode    int16                                                                     // all versions
 	ErrorMessage *string                                                                   // all versions, null in v0+
-	UnknownTags  []wire.Tag                                                                // tagged fields this client does not know
+	UnknownTags  *wire.Tags                                                                // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -153,7 +153,7 @@ func (m *DescribeShareGroupOffsetsResponseDescribeShareGroupOffsetsResponseGroup
 // Walk visits the fields in the order of the wire.
 func (m *DescribeShareGroupOffsetsResponseDescribeShareGroupOffsetsResponseGroup) Walk(c *wire.Codec) {
 	c.String("groupId", &m.GroupID)
-	wire.Array(c, "topics", &m.Topics, (*DescribeShareGroupOffsetsResponseDescribeShareGroupOffsetsResponseTopic).Walk, false)
+	wire.Array(c, "topics", &m.Topics, (*DescribeShareGroupOffsetsResponseDescribeShareGroupOffsetsResponseTopic).Walk, false, 19)
 	c.Int16("errorCode", &m.ErrorCode)
 	c.NullString("errorMessage", &m.ErrorMessage, true)
 	if !c.Flex {
@@ -167,7 +167,7 @@ type DescribeShareGroupOffsetsResponseDescribeShareGroupOffsetsResponseTopic str
 	TopicName   string                                                                        // all versions, topicName
 	TopicID     wire.UUID                                                                     // all versions
 	Partitions  []DescribeShareGroupOffsetsResponseDescribeShareGroupOffsetsResponsePartition // all versions
-	UnknownTags []wire.Tag                                                                    // tagged fields this client does not know
+	UnknownTags *wire.Tags                                                                    // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -179,7 +179,7 @@ func (m *DescribeShareGroupOffsetsResponseDescribeShareGroupOffsetsResponseTopic
 func (m *DescribeShareGroupOffsetsResponseDescribeShareGroupOffsetsResponseTopic) Walk(c *wire.Codec) {
 	c.String("topicName", &m.TopicName)
 	c.UUID("topicId", &m.TopicID)
-	wire.Array(c, "partitions", &m.Partitions, (*DescribeShareGroupOffsetsResponseDescribeShareGroupOffsetsResponsePartition).Walk, false)
+	wire.Array(c, "partitions", &m.Partitions, (*DescribeShareGroupOffsetsResponseDescribeShareGroupOffsetsResponsePartition).Walk, false, 20)
 	if !c.Flex {
 		return
 	}
@@ -194,7 +194,7 @@ type DescribeShareGroupOffsetsResponseDescribeShareGroupOffsetsResponsePartition
 	Lag            int64      // v1+, default -1
 	ErrorCode      int16      // all versions
 	ErrorMessage   *string    // all versions, null in v0+
-	UnknownTags    []wire.Tag // tagged fields this client does not know
+	UnknownTags    *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

@@ -9,7 +9,7 @@ type DescribeTopicPartitionsRequest struct {
 	Topics                 []DescribeTopicPartitionsRequestTopicRequest // all versions
 	ResponsePartitionLimit int32                                        // all versions, default 2000
 	Cursor                 *DescribeTopicPartitionsRequestCursor        // all versions, null in v0+
-	UnknownTags            []wire.Tag                                   // tagged fields this client does not know
+	UnknownTags            *wire.Tags                                   // tagged fields this client does not know
 }
 
 // MessageName is "DescribeTopicPartitionsRequest".
@@ -43,7 +43,7 @@ func (m *DescribeTopicPartitionsRequest) Walk(c *wire.Codec) {
 	if c.Parses() {
 		m.SetDefaults()
 	}
-	wire.Array(c, "topics", &m.Topics, (*DescribeTopicPartitionsRequestTopicRequest).Walk, false)
+	wire.Array(c, "topics", &m.Topics, (*DescribeTopicPartitionsRequestTopicRequest).Walk, false, 2)
 	c.Int32("responsePartitionLimit", &m.ResponsePartitionLimit)
 	wire.NullStruct(c, "cursor", &m.Cursor, (*DescribeTopicPartitionsRequestCursor).Walk, true)
 	if !c.Flex {
@@ -55,7 +55,7 @@ func (m *DescribeTopicPartitionsRequest) Walk(c *wire.Codec) {
 // DescribeTopicPartitionsRequestTopicRequest is a part of DescribeTopicPartitionsRequest.
 type DescribeTopicPartitionsRequestTopicRequest struct {
 	Name        string     // all versions, topicName
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -76,7 +76,7 @@ func (m *DescribeTopicPartitionsRequestTopicRequest) Walk(c *wire.Codec) {
 type DescribeTopicPartitionsRequestCursor struct {
 	TopicName      string     // all versions, topicName
 	PartitionIndex int32      // all versions
-	UnknownTags    []wire.Tag // tagged fields this client does not know
+	UnknownTags    *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -99,7 +99,7 @@ type DescribeTopicPartitionsResponse struct {
 	ThrottleTimeMs int32                                                                 // all versions
 	Topics         []DescribeTopicPartitionsResponseDescribeTopicPartitionsResponseTopic // all versions
 	NextCursor     *DescribeTopicPartitionsResponseCursor                                // all versions, null in v0+
-	UnknownTags    []wire.Tag                                                            // tagged fields this client does not know
+	UnknownTags    *wire.Tags                                                            // tagged fields this client does not know
 }
 
 // MessageName is "DescribeTopicPartitionsResponse".
@@ -130,7 +130,7 @@ func (m *DescribeTopicPartitionsResponse) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *DescribeTopicPartitionsResponse) Walk(c *wire.Codec) {
 	c.Int32("throttleTimeMs", &m.ThrottleTimeMs)
-	wire.Array(c, "topics", &m.Topics, (*DescribeTopicPartitionsResponseDescribeTopicPartitionsResponseTopic).Walk, false)
+	wire.Array(c, "topics", &m.Topics, (*DescribeTopicPartitionsResponseDescribeTopicPartitionsResponseTopic).Walk, false, 26)
 	wire.NullStruct(c, "nextCursor", &m.NextCursor, (*DescribeTopicPartitionsResponseCursor).Walk, true)
 	if !c.Flex {
 		return
@@ -146,7 +146,7 @@ type DescribeTopicPartitionsResponseDescribeTopicPartitionsResponseTopic struct 
 	IsInternal                bool                                                                      // all versions
 	Partitions                []DescribeTopicPartitionsResponseDescribeTopicPartitionsResponsePartition // all versions
 	TopicAuthorizedOperations int32                                                                     // all versions, default -2147483648
-	UnknownTags               []wire.Tag                                                                // tagged fields this client does not know
+	UnknownTags               *wire.Tags                                                                // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -165,7 +165,7 @@ func (m *DescribeTopicPartitionsResponseDescribeTopicPartitionsResponseTopic) Wa
 	c.NullString("name", &m.Name, true)
 	c.UUID("topicId", &m.TopicID)
 	c.Bool("isInternal", &m.IsInternal)
-	wire.Array(c, "partitions", &m.Partitions, (*DescribeTopicPartitionsResponseDescribeTopicPartitionsResponsePartition).Walk, false)
+	wire.Array(c, "partitions", &m.Partitions, (*DescribeTopicPartitionsResponseDescribeTopicPartitionsResponsePartition).Walk, false, 20)
 	c.Int32("topicAuthorizedOperations", &m.TopicAuthorizedOperations)
 	if !c.Flex {
 		return
@@ -184,7 +184,7 @@ type DescribeTopicPartitionsResponseDescribeTopicPartitionsResponsePartition str
 	EligibleLeaderReplicas []int32    // all versions, null in v0+, brokerId
 	LastKnownElr           []int32    // all versions, null in v0+, brokerId
 	OfflineReplicas        []int32    // all versions, brokerId
-	UnknownTags            []wire.Tag // tagged fields this client does not know
+	UnknownTags            *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -217,7 +217,7 @@ func (m *DescribeTopicPartitionsResponseDescribeTopicPartitionsResponsePartition
 type DescribeTopicPartitionsResponseCursor struct {
 	TopicName      string     // all versions, topicName
 	PartitionIndex int32      // all versions
-	UnknownTags    []wire.Tag // tagged fields this client does not know
+	UnknownTags    *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

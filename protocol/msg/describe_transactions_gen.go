@@ -7,7 +7,7 @@ import "github.com/kactor-go/kactor/protocol/wire"
 // DescribeTransactionsRequest belongs to API DescribeTransactions (key 65). Versions 0 to 0, flexible from v0.
 type DescribeTransactionsRequest struct {
 	TransactionalIDs []string   // all versions, transactionalId
-	UnknownTags      []wire.Tag // tagged fields this client does not know
+	UnknownTags      *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "DescribeTransactionsRequest".
@@ -48,7 +48,7 @@ func (m *DescribeTransactionsRequest) Walk(c *wire.Codec) {
 type DescribeTransactionsResponse struct {
 	ThrottleTimeMs    int32                                          // all versions
 	TransactionStates []DescribeTransactionsResponseTransactionState // all versions
-	UnknownTags       []wire.Tag                                     // tagged fields this client does not know
+	UnknownTags       *wire.Tags                                     // tagged fields this client does not know
 }
 
 // MessageName is "DescribeTransactionsResponse".
@@ -77,7 +77,7 @@ func (m *DescribeTransactionsResponse) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *DescribeTransactionsResponse) Walk(c *wire.Codec) {
 	c.Int32("throttleTimeMs", &m.ThrottleTimeMs)
-	wire.Array(c, "transactionStates", &m.TransactionStates, (*DescribeTransactionsResponseTransactionState).Walk, false)
+	wire.Array(c, "transactionStates", &m.TransactionStates, (*DescribeTransactionsResponseTransactionState).Walk, false, 28)
 	if !c.Flex {
 		return
 	}
@@ -94,7 +94,7 @@ type DescribeTransactionsResponseTransactionState struct {
 	ProducerID             int64                                   // all versions, producerId
 	ProducerEpoch          int16                                   // all versions
 	Topics                 []DescribeTransactionsResponseTopicData // all versions
-	UnknownTags            []wire.Tag                              // tagged fields this client does not know
+	UnknownTags            *wire.Tags                              // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -111,7 +111,7 @@ func (m *DescribeTransactionsResponseTransactionState) Walk(c *wire.Codec) {
 	c.Int64("transactionStartTimeMs", &m.TransactionStartTimeMs)
 	c.Int64("producerId", &m.ProducerID)
 	c.Int16("producerEpoch", &m.ProducerEpoch)
-	wire.Array(c, "topics", &m.Topics, (*DescribeTransactionsResponseTopicData).Walk, false)
+	wire.Array(c, "topics", &m.Topics, (*DescribeTransactionsResponseTopicData).Walk, false, 3)
 	if !c.Flex {
 		return
 	}
@@ -122,7 +122,7 @@ func (m *DescribeTransactionsResponseTransactionState) Walk(c *wire.Codec) {
 type DescribeTransactionsResponseTopicData struct {
 	Topic       string     // all versions, topicName
 	Partitions  []int32    // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

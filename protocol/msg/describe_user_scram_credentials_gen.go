@@ -7,7 +7,7 @@ import "github.com/kactor-go/kactor/protocol/wire"
 // DescribeUserScramCredentialsRequest belongs to API DescribeUserScramCredentials (key 50). Versions 0 to 0, flexible from v0.
 type DescribeUserScramCredentialsRequest struct {
 	Users       []DescribeUserScramCredentialsRequestUserName // all versions, null in v0+, default not null
-	UnknownTags []wire.Tag                                    // tagged fields this client does not know
+	UnknownTags *wire.Tags                                    // tagged fields this client does not know
 }
 
 // MessageName is "DescribeUserScramCredentialsRequest".
@@ -43,7 +43,7 @@ func (m *DescribeUserScramCredentialsRequest) Walk(c *wire.Codec) {
 	if c.Parses() {
 		m.SetDefaults()
 	}
-	wire.Array(c, "users", &m.Users, (*DescribeUserScramCredentialsRequestUserName).Walk, true)
+	wire.Array(c, "users", &m.Users, (*DescribeUserScramCredentialsRequestUserName).Walk, true, 2)
 	if !c.Flex {
 		return
 	}
@@ -53,7 +53,7 @@ func (m *DescribeUserScramCredentialsRequest) Walk(c *wire.Codec) {
 // DescribeUserScramCredentialsRequestUserName is a part of DescribeUserScramCredentialsRequest.
 type DescribeUserScramCredentialsRequestUserName struct {
 	Name        string     // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -76,7 +76,7 @@ type DescribeUserScramCredentialsResponse struct {
 	ErrorCode      int16                                                                    // all versions
 	ErrorMessage   *string                                                                  // all versions, null in v0+, default ""
 	Results        []DescribeUserScramCredentialsResponseDescribeUserScramCredentialsResult // all versions
-	UnknownTags    []wire.Tag                                                               // tagged fields this client does not know
+	UnknownTags    *wire.Tags                                                               // tagged fields this client does not know
 }
 
 // MessageName is "DescribeUserScramCredentialsResponse".
@@ -113,7 +113,7 @@ func (m *DescribeUserScramCredentialsResponse) Walk(c *wire.Codec) {
 	c.Int32("throttleTimeMs", &m.ThrottleTimeMs)
 	c.Int16("errorCode", &m.ErrorCode)
 	c.NullString("errorMessage", &m.ErrorMessage, true)
-	wire.Array(c, "results", &m.Results, (*DescribeUserScramCredentialsResponseDescribeUserScramCredentialsResult).Walk, false)
+	wire.Array(c, "results", &m.Results, (*DescribeUserScramCredentialsResponseDescribeUserScramCredentialsResult).Walk, false, 6)
 	if !c.Flex {
 		return
 	}
@@ -126,7 +126,7 @@ type DescribeUserScramCredentialsResponseDescribeUserScramCredentialsResult stru
 	ErrorCode       int16                                                // all versions
 	ErrorMessage    *string                                              // all versions, null in v0+, default ""
 	CredentialInfos []DescribeUserScramCredentialsResponseCredentialInfo // all versions
-	UnknownTags     []wire.Tag                                           // tagged fields this client does not know
+	UnknownTags     *wire.Tags                                           // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -143,7 +143,7 @@ func (m *DescribeUserScramCredentialsResponseDescribeUserScramCredentialsResult)
 	c.String("user", &m.User)
 	c.Int16("errorCode", &m.ErrorCode)
 	c.NullString("errorMessage", &m.ErrorMessage, true)
-	wire.Array(c, "credentialInfos", &m.CredentialInfos, (*DescribeUserScramCredentialsResponseCredentialInfo).Walk, false)
+	wire.Array(c, "credentialInfos", &m.CredentialInfos, (*DescribeUserScramCredentialsResponseCredentialInfo).Walk, false, 6)
 	if !c.Flex {
 		return
 	}
@@ -154,7 +154,7 @@ func (m *DescribeUserScramCredentialsResponseDescribeUserScramCredentialsResult)
 type DescribeUserScramCredentialsResponseCredentialInfo struct {
 	Mechanism   int8       // all versions
 	Iterations  int32      // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

@@ -9,7 +9,7 @@ type ElectLeadersRequest struct {
 	ElectionType    int8                                 // v1+
 	TopicPartitions []ElectLeadersRequestTopicPartitions // all versions, null in v0+, default not null
 	TimeoutMs       int32                                // all versions, default 60000
-	UnknownTags     []wire.Tag                           // tagged fields this client does not know
+	UnknownTags     *wire.Tags                           // tagged fields this client does not know
 }
 
 // MessageName is "ElectLeadersRequest".
@@ -53,7 +53,7 @@ func (m *ElectLeadersRequest) Walk(c *wire.Codec) {
 	} else if c.Writes() && m.ElectionType != 0 {
 		c.Refuse("electionType")
 	}
-	wire.Array(c, "topicPartitions", &m.TopicPartitions, (*ElectLeadersRequestTopicPartitions).Walk, true)
+	wire.Array(c, "topicPartitions", &m.TopicPartitions, (*ElectLeadersRequestTopicPartitions).Walk, true, 3)
 	c.Int32("timeoutMs", &m.TimeoutMs)
 	if !c.Flex {
 		return
@@ -65,7 +65,7 @@ func (m *ElectLeadersRequest) Walk(c *wire.Codec) {
 type ElectLeadersRequestTopicPartitions struct {
 	Topic       string     // all versions, topicName
 	Partitions  []int32    // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -88,7 +88,7 @@ type ElectLeadersResponse struct {
 	ThrottleTimeMs         int32                                       // all versions
 	ErrorCode              int16                                       // v1+
 	ReplicaElectionResults []ElectLeadersResponseReplicaElectionResult // all versions
-	UnknownTags            []wire.Tag                                  // tagged fields this client does not know
+	UnknownTags            *wire.Tags                                  // tagged fields this client does not know
 }
 
 // MessageName is "ElectLeadersResponse".
@@ -128,7 +128,7 @@ func (m *ElectLeadersResponse) Walk(c *wire.Codec) {
 	} else if c.Writes() && m.ErrorCode != 0 {
 		c.Refuse("errorCode")
 	}
-	wire.Array(c, "replicaElectionResults", &m.ReplicaElectionResults, (*ElectLeadersResponseReplicaElectionResult).Walk, false)
+	wire.Array(c, "replicaElectionResults", &m.ReplicaElectionResults, (*ElectLeadersResponseReplicaElectionResult).Walk, false, 3)
 	if !c.Flex {
 		return
 	}
@@ -139,7 +139,7 @@ func (m *ElectLeadersResponse) Walk(c *wire.Codec) {
 type ElectLeadersResponseReplicaElectionResult struct {
 	Topic           string                                // all versions, topicName
 	PartitionResult []ElectLeadersResponsePartitionResult // all versions
-	UnknownTags     []wire.Tag                            // tagged fields this client does not know
+	UnknownTags     *wire.Tags                            // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -150,7 +150,7 @@ func (m *ElectLeadersResponseReplicaElectionResult) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *ElectLeadersResponseReplicaElectionResult) Walk(c *wire.Codec) {
 	c.String("topic", &m.Topic)
-	wire.Array(c, "partitionResult", &m.PartitionResult, (*ElectLeadersResponsePartitionResult).Walk, false)
+	wire.Array(c, "partitionResult", &m.PartitionResult, (*ElectLeadersResponsePartitionResult).Walk, false, 8)
 	if !c.Flex {
 		return
 	}
@@ -162,7 +162,7 @@ type ElectLeadersResponsePartitionResult struct {
 	PartitionID  int32      // all versions
 	ErrorCode    int16      // all versions
 	ErrorMessage *string    // all versions, null in v0+, default ""
-	UnknownTags  []wire.Tag // tagged fields this client does not know
+	UnknownTags  *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

@@ -9,7 +9,7 @@ type EndQuorumEpochRequest struct {
 	ClusterID       *string                               // all versions, null in v0+
 	Topics          []EndQuorumEpochRequestTopicData      // all versions
 	LeaderEndpoints []EndQuorumEpochRequestLeaderEndpoint // v1+
-	UnknownTags     []wire.Tag                            // tagged fields this client does not know
+	UnknownTags     *wire.Tags                            // tagged fields this client does not know
 }
 
 // MessageName is "EndQuorumEpochRequest".
@@ -44,9 +44,9 @@ func (m *EndQuorumEpochRequest) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *EndQuorumEpochRequest) Walk(c *wire.Codec) {
 	c.NullString("clusterId", &m.ClusterID, true)
-	wire.Array(c, "topics", &m.Topics, (*EndQuorumEpochRequestTopicData).Walk, false)
+	wire.Array(c, "topics", &m.Topics, (*EndQuorumEpochRequestTopicData).Walk, false, 3)
 	if c.Version >= 1 {
-		wire.Array(c, "leaderEndpoints", &m.LeaderEndpoints, (*EndQuorumEpochRequestLeaderEndpoint).Walk, false)
+		wire.Array(c, "leaderEndpoints", &m.LeaderEndpoints, (*EndQuorumEpochRequestLeaderEndpoint).Walk, false, 5)
 	}
 	if !c.Flex {
 		return
@@ -58,7 +58,7 @@ func (m *EndQuorumEpochRequest) Walk(c *wire.Codec) {
 type EndQuorumEpochRequestTopicData struct {
 	TopicName   string                               // all versions, topicName
 	Partitions  []EndQuorumEpochRequestPartitionData // all versions
-	UnknownTags []wire.Tag                           // tagged fields this client does not know
+	UnknownTags *wire.Tags                           // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -69,7 +69,7 @@ func (m *EndQuorumEpochRequestTopicData) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *EndQuorumEpochRequestTopicData) Walk(c *wire.Codec) {
 	c.String("topicName", &m.TopicName)
-	wire.Array(c, "partitions", &m.Partitions, (*EndQuorumEpochRequestPartitionData).Walk, false)
+	wire.Array(c, "partitions", &m.Partitions, (*EndQuorumEpochRequestPartitionData).Walk, false, 14)
 	if !c.Flex {
 		return
 	}
@@ -83,7 +83,7 @@ type EndQuorumEpochRequestPartitionData struct {
 	LeaderEpoch         int32                              // all versions
 	PreferredSuccessors []int32                            // v0
 	PreferredCandidates []EndQuorumEpochRequestReplicaInfo // v1+
-	UnknownTags         []wire.Tag                         // tagged fields this client does not know
+	UnknownTags         *wire.Tags                         // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -100,7 +100,7 @@ func (m *EndQuorumEpochRequestPartitionData) Walk(c *wire.Codec) {
 		c.Int32s("preferredSuccessors", &m.PreferredSuccessors, false)
 	}
 	if c.Version >= 1 {
-		wire.Array(c, "preferredCandidates", &m.PreferredCandidates, (*EndQuorumEpochRequestReplicaInfo).Walk, false)
+		wire.Array(c, "preferredCandidates", &m.PreferredCandidates, (*EndQuorumEpochRequestReplicaInfo).Walk, false, 21)
 	}
 	if !c.Flex {
 		return
@@ -112,7 +112,7 @@ func (m *EndQuorumEpochRequestPartitionData) Walk(c *wire.Codec) {
 type EndQuorumEpochRequestReplicaInfo struct {
 	CandidateID          int32      // v1+, brokerId
 	CandidateDirectoryID wire.UUID  // v1+
-	UnknownTags          []wire.Tag // tagged fields this client does not know
+	UnknownTags          *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -143,7 +143,7 @@ type EndQuorumEpochRequestLeaderEndpoint struct {
 	Name        string     // v1+
 	Host        string     // v1+
 	Port        uint16     // v1+
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -179,7 +179,7 @@ type EndQuorumEpochResponse struct {
 	ErrorCode     int16                                // all versions
 	Topics        []EndQuorumEpochResponseTopicData    // all versions
 	NodeEndpoints []EndQuorumEpochResponseNodeEndpoint // v1+, tag 0
-	UnknownTags   []wire.Tag                           // tagged fields this client does not know
+	UnknownTags   *wire.Tags                           // tagged fields this client does not know
 }
 
 // MessageName is "EndQuorumEpochResponse".
@@ -211,7 +211,7 @@ func (m *EndQuorumEpochResponse) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *EndQuorumEpochResponse) Walk(c *wire.Codec) {
 	c.Int16("errorCode", &m.ErrorCode)
-	wire.Array(c, "topics", &m.Topics, (*EndQuorumEpochResponseTopicData).Walk, false)
+	wire.Array(c, "topics", &m.Topics, (*EndQuorumEpochResponseTopicData).Walk, false, 3)
 	if !c.Flex {
 		return
 	}
@@ -220,7 +220,7 @@ func (m *EndQuorumEpochResponse) Walk(c *wire.Codec) {
 		for c.NextTag() {
 			switch {
 			case c.Tag() == 0:
-				wire.Array(c, "nodeEndpoints", &m.NodeEndpoints, (*EndQuorumEpochResponseNodeEndpoint).Walk, false)
+				wire.Array(c, "nodeEndpoints", &m.NodeEndpoints, (*EndQuorumEpochResponseNodeEndpoint).Walk, false, 8)
 			default:
 				c.KeepTag(&m.UnknownTags)
 			}
@@ -228,14 +228,14 @@ func (m *EndQuorumEpochResponse) Walk(c *wire.Codec) {
 		c.CloseTags(tags)
 		return
 	}
-	n := len(m.UnknownTags)
+	n := m.UnknownTags.Len()
 	if len(m.NodeEndpoints) > 0 {
 		n++
 	}
 	c.TagCount(n)
 	if c.Fills() || len(m.NodeEndpoints) > 0 {
 		tag := c.OpenTag(0)
-		wire.Array(c, "nodeEndpoints", &m.NodeEndpoints, (*EndQuorumEpochResponseNodeEndpoint).Walk, false)
+		wire.Array(c, "nodeEndpoints", &m.NodeEndpoints, (*EndQuorumEpochResponseNodeEndpoint).Walk, false, 8)
 		c.CloseTag(tag)
 	}
 	c.PutTags(m.UnknownTags)
@@ -245,7 +245,7 @@ func (m *EndQuorumEpochResponse) Walk(c *wire.Codec) {
 type EndQuorumEpochResponseTopicData struct {
 	TopicName   string                                // all versions, topicName
 	Partitions  []EndQuorumEpochResponsePartitionData // all versions
-	UnknownTags []wire.Tag                            // tagged fields this client does not know
+	UnknownTags *wire.Tags                            // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -256,7 +256,7 @@ func (m *EndQuorumEpochResponseTopicData) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *EndQuorumEpochResponseTopicData) Walk(c *wire.Codec) {
 	c.String("topicName", &m.TopicName)
-	wire.Array(c, "partitions", &m.Partitions, (*EndQuorumEpochResponsePartitionData).Walk, false)
+	wire.Array(c, "partitions", &m.Partitions, (*EndQuorumEpochResponsePartitionData).Walk, false, 14)
 	if !c.Flex {
 		return
 	}
@@ -269,7 +269,7 @@ type EndQuorumEpochResponsePartitionData struct {
 	ErrorCode      int16      // all versions
 	LeaderID       int32      // all versions, brokerId
 	LeaderEpoch    int32      // all versions
-	UnknownTags    []wire.Tag // tagged fields this client does not know
+	UnknownTags    *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -294,7 +294,7 @@ type EndQuorumEpochResponseNodeEndpoint struct {
 	NodeID      int32      // v1+, brokerId
 	Host        string     // v1+
 	Port        uint16     // v1+
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

@@ -10,7 +10,7 @@ type EndTxnRequest struct {
 	ProducerID      int64      // all versions, producerId
 	ProducerEpoch   int16      // all versions
 	Committed       bool       // all versions
-	UnknownTags     []wire.Tag // tagged fields this client does not know
+	UnknownTags     *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "EndTxnRequest".
@@ -60,7 +60,7 @@ type EndTxnResponse struct {
 	ErrorCode      int16      // all versions
 	ProducerID     int64      // v5+, default -1, producerId
 	ProducerEpoch  int16      // v5+, default -1
-	UnknownTags    []wire.Tag // tagged fields this client does not know
+	UnknownTags    *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "EndTxnResponse".

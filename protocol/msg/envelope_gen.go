@@ -9,7 +9,7 @@ type EnvelopeRequest struct {
 	RequestData       []byte     // all versions
 	RequestPrincipal  []byte     // all versions, null in v0+, default []byte{}
 	ClientHostAddress []byte     // all versions
-	UnknownTags       []wire.Tag // tagged fields this client does not know
+	UnknownTags       *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "EnvelopeRequest".
@@ -54,7 +54,7 @@ func (m *EnvelopeRequest) Walk(c *wire.Codec) {
 type EnvelopeResponse struct {
 	ResponseData []byte     // all versions, null in v0+
 	ErrorCode    int16      // all versions
-	UnknownTags  []wire.Tag // tagged fields this client does not know
+	UnknownTags  *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "EnvelopeResponse".

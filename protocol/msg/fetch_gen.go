@@ -18,7 +18,7 @@ type FetchRequest struct {
 	Topics              []FetchRequestFetchTopic     // all versions
 	ForgottenTopicsData []FetchRequestForgottenTopic // v7+
 	RackID              string                       // v11+
-	UnknownTags         []wire.Tag                   // tagged fields this client does not know
+	UnknownTags         *wire.Tags                   // tagged fields this client does not know
 }
 
 // MessageName is "FetchRequest".
@@ -84,9 +84,9 @@ func (m *FetchRequest) Walk(c *wire.Codec) {
 	} else if c.Fills() {
 		m.SessionEpoch = -1
 	}
-	wire.Array(c, "topics", &m.Topics, (*FetchRequestFetchTopic).Walk, false)
+	wire.Array(c, "topics", &m.Topics, (*FetchRequestFetchTopic).Walk, false, 3)
 	if c.Version >= 7 {
-		wire.Array(c, "forgottenTopicsData", &m.ForgottenTopicsData, (*FetchRequestForgottenTopic).Walk, false)
+		wire.Array(c, "forgottenTopicsData", &m.ForgottenTopicsData, (*FetchRequestForgottenTopic).Walk, false, 3)
 	} else if c.Writes() && len(m.ForgottenTopicsData) > 0 {
 		c.Refuse("forgottenTopicsData")
 	}
@@ -112,7 +112,7 @@ func (m *FetchRequest) Walk(c *wire.Codec) {
 		c.CloseTags(tags)
 		return
 	}
-	n := len(m.UnknownTags)
+	n := m.UnknownTags.Len()
 	if m.ClusterID != nil {
 		n++
 	}
@@ -139,7 +139,7 @@ func (m *FetchRequest) Walk(c *wire.Codec) {
 type FetchRequestReplicaState struct {
 	ReplicaID    int32      // v15+, default -1, brokerId
 	ReplicaEpoch int64      // v15+, default -1
-	UnknownTags  []wire.Tag // tagged fields this client does not know
+	UnknownTags  *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -183,7 +183,7 @@ type FetchRequestFetchTopic struct {
 	Topic       string                       // v0-12, topicName
 	TopicID     wire.UUID                    // v13+
 	Partitions  []FetchRequestFetchPartition // all versions
-	UnknownTags []wire.Tag                   // tagged fields this client does not know
+	UnknownTags *wire.Tags                   // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -199,7 +199,7 @@ func (m *FetchRequestFetchTopic) Walk(c *wire.Codec) {
 	if c.Version >= 13 {
 		c.UUID("topicId", &m.TopicID)
 	}
-	wire.Array(c, "partitions", &m.Partitions, (*FetchRequestFetchPartition).Walk, false)
+	wire.Array(c, "partitions", &m.Partitions, (*FetchRequestFetchPartition).Walk, false, 16)
 	if !c.Flex {
 		return
 	}
@@ -216,7 +216,7 @@ type FetchRequestFetchPartition struct {
 	PartitionMaxBytes  int32      // all versions
 	ReplicaDirectoryID wire.UUID  // v17+, tag 0
 	HighWatermark      int64      // v18+, tag 1, default 9223372036854775807
-	UnknownTags        []wire.Tag // tagged fields this client does not know
+	UnknownTags        *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -274,7 +274,7 @@ func (m *FetchRequestFetchPartition) Walk(c *wire.Codec) {
 		c.CloseTags(tags)
 		return
 	}
-	n := len(m.UnknownTags)
+	n := m.UnknownTags.Len()
 	if c.Version >= 17 && (m.ReplicaDirectoryID != wire.UUID{}) {
 		n++
 	}
@@ -300,7 +300,7 @@ type FetchRequestForgottenTopic struct {
 	Topic       string     // v7-12, topicName
 	TopicID     wire.UUID  // v13+
 	Partitions  []int32    // v7+
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -334,7 +334,7 @@ type FetchResponse struct {
 	SessionID      int32                                 // v7+
 	Responses      []FetchResponseFetchableTopicResponse // all versions
 	NodeEndpoints  []FetchResponseNodeEndpoint           // v16+, tag 0
-	UnknownTags    []wire.Tag                            // tagged fields this client does not know
+	UnknownTags    *wire.Tags                            // tagged fields this client does not know
 }
 
 // MessageName is "FetchResponse".
@@ -379,7 +379,7 @@ func (m *FetchResponse) Walk(c *wire.Codec) {
 	} else if c.Writes() && m.SessionID != 0 {
 		c.Refuse("sessionId")
 	}
-	wire.Array(c, "responses", &m.Responses, (*FetchResponseFetchableTopicResponse).Walk, false)
+	wire.Array(c, "responses", &m.Responses, (*FetchResponseFetchableTopicResponse).Walk, false, 3)
 	if !c.Flex {
 		return
 	}
@@ -388,7 +388,7 @@ func (m *FetchResponse) Walk(c *wire.Codec) {
 		for c.NextTag() {
 			switch {
 			case c.Tag() == 0 && c.Version >= 16:
-				wire.Array(c, "nodeEndpoints", &m.NodeEndpoints, (*FetchResponseNodeEndpoint).Walk, false)
+				wire.Array(c, "nodeEndpoints", &m.NodeEndpoints, (*FetchResponseNodeEndpoint).Walk, false, 11)
 			default:
 				c.KeepTag(&m.UnknownTags)
 			}
@@ -396,7 +396,7 @@ func (m *FetchResponse) Walk(c *wire.Codec) {
 		c.CloseTags(tags)
 		return
 	}
-	n := len(m.UnknownTags)
+	n := m.UnknownTags.Len()
 	if c.Version >= 16 && (len(m.NodeEndpoints) > 0) {
 		n++
 	} else if c.Writes() && len(m.NodeEndpoints) > 0 {
@@ -405,7 +405,7 @@ func (m *FetchResponse) Walk(c *wire.Codec) {
 	c.TagCount(n)
 	if c.Version >= 16 && (c.Fills() || len(m.NodeEndpoints) > 0) {
 		tag := c.OpenTag(0)
-		wire.Array(c, "nodeEndpoints", &m.NodeEndpoints, (*FetchResponseNodeEndpoint).Walk, false)
+		wire.Array(c, "nodeEndpoints", &m.NodeEndpoints, (*FetchResponseNodeEndpoint).Walk, false, 11)
 		c.CloseTag(tag)
 	}
 	c.PutTags(m.UnknownTags)
@@ -416,7 +416,7 @@ type FetchResponseFetchableTopicResponse struct {
 	Topic       string                       // v0-12, topicName
 	TopicID     wire.UUID                    // v13+
 	Partitions  []FetchResponsePartitionData // all versions
-	UnknownTags []wire.Tag                   // tagged fields this client does not know
+	UnknownTags *wire.Tags                   // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -432,7 +432,7 @@ func (m *FetchResponseFetchableTopicResponse) Walk(c *wire.Codec) {
 	if c.Version >= 13 {
 		c.UUID("topicId", &m.TopicID)
 	}
-	wire.Array(c, "partitions", &m.Partitions, (*FetchResponsePartitionData).Walk, false)
+	wire.Array(c, "partitions", &m.Partitions, (*FetchResponsePartitionData).Walk, false, 18)
 	if !c.Flex {
 		return
 	}
@@ -452,7 +452,7 @@ type FetchResponsePartitionData struct {
 	AbortedTransactions  []FetchResponseAbortedTransaction // v4+, null in v4+, default not null
 	PreferredReadReplica int32                             // v11+, default -1, brokerId
 	Records              []byte                            // all versions, null in v0+, default []byte{}
-	UnknownTags          []wire.Tag                        // tagged fields this client does not know
+	UnknownTags          *wire.Tags                        // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -487,7 +487,7 @@ func (m *FetchResponsePartitionData) Walk(c *wire.Codec) {
 		m.LogStartOffset = -1
 	}
 	if c.Version >= 4 {
-		wire.Array(c, "abortedTransactions", &m.AbortedTransactions, (*FetchResponseAbortedTransaction).Walk, true)
+		wire.Array(c, "abortedTransactions", &m.AbortedTransactions, (*FetchResponseAbortedTransaction).Walk, true, 16)
 	} else if c.Fills() {
 		m.AbortedTransactions = []FetchResponseAbortedTransaction{}
 	}
@@ -522,7 +522,7 @@ func (m *FetchResponsePartitionData) Walk(c *wire.Codec) {
 		c.CloseTags(tags)
 		return
 	}
-	n := len(m.UnknownTags)
+	n := m.UnknownTags.Len()
 	if !m.DivergingEpoch.isDefault() {
 		n++
 	}
@@ -555,7 +555,7 @@ func (m *FetchResponsePartitionData) Walk(c *wire.Codec) {
 type FetchResponseEpochEndOffset struct {
 	Epoch       int32      // v12+, default -1
 	EndOffset   int64      // v12+, default -1
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -598,7 +598,7 @@ func (m *FetchResponseEpochEndOffset) Walk(c *wire.Codec) {
 type FetchResponseLeaderIDAndEpoch struct {
 	LeaderID    int32      // v12+, default -1, brokerId
 	LeaderEpoch int32      // v12+, default -1
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -641,7 +641,7 @@ func (m *FetchResponseLeaderIDAndEpoch) Walk(c *wire.Codec) {
 type FetchResponseSnapshotID struct {
 	EndOffset   int64      // v12+, default -1
 	Epoch       int32      // v12+, default -1
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -684,7 +684,7 @@ func (m *FetchResponseSnapshotID) Walk(c *wire.Codec) {
 type FetchResponseAbortedTransaction struct {
 	ProducerID  int64      // v4+, producerId
 	FirstOffset int64      // v4+
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -716,7 +716,7 @@ type FetchResponseNodeEndpoint struct {
 	Host        string     // v16+
 	Port        int32      // v16+
 	Rack        *string    // v16+, null in v16+
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

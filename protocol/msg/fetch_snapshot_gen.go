@@ -10,7 +10,7 @@ type FetchSnapshotRequest struct {
 	ReplicaID   int32                               // all versions, default -1, brokerId
 	MaxBytes    int32                               // all versions, default 2147483647
 	Topics      []FetchSnapshotRequestTopicSnapshot // all versions
-	UnknownTags []wire.Tag                          // tagged fields this client does not know
+	UnknownTags *wire.Tags                          // tagged fields this client does not know
 }
 
 // MessageName is "FetchSnapshotRequest".
@@ -45,7 +45,7 @@ func (m *FetchSnapshotRequest) Walk(c *wire.Codec) {
 	}
 	c.Int32("replicaId", &m.ReplicaID)
 	c.Int32("maxBytes", &m.MaxBytes)
-	wire.Array(c, "topics", &m.Topics, (*FetchSnapshotRequestTopicSnapshot).Walk, false)
+	wire.Array(c, "topics", &m.Topics, (*FetchSnapshotRequestTopicSnapshot).Walk, false, 3)
 	if !c.Flex {
 		return
 	}
@@ -62,7 +62,7 @@ func (m *FetchSnapshotRequest) Walk(c *wire.Codec) {
 		c.CloseTags(tags)
 		return
 	}
-	n := len(m.UnknownTags)
+	n := m.UnknownTags.Len()
 	if m.ClusterID != nil {
 		n++
 	}
@@ -79,7 +79,7 @@ func (m *FetchSnapshotRequest) Walk(c *wire.Codec) {
 type FetchSnapshotRequestTopicSnapshot struct {
 	Name        string                                  // all versions, topicName
 	Partitions  []FetchSnapshotRequestPartitionSnapshot // all versions
-	UnknownTags []wire.Tag                              // tagged fields this client does not know
+	UnknownTags *wire.Tags                              // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -90,7 +90,7 @@ func (m *FetchSnapshotRequestTopicSnapshot) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *FetchSnapshotRequestTopicSnapshot) Walk(c *wire.Codec) {
 	c.String("name", &m.Name)
-	wire.Array(c, "partitions", &m.Partitions, (*FetchSnapshotRequestPartitionSnapshot).Walk, false)
+	wire.Array(c, "partitions", &m.Partitions, (*FetchSnapshotRequestPartitionSnapshot).Walk, false, 30)
 	if !c.Flex {
 		return
 	}
@@ -104,7 +104,7 @@ type FetchSnapshotRequestPartitionSnapshot struct {
 	SnapshotID         FetchSnapshotRequestSnapshotID // all versions
 	Position           int64                          // all versions
 	ReplicaDirectoryID wire.UUID                      // v1+, tag 0
-	UnknownTags        []wire.Tag                     // tagged fields this client does not know
+	UnknownTags        *wire.Tags                     // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -138,7 +138,7 @@ func (m *FetchSnapshotRequestPartitionSnapshot) Walk(c *wire.Codec) {
 		c.CloseTags(tags)
 		return
 	}
-	n := len(m.UnknownTags)
+	n := m.UnknownTags.Len()
 	if c.Version >= 1 && (m.ReplicaDirectoryID != wire.UUID{}) {
 		n++
 	}
@@ -155,7 +155,7 @@ func (m *FetchSnapshotRequestPartitionSnapshot) Walk(c *wire.Codec) {
 type FetchSnapshotRequestSnapshotID struct {
 	EndOffset   int64      // all versions
 	Epoch       int32      // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -183,7 +183,7 @@ type FetchSnapshotResponse struct {
 	ErrorCode      int16                                // all versions
 	Topics         []FetchSnapshotResponseTopicSnapshot // all versions
 	NodeEndpoints  []FetchSnapshotResponseNodeEndpoint  // v1+, tag 0
-	UnknownTags    []wire.Tag                           // tagged fields this client does not know
+	UnknownTags    *wire.Tags                           // tagged fields this client does not know
 }
 
 // MessageName is "FetchSnapshotResponse".
@@ -213,7 +213,7 @@ func (m *FetchSnapshotResponse) SetDefaults() {
 func (m *FetchSnapshotResponse) Walk(c *wire.Codec) {
 	c.Int32("throttleTimeMs", &m.ThrottleTimeMs)
 	c.Int16("errorCode", &m.ErrorCode)
-	wire.Array(c, "topics", &m.Topics, (*FetchSnapshotResponseTopicSnapshot).Walk, false)
+	wire.Array(c, "topics", &m.Topics, (*FetchSnapshotResponseTopicSnapshot).Walk, false, 3)
 	if !c.Flex {
 		return
 	}
@@ -222,7 +222,7 @@ func (m *FetchSnapshotResponse) Walk(c *wire.Codec) {
 		for c.NextTag() {
 			switch {
 			case c.Tag() == 0 && c.Version >= 1:
-				wire.Array(c, "nodeEndpoints", &m.NodeEndpoints, (*FetchSnapshotResponseNodeEndpoint).Walk, false)
+				wire.Array(c, "nodeEndpoints", &m.NodeEndpoints, (*FetchSnapshotResponseNodeEndpoint).Walk, false, 8)
 			default:
 				c.KeepTag(&m.UnknownTags)
 			}
@@ -230,7 +230,7 @@ func (m *FetchSnapshotResponse) Walk(c *wire.Codec) {
 		c.CloseTags(tags)
 		return
 	}
-	n := len(m.UnknownTags)
+	n := m.UnknownTags.Len()
 	if c.Version >= 1 && (len(m.NodeEndpoints) > 0) {
 		n++
 	} else if c.Writes() && len(m.NodeEndpoints) > 0 {
@@ -239,7 +239,7 @@ func (m *FetchSnapshotResponse) Walk(c *wire.Codec) {
 	c.TagCount(n)
 	if c.Version >= 1 && (c.Fills() || len(m.NodeEndpoints) > 0) {
 		tag := c.OpenTag(0)
-		wire.Array(c, "nodeEndpoints", &m.NodeEndpoints, (*FetchSnapshotResponseNodeEndpoint).Walk, false)
+		wire.Array(c, "nodeEndpoints", &m.NodeEndpoints, (*FetchSnapshotResponseNodeEndpoint).Walk, false, 8)
 		c.CloseTag(tag)
 	}
 	c.PutTags(m.UnknownTags)
@@ -249,7 +249,7 @@ func (m *FetchSnapshotResponse) Walk(c *wire.Codec) {
 type FetchSnapshotResponseTopicSnapshot struct {
 	Name        string                                   // all versions, topicName
 	Partitions  []FetchSnapshotResponsePartitionSnapshot // all versions
-	UnknownTags []wire.Tag                               // tagged fields this client does not know
+	UnknownTags *wire.Tags                               // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -260,7 +260,7 @@ func (m *FetchSnapshotResponseTopicSnapshot) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *FetchSnapshotResponseTopicSnapshot) Walk(c *wire.Codec) {
 	c.String("name", &m.Name)
-	wire.Array(c, "partitions", &m.Partitions, (*FetchSnapshotResponsePartitionSnapshot).Walk, false)
+	wire.Array(c, "partitions", &m.Partitions, (*FetchSnapshotResponsePartitionSnapshot).Walk, false, 37)
 	if !c.Flex {
 		return
 	}
@@ -276,7 +276,7 @@ type FetchSnapshotResponsePartitionSnapshot struct {
 	Size             int64                                 // all versions
 	Position         int64                                 // all versions
 	UnalignedRecords []byte                                // all versions
-	UnknownTags      []wire.Tag                            // tagged fields this client does not know
+	UnknownTags      *wire.Tags                            // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -314,7 +314,7 @@ func (m *FetchSnapshotResponsePartitionSnapshot) Walk(c *wire.Codec) {
 		c.CloseTags(tags)
 		return
 	}
-	n := len(m.UnknownTags)
+	n := m.UnknownTags.Len()
 	if !m.CurrentLeader.isDefault() {
 		n++
 	}
@@ -331,7 +331,7 @@ func (m *FetchSnapshotResponsePartitionSnapshot) Walk(c *wire.Codec) {
 type FetchSnapshotResponseSnapshotID struct {
 	EndOffset   int64      // all versions
 	Epoch       int32      // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -357,7 +357,7 @@ func (m *FetchSnapshotResponseSnapshotID) Walk(c *wire.Codec) {
 type FetchSnapshotResponseLeaderIDAndEpoch struct {
 	LeaderID    int32      // all versions, brokerId
 	LeaderEpoch int32      // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -384,7 +384,7 @@ type FetchSnapshotResponseNodeEndpoint struct {
 	NodeID      int32      // v1+, brokerId
 	Host        string     // v1+
 	Port        uint16     // v1+
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

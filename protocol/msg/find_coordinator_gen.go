@@ -9,7 +9,7 @@ type FindCoordinatorRequest struct {
 	Key             string     // v0-3
 	KeyType         int8       // v1+
 	CoordinatorKeys []string   // v4+
-	UnknownTags     []wire.Tag // tagged fields this client does not know
+	UnknownTags     *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "FindCoordinatorRequest".
@@ -73,7 +73,7 @@ type FindCoordinatorResponse struct {
 	Host           string                               // v0-3
 	Port           int32                                // v0-3
 	Coordinators   []FindCoordinatorResponseCoordinator // v4+
-	UnknownTags    []wire.Tag                           // tagged fields this client does not know
+	UnknownTags    *wire.Tags                           // tagged fields this client does not know
 }
 
 // MessageName is "FindCoordinatorResponse".
@@ -122,7 +122,7 @@ func (m *FindCoordinatorResponse) Walk(c *wire.Codec) {
 	if c.Version >= 1 && c.Version <= 3 {
 		c.NullString("errorMessage", &m.ErrorMessage, true)
 	} else if c.Fills() {
-		m.ErrorMessage = wire.Ptr("")
+		m.ErrorMessage = c.Default("")
 	}
 	if c.Version <= 3 {
 		c.Int32("nodeId", &m.NodeID)
@@ -140,7 +140,7 @@ func (m *FindCoordinatorResponse) Walk(c *wire.Codec) {
 		c.Refuse("port")
 	}
 	if c.Version >= 4 {
-		wire.Array(c, "coordinators", &m.Coordinators, (*FindCoordinatorResponseCoordinator).Walk, false)
+		wire.Array(c, "coordinators", &m.Coordinators, (*FindCoordinatorResponseCoordinator).Walk, false, 14)
 	} else if c.Writes() && len(m.Coordinators) > 0 {
 		c.Refuse("coordinators")
 	}
@@ -158,7 +158,7 @@ type FindCoordinatorResponseCoordinator struct {
 	Port         int32      // v4+
 	ErrorCode    int16      // v4+
 	ErrorMessage *string    // v4+, null in v4+, default ""
-	UnknownTags  []wire.Tag // tagged fields this client does not know
+	UnknownTags  *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -200,7 +200,7 @@ func (m *FindCoordinatorResponseCoordinator) Walk(c *wire.Codec) {
 	if c.Version >= 4 {
 		c.NullString("errorMessage", &m.ErrorMessage, true)
 	} else if c.Fills() {
-		m.ErrorMessage = wire.Ptr("")
+		m.ErrorMessage = c.Default("")
 	}
 	if !c.Flex {
 		return

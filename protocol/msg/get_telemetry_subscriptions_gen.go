@@ -7,7 +7,7 @@ import "github.com/kactor-go/kactor/protocol/wire"
 // GetTelemetrySubscriptionsRequest belongs to API GetTelemetrySubscriptions (key 71). Versions 0 to 0, flexible from v0.
 type GetTelemetrySubscriptionsRequest struct {
 	ClientInstanceID wire.UUID  // all versions
-	UnknownTags      []wire.Tag // tagged fields this client does not know
+	UnknownTags      *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "GetTelemetrySubscriptionsRequest".
@@ -57,7 +57,7 @@ type GetTelemetrySubscriptionsResponse struct {
 	TelemetryMaxBytes        int32      // all versions
 	DeltaTemporality         bool       // all versions
 	RequestedMetrics         []string   // all versions
-	UnknownTags              []wire.Tag // tagged fields this client does not know
+	UnknownTags              *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "GetTelemetrySubscriptionsResponse".

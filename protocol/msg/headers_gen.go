@@ -10,7 +10,7 @@ type RequestHeader struct {
 	RequestApiVersion int16      // all versions
 	CorrelationID     int32      // all versions
 	ClientID          *string    // v1+, null in v1+, default ""
-	UnknownTags       []wire.Tag // tagged fields this client does not know
+	UnknownTags       *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "RequestHeader".
@@ -42,7 +42,7 @@ func (m *RequestHeader) Walk(c *wire.Codec) {
 		c.NullString("clientId", &m.ClientID, true)
 		c.Flex = flex
 	} else if c.Fills() {
-		m.ClientID = wire.Ptr("")
+		m.ClientID = c.Default("")
 	} else if c.Writes() && (m.ClientID != nil && *m.ClientID != "") {
 		c.Refuse("clientId")
 	}
@@ -55,7 +55,7 @@ func (m *RequestHeader) Walk(c *wire.Codec) {
 // ResponseHeader is a format of Kafka's own data. Versions 0 to 1, flexible from v1.
 type ResponseHeader struct {
 	CorrelationID int32      // all versions
-	UnknownTags   []wire.Tag // tagged fields this client does not know
+	UnknownTags   *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "ResponseHeader".

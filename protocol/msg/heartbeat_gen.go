@@ -10,7 +10,7 @@ type HeartbeatRequest struct {
 	GenerationID    int32      // all versions
 	MemberID        string     // all versions
 	GroupInstanceID *string    // v3+, null in v3+
-	UnknownTags     []wire.Tag // tagged fields this client does not know
+	UnknownTags     *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "HeartbeatRequest".
@@ -62,7 +62,7 @@ func (m *HeartbeatRequest) Walk(c *wire.Codec) {
 type HeartbeatResponse struct {
 	ThrottleTimeMs int32      // v1+
 	ErrorCode      int16      // all versions
-	UnknownTags    []wire.Tag // tagged fields this client does not know
+	UnknownTags    *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "HeartbeatResponse".

@@ -8,7 +8,7 @@ import "github.com/kactor-go/kactor/protocol/wire"
 type IncrementalAlterConfigsRequest struct {
 	Resources    []IncrementalAlterConfigsRequestAlterConfigsResource // all versions
 	ValidateOnly bool                                                 // all versions
-	UnknownTags  []wire.Tag                                           // tagged fields this client does not know
+	UnknownTags  *wire.Tags                                           // tagged fields this client does not know
 }
 
 // MessageName is "IncrementalAlterConfigsRequest".
@@ -44,7 +44,7 @@ func (m *IncrementalAlterConfigsRequest) SetDefaults() {
 
 // Walk visits the fields in the order of the wire.
 func (m *IncrementalAlterConfigsRequest) Walk(c *wire.Codec) {
-	wire.Array(c, "resources", &m.Resources, (*IncrementalAlterConfigsRequestAlterConfigsResource).Walk, false)
+	wire.Array(c, "resources", &m.Resources, (*IncrementalAlterConfigsRequestAlterConfigsResource).Walk, false, 4)
 	c.Bool("validateOnly", &m.ValidateOnly)
 	if !c.Flex {
 		return
@@ -57,7 +57,7 @@ type IncrementalAlterConfigsRequestAlterConfigsResource struct {
 	ResourceType int8                                            // all versions
 	ResourceName string                                          // all versions
 	Configs      []IncrementalAlterConfigsRequestAlterableConfig // all versions
-	UnknownTags  []wire.Tag                                      // tagged fields this client does not know
+	UnknownTags  *wire.Tags                                      // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -69,7 +69,7 @@ func (m *IncrementalAlterConfigsRequestAlterConfigsResource) SetDefaults() {
 func (m *IncrementalAlterConfigsRequestAlterConfigsResource) Walk(c *wire.Codec) {
 	c.Int8("resourceType", &m.ResourceType)
 	c.String("resourceName", &m.ResourceName)
-	wire.Array(c, "configs", &m.Configs, (*IncrementalAlterConfigsRequestAlterableConfig).Walk, false)
+	wire.Array(c, "configs", &m.Configs, (*IncrementalAlterConfigsRequestAlterableConfig).Walk, false, 4)
 	if !c.Flex {
 		return
 	}
@@ -81,7 +81,7 @@ type IncrementalAlterConfigsRequestAlterableConfig struct {
 	Name            string     // all versions
 	ConfigOperation int8       // all versions
 	Value           *string    // all versions, null in v0+, default ""
-	UnknownTags     []wire.Tag // tagged fields this client does not know
+	UnknownTags     *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -108,7 +108,7 @@ func (m *IncrementalAlterConfigsRequestAlterableConfig) Walk(c *wire.Codec) {
 type IncrementalAlterConfigsResponse struct {
 	ThrottleTimeMs int32                                                         // all versions
 	Responses      []IncrementalAlterConfigsResponseAlterConfigsResourceResponse // all versions
-	UnknownTags    []wire.Tag                                                    // tagged fields this client does not know
+	UnknownTags    *wire.Tags                                                    // tagged fields this client does not know
 }
 
 // MessageName is "IncrementalAlterConfigsResponse".
@@ -145,7 +145,7 @@ func (m *IncrementalAlterConfigsResponse) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *IncrementalAlterConfigsResponse) Walk(c *wire.Codec) {
 	c.Int32("throttleTimeMs", &m.ThrottleTimeMs)
-	wire.Array(c, "responses", &m.Responses, (*IncrementalAlterConfigsResponseAlterConfigsResourceResponse).Walk, false)
+	wire.Array(c, "responses", &m.Responses, (*IncrementalAlterConfigsResponseAlterConfigsResourceResponse).Walk, false, 6)
 	if !c.Flex {
 		return
 	}
@@ -158,7 +158,7 @@ type IncrementalAlterConfigsResponseAlterConfigsResourceResponse struct {
 	ErrorMessage *string    // all versions, null in v0+, default ""
 	ResourceType int8       // all versions
 	ResourceName string     // all versions
-	UnknownTags  []wire.Tag // tagged fields this client does not know
+	UnknownTags  *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

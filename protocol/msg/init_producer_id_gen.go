@@ -12,7 +12,7 @@ type InitProducerIdRequest struct {
 	ProducerEpoch        int16      // v3+, default -1
 	Enable2Pc            bool       // v6+
 	KeepPreparedTxn      bool       // v6+
-	UnknownTags          []wire.Tag // tagged fields this client does not know
+	UnknownTags          *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "InitProducerIdRequest".
@@ -92,7 +92,7 @@ type InitProducerIdResponse struct {
 	ProducerEpoch           int16      // all versions
 	OngoingTxnProducerID    int64      // v6+, default -1, producerId
 	OngoingTxnProducerEpoch int16      // v6+, default -1
-	UnknownTags             []wire.Tag // tagged fields this client does not know
+	UnknownTags             *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "InitProducerIdResponse".

@@ -8,7 +8,7 @@ import "github.com/kactor-go/kactor/protocol/wire"
 type InitializeShareGroupStateRequest struct {
 	GroupID     string                                                // all versions
 	Topics      []InitializeShareGroupStateRequestInitializeStateData // all versions
-	UnknownTags []wire.Tag                                            // tagged fields this client does not know
+	UnknownTags *wire.Tags                                            // tagged fields this client does not know
 }
 
 // MessageName is "InitializeShareGroupStateRequest".
@@ -41,7 +41,7 @@ func (m *InitializeShareGroupStateRequest) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *InitializeShareGroupStateRequest) Walk(c *wire.Codec) {
 	c.String("groupId", &m.GroupID)
-	wire.Array(c, "topics", &m.Topics, (*InitializeShareGroupStateRequestInitializeStateData).Walk, false)
+	wire.Array(c, "topics", &m.Topics, (*InitializeShareGroupStateRequestInitializeStateData).Walk, false, 18)
 	if !c.Flex {
 		return
 	}
@@ -52,7 +52,7 @@ func (m *InitializeShareGroupStateRequest) Walk(c *wire.Codec) {
 type InitializeShareGroupStateRequestInitializeStateData struct {
 	TopicID     wire.UUID                                       // all versions
 	Partitions  []InitializeShareGroupStateRequestPartitionData // all versions
-	UnknownTags []wire.Tag                                      // tagged fields this client does not know
+	UnknownTags *wire.Tags                                      // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -63,7 +63,7 @@ func (m *InitializeShareGroupStateRequestInitializeStateData) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *InitializeShareGroupStateRequestInitializeStateData) Walk(c *wire.Codec) {
 	c.UUID("topicId", &m.TopicID)
-	wire.Array(c, "partitions", &m.Partitions, (*InitializeShareGroupStateRequestPartitionData).Walk, false)
+	wire.Array(c, "partitions", &m.Partitions, (*InitializeShareGroupStateRequestPartitionData).Walk, false, 17)
 	if !c.Flex {
 		return
 	}
@@ -75,7 +75,7 @@ type InitializeShareGroupStateRequestPartitionData struct {
 	Partition   int32      // all versions
 	StateEpoch  int32      // all versions
 	StartOffset int64      // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -97,7 +97,7 @@ func (m *InitializeShareGroupStateRequestPartitionData) Walk(c *wire.Codec) {
 // InitializeShareGroupStateResponse belongs to API InitializeShareGroupState (key 83). Versions 0 to 0, flexible from v0.
 type InitializeShareGroupStateResponse struct {
 	Results     []InitializeShareGroupStateResponseInitializeStateResult // all versions
-	UnknownTags []wire.Tag                                               // tagged fields this client does not know
+	UnknownTags *wire.Tags                                               // tagged fields this client does not know
 }
 
 // MessageName is "InitializeShareGroupStateResponse".
@@ -124,7 +124,7 @@ func (m *InitializeShareGroupStateResponse) SetDefaults() {
 
 // Walk visits the fields in the order of the wire.
 func (m *InitializeShareGroupStateResponse) Walk(c *wire.Codec) {
-	wire.Array(c, "results", &m.Results, (*InitializeShareGroupStateResponseInitializeStateResult).Walk, false)
+	wire.Array(c, "results", &m.Results, (*InitializeShareGroupStateResponseInitializeStateResult).Walk, false, 18)
 	if !c.Flex {
 		return
 	}
@@ -135,7 +135,7 @@ func (m *InitializeShareGroupStateResponse) Walk(c *wire.Codec) {
 type InitializeShareGroupStateResponseInitializeStateResult struct {
 	TopicID     wire.UUID                                          // all versions
 	Partitions  []InitializeShareGroupStateResponsePartitionResult // all versions
-	UnknownTags []wire.Tag                                         // tagged fields this client does not know
+	UnknownTags *wire.Tags                                         // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -146,7 +146,7 @@ func (m *InitializeShareGroupStateResponseInitializeStateResult) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *InitializeShareGroupStateResponseInitializeStateResult) Walk(c *wire.Codec) {
 	c.UUID("topicId", &m.TopicID)
-	wire.Array(c, "partitions", &m.Partitions, (*InitializeShareGroupStateResponsePartitionResult).Walk, false)
+	wire.Array(c, "partitions", &m.Partitions, (*InitializeShareGroupStateResponsePartitionResult).Walk, false, 8)
 	if !c.Flex {
 		return
 	}
@@ -158,7 +158,7 @@ type InitializeShareGroupStateResponsePartitionResult struct {
 	Partition    int32      // all versions
 	ErrorCode    int16      // all versions
 	ErrorMessage *string    // all versions, null in v0+
-	UnknownTags  []wire.Tag // tagged fields this client does not know
+	UnknownTags  *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

@@ -14,7 +14,7 @@ type JoinGroupRequest struct {
 	ProtocolType       string                                     // all versions
 	Protocols          []JoinGroupRequestJoinGroupRequestProtocol // all versions
 	Reason             *string                                    // v8+, null in v8+
-	UnknownTags        []wire.Tag                                 // tagged fields this client does not know
+	UnknownTags        *wire.Tags                                 // tagged fields this client does not know
 }
 
 // MessageName is "JoinGroupRequest".
@@ -66,7 +66,7 @@ func (m *JoinGroupRequest) Walk(c *wire.Codec) {
 		c.Refuse("groupInstanceId")
 	}
 	c.String("protocolType", &m.ProtocolType)
-	wire.Array(c, "protocols", &m.Protocols, (*JoinGroupRequestJoinGroupRequestProtocol).Walk, false)
+	wire.Array(c, "protocols", &m.Protocols, (*JoinGroupRequestJoinGroupRequestProtocol).Walk, false, 3)
 	if c.Version >= 8 {
 		c.NullString("reason", &m.Reason, true)
 	}
@@ -80,7 +80,7 @@ func (m *JoinGroupRequest) Walk(c *wire.Codec) {
 type JoinGroupRequestJoinGroupRequestProtocol struct {
 	Name        string     // all versions
 	Metadata    []byte     // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -109,7 +109,7 @@ type JoinGroupResponse struct {
 	SkipAssignment bool                                       // v9+
 	MemberID       string                                     // all versions
 	Members        []JoinGroupResponseJoinGroupResponseMember // all versions
-	UnknownTags    []wire.Tag                                 // tagged fields this client does not know
+	UnknownTags    *wire.Tags                                 // tagged fields this client does not know
 }
 
 // MessageName is "JoinGroupResponse".
@@ -164,7 +164,7 @@ func (m *JoinGroupResponse) Walk(c *wire.Codec) {
 		c.Refuse("skipAssignment")
 	}
 	c.String("memberId", &m.MemberID)
-	wire.Array(c, "members", &m.Members, (*JoinGroupResponseJoinGroupResponseMember).Walk, false)
+	wire.Array(c, "members", &m.Members, (*JoinGroupResponseJoinGroupResponseMember).Walk, false, 4)
 	if !c.Flex {
 		return
 	}
@@ -176,7 +176,7 @@ type JoinGroupResponseJoinGroupResponseMember struct {
 	MemberID        string     // all versions
 	GroupInstanceID *string    // v5+, null in v5+
 	Metadata        []byte     // all versions
-	UnknownTags     []wire.Tag // tagged fields this client does not know
+	UnknownTags     *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

@@ -14,7 +14,7 @@ type LeaderAndIsrRequest struct {
 	UngroupedPartitionStates []LeaderAndIsrRequestLeaderAndIsrPartitionState // v0-1
 	TopicStates              []LeaderAndIsrRequestLeaderAndIsrTopicState     // v2+
 	LiveLeaders              []LeaderAndIsrRequestLeaderAndIsrLiveLeader     // all versions
-	UnknownTags              []wire.Tag                                      // tagged fields this client does not know
+	UnknownTags              *wire.Tags                                      // tagged fields this client does not know
 }
 
 // MessageName is "LeaderAndIsrRequest".
@@ -70,16 +70,16 @@ func (m *LeaderAndIsrRequest) Walk(c *wire.Codec) {
 		c.Refuse("type")
 	}
 	if c.Version <= 1 {
-		wire.Array(c, "ungroupedPartitionStates", &m.UngroupedPartitionStates, (*LeaderAndIsrRequestLeaderAndIsrPartitionState).Walk, false)
+		wire.Array(c, "ungroupedPartitionStates", &m.UngroupedPartitionStates, (*LeaderAndIsrRequestLeaderAndIsrPartitionState).Walk, false, 30)
 	} else if c.Writes() && len(m.UngroupedPartitionStates) > 0 {
 		c.Refuse("ungroupedPartitionStates")
 	}
 	if c.Version >= 2 {
-		wire.Array(c, "topicStates", &m.TopicStates, (*LeaderAndIsrRequestLeaderAndIsrTopicState).Walk, false)
+		wire.Array(c, "topicStates", &m.TopicStates, (*LeaderAndIsrRequestLeaderAndIsrTopicState).Walk, false, 3)
 	} else if c.Writes() && len(m.TopicStates) > 0 {
 		c.Refuse("topicStates")
 	}
-	wire.Array(c, "liveLeaders", &m.LiveLeaders, (*LeaderAndIsrRequestLeaderAndIsrLiveLeader).Walk, false)
+	wire.Array(c, "liveLeaders", &m.LiveLeaders, (*LeaderAndIsrRequestLeaderAndIsrLiveLeader).Walk, false, 10)
 	if !c.Flex {
 		return
 	}
@@ -91,7 +91,7 @@ type LeaderAndIsrRequestLeaderAndIsrTopicState struct {
 	TopicName       string                                          // v2+, topicName
 	TopicID         wire.UUID                                       // v5+
 	PartitionStates []LeaderAndIsrRequestLeaderAndIsrPartitionState // v2+
-	UnknownTags     []wire.Tag                                      // tagged fields this client does not know
+	UnknownTags     *wire.Tags                                      // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -110,7 +110,7 @@ func (m *LeaderAndIsrRequestLeaderAndIsrTopicState) Walk(c *wire.Codec) {
 		c.UUID("topicId", &m.TopicID)
 	}
 	if c.Version >= 2 {
-		wire.Array(c, "partitionStates", &m.PartitionStates, (*LeaderAndIsrRequestLeaderAndIsrPartitionState).Walk, false)
+		wire.Array(c, "partitionStates", &m.PartitionStates, (*LeaderAndIsrRequestLeaderAndIsrPartitionState).Walk, false, 26)
 	} else if c.Writes() && len(m.PartitionStates) > 0 {
 		c.Refuse("partitionStates")
 	}
@@ -125,7 +125,7 @@ type LeaderAndIsrRequestLeaderAndIsrLiveLeader struct {
 	BrokerID    int32      // all versions, brokerId
 	HostName    string     // all versions
 	Port        int32      // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -158,7 +158,7 @@ type LeaderAndIsrRequestLeaderAndIsrPartitionState struct {
 	RemovingReplicas    []int32    // v3+, brokerId
 	IsNew               bool       // v1+
 	LeaderRecoveryState int8       // v6+
-	UnknownTags         []wire.Tag // tagged fields this client does not know
+	UnknownTags         *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -203,7 +203,7 @@ type LeaderAndIsrResponse struct {
 	ErrorCode       int16                                            // all versions
 	PartitionErrors []LeaderAndIsrResponseLeaderAndIsrPartitionError // v0-4
 	Topics          []LeaderAndIsrResponseLeaderAndIsrTopicError     // v5+
-	UnknownTags     []wire.Tag                                       // tagged fields this client does not know
+	UnknownTags     *wire.Tags                                       // tagged fields this client does not know
 }
 
 // MessageName is "LeaderAndIsrResponse".
@@ -236,12 +236,12 @@ func (m *LeaderAndIsrResponse) SetDefaults() {
 func (m *LeaderAndIsrResponse) Walk(c *wire.Codec) {
 	c.Int16("errorCode", &m.ErrorCode)
 	if c.Version <= 4 {
-		wire.Array(c, "partitionErrors", &m.PartitionErrors, (*LeaderAndIsrResponseLeaderAndIsrPartitionError).Walk, false)
+		wire.Array(c, "partitionErrors", &m.PartitionErrors, (*LeaderAndIsrResponseLeaderAndIsrPartitionError).Walk, false, 8)
 	} else if c.Writes() && len(m.PartitionErrors) > 0 {
 		c.Refuse("partitionErrors")
 	}
 	if c.Version >= 5 {
-		wire.Array(c, "topics", &m.Topics, (*LeaderAndIsrResponseLeaderAndIsrTopicError).Walk, false)
+		wire.Array(c, "topics", &m.Topics, (*LeaderAndIsrResponseLeaderAndIsrTopicError).Walk, false, 18)
 	} else if c.Writes() && len(m.Topics) > 0 {
 		c.Refuse("topics")
 	}
@@ -255,7 +255,7 @@ func (m *LeaderAndIsrResponse) Walk(c *wire.Codec) {
 type LeaderAndIsrResponseLeaderAndIsrTopicError struct {
 	TopicID         wire.UUID                                        // v5+
 	PartitionErrors []LeaderAndIsrResponseLeaderAndIsrPartitionError // v5+
-	UnknownTags     []wire.Tag                                       // tagged fields this client does not know
+	UnknownTags     *wire.Tags                                       // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -271,7 +271,7 @@ func (m *LeaderAndIsrResponseLeaderAndIsrTopicError) Walk(c *wire.Codec) {
 		c.Refuse("topicId")
 	}
 	if c.Version >= 5 {
-		wire.Array(c, "partitionErrors", &m.PartitionErrors, (*LeaderAndIsrResponseLeaderAndIsrPartitionError).Walk, false)
+		wire.Array(c, "partitionErrors", &m.PartitionErrors, (*LeaderAndIsrResponseLeaderAndIsrPartitionError).Walk, false, 7)
 	} else if c.Writes() && len(m.PartitionErrors) > 0 {
 		c.Refuse("partitionErrors")
 	}
@@ -286,7 +286,7 @@ type LeaderAndIsrResponseLeaderAndIsrPartitionError struct {
 	TopicName      string     // v0-4, topicName
 	PartitionIndex int32      // all versions
 	ErrorCode      int16      // all versions
-	UnknownTags    []wire.Tag // tagged fields this client does not know
+	UnknownTags    *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

@@ -9,7 +9,7 @@ type LeaveGroupRequest struct {
 	GroupID     string                            // all versions, groupId
 	MemberID    string                            // v0-2
 	Members     []LeaveGroupRequestMemberIdentity // v3+
-	UnknownTags []wire.Tag                        // tagged fields this client does not know
+	UnknownTags *wire.Tags                        // tagged fields this client does not know
 }
 
 // MessageName is "LeaveGroupRequest".
@@ -50,7 +50,7 @@ func (m *LeaveGroupRequest) Walk(c *wire.Codec) {
 		c.Refuse("memberId")
 	}
 	if c.Version >= 3 {
-		wire.Array(c, "members", &m.Members, (*LeaveGroupRequestMemberIdentity).Walk, false)
+		wire.Array(c, "members", &m.Members, (*LeaveGroupRequestMemberIdentity).Walk, false, 3)
 	} else if c.Writes() && len(m.Members) > 0 {
 		c.Refuse("members")
 	}
@@ -65,7 +65,7 @@ type LeaveGroupRequestMemberIdentity struct {
 	MemberID        string     // v3+
 	GroupInstanceID *string    // v3+, null in v3+
 	Reason          *string    // v5+, null in v5+
-	UnknownTags     []wire.Tag // tagged fields this client does not know
+	UnknownTags     *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -99,7 +99,7 @@ type LeaveGroupResponse struct {
 	ThrottleTimeMs int32                              // v1+
 	ErrorCode      int16                              // all versions
 	Members        []LeaveGroupResponseMemberResponse // v3+
-	UnknownTags    []wire.Tag                         // tagged fields this client does not know
+	UnknownTags    *wire.Tags                         // tagged fields this client does not know
 }
 
 // MessageName is "LeaveGroupResponse".
@@ -138,7 +138,7 @@ func (m *LeaveGroupResponse) Walk(c *wire.Codec) {
 	}
 	c.Int16("errorCode", &m.ErrorCode)
 	if c.Version >= 3 {
-		wire.Array(c, "members", &m.Members, (*LeaveGroupResponseMemberResponse).Walk, false)
+		wire.Array(c, "members", &m.Members, (*LeaveGroupResponseMemberResponse).Walk, false, 5)
 	} else if c.Writes() && len(m.Members) > 0 {
 		c.Refuse("members")
 	}
@@ -153,7 +153,7 @@ type LeaveGroupResponseMemberResponse struct {
 	MemberID        string     // v3+
 	GroupInstanceID *string    // v3+, null in v3+, default ""
 	ErrorCode       int16      // v3+
-	UnknownTags     []wire.Tag // tagged fields this client does not know
+	UnknownTags     *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -175,7 +175,7 @@ func (m *LeaveGroupResponseMemberResponse) Walk(c *wire.Codec) {
 	if c.Version >= 3 {
 		c.NullString("groupInstanceId", &m.GroupInstanceID, true)
 	} else if c.Fills() {
-		m.GroupInstanceID = wire.Ptr("")
+		m.GroupInstanceID = c.Default("")
 	} else if c.Writes() && (m.GroupInstanceID != nil && *m.GroupInstanceID != "") {
 		c.Refuse("groupInstanceId")
 	}

@@ -7,7 +7,7 @@ import "github.com/kactor-go/kactor/protocol/wire"
 // ListConfigResourcesRequest belongs to API ListConfigResources (key 74). Versions 0 to 1, flexible from v0.
 type ListConfigResourcesRequest struct {
 	ResourceTypes []int8     // v1+
-	UnknownTags   []wire.Tag // tagged fields this client does not know
+	UnknownTags   *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "ListConfigResourcesRequest".
@@ -51,7 +51,7 @@ type ListConfigResourcesResponse struct {
 	ThrottleTimeMs  int32                                       // all versions
 	ErrorCode       int16                                       // all versions
 	ConfigResources []ListConfigResourcesResponseConfigResource // all versions
-	UnknownTags     []wire.Tag                                  // tagged fields this client does not know
+	UnknownTags     *wire.Tags                                  // tagged fields this client does not know
 }
 
 // MessageName is "ListConfigResourcesResponse".
@@ -81,7 +81,7 @@ func (m *ListConfigResourcesResponse) SetDefaults() {
 func (m *ListConfigResourcesResponse) Walk(c *wire.Codec) {
 	c.Int32("throttleTimeMs", &m.ThrottleTimeMs)
 	c.Int16("errorCode", &m.ErrorCode)
-	wire.Array(c, "configResources", &m.ConfigResources, (*ListConfigResourcesResponseConfigResource).Walk, false)
+	wire.Array(c, "configResources", &m.ConfigResources, (*ListConfigResourcesResponseConfigResource).Walk, false, 2)
 	if !c.Flex {
 		return
 	}
@@ -92,7 +92,7 @@ func (m *ListConfigResourcesResponse) Walk(c *wire.Codec) {
 type ListConfigResourcesResponseConfigResource struct {
 	ResourceName string     // all versions
 	ResourceType int8       // v1+, default 16
-	UnknownTags  []wire.Tag // tagged fields this client does not know
+	UnknownTags  *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

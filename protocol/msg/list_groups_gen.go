@@ -8,7 +8,7 @@ import "github.com/kactor-go/kactor/protocol/wire"
 type ListGroupsRequest struct {
 	StatesFilter []string   // v4+
 	TypesFilter  []string   // v5+
-	UnknownTags  []wire.Tag // tagged fields this client does not know
+	UnknownTags  *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "ListGroupsRequest".
@@ -63,7 +63,7 @@ type ListGroupsResponse struct {
 	ThrottleTimeMs int32                           // v1+
 	ErrorCode      int16                           // all versions
 	Groups         []ListGroupsResponseListedGroup // all versions
-	UnknownTags    []wire.Tag                      // tagged fields this client does not know
+	UnknownTags    *wire.Tags                      // tagged fields this client does not know
 }
 
 // MessageName is "ListGroupsResponse".
@@ -101,7 +101,7 @@ func (m *ListGroupsResponse) Walk(c *wire.Codec) {
 		c.Int32("throttleTimeMs", &m.ThrottleTimeMs)
 	}
 	c.Int16("errorCode", &m.ErrorCode)
-	wire.Array(c, "groups", &m.Groups, (*ListGroupsResponseListedGroup).Walk, false)
+	wire.Array(c, "groups", &m.Groups, (*ListGroupsResponseListedGroup).Walk, false, 3)
 	if !c.Flex {
 		return
 	}
@@ -114,7 +114,7 @@ type ListGroupsResponseListedGroup struct {
 	ProtocolType string     // all versions
 	GroupState   string     // v4+
 	GroupType    string     // v5+
-	UnknownTags  []wire.Tag // tagged fields this client does not know
+	UnknownTags  *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

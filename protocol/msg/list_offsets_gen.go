@@ -10,7 +10,7 @@ type ListOffsetsRequest struct {
 	IsolationLevel int8                                 // v2+
 	Topics         []ListOffsetsRequestListOffsetsTopic // all versions
 	TimeoutMs      int32                                // v10+
-	UnknownTags    []wire.Tag                           // tagged fields this client does not know
+	UnknownTags    *wire.Tags                           // tagged fields this client does not know
 }
 
 // MessageName is "ListOffsetsRequest".
@@ -50,7 +50,7 @@ func (m *ListOffsetsRequest) Walk(c *wire.Codec) {
 	} else if c.Writes() && m.IsolationLevel != 0 {
 		c.Refuse("isolationLevel")
 	}
-	wire.Array(c, "topics", &m.Topics, (*ListOffsetsRequestListOffsetsTopic).Walk, false)
+	wire.Array(c, "topics", &m.Topics, (*ListOffsetsRequestListOffsetsTopic).Walk, false, 3)
 	if c.Version >= 10 {
 		c.Int32("timeoutMs", &m.TimeoutMs)
 	}
@@ -64,7 +64,7 @@ func (m *ListOffsetsRequest) Walk(c *wire.Codec) {
 type ListOffsetsRequestListOffsetsTopic struct {
 	Name        string                                   // all versions, topicName
 	Partitions  []ListOffsetsRequestListOffsetsPartition // all versions
-	UnknownTags []wire.Tag                               // tagged fields this client does not know
+	UnknownTags *wire.Tags                               // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -75,7 +75,7 @@ func (m *ListOffsetsRequestListOffsetsTopic) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *ListOffsetsRequestListOffsetsTopic) Walk(c *wire.Codec) {
 	c.String("name", &m.Name)
-	wire.Array(c, "partitions", &m.Partitions, (*ListOffsetsRequestListOffsetsPartition).Walk, false)
+	wire.Array(c, "partitions", &m.Partitions, (*ListOffsetsRequestListOffsetsPartition).Walk, false, 12)
 	if !c.Flex {
 		return
 	}
@@ -88,7 +88,7 @@ type ListOffsetsRequestListOffsetsPartition struct {
 	CurrentLeaderEpoch int32      // v4+, default -1
 	Timestamp          int64      // all versions
 	MaxNumOffsets      int32      // v0, default 1
-	UnknownTags        []wire.Tag // tagged fields this client does not know
+	UnknownTags        *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -127,7 +127,7 @@ func (m *ListOffsetsRequestListOffsetsPartition) Walk(c *wire.Codec) {
 type ListOffsetsResponse struct {
 	ThrottleTimeMs int32                                         // v2+
 	Topics         []ListOffsetsResponseListOffsetsTopicResponse // all versions
-	UnknownTags    []wire.Tag                                    // tagged fields this client does not know
+	UnknownTags    *wire.Tags                                    // tagged fields this client does not know
 }
 
 // MessageName is "ListOffsetsResponse".
@@ -164,7 +164,7 @@ func (m *ListOffsetsResponse) Walk(c *wire.Codec) {
 	if c.Version >= 2 {
 		c.Int32("throttleTimeMs", &m.ThrottleTimeMs)
 	}
-	wire.Array(c, "topics", &m.Topics, (*ListOffsetsResponseListOffsetsTopicResponse).Walk, false)
+	wire.Array(c, "topics", &m.Topics, (*ListOffsetsResponseListOffsetsTopicResponse).Walk, false, 3)
 	if !c.Flex {
 		return
 	}
@@ -175,7 +175,7 @@ func (m *ListOffsetsResponse) Walk(c *wire.Codec) {
 type ListOffsetsResponseListOffsetsTopicResponse struct {
 	Name        string                                            // all versions, topicName
 	Partitions  []ListOffsetsResponseListOffsetsPartitionResponse // all versions
-	UnknownTags []wire.Tag                                        // tagged fields this client does not know
+	UnknownTags *wire.Tags                                        // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -186,7 +186,7 @@ func (m *ListOffsetsResponseListOffsetsTopicResponse) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *ListOffsetsResponseListOffsetsTopicResponse) Walk(c *wire.Codec) {
 	c.String("name", &m.Name)
-	wire.Array(c, "partitions", &m.Partitions, (*ListOffsetsResponseListOffsetsPartitionResponse).Walk, false)
+	wire.Array(c, "partitions", &m.Partitions, (*ListOffsetsResponseListOffsetsPartitionResponse).Walk, false, 10)
 	if !c.Flex {
 		return
 	}
@@ -201,7 +201,7 @@ type ListOffsetsResponseListOffsetsPartitionResponse struct {
 	Timestamp       int64      // v1+, default -1
 	Offset          int64      // v1+, default -1
 	LeaderEpoch     int32      // v4+, default -1
-	UnknownTags     []wire.Tag // tagged fields this client does not know
+	UnknownTags     *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

@@ -8,7 +8,7 @@ import "github.com/kactor-go/kactor/protocol/wire"
 type ListPartitionReassignmentsRequest struct {
 	TimeoutMs   int32                                                               // all versions, default 60000
 	Topics      []ListPartitionReassignmentsRequestListPartitionReassignmentsTopics // all versions, null in v0+
-	UnknownTags []wire.Tag                                                          // tagged fields this client does not know
+	UnknownTags *wire.Tags                                                          // tagged fields this client does not know
 }
 
 // MessageName is "ListPartitionReassignmentsRequest".
@@ -45,7 +45,7 @@ func (m *ListPartitionReassignmentsRequest) Walk(c *wire.Codec) {
 		m.SetDefaults()
 	}
 	c.Int32("timeoutMs", &m.TimeoutMs)
-	wire.Array(c, "topics", &m.Topics, (*ListPartitionReassignmentsRequestListPartitionReassignmentsTopics).Walk, true)
+	wire.Array(c, "topics", &m.Topics, (*ListPartitionReassignmentsRequestListPartitionReassignmentsTopics).Walk, true, 3)
 	if !c.Flex {
 		return
 	}
@@ -56,7 +56,7 @@ func (m *ListPartitionReassignmentsRequest) Walk(c *wire.Codec) {
 type ListPartitionReassignmentsRequestListPartitionReassignmentsTopics struct {
 	Name             string     // all versions, topicName
 	PartitionIndexes []int32    // all versions
-	UnknownTags      []wire.Tag // tagged fields this client does not know
+	UnknownTags      *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -80,7 +80,7 @@ type ListPartitionReassignmentsResponse struct {
 	ErrorCode      int16                                                        // all versions
 	ErrorMessage   *string                                                      // all versions, null in v0+, default ""
 	Topics         []ListPartitionReassignmentsResponseOngoingTopicReassignment // all versions
-	UnknownTags    []wire.Tag                                                   // tagged fields this client does not know
+	UnknownTags    *wire.Tags                                                   // tagged fields this client does not know
 }
 
 // MessageName is "ListPartitionReassignmentsResponse".
@@ -117,7 +117,7 @@ func (m *ListPartitionReassignmentsResponse) Walk(c *wire.Codec) {
 	c.Int32("throttleTimeMs", &m.ThrottleTimeMs)
 	c.Int16("errorCode", &m.ErrorCode)
 	c.NullString("errorMessage", &m.ErrorMessage, true)
-	wire.Array(c, "topics", &m.Topics, (*ListPartitionReassignmentsResponseOngoingTopicReassignment).Walk, false)
+	wire.Array(c, "topics", &m.Topics, (*ListPartitionReassignmentsResponseOngoingTopicReassignment).Walk, false, 3)
 	if !c.Flex {
 		return
 	}
@@ -128,7 +128,7 @@ func (m *ListPartitionReassignmentsResponse) Walk(c *wire.Codec) {
 type ListPartitionReassignmentsResponseOngoingTopicReassignment struct {
 	Name        string                                                           // all versions, topicName
 	Partitions  []ListPartitionReassignmentsResponseOngoingPartitionReassignment // all versions
-	UnknownTags []wire.Tag                                                       // tagged fields this client does not know
+	UnknownTags *wire.Tags                                                       // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -139,7 +139,7 @@ func (m *ListPartitionReassignmentsResponseOngoingTopicReassignment) SetDefaults
 // Walk visits the fields in the order of the wire.
 func (m *ListPartitionReassignmentsResponseOngoingTopicReassignment) Walk(c *wire.Codec) {
 	c.String("name", &m.Name)
-	wire.Array(c, "partitions", &m.Partitions, (*ListPartitionReassignmentsResponseOngoingPartitionReassignment).Walk, false)
+	wire.Array(c, "partitions", &m.Partitions, (*ListPartitionReassignmentsResponseOngoingPartitionReassignment).Walk, false, 8)
 	if !c.Flex {
 		return
 	}
@@ -152,7 +152,7 @@ type ListPartitionReassignmentsResponseOngoingPartitionReassignment struct {
 	Replicas         []int32    // all versions, brokerId
 	AddingReplicas   []int32    // all versions, brokerId
 	RemovingReplicas []int32    // all versions, brokerId
-	UnknownTags      []wire.Tag // tagged fields this client does not know
+	UnknownTags      *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

@@ -10,7 +10,7 @@ type ListTransactionsRequest struct {
 	ProducerIDFilters      []int64    // all versions, producerId
 	DurationFilter         int64      // v1+, default -1
 	TransactionalIDPattern *string    // v2+, null in v2+
-	UnknownTags            []wire.Tag // tagged fields this client does not know
+	UnknownTags            *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "ListTransactionsRequest".
@@ -68,7 +68,7 @@ type ListTransactionsResponse struct {
 	ErrorCode           int16                                      // all versions
 	UnknownStateFilters []string                                   // all versions
 	TransactionStates   []ListTransactionsResponseTransactionState // all versions
-	UnknownTags         []wire.Tag                                 // tagged fields this client does not know
+	UnknownTags         *wire.Tags                                 // tagged fields this client does not know
 }
 
 // MessageName is "ListTransactionsResponse".
@@ -99,7 +99,7 @@ func (m *ListTransactionsResponse) Walk(c *wire.Codec) {
 	c.Int32("throttleTimeMs", &m.ThrottleTimeMs)
 	c.Int16("errorCode", &m.ErrorCode)
 	c.Strings("unknownStateFilters", &m.UnknownStateFilters, false)
-	wire.Array(c, "transactionStates", &m.TransactionStates, (*ListTransactionsResponseTransactionState).Walk, false)
+	wire.Array(c, "transactionStates", &m.TransactionStates, (*ListTransactionsResponseTransactionState).Walk, false, 11)
 	if !c.Flex {
 		return
 	}
@@ -111,7 +111,7 @@ type ListTransactionsResponseTransactionState struct {
 	TransactionalID  string     // all versions, transactionalId
 	ProducerID       int64      // all versions, producerId
 	TransactionState string     // all versions
-	UnknownTags      []wire.Tag // tagged fields this client does not know
+	UnknownTags      *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

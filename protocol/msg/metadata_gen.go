@@ -10,7 +10,7 @@ type MetadataRequest struct {
 	AllowAutoTopicCreation             bool                                  // v4+, default true
 	IncludeClusterAuthorizedOperations bool                                  // v8-10
 	IncludeTopicAuthorizedOperations   bool                                  // v8+
-	UnknownTags                        []wire.Tag                            // tagged fields this client does not know
+	UnknownTags                        *wire.Tags                            // tagged fields this client does not know
 }
 
 // MessageName is "MetadataRequest".
@@ -49,7 +49,7 @@ func (m *MetadataRequest) Walk(c *wire.Codec) {
 	if c.Parses() {
 		m.SetDefaults()
 	}
-	wire.Array(c, "topics", &m.Topics, (*MetadataRequestMetadataRequestTopic).Walk, c.Version >= 1)
+	wire.Array(c, "topics", &m.Topics, (*MetadataRequestMetadataRequestTopic).Walk, c.Version >= 1, 2)
 	if c.Version >= 4 {
 		c.Bool("allowAutoTopicCreation", &m.AllowAutoTopicCreation)
 	} else if c.Fills() {
@@ -77,7 +77,7 @@ func (m *MetadataRequest) Walk(c *wire.Codec) {
 type MetadataRequestMetadataRequestTopic struct {
 	TopicID     wire.UUID  // v10+
 	Name        *string    // all versions, null in v10+, default "", topicName
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -110,7 +110,7 @@ type MetadataResponse struct {
 	Topics                      []MetadataResponseMetadataResponseTopic  // all versions
 	ClusterAuthorizedOperations int32                                    // v8-10, default -2147483648
 	ErrorCode                   int16                                    // v13+
-	UnknownTags                 []wire.Tag                               // tagged fields this client does not know
+	UnknownTags                 *wire.Tags                               // tagged fields this client does not know
 }
 
 // MessageName is "MetadataResponse".
@@ -152,7 +152,7 @@ func (m *MetadataResponse) Walk(c *wire.Codec) {
 	if c.Version >= 3 {
 		c.Int32("throttleTimeMs", &m.ThrottleTimeMs)
 	}
-	wire.Array(c, "brokers", &m.Brokers, (*MetadataResponseMetadataResponseBroker).Walk, false)
+	wire.Array(c, "brokers", &m.Brokers, (*MetadataResponseMetadataResponseBroker).Walk, false, 10)
 	if c.Version >= 2 {
 		c.NullString("clusterId", &m.ClusterID, true)
 	}
@@ -161,7 +161,7 @@ func (m *MetadataResponse) Walk(c *wire.Codec) {
 	} else if c.Fills() {
 		m.ControllerID = -1
 	}
-	wire.Array(c, "topics", &m.Topics, (*MetadataResponseMetadataResponseTopic).Walk, false)
+	wire.Array(c, "topics", &m.Topics, (*MetadataResponseMetadataResponseTopic).Walk, false, 8)
 	if c.Version >= 8 && c.Version <= 10 {
 		c.Int32("clusterAuthorizedOperations", &m.ClusterAuthorizedOperations)
 	} else if c.Fills() {
@@ -184,7 +184,7 @@ type MetadataResponseMetadataResponseBroker struct {
 	Host        string     // all versions
 	Port        int32      // all versions
 	Rack        *string    // v1+, null in v1+
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -214,7 +214,7 @@ type MetadataResponseMetadataResponseTopic struct {
 	IsInternal                bool                                        // v1+
 	Partitions                []MetadataResponseMetadataResponsePartition // all versions
 	TopicAuthorizedOperations int32                                       // v8+, default -2147483648
-	UnknownTags               []wire.Tag                                  // tagged fields this client does not know
+	UnknownTags               *wire.Tags                                  // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -237,7 +237,7 @@ func (m *MetadataResponseMetadataResponseTopic) Walk(c *wire.Codec) {
 	if c.Version >= 1 {
 		c.Bool("isInternal", &m.IsInternal)
 	}
-	wire.Array(c, "partitions", &m.Partitions, (*MetadataResponseMetadataResponsePartition).Walk, false)
+	wire.Array(c, "partitions", &m.Partitions, (*MetadataResponseMetadataResponsePartition).Walk, false, 18)
 	if c.Version >= 8 {
 		c.Int32("topicAuthorizedOperations", &m.TopicAuthorizedOperations)
 	} else if c.Fills() {
@@ -260,7 +260,7 @@ type MetadataResponseMetadataResponsePartition struct {
 	ReplicaNodes    []int32    // all versions, brokerId
 	IsrNodes        []int32    // all versions, brokerId
 	OfflineReplicas []int32    // v5+, brokerId
-	UnknownTags     []wire.Tag // tagged fields this client does not know
+	UnknownTags     *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

@@ -12,7 +12,7 @@ type OffsetCommitRequest struct {
 	GroupInstanceID           *string                                       // v7+, null in v7+
 	RetentionTimeMs           int64                                         // v2-4, default -1
 	Topics                    []OffsetCommitRequestOffsetCommitRequestTopic // all versions
-	UnknownTags               []wire.Tag                                    // tagged fields this client does not know
+	UnknownTags               *wire.Tags                                    // tagged fields this client does not know
 }
 
 // MessageName is "OffsetCommitRequest".
@@ -70,7 +70,7 @@ func (m *OffsetCommitRequest) Walk(c *wire.Codec) {
 	} else if c.Fills() {
 		m.RetentionTimeMs = -1
 	}
-	wire.Array(c, "topics", &m.Topics, (*OffsetCommitRequestOffsetCommitRequestTopic).Walk, false)
+	wire.Array(c, "topics", &m.Topics, (*OffsetCommitRequestOffsetCommitRequestTopic).Walk, false, 3)
 	if !c.Flex {
 		return
 	}
@@ -82,7 +82,7 @@ type OffsetCommitRequestOffsetCommitRequestTopic struct {
 	Name        string                                            // v0-9, topicName
 	TopicID     wire.UUID                                         // v10+
 	Partitions  []OffsetCommitRequestOffsetCommitRequestPartition // all versions
-	UnknownTags []wire.Tag                                        // tagged fields this client does not know
+	UnknownTags *wire.Tags                                        // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -98,7 +98,7 @@ func (m *OffsetCommitRequestOffsetCommitRequestTopic) Walk(c *wire.Codec) {
 	if c.Version >= 10 {
 		c.UUID("topicId", &m.TopicID)
 	}
-	wire.Array(c, "partitions", &m.Partitions, (*OffsetCommitRequestOffsetCommitRequestPartition).Walk, false)
+	wire.Array(c, "partitions", &m.Partitions, (*OffsetCommitRequestOffsetCommitRequestPartition).Walk, false, 14)
 	if !c.Flex {
 		return
 	}
@@ -112,7 +112,7 @@ type OffsetCommitRequestOffsetCommitRequestPartition struct {
 	CommittedLeaderEpoch int32      // v6+, default -1
 	CommitTimestamp      int64      // v1, default -1
 	CommittedMetadata    *string    // all versions, null in v0+, default ""
-	UnknownTags          []wire.Tag // tagged fields this client does not know
+	UnknownTags          *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -153,7 +153,7 @@ func (m *OffsetCommitRequestOffsetCommitRequestPartition) Walk(c *wire.Codec) {
 type OffsetCommitResponse struct {
 	ThrottleTimeMs int32                                           // v3+
 	Topics         []OffsetCommitResponseOffsetCommitResponseTopic // all versions
-	UnknownTags    []wire.Tag                                      // tagged fields this client does not know
+	UnknownTags    *wire.Tags                                      // tagged fields this client does not know
 }
 
 // MessageName is "OffsetCommitResponse".
@@ -190,7 +190,7 @@ func (m *OffsetCommitResponse) Walk(c *wire.Codec) {
 	if c.Version >= 3 {
 		c.Int32("throttleTimeMs", &m.ThrottleTimeMs)
 	}
-	wire.Array(c, "topics", &m.Topics, (*OffsetCommitResponseOffsetCommitResponseTopic).Walk, false)
+	wire.Array(c, "topics", &m.Topics, (*OffsetCommitResponseOffsetCommitResponseTopic).Walk, false, 3)
 	if !c.Flex {
 		return
 	}
@@ -202,7 +202,7 @@ type OffsetCommitResponseOffsetCommitResponseTopic struct {
 	Name        string                                              // v0-9, topicName
 	TopicID     wire.UUID                                           // v10+
 	Partitions  []OffsetCommitResponseOffsetCommitResponsePartition // all versions
-	UnknownTags []wire.Tag                                          // tagged fields this client does not know
+	UnknownTags *wire.Tags                                          // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -218,7 +218,7 @@ func (m *OffsetCommitResponseOffsetCommitResponseTopic) Walk(c *wire.Codec) {
 	if c.Version >= 10 {
 		c.UUID("topicId", &m.TopicID)
 	}
-	wire.Array(c, "partitions", &m.Partitions, (*OffsetCommitResponseOffsetCommitResponsePartition).Walk, false)
+	wire.Array(c, "partitions", &m.Partitions, (*OffsetCommitResponseOffsetCommitResponsePartition).Walk, false, 6)
 	if !c.Flex {
 		return
 	}
@@ -229,7 +229,7 @@ func (m *OffsetCommitResponseOffsetCommitResponseTopic) Walk(c *wire.Codec) {
 type OffsetCommitResponseOffsetCommitResponsePartition struct {
 	PartitionIndex int32      // all versions
 	ErrorCode      int16      // all versions
-	UnknownTags    []wire.Tag // tagged fields this client does not know
+	UnknownTags    *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

@@ -36,7 +36,7 @@ func (m *OffsetDeleteRequest) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *OffsetDeleteRequest) Walk(c *wire.Codec) {
 	c.String("groupId", &m.GroupID)
-	wire.Array(c, "topics", &m.Topics, (*OffsetDeleteRequestOffsetDeleteRequestTopic).Walk, false)
+	wire.Array(c, "topics", &m.Topics, (*OffsetDeleteRequestOffsetDeleteRequestTopic).Walk, false, 6)
 }
 
 // OffsetDeleteRequestOffsetDeleteRequestTopic is a part of OffsetDeleteRequest.
@@ -53,7 +53,7 @@ func (m *OffsetDeleteRequestOffsetDeleteRequestTopic) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *OffsetDeleteRequestOffsetDeleteRequestTopic) Walk(c *wire.Codec) {
 	c.String("name", &m.Name)
-	wire.Array(c, "partitions", &m.Partitions, (*OffsetDeleteRequestOffsetDeleteRequestPartition).Walk, false)
+	wire.Array(c, "partitions", &m.Partitions, (*OffsetDeleteRequestOffsetDeleteRequestPartition).Walk, false, 4)
 }
 
 // OffsetDeleteRequestOffsetDeleteRequestPartition is a part of OffsetDeleteRequest.
@@ -105,7 +105,7 @@ func (m *OffsetDeleteResponse) SetDefaults() {
 func (m *OffsetDeleteResponse) Walk(c *wire.Codec) {
 	c.Int16("errorCode", &m.ErrorCode)
 	c.Int32("throttleTimeMs", &m.ThrottleTimeMs)
-	wire.Array(c, "topics", &m.Topics, (*OffsetDeleteResponseOffsetDeleteResponseTopic).Walk, false)
+	wire.Array(c, "topics", &m.Topics, (*OffsetDeleteResponseOffsetDeleteResponseTopic).Walk, false, 6)
 }
 
 // OffsetDeleteResponseOffsetDeleteResponseTopic is a part of OffsetDeleteResponse.
@@ -122,7 +122,7 @@ func (m *OffsetDeleteResponseOffsetDeleteResponseTopic) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *OffsetDeleteResponseOffsetDeleteResponseTopic) Walk(c *wire.Codec) {
 	c.String("name", &m.Name)
-	wire.Array(c, "partitions", &m.Partitions, (*OffsetDeleteResponseOffsetDeleteResponsePartition).Walk, false)
+	wire.Array(c, "partitions", &m.Partitions, (*OffsetDeleteResponseOffsetDeleteResponsePartition).Walk, false, 6)
 }
 
 // OffsetDeleteResponseOffsetDeleteResponsePartition is a part of OffsetDeleteResponse.

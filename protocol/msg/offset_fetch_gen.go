@@ -10,7 +10,7 @@ type OffsetFetchRequest struct {
 	Topics        []OffsetFetchRequestOffsetFetchRequestTopic // v0-7, null in v2-7, default not null
 	Groups        []OffsetFetchRequestOffsetFetchRequestGroup // v8+
 	RequireStable bool                                        // v7+
-	UnknownTags   []wire.Tag                                  // tagged fields this client does not know
+	UnknownTags   *wire.Tags                                  // tagged fields this client does not know
 }
 
 // MessageName is "OffsetFetchRequest".
@@ -54,14 +54,14 @@ func (m *OffsetFetchRequest) Walk(c *wire.Codec) {
 		c.Refuse("groupId")
 	}
 	if c.Version <= 7 {
-		wire.Array(c, "topics", &m.Topics, (*OffsetFetchRequestOffsetFetchRequestTopic).Walk, c.Version >= 2 && c.Version <= 7)
+		wire.Array(c, "topics", &m.Topics, (*OffsetFetchRequestOffsetFetchRequestTopic).Walk, c.Version >= 2 && c.Version <= 7, 3)
 	} else if c.Fills() {
 		m.Topics = []OffsetFetchRequestOffsetFetchRequestTopic{}
 	} else if c.Writes() && len(m.Topics) > 0 {
 		c.Refuse("topics")
 	}
 	if c.Version >= 8 {
-		wire.Array(c, "groups", &m.Groups, (*OffsetFetchRequestOffsetFetchRequestGroup).Walk, false)
+		wire.Array(c, "groups", &m.Groups, (*OffsetFetchRequestOffsetFetchRequestGroup).Walk, false, 3)
 	} else if c.Writes() && len(m.Groups) > 0 {
 		c.Refuse("groups")
 	}
@@ -80,7 +80,7 @@ func (m *OffsetFetchRequest) Walk(c *wire.Codec) {
 type OffsetFetchRequestOffsetFetchRequestTopic struct {
 	Name             string     // v0-7, topicName
 	PartitionIndexes []int32    // v0-7
-	UnknownTags      []wire.Tag // tagged fields this client does not know
+	UnknownTags      *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -112,7 +112,7 @@ type OffsetFetchRequestOffsetFetchRequestGroup struct {
 	MemberID    *string                                      // v9+, null in v9+
 	MemberEpoch int32                                        // v9+, default -1
 	Topics      []OffsetFetchRequestOffsetFetchRequestTopics // v8+, null in v8+, default not null
-	UnknownTags []wire.Tag                                   // tagged fields this client does not know
+	UnknownTags *wire.Tags                                   // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -141,7 +141,7 @@ func (m *OffsetFetchRequestOffsetFetchRequestGroup) Walk(c *wire.Codec) {
 		m.MemberEpoch = -1
 	}
 	if c.Version >= 8 {
-		wire.Array(c, "topics", &m.Topics, (*OffsetFetchRequestOffsetFetchRequestTopics).Walk, true)
+		wire.Array(c, "topics", &m.Topics, (*OffsetFetchRequestOffsetFetchRequestTopics).Walk, true, 3)
 	} else if c.Fills() {
 		m.Topics = []OffsetFetchRequestOffsetFetchRequestTopics{}
 	} else if c.Writes() && len(m.Topics) > 0 {
@@ -158,7 +158,7 @@ type OffsetFetchRequestOffsetFetchRequestTopics struct {
 	Name             string     // v8-9, topicName
 	TopicID          wire.UUID  // v10+
 	PartitionIndexes []int32    // v8+
-	UnknownTags      []wire.Tag // tagged fields this client does not know
+	UnknownTags      *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -191,7 +191,7 @@ type OffsetFetchResponse struct {
 	Topics         []OffsetFetchResponseOffsetFetchResponseTopic // v0-7
 	ErrorCode      int16                                         // v2-7
 	Groups         []OffsetFetchResponseOffsetFetchResponseGroup // v8+
-	UnknownTags    []wire.Tag                                    // tagged fields this client does not know
+	UnknownTags    *wire.Tags                                    // tagged fields this client does not know
 }
 
 // MessageName is "OffsetFetchResponse".
@@ -229,7 +229,7 @@ func (m *OffsetFetchResponse) Walk(c *wire.Codec) {
 		c.Int32("throttleTimeMs", &m.ThrottleTimeMs)
 	}
 	if c.Version <= 7 {
-		wire.Array(c, "topics", &m.Topics, (*OffsetFetchResponseOffsetFetchResponseTopic).Walk, false)
+		wire.Array(c, "topics", &m.Topics, (*OffsetFetchResponseOffsetFetchResponseTopic).Walk, false, 3)
 	} else if c.Writes() && len(m.Topics) > 0 {
 		c.Refuse("topics")
 	}
@@ -237,7 +237,7 @@ func (m *OffsetFetchResponse) Walk(c *wire.Codec) {
 		c.Int16("errorCode", &m.ErrorCode)
 	}
 	if c.Version >= 8 {
-		wire.Array(c, "groups", &m.Groups, (*OffsetFetchResponseOffsetFetchResponseGroup).Walk, false)
+		wire.Array(c, "groups", &m.Groups, (*OffsetFetchResponseOffsetFetchResponseGroup).Walk, false, 5)
 	} else if c.Writes() && len(m.Groups) > 0 {
 		c.Refuse("groups")
 	}
@@ -251,7 +251,7 @@ func (m *OffsetFetchResponse) Walk(c *wire.Codec) {
 type OffsetFetchResponseOffsetFetchResponseTopic struct {
 	Name        string                                            // v0-7, topicName
 	Partitions  []OffsetFetchResponseOffsetFetchResponsePartition // v0-7
-	UnknownTags []wire.Tag                                        // tagged fields this client does not know
+	UnknownTags *wire.Tags                                        // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -267,7 +267,7 @@ func (m *OffsetFetchResponseOffsetFetchResponseTopic) Walk(c *wire.Codec) {
 		c.Refuse("name")
 	}
 	if c.Version <= 7 {
-		wire.Array(c, "partitions", &m.Partitions, (*OffsetFetchResponseOffsetFetchResponsePartition).Walk, false)
+		wire.Array(c, "partitions", &m.Partitions, (*OffsetFetchResponseOffsetFetchResponsePartition).Walk, false, 16)
 	} else if c.Writes() && len(m.Partitions) > 0 {
 		c.Refuse("partitions")
 	}
@@ -284,7 +284,7 @@ type OffsetFetchResponseOffsetFetchResponsePartition struct {
 	CommittedLeaderEpoch int32      // v5-7, default -1
 	Metadata             *string    // v0-7, null in v0-7, default ""
 	ErrorCode            int16      // v0-7
-	UnknownTags          []wire.Tag // tagged fields this client does not know
+	UnknownTags          *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -317,7 +317,7 @@ func (m *OffsetFetchResponseOffsetFetchResponsePartition) Walk(c *wire.Codec) {
 	if c.Version <= 7 {
 		c.NullString("metadata", &m.Metadata, true)
 	} else if c.Fills() {
-		m.Metadata = wire.Ptr("")
+		m.Metadata = c.Default("")
 	} else if c.Writes() && (m.Metadata != nil && *m.Metadata != "") {
 		c.Refuse("metadata")
 	}
@@ -337,7 +337,7 @@ type OffsetFetchResponseOffsetFetchResponseGroup struct {
 	GroupID     string                                         // v8+, groupId
 	Topics      []OffsetFetchResponseOffsetFetchResponseTopics // v8+
 	ErrorCode   int16                                          // v8+
-	UnknownTags []wire.Tag                                     // tagged fields this client does not know
+	UnknownTags *wire.Tags                                     // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -353,7 +353,7 @@ func (m *OffsetFetchResponseOffsetFetchResponseGroup) Walk(c *wire.Codec) {
 		c.Refuse("groupId")
 	}
 	if c.Version >= 8 {
-		wire.Array(c, "topics", &m.Topics, (*OffsetFetchResponseOffsetFetchResponseTopics).Walk, false)
+		wire.Array(c, "topics", &m.Topics, (*OffsetFetchResponseOffsetFetchResponseTopics).Walk, false, 3)
 	} else if c.Writes() && len(m.Topics) > 0 {
 		c.Refuse("topics")
 	}
@@ -373,7 +373,7 @@ type OffsetFetchResponseOffsetFetchResponseTopics struct {
 	Name        string                                             // v8-9, topicName
 	TopicID     wire.UUID                                          // v10+
 	Partitions  []OffsetFetchResponseOffsetFetchResponsePartitions // v8+
-	UnknownTags []wire.Tag                                         // tagged fields this client does not know
+	UnknownTags *wire.Tags                                         // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -390,7 +390,7 @@ func (m *OffsetFetchResponseOffsetFetchResponseTopics) Walk(c *wire.Codec) {
 		c.UUID("topicId", &m.TopicID)
 	}
 	if c.Version >= 8 {
-		wire.Array(c, "partitions", &m.Partitions, (*OffsetFetchResponseOffsetFetchResponsePartitions).Walk, false)
+		wire.Array(c, "partitions", &m.Partitions, (*OffsetFetchResponseOffsetFetchResponsePartitions).Walk, false, 20)
 	} else if c.Writes() && len(m.Partitions) > 0 {
 		c.Refuse("partitions")
 	}
@@ -407,7 +407,7 @@ type OffsetFetchResponseOffsetFetchResponsePartitions struct {
 	CommittedLeaderEpoch int32      // v8+, default -1
 	Metadata             *string    // v8+, null in v8+, default ""
 	ErrorCode            int16      // v8+
-	UnknownTags          []wire.Tag // tagged fields this client does not know
+	UnknownTags          *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -440,7 +440,7 @@ func (m *OffsetFetchResponseOffsetFetchResponsePartitions) Walk(c *wire.Codec) {
 	if c.Version >= 8 {
 		c.NullString("metadata", &m.Metadata, true)
 	} else if c.Fills() {
-		m.Metadata = wire.Ptr("")
+		m.Metadata = c.Default("")
 	} else if c.Writes() && (m.Metadata != nil && *m.Metadata != "") {
 		c.Refuse("metadata")
 	}

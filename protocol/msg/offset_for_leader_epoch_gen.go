@@ -8,7 +8,7 @@ import "github.com/kactor-go/kactor/protocol/wire"
 type OffsetForLeaderEpochRequest struct {
 	ReplicaID   int32                                             // v3+, default -2, brokerId
 	Topics      []OffsetForLeaderEpochRequestOffsetForLeaderTopic // all versions
-	UnknownTags []wire.Tag                                        // tagged fields this client does not know
+	UnknownTags *wire.Tags                                        // tagged fields this client does not know
 }
 
 // MessageName is "OffsetForLeaderEpochRequest".
@@ -53,7 +53,7 @@ func (m *OffsetForLeaderEpochRequest) Walk(c *wire.Codec) {
 	} else if c.Fills() {
 		m.ReplicaID = -2
 	}
-	wire.Array(c, "topics", &m.Topics, (*OffsetForLeaderEpochRequestOffsetForLeaderTopic).Walk, false)
+	wire.Array(c, "topics", &m.Topics, (*OffsetForLeaderEpochRequestOffsetForLeaderTopic).Walk, false, 3)
 	if !c.Flex {
 		return
 	}
@@ -64,7 +64,7 @@ func (m *OffsetForLeaderEpochRequest) Walk(c *wire.Codec) {
 type OffsetForLeaderEpochRequestOffsetForLeaderTopic struct {
 	Topic       string                                                // all versions, topicName
 	Partitions  []OffsetForLeaderEpochRequestOffsetForLeaderPartition // all versions
-	UnknownTags []wire.Tag                                            // tagged fields this client does not know
+	UnknownTags *wire.Tags                                            // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -75,7 +75,7 @@ func (m *OffsetForLeaderEpochRequestOffsetForLeaderTopic) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *OffsetForLeaderEpochRequestOffsetForLeaderTopic) Walk(c *wire.Codec) {
 	c.String("topic", &m.Topic)
-	wire.Array(c, "partitions", &m.Partitions, (*OffsetForLeaderEpochRequestOffsetForLeaderPartition).Walk, false)
+	wire.Array(c, "partitions", &m.Partitions, (*OffsetForLeaderEpochRequestOffsetForLeaderPartition).Walk, false, 8)
 	if !c.Flex {
 		return
 	}
@@ -87,7 +87,7 @@ type OffsetForLeaderEpochRequestOffsetForLeaderPartition struct {
 	Partition          int32      // all versions
 	CurrentLeaderEpoch int32      // v2+, default -1
 	LeaderEpoch        int32      // all versions
-	UnknownTags        []wire.Tag // tagged fields this client does not know
+	UnknownTags        *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -118,7 +118,7 @@ func (m *OffsetForLeaderEpochRequestOffsetForLeaderPartition) Walk(c *wire.Codec
 type OffsetForLeaderEpochResponse struct {
 	ThrottleTimeMs int32                                                    // v2+
 	Topics         []OffsetForLeaderEpochResponseOffsetForLeaderTopicResult // all versions
-	UnknownTags    []wire.Tag                                               // tagged fields this client does not know
+	UnknownTags    *wire.Tags                                               // tagged fields this client does not know
 }
 
 // MessageName is "OffsetForLeaderEpochResponse".
@@ -155,7 +155,7 @@ func (m *OffsetForLeaderEpochResponse) Walk(c *wire.Codec) {
 	if c.Version >= 2 {
 		c.Int32("throttleTimeMs", &m.ThrottleTimeMs)
 	}
-	wire.Array(c, "topics", &m.Topics, (*OffsetForLeaderEpochResponseOffsetForLeaderTopicResult).Walk, false)
+	wire.Array(c, "topics", &m.Topics, (*OffsetForLeaderEpochResponseOffsetForLeaderTopicResult).Walk, false, 3)
 	if !c.Flex {
 		return
 	}
@@ -166,7 +166,7 @@ func (m *OffsetForLeaderEpochResponse) Walk(c *wire.Codec) {
 type OffsetForLeaderEpochResponseOffsetForLeaderTopicResult struct {
 	Topic       string                                       // all versions, topicName
 	Partitions  []OffsetForLeaderEpochResponseEpochEndOffset // all versions
-	UnknownTags []wire.Tag                                   // tagged fields this client does not know
+	UnknownTags *wire.Tags                                   // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -177,7 +177,7 @@ func (m *OffsetForLeaderEpochResponseOffsetForLeaderTopicResult) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *OffsetForLeaderEpochResponseOffsetForLeaderTopicResult) Walk(c *wire.Codec) {
 	c.String("topic", &m.Topic)
-	wire.Array(c, "partitions", &m.Partitions, (*OffsetForLeaderEpochResponseEpochEndOffset).Walk, false)
+	wire.Array(c, "partitions", &m.Partitions, (*OffsetForLeaderEpochResponseEpochEndOffset).Walk, false, 14)
 	if !c.Flex {
 		return
 	}
@@ -190,7 +190,7 @@ type OffsetForLeaderEpochResponseEpochEndOffset struct {
 	Partition   int32      // all versions
 	LeaderEpoch int32      // v1+, default -1
 	EndOffset   int64      // all versions, default -1
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

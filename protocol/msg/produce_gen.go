@@ -10,7 +10,7 @@ type ProduceRequest struct {
 	Acks            int16                            // all versions
 	TimeoutMs       int32                            // all versions
 	TopicData       []ProduceRequestTopicProduceData // all versions
-	UnknownTags     []wire.Tag                       // tagged fields this client does not know
+	UnknownTags     *wire.Tags                       // tagged fields this client does not know
 }
 
 // MessageName is "ProduceRequest".
@@ -51,7 +51,7 @@ func (m *ProduceRequest) Walk(c *wire.Codec) {
 	}
 	c.Int16("acks", &m.Acks)
 	c.Int32("timeoutMs", &m.TimeoutMs)
-	wire.Array(c, "topicData", &m.TopicData, (*ProduceRequestTopicProduceData).Walk, false)
+	wire.Array(c, "topicData", &m.TopicData, (*ProduceRequestTopicProduceData).Walk, false, 3)
 	if !c.Flex {
 		return
 	}
@@ -63,7 +63,7 @@ type ProduceRequestTopicProduceData struct {
 	Name          string                               // v0-12, topicName
 	TopicID       wire.UUID                            // v13+
 	PartitionData []ProduceRequestPartitionProduceData // all versions
-	UnknownTags   []wire.Tag                           // tagged fields this client does not know
+	UnknownTags   *wire.Tags                           // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -79,7 +79,7 @@ func (m *ProduceRequestTopicProduceData) Walk(c *wire.Codec) {
 	if c.Version >= 13 {
 		c.UUID("topicId", &m.TopicID)
 	}
-	wire.Array(c, "partitionData", &m.PartitionData, (*ProduceRequestPartitionProduceData).Walk, false)
+	wire.Array(c, "partitionData", &m.PartitionData, (*ProduceRequestPartitionProduceData).Walk, false, 6)
 	if !c.Flex {
 		return
 	}
@@ -90,7 +90,7 @@ func (m *ProduceRequestTopicProduceData) Walk(c *wire.Codec) {
 type ProduceRequestPartitionProduceData struct {
 	Index       int32      // all versions
 	Records     []byte     // all versions, null in v0+, default []byte{}
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -117,7 +117,7 @@ type ProduceResponse struct {
 	Responses      []ProduceResponseTopicProduceResponse // all versions
 	ThrottleTimeMs int32                                 // v1+
 	NodeEndpoints  []ProduceResponseNodeEndpoint         // v10+, tag 0
-	UnknownTags    []wire.Tag                            // tagged fields this client does not know
+	UnknownTags    *wire.Tags                            // tagged fields this client does not know
 }
 
 // MessageName is "ProduceResponse".
@@ -151,7 +151,7 @@ func (m *ProduceResponse) SetDefaults() {
 
 // Walk visits the fields in the order of the wire.
 func (m *ProduceResponse) Walk(c *wire.Codec) {
-	wire.Array(c, "responses", &m.Responses, (*ProduceResponseTopicProduceResponse).Walk, false)
+	wire.Array(c, "responses", &m.Responses, (*ProduceResponseTopicProduceResponse).Walk, false, 3)
 	if c.Version >= 1 {
 		c.Int32("throttleTimeMs", &m.ThrottleTimeMs)
 	}
@@ -163,7 +163,7 @@ func (m *ProduceResponse) Walk(c *wire.Codec) {
 		for c.NextTag() {
 			switch {
 			case c.Tag() == 0 && c.Version >= 10:
-				wire.Array(c, "nodeEndpoints", &m.NodeEndpoints, (*ProduceResponseNodeEndpoint).Walk, false)
+				wire.Array(c, "nodeEndpoints", &m.NodeEndpoints, (*ProduceResponseNodeEndpoint).Walk, false, 11)
 			default:
 				c.KeepTag(&m.UnknownTags)
 			}
@@ -171,7 +171,7 @@ func (m *ProduceResponse) Walk(c *wire.Codec) {
 		c.CloseTags(tags)
 		return
 	}
-	n := len(m.UnknownTags)
+	n := m.UnknownTags.Len()
 	if c.Version >= 10 && (len(m.NodeEndpoints) > 0) {
 		n++
 	} else if c.Writes() && len(m.NodeEndpoints) > 0 {
@@ -180,7 +180,7 @@ func (m *ProduceResponse) Walk(c *wire.Codec) {
 	c.TagCount(n)
 	if c.Version >= 10 && (c.Fills() || len(m.NodeEndpoints) > 0) {
 		tag := c.OpenTag(0)
-		wire.Array(c, "nodeEndpoints", &m.NodeEndpoints, (*ProduceResponseNodeEndpoint).Walk, false)
+		wire.Array(c, "nodeEndpoints", &m.NodeEndpoints, (*ProduceResponseNodeEndpoint).Walk, false, 11)
 		c.CloseTag(tag)
 	}
 	c.PutTags(m.UnknownTags)
@@ -191,7 +191,7 @@ type ProduceResponseTopicProduceResponse struct {
 	Name               string                                    // v0-12, topicName
 	TopicID            wire.UUID                                 // v13+
 	PartitionResponses []ProduceResponsePartitionProduceResponse // all versions
-	UnknownTags        []wire.Tag                                // tagged fields this client does not know
+	UnknownTags        *wire.Tags                                // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -207,7 +207,7 @@ func (m *ProduceResponseTopicProduceResponse) Walk(c *wire.Codec) {
 	if c.Version >= 13 {
 		c.UUID("topicId", &m.TopicID)
 	}
-	wire.Array(c, "partitionResponses", &m.PartitionResponses, (*ProduceResponsePartitionProduceResponse).Walk, false)
+	wire.Array(c, "partitionResponses", &m.PartitionResponses, (*ProduceResponsePartitionProduceResponse).Walk, false, 14)
 	if !c.Flex {
 		return
 	}
@@ -224,7 +224,7 @@ type ProduceResponsePartitionProduceResponse struct {
 	RecordErrors    []ProduceResponseBatchIndexAndErrorMessage // v8+
 	ErrorMessage    *string                                    // v8+, null in v8+
 	CurrentLeader   ProduceResponseLeaderIDAndEpoch            // v10+, tag 0
-	UnknownTags     []wire.Tag                                 // tagged fields this client does not know
+	UnknownTags     *wire.Tags                                 // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -254,7 +254,7 @@ func (m *ProduceResponsePartitionProduceResponse) Walk(c *wire.Codec) {
 		m.LogStartOffset = -1
 	}
 	if c.Version >= 8 {
-		wire.Array(c, "recordErrors", &m.RecordErrors, (*ProduceResponseBatchIndexAndErrorMessage).Walk, false)
+		wire.Array(c, "recordErrors", &m.RecordErrors, (*ProduceResponseBatchIndexAndErrorMessage).Walk, false, 6)
 	}
 	if c.Version >= 8 {
 		c.NullString("errorMessage", &m.ErrorMessage, true)
@@ -276,7 +276,7 @@ func (m *ProduceResponsePartitionProduceResponse) Walk(c *wire.Codec) {
 		c.CloseTags(tags)
 		return
 	}
-	n := len(m.UnknownTags)
+	n := m.UnknownTags.Len()
 	if c.Version >= 10 && (!m.CurrentLeader.isDefault()) {
 		n++
 	} else if c.Writes() && !m.CurrentLeader.isDefault() {
@@ -295,7 +295,7 @@ func (m *ProduceResponsePartitionProduceResponse) Walk(c *wire.Codec) {
 type ProduceResponseBatchIndexAndErrorMessage struct {
 	BatchIndex             int32      // v8+
 	BatchIndexErrorMessage *string    // v8+, null in v8+
-	UnknownTags            []wire.Tag // tagged fields this client does not know
+	UnknownTags            *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -325,7 +325,7 @@ func (m *ProduceResponseBatchIndexAndErrorMessage) Walk(c *wire.Codec) {
 type ProduceResponseLeaderIDAndEpoch struct {
 	LeaderID    int32      // v10+, default -1, brokerId
 	LeaderEpoch int32      // v10+, default -1
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -370,7 +370,7 @@ type ProduceResponseNodeEndpoint struct {
 	Host        string     // v10+
 	Port        int32      // v10+
 	Rack        *string    // v10+, null in v10+
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

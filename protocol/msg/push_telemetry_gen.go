@@ -11,7 +11,7 @@ type PushTelemetryRequest struct {
 	Terminating      bool       // all versions
 	CompressionType  int8       // all versions
 	Metrics          []byte     // all versions
-	UnknownTags      []wire.Tag // tagged fields this client does not know
+	UnknownTags      *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "PushTelemetryRequest".
@@ -54,7 +54,7 @@ func (m *PushTelemetryRequest) Walk(c *wire.Codec) {
 type PushTelemetryResponse struct {
 	ThrottleTimeMs int32      // all versions
 	ErrorCode      int16      // all versions
-	UnknownTags    []wire.Tag // tagged fields this client does not know
+	UnknownTags    *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "PushTelemetryResponse".

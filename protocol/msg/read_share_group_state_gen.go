@@ -8,7 +8,7 @@ import "github.com/kactor-go/kactor/protocol/wire"
 type ReadShareGroupStateRequest struct {
 	GroupID     string                                    // all versions
 	Topics      []ReadShareGroupStateRequestReadStateData // all versions
-	UnknownTags []wire.Tag                                // tagged fields this client does not know
+	UnknownTags *wire.Tags                                // tagged fields this client does not know
 }
 
 // MessageName is "ReadShareGroupStateRequest".
@@ -37,7 +37,7 @@ func (m *ReadShareGroupStateRequest) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *ReadShareGroupStateRequest) Walk(c *wire.Codec) {
 	c.String("groupId", &m.GroupID)
-	wire.Array(c, "topics", &m.Topics, (*ReadShareGroupStateRequestReadStateData).Walk, false)
+	wire.Array(c, "topics", &m.Topics, (*ReadShareGroupStateRequestReadStateData).Walk, false, 18)
 	if !c.Flex {
 		return
 	}
@@ -48,7 +48,7 @@ func (m *ReadShareGroupStateRequest) Walk(c *wire.Codec) {
 type ReadShareGroupStateRequestReadStateData struct {
 	TopicID     wire.UUID                                 // all versions
 	Partitions  []ReadShareGroupStateRequestPartitionData // all versions
-	UnknownTags []wire.Tag                                // tagged fields this client does not know
+	UnknownTags *wire.Tags                                // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -59,7 +59,7 @@ func (m *ReadShareGroupStateRequestReadStateData) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *ReadShareGroupStateRequestReadStateData) Walk(c *wire.Codec) {
 	c.UUID("topicId", &m.TopicID)
-	wire.Array(c, "partitions", &m.Partitions, (*ReadShareGroupStateRequestPartitionData).Walk, false)
+	wire.Array(c, "partitions", &m.Partitions, (*ReadShareGroupStateRequestPartitionData).Walk, false, 9)
 	if !c.Flex {
 		return
 	}
@@ -70,7 +70,7 @@ func (m *ReadShareGroupStateRequestReadStateData) Walk(c *wire.Codec) {
 type ReadShareGroupStateRequestPartitionData struct {
 	Partition   int32      // all versions
 	LeaderEpoch int32      // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -91,7 +91,7 @@ func (m *ReadShareGroupStateRequestPartitionData) Walk(c *wire.Codec) {
 // ReadShareGroupStateResponse belongs to API ReadShareGroupState (key 84). Versions 0 to 0, flexible from v0.
 type ReadShareGroupStateResponse struct {
 	Results     []ReadShareGroupStateResponseReadStateResult // all versions
-	UnknownTags []wire.Tag                                   // tagged fields this client does not know
+	UnknownTags *wire.Tags                                   // tagged fields this client does not know
 }
 
 // MessageName is "ReadShareGroupStateResponse".
@@ -116,7 +116,7 @@ func (m *ReadShareGroupStateResponse) SetDefaults() {
 
 // Walk visits the fields in the order of the wire.
 func (m *ReadShareGroupStateResponse) Walk(c *wire.Codec) {
-	wire.Array(c, "results", &m.Results, (*ReadShareGroupStateResponseReadStateResult).Walk, false)
+	wire.Array(c, "results", &m.Results, (*ReadShareGroupStateResponseReadStateResult).Walk, false, 18)
 	if !c.Flex {
 		return
 	}
@@ -127,7 +127,7 @@ func (m *ReadShareGroupStateResponse) Walk(c *wire.Codec) {
 type ReadShareGroupStateResponseReadStateResult struct {
 	TopicID     wire.UUID                                    // all versions
 	Partitions  []ReadShareGroupStateResponsePartitionResult // all versions
-	UnknownTags []wire.Tag                                   // tagged fields this client does not know
+	UnknownTags *wire.Tags                                   // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -138,7 +138,7 @@ func (m *ReadShareGroupStateResponseReadStateResult) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *ReadShareGroupStateResponseReadStateResult) Walk(c *wire.Codec) {
 	c.UUID("topicId", &m.TopicID)
-	wire.Array(c, "partitions", &m.Partitions, (*ReadShareGroupStateResponsePartitionResult).Walk, false)
+	wire.Array(c, "partitions", &m.Partitions, (*ReadShareGroupStateResponsePartitionResult).Walk, false, 21)
 	if !c.Flex {
 		return
 	}
@@ -153,7 +153,7 @@ type ReadShareGroupStateResponsePartitionResult struct {
 	StateEpoch   int32                                   // all versions
 	StartOffset  int64                                   // all versions
 	StateBatches []ReadShareGroupStateResponseStateBatch // all versions
-	UnknownTags  []wire.Tag                              // tagged fields this client does not know
+	UnknownTags  *wire.Tags                              // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -168,7 +168,7 @@ func (m *ReadShareGroupStateResponsePartitionResult) Walk(c *wire.Codec) {
 	c.NullString("errorMessage", &m.ErrorMessage, true)
 	c.Int32("stateEpoch", &m.StateEpoch)
 	c.Int64("startOffset", &m.StartOffset)
-	wire.Array(c, "stateBatches", &m.StateBatches, (*ReadShareGroupStateResponseStateBatch).Walk, false)
+	wire.Array(c, "stateBatches", &m.StateBatches, (*ReadShareGroupStateResponseStateBatch).Walk, false, 20)
 	if !c.Flex {
 		return
 	}
@@ -181,7 +181,7 @@ type ReadShareGroupStateResponseStateBatch struct {
 	LastOffset    int64      // all versions
 	DeliveryState int8       // all versions
 	DeliveryCount int16      // all versions
-	UnknownTags   []wire.Tag // tagged fields this client does not know
+	UnknownTags   *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

@@ -8,7 +8,7 @@ import "github.com/kactor-go/kactor/protocol/wire"
 type ReadShareGroupStateSummaryRequest struct {
 	GroupID     string                                                  // all versions
 	Topics      []ReadShareGroupStateSummaryRequestReadStateSummaryData // all versions
-	UnknownTags []wire.Tag                                              // tagged fields this client does not know
+	UnknownTags *wire.Tags                                              // tagged fields this client does not know
 }
 
 // MessageName is "ReadShareGroupStateSummaryRequest".
@@ -41,7 +41,7 @@ func (m *ReadShareGroupStateSummaryRequest) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *ReadShareGroupStateSummaryRequest) Walk(c *wire.Codec) {
 	c.String("groupId", &m.GroupID)
-	wire.Array(c, "topics", &m.Topics, (*ReadShareGroupStateSummaryRequestReadStateSummaryData).Walk, false)
+	wire.Array(c, "topics", &m.Topics, (*ReadShareGroupStateSummaryRequestReadStateSummaryData).Walk, false, 18)
 	if !c.Flex {
 		return
 	}
@@ -52,7 +52,7 @@ func (m *ReadShareGroupStateSummaryRequest) Walk(c *wire.Codec) {
 type ReadShareGroupStateSummaryRequestReadStateSummaryData struct {
 	TopicID     wire.UUID                                        // all versions
 	Partitions  []ReadShareGroupStateSummaryRequestPartitionData // all versions
-	UnknownTags []wire.Tag                                       // tagged fields this client does not know
+	UnknownTags *wire.Tags                                       // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -63,7 +63,7 @@ func (m *ReadShareGroupStateSummaryRequestReadStateSummaryData) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *ReadShareGroupStateSummaryRequestReadStateSummaryData) Walk(c *wire.Codec) {
 	c.UUID("topicId", &m.TopicID)
-	wire.Array(c, "partitions", &m.Partitions, (*ReadShareGroupStateSummaryRequestPartitionData).Walk, false)
+	wire.Array(c, "partitions", &m.Partitions, (*ReadShareGroupStateSummaryRequestPartitionData).Walk, false, 9)
 	if !c.Flex {
 		return
 	}
@@ -74,7 +74,7 @@ func (m *ReadShareGroupStateSummaryRequestReadStateSummaryData) Walk(c *wire.Cod
 type ReadShareGroupStateSummaryRequestPartitionData struct {
 	Partition   int32      // all versions
 	LeaderEpoch int32      // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -95,7 +95,7 @@ func (m *ReadShareGroupStateSummaryRequestPartitionData) Walk(c *wire.Codec) {
 // ReadShareGroupStateSummaryResponse belongs to API ReadShareGroupStateSummary (key 87). Versions 0 to 1, flexible from v0.
 type ReadShareGroupStateSummaryResponse struct {
 	Results     []ReadShareGroupStateSummaryResponseReadStateSummaryResult // all versions
-	UnknownTags []wire.Tag                                                 // tagged fields this client does not know
+	UnknownTags *wire.Tags                                                 // tagged fields this client does not know
 }
 
 // MessageName is "ReadShareGroupStateSummaryResponse".
@@ -122,7 +122,7 @@ func (m *ReadShareGroupStateSummaryResponse) SetDefaults() {
 
 // Walk visits the fields in the order of the wire.
 func (m *ReadShareGroupStateSummaryResponse) Walk(c *wire.Codec) {
-	wire.Array(c, "results", &m.Results, (*ReadShareGroupStateSummaryResponseReadStateSummaryResult).Walk, false)
+	wire.Array(c, "results", &m.Results, (*ReadShareGroupStateSummaryResponseReadStateSummaryResult).Walk, false, 18)
 	if !c.Flex {
 		return
 	}
@@ -133,7 +133,7 @@ func (m *ReadShareGroupStateSummaryResponse) Walk(c *wire.Codec) {
 type ReadShareGroupStateSummaryResponseReadStateSummaryResult struct {
 	TopicID     wire.UUID                                           // all versions
 	Partitions  []ReadShareGroupStateSummaryResponsePartitionResult // all versions
-	UnknownTags []wire.Tag                                          // tagged fields this client does not know
+	UnknownTags *wire.Tags                                          // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -144,7 +144,7 @@ func (m *ReadShareGroupStateSummaryResponseReadStateSummaryResult) SetDefaults()
 // Walk visits the fields in the order of the wire.
 func (m *ReadShareGroupStateSummaryResponseReadStateSummaryResult) Walk(c *wire.Codec) {
 	c.UUID("topicId", &m.TopicID)
-	wire.Array(c, "partitions", &m.Partitions, (*ReadShareGroupStateSummaryResponsePartitionResult).Walk, false)
+	wire.Array(c, "partitions", &m.Partitions, (*ReadShareGroupStateSummaryResponsePartitionResult).Walk, false, 24)
 	if !c.Flex {
 		return
 	}
@@ -160,7 +160,7 @@ type ReadShareGroupStateSummaryResponsePartitionResult struct {
 	LeaderEpoch           int32      // all versions
 	StartOffset           int64      // all versions
 	DeliveryCompleteCount int32      // v1+, default -1
-	UnknownTags           []wire.Tag // tagged fields this client does not know
+	UnknownTags           *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

@@ -9,7 +9,7 @@ type RemoveRaftVoterRequest struct {
 	ClusterID        *string    // all versions, null in v0+, default ""
 	VoterID          int32      // all versions
 	VoterDirectoryID wire.UUID  // all versions
-	UnknownTags      []wire.Tag // tagged fields this client does not know
+	UnknownTags      *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "RemoveRaftVoterRequest".
@@ -55,7 +55,7 @@ type RemoveRaftVoterResponse struct {
 	ThrottleTimeMs int32      // all versions
 	ErrorCode      int16      // all versions
 	ErrorMessage   *string    // all versions, null in v0+, default ""
-	UnknownTags    []wire.Tag // tagged fields this client does not know
+	UnknownTags    *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "RemoveRaftVoterResponse".

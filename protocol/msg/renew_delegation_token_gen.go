@@ -8,7 +8,7 @@ import "github.com/kactor-go/kactor/protocol/wire"
 type RenewDelegationTokenRequest struct {
 	Hmac          []byte     // all versions
 	RenewPeriodMs int64      // all versions
-	UnknownTags   []wire.Tag // tagged fields this client does not know
+	UnknownTags   *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "RenewDelegationTokenRequest".
@@ -57,7 +57,7 @@ type RenewDelegationTokenResponse struct {
 	ErrorCode         int16      // all versions
 	ExpiryTimestampMs int64      // all versions
 	ThrottleTimeMs    int32      // all versions
-	UnknownTags       []wire.Tag // tagged fields this client does not know
+	UnknownTags       *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "RenewDelegationTokenResponse".

@@ -7,7 +7,7 @@ import "github.com/kactor-go/kactor/protocol/wire"
 // SaslAuthenticateRequest belongs to API SaslAuthenticate (key 36). Versions 0 to 2, flexible from v2.
 type SaslAuthenticateRequest struct {
 	AuthBytes   []byte     // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "SaslAuthenticateRequest".
@@ -54,7 +54,7 @@ type SaslAuthenticateResponse struct {
 	ErrorMessage      *string    // all versions, null in v0+, default ""
 	AuthBytes         []byte     // all versions
 	SessionLifetimeMs int64      // v1+
-	UnknownTags       []wire.Tag // tagged fields this client does not know
+	UnknownTags       *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "SaslAuthenticateResponse".

@@ -11,7 +11,7 @@ type ShareAcknowledgeRequest struct {
 	ShareSessionEpoch int32                                     // all versions
 	IsRenewAck        bool                                      // v2+
 	Topics            []ShareAcknowledgeRequestAcknowledgeTopic // all versions
-	UnknownTags       []wire.Tag                                // tagged fields this client does not know
+	UnknownTags       *wire.Tags                                // tagged fields this client does not know
 }
 
 // MessageName is "ShareAcknowledgeRequest".
@@ -51,7 +51,7 @@ func (m *ShareAcknowledgeRequest) Walk(c *wire.Codec) {
 	} else if c.Writes() && m.IsRenewAck {
 		c.Refuse("isRenewAck")
 	}
-	wire.Array(c, "topics", &m.Topics, (*ShareAcknowledgeRequestAcknowledgeTopic).Walk, false)
+	wire.Array(c, "topics", &m.Topics, (*ShareAcknowledgeRequestAcknowledgeTopic).Walk, false, 18)
 	if !c.Flex {
 		return
 	}
@@ -62,7 +62,7 @@ func (m *ShareAcknowledgeRequest) Walk(c *wire.Codec) {
 type ShareAcknowledgeRequestAcknowledgeTopic struct {
 	TopicID     wire.UUID                                     // all versions
 	Partitions  []ShareAcknowledgeRequestAcknowledgePartition // all versions
-	UnknownTags []wire.Tag                                    // tagged fields this client does not know
+	UnknownTags *wire.Tags                                    // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -73,7 +73,7 @@ func (m *ShareAcknowledgeRequestAcknowledgeTopic) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *ShareAcknowledgeRequestAcknowledgeTopic) Walk(c *wire.Codec) {
 	c.UUID("topicId", &m.TopicID)
-	wire.Array(c, "partitions", &m.Partitions, (*ShareAcknowledgeRequestAcknowledgePartition).Walk, false)
+	wire.Array(c, "partitions", &m.Partitions, (*ShareAcknowledgeRequestAcknowledgePartition).Walk, false, 6)
 	if !c.Flex {
 		return
 	}
@@ -84,7 +84,7 @@ func (m *ShareAcknowledgeRequestAcknowledgeTopic) Walk(c *wire.Codec) {
 type ShareAcknowledgeRequestAcknowledgePartition struct {
 	PartitionIndex         int32                                         // all versions
 	AcknowledgementBatches []ShareAcknowledgeRequestAcknowledgementBatch // all versions
-	UnknownTags            []wire.Tag                                    // tagged fields this client does not know
+	UnknownTags            *wire.Tags                                    // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -95,7 +95,7 @@ func (m *ShareAcknowledgeRequestAcknowledgePartition) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *ShareAcknowledgeRequestAcknowledgePartition) Walk(c *wire.Codec) {
 	c.Int32("partitionIndex", &m.PartitionIndex)
-	wire.Array(c, "acknowledgementBatches", &m.AcknowledgementBatches, (*ShareAcknowledgeRequestAcknowledgementBatch).Walk, false)
+	wire.Array(c, "acknowledgementBatches", &m.AcknowledgementBatches, (*ShareAcknowledgeRequestAcknowledgementBatch).Walk, false, 18)
 	if !c.Flex {
 		return
 	}
@@ -107,7 +107,7 @@ type ShareAcknowledgeRequestAcknowledgementBatch struct {
 	FirstOffset      int64      // all versions
 	LastOffset       int64      // all versions
 	AcknowledgeTypes []int8     // all versions
-	UnknownTags      []wire.Tag // tagged fields this client does not know
+	UnknownTags      *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -134,7 +134,7 @@ type ShareAcknowledgeResponse struct {
 	AcquisitionLockTimeoutMs int32                                                   // v2+
 	Responses                []ShareAcknowledgeResponseShareAcknowledgeTopicResponse // all versions
 	NodeEndpoints            []ShareAcknowledgeResponseNodeEndpoint                  // all versions
-	UnknownTags              []wire.Tag                                              // tagged fields this client does not know
+	UnknownTags              *wire.Tags                                              // tagged fields this client does not know
 }
 
 // MessageName is "ShareAcknowledgeResponse".
@@ -168,8 +168,8 @@ func (m *ShareAcknowledgeResponse) Walk(c *wire.Codec) {
 	if c.Version >= 2 {
 		c.Int32("acquisitionLockTimeoutMs", &m.AcquisitionLockTimeoutMs)
 	}
-	wire.Array(c, "responses", &m.Responses, (*ShareAcknowledgeResponseShareAcknowledgeTopicResponse).Walk, false)
-	wire.Array(c, "nodeEndpoints", &m.NodeEndpoints, (*ShareAcknowledgeResponseNodeEndpoint).Walk, false)
+	wire.Array(c, "responses", &m.Responses, (*ShareAcknowledgeResponseShareAcknowledgeTopicResponse).Walk, false, 18)
+	wire.Array(c, "nodeEndpoints", &m.NodeEndpoints, (*ShareAcknowledgeResponseNodeEndpoint).Walk, false, 11)
 	if !c.Flex {
 		return
 	}
@@ -180,7 +180,7 @@ func (m *ShareAcknowledgeResponse) Walk(c *wire.Codec) {
 type ShareAcknowledgeResponseShareAcknowledgeTopicResponse struct {
 	TopicID     wire.UUID                               // all versions
 	Partitions  []ShareAcknowledgeResponsePartitionData // all versions
-	UnknownTags []wire.Tag                              // tagged fields this client does not know
+	UnknownTags *wire.Tags                              // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -191,7 +191,7 @@ func (m *ShareAcknowledgeResponseShareAcknowledgeTopicResponse) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *ShareAcknowledgeResponseShareAcknowledgeTopicResponse) Walk(c *wire.Codec) {
 	c.UUID("topicId", &m.TopicID)
-	wire.Array(c, "partitions", &m.Partitions, (*ShareAcknowledgeResponsePartitionData).Walk, false)
+	wire.Array(c, "partitions", &m.Partitions, (*ShareAcknowledgeResponsePartitionData).Walk, false, 17)
 	if !c.Flex {
 		return
 	}
@@ -204,7 +204,7 @@ type ShareAcknowledgeResponsePartitionData struct {
 	ErrorCode      int16                                    // all versions
 	ErrorMessage   *string                                  // all versions, null in v0+
 	CurrentLeader  ShareAcknowledgeResponseLeaderIDAndEpoch // all versions
-	UnknownTags    []wire.Tag                               // tagged fields this client does not know
+	UnknownTags    *wire.Tags                               // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -232,7 +232,7 @@ func (m *ShareAcknowledgeResponsePartitionData) Walk(c *wire.Codec) {
 type ShareAcknowledgeResponseLeaderIDAndEpoch struct {
 	LeaderID    int32      // all versions
 	LeaderEpoch int32      // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -260,7 +260,7 @@ type ShareAcknowledgeResponseNodeEndpoint struct {
 	Host        string     // all versions
 	Port        int32      // all versions
 	Rack        *string    // all versions, null in v0+
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

@@ -18,7 +18,7 @@ type ShareFetchRequest struct {
 	IsRenewAck          bool                              // v2+
 	Topics              []ShareFetchRequestFetchTopic     // all versions
 	ForgottenTopicsData []ShareFetchRequestForgottenTopic // all versions
-	UnknownTags         []wire.Tag                        // tagged fields this client does not know
+	UnknownTags         *wire.Tags                        // tagged fields this client does not know
 }
 
 // MessageName is "ShareFetchRequest".
@@ -75,8 +75,8 @@ func (m *ShareFetchRequest) Walk(c *wire.Codec) {
 	} else if c.Writes() && m.IsRenewAck {
 		c.Refuse("isRenewAck")
 	}
-	wire.Array(c, "topics", &m.Topics, (*ShareFetchRequestFetchTopic).Walk, false)
-	wire.Array(c, "forgottenTopicsData", &m.ForgottenTopicsData, (*ShareFetchRequestForgottenTopic).Walk, false)
+	wire.Array(c, "topics", &m.Topics, (*ShareFetchRequestFetchTopic).Walk, false, 18)
+	wire.Array(c, "forgottenTopicsData", &m.ForgottenTopicsData, (*ShareFetchRequestForgottenTopic).Walk, false, 18)
 	if !c.Flex {
 		return
 	}
@@ -87,7 +87,7 @@ func (m *ShareFetchRequest) Walk(c *wire.Codec) {
 type ShareFetchRequestFetchTopic struct {
 	TopicID     wire.UUID                         // all versions
 	Partitions  []ShareFetchRequestFetchPartition // all versions
-	UnknownTags []wire.Tag                        // tagged fields this client does not know
+	UnknownTags *wire.Tags                        // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -98,7 +98,7 @@ func (m *ShareFetchRequestFetchTopic) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *ShareFetchRequestFetchTopic) Walk(c *wire.Codec) {
 	c.UUID("topicId", &m.TopicID)
-	wire.Array(c, "partitions", &m.Partitions, (*ShareFetchRequestFetchPartition).Walk, false)
+	wire.Array(c, "partitions", &m.Partitions, (*ShareFetchRequestFetchPartition).Walk, false, 6)
 	if !c.Flex {
 		return
 	}
@@ -110,7 +110,7 @@ type ShareFetchRequestFetchPartition struct {
 	PartitionIndex         int32                                   // all versions
 	PartitionMaxBytes      int32                                   // v0
 	AcknowledgementBatches []ShareFetchRequestAcknowledgementBatch // all versions
-	UnknownTags            []wire.Tag                              // tagged fields this client does not know
+	UnknownTags            *wire.Tags                              // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -126,7 +126,7 @@ func (m *ShareFetchRequestFetchPartition) Walk(c *wire.Codec) {
 	} else if c.Writes() && m.PartitionMaxBytes != 0 {
 		c.Refuse("partitionMaxBytes")
 	}
-	wire.Array(c, "acknowledgementBatches", &m.AcknowledgementBatches, (*ShareFetchRequestAcknowledgementBatch).Walk, false)
+	wire.Array(c, "acknowledgementBatches", &m.AcknowledgementBatches, (*ShareFetchRequestAcknowledgementBatch).Walk, false, 18)
 	if !c.Flex {
 		return
 	}
@@ -138,7 +138,7 @@ type ShareFetchRequestAcknowledgementBatch struct {
 	FirstOffset      int64      // all versions
 	LastOffset       int64      // all versions
 	AcknowledgeTypes []int8     // all versions
-	UnknownTags      []wire.Tag // tagged fields this client does not know
+	UnknownTags      *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -161,7 +161,7 @@ func (m *ShareFetchRequestAcknowledgementBatch) Walk(c *wire.Codec) {
 type ShareFetchRequestForgottenTopic struct {
 	TopicID     wire.UUID  // all versions
 	Partitions  []int32    // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -187,7 +187,7 @@ type ShareFetchResponse struct {
 	AcquisitionLockTimeoutMs int32                                           // v1+
 	Responses                []ShareFetchResponseShareFetchableTopicResponse // all versions
 	NodeEndpoints            []ShareFetchResponseNodeEndpoint                // all versions
-	UnknownTags              []wire.Tag                                      // tagged fields this client does not know
+	UnknownTags              *wire.Tags                                      // tagged fields this client does not know
 }
 
 // MessageName is "ShareFetchResponse".
@@ -223,8 +223,8 @@ func (m *ShareFetchResponse) Walk(c *wire.Codec) {
 	} else if c.Writes() && m.AcquisitionLockTimeoutMs != 0 {
 		c.Refuse("acquisitionLockTimeoutMs")
 	}
-	wire.Array(c, "responses", &m.Responses, (*ShareFetchResponseShareFetchableTopicResponse).Walk, false)
-	wire.Array(c, "nodeEndpoints", &m.NodeEndpoints, (*ShareFetchResponseNodeEndpoint).Walk, false)
+	wire.Array(c, "responses", &m.Responses, (*ShareFetchResponseShareFetchableTopicResponse).Walk, false, 18)
+	wire.Array(c, "nodeEndpoints", &m.NodeEndpoints, (*ShareFetchResponseNodeEndpoint).Walk, false, 11)
 	if !c.Flex {
 		return
 	}
@@ -235,7 +235,7 @@ func (m *ShareFetchResponse) Walk(c *wire.Codec) {
 type ShareFetchResponseShareFetchableTopicResponse struct {
 	TopicID     wire.UUID                         // all versions
 	Partitions  []ShareFetchResponsePartitionData // all versions
-	UnknownTags []wire.Tag                        // tagged fields this client does not know
+	UnknownTags *wire.Tags                        // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -246,7 +246,7 @@ func (m *ShareFetchResponseShareFetchableTopicResponse) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *ShareFetchResponseShareFetchableTopicResponse) Walk(c *wire.Codec) {
 	c.UUID("topicId", &m.TopicID)
-	wire.Array(c, "partitions", &m.Partitions, (*ShareFetchResponsePartitionData).Walk, false)
+	wire.Array(c, "partitions", &m.Partitions, (*ShareFetchResponsePartitionData).Walk, false, 22)
 	if !c.Flex {
 		return
 	}
@@ -263,7 +263,7 @@ type ShareFetchResponsePartitionData struct {
 	CurrentLeader           ShareFetchResponseLeaderIDAndEpoch  // all versions
 	Records                 []byte                              // all versions, null in v0, default []byte{}
 	AcquiredRecords         []ShareFetchResponseAcquiredRecords // all versions
-	UnknownTags             []wire.Tag                          // tagged fields this client does not know
+	UnknownTags             *wire.Tags                          // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -285,7 +285,7 @@ func (m *ShareFetchResponsePartitionData) Walk(c *wire.Codec) {
 	c.NullString("acknowledgeErrorMessage", &m.AcknowledgeErrorMessage, true)
 	wire.Struct(c, "currentLeader", &m.CurrentLeader, (*ShareFetchResponseLeaderIDAndEpoch).Walk)
 	c.Records("records", &m.Records, c.Version <= 0)
-	wire.Array(c, "acquiredRecords", &m.AcquiredRecords, (*ShareFetchResponseAcquiredRecords).Walk, false)
+	wire.Array(c, "acquiredRecords", &m.AcquiredRecords, (*ShareFetchResponseAcquiredRecords).Walk, false, 19)
 	if !c.Flex {
 		return
 	}
@@ -296,7 +296,7 @@ func (m *ShareFetchResponsePartitionData) Walk(c *wire.Codec) {
 type ShareFetchResponseLeaderIDAndEpoch struct {
 	LeaderID    int32      // all versions
 	LeaderEpoch int32      // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -323,7 +323,7 @@ type ShareFetchResponseAcquiredRecords struct {
 	FirstOffset   int64      // all versions
 	LastOffset    int64      // all versions
 	DeliveryCount int16      // all versions
-	UnknownTags   []wire.Tag // tagged fields this client does not know
+	UnknownTags   *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -348,7 +348,7 @@ type ShareFetchResponseNodeEndpoint struct {
 	Host        string     // all versions
 	Port        int32      // all versions
 	Rack        *string    // all versions, null in v0+
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

@@ -8,7 +8,7 @@ import "github.com/kactor-go/kactor/protocol/wire"
 type ShareGroupDescribeRequest struct {
 	GroupIDs                    []string   // all versions, groupId
 	IncludeAuthorizedOperations bool       // all versions
-	UnknownTags                 []wire.Tag // tagged fields this client does not know
+	UnknownTags                 *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "ShareGroupDescribeRequest".
@@ -48,7 +48,7 @@ func (m *ShareGroupDescribeRequest) Walk(c *wire.Codec) {
 type ShareGroupDescribeResponse struct {
 	ThrottleTimeMs int32                                      // all versions
 	Groups         []ShareGroupDescribeResponseDescribedGroup // all versions
-	UnknownTags    []wire.Tag                                 // tagged fields this client does not know
+	UnknownTags    *wire.Tags                                 // tagged fields this client does not know
 }
 
 // MessageName is "ShareGroupDescribeResponse".
@@ -77,7 +77,7 @@ func (m *ShareGroupDescribeResponse) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *ShareGroupDescribeResponse) Walk(c *wire.Codec) {
 	c.Int32("throttleTimeMs", &m.ThrottleTimeMs)
-	wire.Array(c, "groups", &m.Groups, (*ShareGroupDescribeResponseDescribedGroup).Walk, false)
+	wire.Array(c, "groups", &m.Groups, (*ShareGroupDescribeResponseDescribedGroup).Walk, false, 20)
 	if !c.Flex {
 		return
 	}
@@ -95,7 +95,7 @@ type ShareGroupDescribeResponseDescribedGroup struct {
 	AssignorName         string                             // all versions
 	Members              []ShareGroupDescribeResponseMember // all versions
 	AuthorizedOperations int32                              // all versions, default -2147483648
-	UnknownTags          []wire.Tag                         // tagged fields this client does not know
+	UnknownTags          *wire.Tags                         // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -116,7 +116,7 @@ func (m *ShareGroupDescribeResponseDescribedGroup) Walk(c *wire.Codec) {
 	c.Int32("groupEpoch", &m.GroupEpoch)
 	c.Int32("assignmentEpoch", &m.AssignmentEpoch)
 	c.String("assignorName", &m.AssignorName)
-	wire.Array(c, "members", &m.Members, (*ShareGroupDescribeResponseMember).Walk, false)
+	wire.Array(c, "members", &m.Members, (*ShareGroupDescribeResponseMember).Walk, false, 12)
 	c.Int32("authorizedOperations", &m.AuthorizedOperations)
 	if !c.Flex {
 		return
@@ -133,7 +133,7 @@ type ShareGroupDescribeResponseMember struct {
 	ClientHost           string                               // all versions
 	SubscribedTopicNames []string                             // all versions, topicName
 	Assignment           ShareGroupDescribeResponseAssignment // all versions
-	UnknownTags          []wire.Tag                           // tagged fields this client does not know
+	UnknownTags          *wire.Tags                           // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -165,7 +165,7 @@ type ShareGroupDescribeResponseTopicPartitions struct {
 	TopicID     wire.UUID  // all versions
 	TopicName   string     // all versions, topicName
 	Partitions  []int32    // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -187,7 +187,7 @@ func (m *ShareGroupDescribeResponseTopicPartitions) Walk(c *wire.Codec) {
 // ShareGroupDescribeResponseAssignment is a part of ShareGroupDescribeResponse.
 type ShareGroupDescribeResponseAssignment struct {
 	TopicPartitions []ShareGroupDescribeResponseTopicPartitions // all versions
-	UnknownTags     []wire.Tag                                  // tagged fields this client does not know
+	UnknownTags     *wire.Tags                                  // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -201,7 +201,7 @@ func (m *ShareGroupDescribeResponseAssignment) isDefault() bool {
 
 // Walk visits the fields in the order of the wire.
 func (m *ShareGroupDescribeResponseAssignment) Walk(c *wire.Codec) {
-	wire.Array(c, "topicPartitions", &m.TopicPartitions, (*ShareGroupDescribeResponseTopicPartitions).Walk, false)
+	wire.Array(c, "topicPartitions", &m.TopicPartitions, (*ShareGroupDescribeResponseTopicPartitions).Walk, false, 19)
 	if !c.Flex {
 		return
 	}

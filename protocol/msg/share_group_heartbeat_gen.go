@@ -11,7 +11,7 @@ type ShareGroupHeartbeatRequest struct {
 	MemberEpoch          int32      // all versions
 	RackID               *string    // all versions, null in v0+
 	SubscribedTopicNames []string   // all versions, null in v0+, topicName
-	UnknownTags          []wire.Tag // tagged fields this client does not know
+	UnknownTags          *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "ShareGroupHeartbeatRequest".
@@ -59,7 +59,7 @@ type ShareGroupHeartbeatResponse struct {
 	MemberEpoch         int32                                  // all versions
 	HeartbeatIntervalMs int32                                  // all versions
 	Assignment          *ShareGroupHeartbeatResponseAssignment // all versions, null in v0+
-	UnknownTags         []wire.Tag                             // tagged fields this client does not know
+	UnknownTags         *wire.Tags                             // tagged fields this client does not know
 }
 
 // MessageName is "ShareGroupHeartbeatResponse".
@@ -103,7 +103,7 @@ func (m *ShareGroupHeartbeatResponse) Walk(c *wire.Codec) {
 // ShareGroupHeartbeatResponseAssignment is a part of ShareGroupHeartbeatResponse.
 type ShareGroupHeartbeatResponseAssignment struct {
 	TopicPartitions []ShareGroupHeartbeatResponseTopicPartitions // all versions
-	UnknownTags     []wire.Tag                                   // tagged fields this client does not know
+	UnknownTags     *wire.Tags                                   // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -113,7 +113,7 @@ func (m *ShareGroupHeartbeatResponseAssignment) SetDefaults() {
 
 // Walk visits the fields in the order of the wire.
 func (m *ShareGroupHeartbeatResponseAssignment) Walk(c *wire.Codec) {
-	wire.Array(c, "topicPartitions", &m.TopicPartitions, (*ShareGroupHeartbeatResponseTopicPartitions).Walk, false)
+	wire.Array(c, "topicPartitions", &m.TopicPartitions, (*ShareGroupHeartbeatResponseTopicPartitions).Walk, false, 18)
 	if !c.Flex {
 		return
 	}
@@ -124,7 +124,7 @@ func (m *ShareGroupHeartbeatResponseAssignment) Walk(c *wire.Codec) {
 type ShareGroupHeartbeatResponseTopicPartitions struct {
 	TopicID     wire.UUID  // all versions
 	Partitions  []int32    // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

@@ -14,7 +14,7 @@ type StopReplicaRequest struct {
 	UngroupedPartitions []StopReplicaRequestStopReplicaPartitionV0 // v0
 	Topics              []StopReplicaRequestStopReplicaTopicV1     // v1-2
 	TopicStates         []StopReplicaRequestStopReplicaTopicState  // v3+
-	UnknownTags         []wire.Tag                                 // tagged fields this client does not know
+	UnknownTags         *wire.Tags                                 // tagged fields this client does not know
 }
 
 // MessageName is "StopReplicaRequest".
@@ -70,17 +70,17 @@ func (m *StopReplicaRequest) Walk(c *wire.Codec) {
 		c.Refuse("deletePartitions")
 	}
 	if c.Version <= 0 {
-		wire.Array(c, "ungroupedPartitions", &m.UngroupedPartitions, (*StopReplicaRequestStopReplicaPartitionV0).Walk, false)
+		wire.Array(c, "ungroupedPartitions", &m.UngroupedPartitions, (*StopReplicaRequestStopReplicaPartitionV0).Walk, false, 6)
 	} else if c.Writes() && len(m.UngroupedPartitions) > 0 {
 		c.Refuse("ungroupedPartitions")
 	}
 	if c.Version >= 1 && c.Version <= 2 {
-		wire.Array(c, "topics", &m.Topics, (*StopReplicaRequestStopReplicaTopicV1).Walk, false)
+		wire.Array(c, "topics", &m.Topics, (*StopReplicaRequestStopReplicaTopicV1).Walk, false, 3)
 	} else if c.Writes() && len(m.Topics) > 0 {
 		c.Refuse("topics")
 	}
 	if c.Version >= 3 {
-		wire.Array(c, "topicStates", &m.TopicStates, (*StopReplicaRequestStopReplicaTopicState).Walk, false)
+		wire.Array(c, "topicStates", &m.TopicStates, (*StopReplicaRequestStopReplicaTopicState).Walk, false, 3)
 	} else if c.Writes() && len(m.TopicStates) > 0 {
 		c.Refuse("topicStates")
 	}
@@ -94,7 +94,7 @@ func (m *StopReplicaRequest) Walk(c *wire.Codec) {
 type StopReplicaRequestStopReplicaPartitionV0 struct {
 	TopicName      string     // v0, topicName
 	PartitionIndex int32      // v0
-	UnknownTags    []wire.Tag // tagged fields this client does not know
+	UnknownTags    *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -124,7 +124,7 @@ func (m *StopReplicaRequestStopReplicaPartitionV0) Walk(c *wire.Codec) {
 type StopReplicaRequestStopReplicaTopicV1 struct {
 	Name             string     // v1-2, topicName
 	PartitionIndexes []int32    // v1-2
-	UnknownTags      []wire.Tag // tagged fields this client does not know
+	UnknownTags      *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -154,7 +154,7 @@ func (m *StopReplicaRequestStopReplicaTopicV1) Walk(c *wire.Codec) {
 type StopReplicaRequestStopReplicaTopicState struct {
 	TopicName       string                                        // v3+, topicName
 	PartitionStates []StopReplicaRequestStopReplicaPartitionState // v3+
-	UnknownTags     []wire.Tag                                    // tagged fields this client does not know
+	UnknownTags     *wire.Tags                                    // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -170,7 +170,7 @@ func (m *StopReplicaRequestStopReplicaTopicState) Walk(c *wire.Codec) {
 		c.Refuse("topicName")
 	}
 	if c.Version >= 3 {
-		wire.Array(c, "partitionStates", &m.PartitionStates, (*StopReplicaRequestStopReplicaPartitionState).Walk, false)
+		wire.Array(c, "partitionStates", &m.PartitionStates, (*StopReplicaRequestStopReplicaPartitionState).Walk, false, 10)
 	} else if c.Writes() && len(m.PartitionStates) > 0 {
 		c.Refuse("partitionStates")
 	}
@@ -185,7 +185,7 @@ type StopReplicaRequestStopReplicaPartitionState struct {
 	PartitionIndex  int32      // v3+
 	LeaderEpoch     int32      // v3+, default -1
 	DeletePartition bool       // v3+
-	UnknownTags     []wire.Tag // tagged fields this client does not know
+	UnknownTags     *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -226,7 +226,7 @@ func (m *StopReplicaRequestStopReplicaPartitionState) Walk(c *wire.Codec) {
 type StopReplicaResponse struct {
 	ErrorCode       int16                                          // all versions
 	PartitionErrors []StopReplicaResponseStopReplicaPartitionError // all versions
-	UnknownTags     []wire.Tag                                     // tagged fields this client does not know
+	UnknownTags     *wire.Tags                                     // tagged fields this client does not know
 }
 
 // MessageName is "StopReplicaResponse".
@@ -258,7 +258,7 @@ func (m *StopReplicaResponse) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *StopReplicaResponse) Walk(c *wire.Codec) {
 	c.Int16("errorCode", &m.ErrorCode)
-	wire.Array(c, "partitionErrors", &m.PartitionErrors, (*StopReplicaResponseStopReplicaPartitionError).Walk, false)
+	wire.Array(c, "partitionErrors", &m.PartitionErrors, (*StopReplicaResponseStopReplicaPartitionError).Walk, false, 8)
 	if !c.Flex {
 		return
 	}
@@ -270,7 +270,7 @@ type StopReplicaResponseStopReplicaPartitionError struct {
 	TopicName      string     // all versions, topicName
 	PartitionIndex int32      // all versions
 	ErrorCode      int16      // all versions
-	UnknownTags    []wire.Tag // tagged fields this client does not know
+	UnknownTags    *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

@@ -8,7 +8,7 @@ import "github.com/kactor-go/kactor/protocol/wire"
 type StreamsGroupDescribeRequest struct {
 	GroupIDs                    []string   // all versions, groupId
 	IncludeAuthorizedOperations bool       // all versions
-	UnknownTags                 []wire.Tag // tagged fields this client does not know
+	UnknownTags                 *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "StreamsGroupDescribeRequest".
@@ -50,7 +50,7 @@ func (m *StreamsGroupDescribeRequest) Walk(c *wire.Codec) {
 type StreamsGroupDescribeResponse struct {
 	ThrottleTimeMs int32                                        // all versions
 	Groups         []StreamsGroupDescribeResponseDescribedGroup // all versions
-	UnknownTags    []wire.Tag                                   // tagged fields this client does not know
+	UnknownTags    *wire.Tags                                   // tagged fields this client does not know
 }
 
 // MessageName is "StreamsGroupDescribeResponse".
@@ -79,7 +79,7 @@ func (m *StreamsGroupDescribeResponse) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *StreamsGroupDescribeResponse) Walk(c *wire.Codec) {
 	c.Int32("throttleTimeMs", &m.ThrottleTimeMs)
-	wire.Array(c, "groups", &m.Groups, (*StreamsGroupDescribeResponseDescribedGroup).Walk, false)
+	wire.Array(c, "groups", &m.Groups, (*StreamsGroupDescribeResponseDescribedGroup).Walk, false, 20)
 	if !c.Flex {
 		return
 	}
@@ -97,7 +97,7 @@ type StreamsGroupDescribeResponseDescribedGroup struct {
 	Topology             *StreamsGroupDescribeResponseTopology // all versions, null in v0+
 	Members              []StreamsGroupDescribeResponseMember  // all versions
 	AuthorizedOperations int32                                 // all versions, default -2147483648
-	UnknownTags          []wire.Tag                            // tagged fields this client does not know
+	UnknownTags          *wire.Tags                            // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -118,7 +118,7 @@ func (m *StreamsGroupDescribeResponseDescribedGroup) Walk(c *wire.Codec) {
 	c.Int32("groupEpoch", &m.GroupEpoch)
 	c.Int32("assignmentEpoch", &m.AssignmentEpoch)
 	wire.NullStruct(c, "topology", &m.Topology, (*StreamsGroupDescribeResponseTopology).Walk, true)
-	wire.Array(c, "members", &m.Members, (*StreamsGroupDescribeResponseMember).Walk, false)
+	wire.Array(c, "members", &m.Members, (*StreamsGroupDescribeResponseMember).Walk, false, 28)
 	c.Int32("authorizedOperations", &m.AuthorizedOperations)
 	if !c.Flex {
 		return
@@ -130,7 +130,7 @@ func (m *StreamsGroupDescribeResponseDescribedGroup) Walk(c *wire.Codec) {
 type StreamsGroupDescribeResponseTopology struct {
 	Epoch         int32                                     // all versions
 	Subtopologies []StreamsGroupDescribeResponseSubtopology // all versions, null in v0+
-	UnknownTags   []wire.Tag                                // tagged fields this client does not know
+	UnknownTags   *wire.Tags                                // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -141,7 +141,7 @@ func (m *StreamsGroupDescribeResponseTopology) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *StreamsGroupDescribeResponseTopology) Walk(c *wire.Codec) {
 	c.Int32("epoch", &m.Epoch)
-	wire.Array(c, "subtopologies", &m.Subtopologies, (*StreamsGroupDescribeResponseSubtopology).Walk, true)
+	wire.Array(c, "subtopologies", &m.Subtopologies, (*StreamsGroupDescribeResponseSubtopology).Walk, true, 6)
 	if !c.Flex {
 		return
 	}
@@ -155,7 +155,7 @@ type StreamsGroupDescribeResponseSubtopology struct {
 	RepartitionSinkTopics   []string                                // all versions, topicName
 	StateChangelogTopics    []StreamsGroupDescribeResponseTopicInfo // all versions
 	RepartitionSourceTopics []StreamsGroupDescribeResponseTopicInfo // all versions
-	UnknownTags             []wire.Tag                              // tagged fields this client does not know
+	UnknownTags             *wire.Tags                              // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -168,8 +168,8 @@ func (m *StreamsGroupDescribeResponseSubtopology) Walk(c *wire.Codec) {
 	c.String("subtopologyId", &m.SubtopologyID)
 	c.Strings("sourceTopics", &m.SourceTopics, false)
 	c.Strings("repartitionSinkTopics", &m.RepartitionSinkTopics, false)
-	wire.Array(c, "stateChangelogTopics", &m.StateChangelogTopics, (*StreamsGroupDescribeResponseTopicInfo).Walk, false)
-	wire.Array(c, "repartitionSourceTopics", &m.RepartitionSourceTopics, (*StreamsGroupDescribeResponseTopicInfo).Walk, false)
+	wire.Array(c, "stateChangelogTopics", &m.StateChangelogTopics, (*StreamsGroupDescribeResponseTopicInfo).Walk, false, 9)
+	wire.Array(c, "repartitionSourceTopics", &m.RepartitionSourceTopics, (*StreamsGroupDescribeResponseTopicInfo).Walk, false, 9)
 	if !c.Flex {
 		return
 	}
@@ -193,7 +193,7 @@ type StreamsGroupDescribeResponseMember struct {
 	Assignment       StreamsGroupDescribeResponseAssignment   // all versions
 	TargetAssignment StreamsGroupDescribeResponseAssignment   // all versions
 	IsClassic        bool                                     // all versions
-	UnknownTags      []wire.Tag                               // tagged fields this client does not know
+	UnknownTags      *wire.Tags                               // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -217,9 +217,9 @@ func (m *StreamsGroupDescribeResponseMember) Walk(c *wire.Codec) {
 	c.Int32("topologyEpoch", &m.TopologyEpoch)
 	c.String("processId", &m.ProcessID)
 	wire.NullStruct(c, "userEndpoint", &m.UserEndpoint, (*StreamsGroupDescribeResponseEndpoint).Walk, true)
-	wire.Array(c, "clientTags", &m.ClientTags, (*StreamsGroupDescribeResponseKeyValue).Walk, false)
-	wire.Array(c, "taskOffsets", &m.TaskOffsets, (*StreamsGroupDescribeResponseTaskOffset).Walk, false)
-	wire.Array(c, "taskEndOffsets", &m.TaskEndOffsets, (*StreamsGroupDescribeResponseTaskOffset).Walk, false)
+	wire.Array(c, "clientTags", &m.ClientTags, (*StreamsGroupDescribeResponseKeyValue).Walk, false, 3)
+	wire.Array(c, "taskOffsets", &m.TaskOffsets, (*StreamsGroupDescribeResponseTaskOffset).Walk, false, 14)
+	wire.Array(c, "taskEndOffsets", &m.TaskEndOffsets, (*StreamsGroupDescribeResponseTaskOffset).Walk, false, 14)
 	wire.Struct(c, "assignment", &m.Assignment, (*StreamsGroupDescribeResponseAssignment).Walk)
 	wire.Struct(c, "targetAssignment", &m.TargetAssignment, (*StreamsGroupDescribeResponseAssignment).Walk)
 	c.Bool("isClassic", &m.IsClassic)
@@ -233,7 +233,7 @@ func (m *StreamsGroupDescribeResponseMember) Walk(c *wire.Codec) {
 type StreamsGroupDescribeResponseEndpoint struct {
 	Host        string     // all versions
 	Port        uint16     // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -256,7 +256,7 @@ type StreamsGroupDescribeResponseTaskOffset struct {
 	SubtopologyID string     // all versions
 	Partition     int32      // all versions
 	Offset        int64      // all versions
-	UnknownTags   []wire.Tag // tagged fields this client does not know
+	UnknownTags   *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -280,7 +280,7 @@ type StreamsGroupDescribeResponseAssignment struct {
 	ActiveTasks  []StreamsGroupDescribeResponseTaskIDs // all versions
 	StandbyTasks []StreamsGroupDescribeResponseTaskIDs // all versions
 	WarmupTasks  []StreamsGroupDescribeResponseTaskIDs // all versions
-	UnknownTags  []wire.Tag                            // tagged fields this client does not know
+	UnknownTags  *wire.Tags                            // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -294,9 +294,9 @@ func (m *StreamsGroupDescribeResponseAssignment) isDefault() bool {
 
 // Walk visits the fields in the order of the wire.
 func (m *StreamsGroupDescribeResponseAssignment) Walk(c *wire.Codec) {
-	wire.Array(c, "activeTasks", &m.ActiveTasks, (*StreamsGroupDescribeResponseTaskIDs).Walk, false)
-	wire.Array(c, "standbyTasks", &m.StandbyTasks, (*StreamsGroupDescribeResponseTaskIDs).Walk, false)
-	wire.Array(c, "warmupTasks", &m.WarmupTasks, (*StreamsGroupDescribeResponseTaskIDs).Walk, false)
+	wire.Array(c, "activeTasks", &m.ActiveTasks, (*StreamsGroupDescribeResponseTaskIDs).Walk, false, 3)
+	wire.Array(c, "standbyTasks", &m.StandbyTasks, (*StreamsGroupDescribeResponseTaskIDs).Walk, false, 3)
+	wire.Array(c, "warmupTasks", &m.WarmupTasks, (*StreamsGroupDescribeResponseTaskIDs).Walk, false, 3)
 	if !c.Flex {
 		return
 	}
@@ -307,7 +307,7 @@ func (m *StreamsGroupDescribeResponseAssignment) Walk(c *wire.Codec) {
 type StreamsGroupDescribeResponseTaskIDs struct {
 	SubtopologyID string     // all versions
 	Partitions    []int32    // all versions
-	UnknownTags   []wire.Tag // tagged fields this client does not know
+	UnknownTags   *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -329,7 +329,7 @@ func (m *StreamsGroupDescribeResponseTaskIDs) Walk(c *wire.Codec) {
 type StreamsGroupDescribeResponseKeyValue struct {
 	Key         string     // all versions
 	Value       string     // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -353,7 +353,7 @@ type StreamsGroupDescribeResponseTopicInfo struct {
 	Partitions        int32                                  // all versions
 	ReplicationFactor int16                                  // all versions
 	TopicConfigs      []StreamsGroupDescribeResponseKeyValue // all versions
-	UnknownTags       []wire.Tag                             // tagged fields this client does not know
+	UnknownTags       *wire.Tags                             // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -366,7 +366,7 @@ func (m *StreamsGroupDescribeResponseTopicInfo) Walk(c *wire.Codec) {
 	c.String("name", &m.Name)
 	c.Int32("partitions", &m.Partitions)
 	c.Int16("replicationFactor", &m.ReplicationFactor)
-	wire.Array(c, "topicConfigs", &m.TopicConfigs, (*StreamsGroupDescribeResponseKeyValue).Walk, false)
+	wire.Array(c, "topicConfigs", &m.TopicConfigs, (*StreamsGroupDescribeResponseKeyValue).Walk, false, 3)
 	if !c.Flex {
 		return
 	}

@@ -23,7 +23,7 @@ type StreamsGroupHeartbeatRequest struct {
 	TaskOffsets              []StreamsGroupHeartbeatRequestTaskOffset // all versions, null in v0+
 	TaskEndOffsets           []StreamsGroupHeartbeatRequestTaskOffset // all versions, null in v0+
 	ShutdownApplication      bool                                     // all versions
-	UnknownTags              []wire.Tag                               // tagged fields this client does not know
+	UnknownTags              *wire.Tags                               // tagged fields this client does not know
 }
 
 // MessageName is "StreamsGroupHeartbeatRequest".
@@ -65,14 +65,14 @@ func (m *StreamsGroupHeartbeatRequest) Walk(c *wire.Codec) {
 	c.NullString("rackId", &m.RackID, true)
 	c.Int32("rebalanceTimeoutMs", &m.RebalanceTimeoutMs)
 	wire.NullStruct(c, "topology", &m.Topology, (*StreamsGroupHeartbeatRequestTopology).Walk, true)
-	wire.Array(c, "activeTasks", &m.ActiveTasks, (*StreamsGroupHeartbeatRequestTaskIDs).Walk, true)
-	wire.Array(c, "standbyTasks", &m.StandbyTasks, (*StreamsGroupHeartbeatRequestTaskIDs).Walk, true)
-	wire.Array(c, "warmupTasks", &m.WarmupTasks, (*StreamsGroupHeartbeatRequestTaskIDs).Walk, true)
+	wire.Array(c, "activeTasks", &m.ActiveTasks, (*StreamsGroupHeartbeatRequestTaskIDs).Walk, true, 3)
+	wire.Array(c, "standbyTasks", &m.StandbyTasks, (*StreamsGroupHeartbeatRequestTaskIDs).Walk, true, 3)
+	wire.Array(c, "warmupTasks", &m.WarmupTasks, (*StreamsGroupHeartbeatRequestTaskIDs).Walk, true, 3)
 	c.NullString("processId", &m.ProcessID, true)
 	wire.NullStruct(c, "userEndpoint", &m.UserEndpoint, (*StreamsGroupHeartbeatRequestEndpoint).Walk, true)
-	wire.Array(c, "clientTags", &m.ClientTags, (*StreamsGroupHeartbeatRequestKeyValue).Walk, true)
-	wire.Array(c, "taskOffsets", &m.TaskOffsets, (*StreamsGroupHeartbeatRequestTaskOffset).Walk, true)
-	wire.Array(c, "taskEndOffsets", &m.TaskEndOffsets, (*StreamsGroupHeartbeatRequestTaskOffset).Walk, true)
+	wire.Array(c, "clientTags", &m.ClientTags, (*StreamsGroupHeartbeatRequestKeyValue).Walk, true, 3)
+	wire.Array(c, "taskOffsets", &m.TaskOffsets, (*StreamsGroupHeartbeatRequestTaskOffset).Walk, true, 14)
+	wire.Array(c, "taskEndOffsets", &m.TaskEndOffsets, (*StreamsGroupHeartbeatRequestTaskOffset).Walk, true, 14)
 	c.Bool("shutdownApplication", &m.ShutdownApplication)
 	if !c.Flex {
 		return
@@ -84,7 +84,7 @@ func (m *StreamsGroupHeartbeatRequest) Walk(c *wire.Codec) {
 type StreamsGroupHeartbeatRequestTopology struct {
 	Epoch         int32                                     // all versions
 	Subtopologies []StreamsGroupHeartbeatRequestSubtopology // all versions
-	UnknownTags   []wire.Tag                                // tagged fields this client does not know
+	UnknownTags   *wire.Tags                                // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -95,7 +95,7 @@ func (m *StreamsGroupHeartbeatRequestTopology) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *StreamsGroupHeartbeatRequestTopology) Walk(c *wire.Codec) {
 	c.Int32("epoch", &m.Epoch)
-	wire.Array(c, "subtopologies", &m.Subtopologies, (*StreamsGroupHeartbeatRequestSubtopology).Walk, false)
+	wire.Array(c, "subtopologies", &m.Subtopologies, (*StreamsGroupHeartbeatRequestSubtopology).Walk, false, 8)
 	if !c.Flex {
 		return
 	}
@@ -111,7 +111,7 @@ type StreamsGroupHeartbeatRequestSubtopology struct {
 	RepartitionSinkTopics   []string                                       // all versions, topicName
 	RepartitionSourceTopics []StreamsGroupHeartbeatRequestTopicInfo        // all versions
 	CopartitionGroups       []StreamsGroupHeartbeatRequestCopartitionGroup // all versions
-	UnknownTags             []wire.Tag                                     // tagged fields this client does not know
+	UnknownTags             *wire.Tags                                     // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -124,10 +124,10 @@ func (m *StreamsGroupHeartbeatRequestSubtopology) Walk(c *wire.Codec) {
 	c.String("subtopologyId", &m.SubtopologyID)
 	c.Strings("sourceTopics", &m.SourceTopics, false)
 	c.Strings("sourceTopicRegex", &m.SourceTopicRegex, false)
-	wire.Array(c, "stateChangelogTopics", &m.StateChangelogTopics, (*StreamsGroupHeartbeatRequestTopicInfo).Walk, false)
+	wire.Array(c, "stateChangelogTopics", &m.StateChangelogTopics, (*StreamsGroupHeartbeatRequestTopicInfo).Walk, false, 9)
 	c.Strings("repartitionSinkTopics", &m.RepartitionSinkTopics, false)
-	wire.Array(c, "repartitionSourceTopics", &m.RepartitionSourceTopics, (*StreamsGroupHeartbeatRequestTopicInfo).Walk, false)
-	wire.Array(c, "copartitionGroups", &m.CopartitionGroups, (*StreamsGroupHeartbeatRequestCopartitionGroup).Walk, false)
+	wire.Array(c, "repartitionSourceTopics", &m.RepartitionSourceTopics, (*StreamsGroupHeartbeatRequestTopicInfo).Walk, false, 9)
+	wire.Array(c, "copartitionGroups", &m.CopartitionGroups, (*StreamsGroupHeartbeatRequestCopartitionGroup).Walk, false, 4)
 	if !c.Flex {
 		return
 	}
@@ -139,7 +139,7 @@ type StreamsGroupHeartbeatRequestCopartitionGroup struct {
 	SourceTopics            []int16    // all versions
 	SourceTopicRegex        []int16    // all versions
 	RepartitionSourceTopics []int16    // all versions
-	UnknownTags             []wire.Tag // tagged fields this client does not know
+	UnknownTags             *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -162,7 +162,7 @@ func (m *StreamsGroupHeartbeatRequestCopartitionGroup) Walk(c *wire.Codec) {
 type StreamsGroupHeartbeatRequestKeyValue struct {
 	Key         string     // all versions
 	Value       string     // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -186,7 +186,7 @@ type StreamsGroupHeartbeatRequestTopicInfo struct {
 	Partitions        int32                                  // all versions
 	ReplicationFactor int16                                  // all versions
 	TopicConfigs      []StreamsGroupHeartbeatRequestKeyValue // all versions
-	UnknownTags       []wire.Tag                             // tagged fields this client does not know
+	UnknownTags       *wire.Tags                             // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -199,7 +199,7 @@ func (m *StreamsGroupHeartbeatRequestTopicInfo) Walk(c *wire.Codec) {
 	c.String("name", &m.Name)
 	c.Int32("partitions", &m.Partitions)
 	c.Int16("replicationFactor", &m.ReplicationFactor)
-	wire.Array(c, "topicConfigs", &m.TopicConfigs, (*StreamsGroupHeartbeatRequestKeyValue).Walk, false)
+	wire.Array(c, "topicConfigs", &m.TopicConfigs, (*StreamsGroupHeartbeatRequestKeyValue).Walk, false, 3)
 	if !c.Flex {
 		return
 	}
@@ -210,7 +210,7 @@ func (m *StreamsGroupHeartbeatRequestTopicInfo) Walk(c *wire.Codec) {
 type StreamsGroupHeartbeatRequestEndpoint struct {
 	Host        string     // all versions
 	Port        uint16     // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -233,7 +233,7 @@ type StreamsGroupHeartbeatRequestTaskOffset struct {
 	SubtopologyID string     // all versions
 	Partition     int32      // all versions
 	Offset        int64      // all versions
-	UnknownTags   []wire.Tag // tagged fields this client does not know
+	UnknownTags   *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -256,7 +256,7 @@ func (m *StreamsGroupHeartbeatRequestTaskOffset) Walk(c *wire.Codec) {
 type StreamsGroupHeartbeatRequestTaskIDs struct {
 	SubtopologyID string     // all versions
 	Partitions    []int32    // all versions
-	UnknownTags   []wire.Tag // tagged fields this client does not know
+	UnknownTags   *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -290,7 +290,7 @@ type StreamsGroupHeartbeatResponse struct {
 	WarmupTasks              []StreamsGroupHeartbeatResponseTaskIDs              // all versions, null in v0+
 	EndpointInformationEpoch int32                                               // all versions
 	PartitionsByUserEndpoint []StreamsGroupHeartbeatResponseEndpointToPartitions // all versions, null in v0+
-	UnknownTags              []wire.Tag                                          // tagged fields this client does not know
+	UnknownTags              *wire.Tags                                          // tagged fields this client does not know
 }
 
 // MessageName is "StreamsGroupHeartbeatResponse".
@@ -330,12 +330,12 @@ func (m *StreamsGroupHeartbeatResponse) Walk(c *wire.Codec) {
 	c.Int32("heartbeatIntervalMs", &m.HeartbeatIntervalMs)
 	c.Int32("acceptableRecoveryLag", &m.AcceptableRecoveryLag)
 	c.Int32("taskOffsetIntervalMs", &m.TaskOffsetIntervalMs)
-	wire.Array(c, "status", &m.Status, (*StreamsGroupHeartbeatResponseStatus).Walk, true)
-	wire.Array(c, "activeTasks", &m.ActiveTasks, (*StreamsGroupHeartbeatResponseTaskIDs).Walk, true)
-	wire.Array(c, "standbyTasks", &m.StandbyTasks, (*StreamsGroupHeartbeatResponseTaskIDs).Walk, true)
-	wire.Array(c, "warmupTasks", &m.WarmupTasks, (*StreamsGroupHeartbeatResponseTaskIDs).Walk, true)
+	wire.Array(c, "status", &m.Status, (*StreamsGroupHeartbeatResponseStatus).Walk, true, 3)
+	wire.Array(c, "activeTasks", &m.ActiveTasks, (*StreamsGroupHeartbeatResponseTaskIDs).Walk, true, 3)
+	wire.Array(c, "standbyTasks", &m.StandbyTasks, (*StreamsGroupHeartbeatResponseTaskIDs).Walk, true, 3)
+	wire.Array(c, "warmupTasks", &m.WarmupTasks, (*StreamsGroupHeartbeatResponseTaskIDs).Walk, true, 3)
 	c.Int32("endpointInformationEpoch", &m.EndpointInformationEpoch)
-	wire.Array(c, "partitionsByUserEndpoint", &m.PartitionsByUserEndpoint, (*StreamsGroupHeartbeatResponseEndpointToPartitions).Walk, true)
+	wire.Array(c, "partitionsByUserEndpoint", &m.PartitionsByUserEndpoint, (*StreamsGroupHeartbeatResponseEndpointToPartitions).Walk, true, 7)
 	if !c.Flex {
 		return
 	}
@@ -347,7 +347,7 @@ type StreamsGroupHeartbeatResponseEndpointToPartitions struct {
 	UserEndpoint      StreamsGroupHeartbeatResponseEndpoint         // all versions
 	ActivePartitions  []StreamsGroupHeartbeatResponseTopicPartition // all versions
 	StandbyPartitions []StreamsGroupHeartbeatResponseTopicPartition // all versions
-	UnknownTags       []wire.Tag                                    // tagged fields this client does not know
+	UnknownTags       *wire.Tags                                    // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -362,8 +362,8 @@ func (m *StreamsGroupHeartbeatResponseEndpointToPartitions) Walk(c *wire.Codec) 
 		m.SetDefaults()
 	}
 	wire.Struct(c, "userEndpoint", &m.UserEndpoint, (*StreamsGroupHeartbeatResponseEndpoint).Walk)
-	wire.Array(c, "activePartitions", &m.ActivePartitions, (*StreamsGroupHeartbeatResponseTopicPartition).Walk, false)
-	wire.Array(c, "standbyPartitions", &m.StandbyPartitions, (*StreamsGroupHeartbeatResponseTopicPartition).Walk, false)
+	wire.Array(c, "activePartitions", &m.ActivePartitions, (*StreamsGroupHeartbeatResponseTopicPartition).Walk, false, 3)
+	wire.Array(c, "standbyPartitions", &m.StandbyPartitions, (*StreamsGroupHeartbeatResponseTopicPartition).Walk, false, 3)
 	if !c.Flex {
 		return
 	}
@@ -374,7 +374,7 @@ func (m *StreamsGroupHeartbeatResponseEndpointToPartitions) Walk(c *wire.Codec) 
 type StreamsGroupHeartbeatResponseStatus struct {
 	StatusCode   int8       // all versions
 	StatusDetail string     // all versions
-	UnknownTags  []wire.Tag // tagged fields this client does not know
+	UnknownTags  *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -396,7 +396,7 @@ func (m *StreamsGroupHeartbeatResponseStatus) Walk(c *wire.Codec) {
 type StreamsGroupHeartbeatResponseTopicPartition struct {
 	Topic       string     // all versions, topicName
 	Partitions  []int32    // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -418,7 +418,7 @@ func (m *StreamsGroupHeartbeatResponseTopicPartition) Walk(c *wire.Codec) {
 type StreamsGroupHeartbeatResponseTaskIDs struct {
 	SubtopologyID string     // all versions
 	Partitions    []int32    // all versions
-	UnknownTags   []wire.Tag // tagged fields this client does not know
+	UnknownTags   *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -440,7 +440,7 @@ func (m *StreamsGroupHeartbeatResponseTaskIDs) Walk(c *wire.Codec) {
 type StreamsGroupHeartbeatResponseEndpoint struct {
 	Host        string     // all versions
 	Port        uint16     // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

@@ -13,7 +13,7 @@ type SyncGroupRequest struct {
 	ProtocolType    *string                                      // v5+, null in v5+
 	ProtocolName    *string                                      // v5+, null in v5+
 	Assignments     []SyncGroupRequestSyncGroupRequestAssignment // all versions
-	UnknownTags     []wire.Tag                                   // tagged fields this client does not know
+	UnknownTags     *wire.Tags                                   // tagged fields this client does not know
 }
 
 // MessageName is "SyncGroupRequest".
@@ -61,7 +61,7 @@ func (m *SyncGroupRequest) Walk(c *wire.Codec) {
 	if c.Version >= 5 {
 		c.NullString("protocolName", &m.ProtocolName, true)
 	}
-	wire.Array(c, "assignments", &m.Assignments, (*SyncGroupRequestSyncGroupRequestAssignment).Walk, false)
+	wire.Array(c, "assignments", &m.Assignments, (*SyncGroupRequestSyncGroupRequestAssignment).Walk, false, 3)
 	if !c.Flex {
 		return
 	}
@@ -72,7 +72,7 @@ func (m *SyncGroupRequest) Walk(c *wire.Codec) {
 type SyncGroupRequestSyncGroupRequestAssignment struct {
 	MemberID    string     // all versions
 	Assignment  []byte     // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -97,7 +97,7 @@ type SyncGroupResponse struct {
 	ProtocolType   *string    // v5+, null in v5+
 	ProtocolName   *string    // v5+, null in v5+
 	Assignment     []byte     // all versions
-	UnknownTags    []wire.Tag // tagged fields this client does not know
+	UnknownTags    *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "SyncGroupResponse".

@@ -14,7 +14,7 @@ type TxnOffsetCommitRequest struct {
 	MemberID        string                                              // v3+
 	GroupInstanceID *string                                             // v3+, null in v3+
 	Topics          []TxnOffsetCommitRequestTxnOffsetCommitRequestTopic // all versions
-	UnknownTags     []wire.Tag                                          // tagged fields this client does not know
+	UnknownTags     *wire.Tags                                          // tagged fields this client does not know
 }
 
 // MessageName is "TxnOffsetCommitRequest".
@@ -73,7 +73,7 @@ func (m *TxnOffsetCommitRequest) Walk(c *wire.Codec) {
 	} else if c.Writes() && m.GroupInstanceID != nil {
 		c.Refuse("groupInstanceId")
 	}
-	wire.Array(c, "topics", &m.Topics, (*TxnOffsetCommitRequestTxnOffsetCommitRequestTopic).Walk, false)
+	wire.Array(c, "topics", &m.Topics, (*TxnOffsetCommitRequestTxnOffsetCommitRequestTopic).Walk, false, 3)
 	if !c.Flex {
 		return
 	}
@@ -84,7 +84,7 @@ func (m *TxnOffsetCommitRequest) Walk(c *wire.Codec) {
 type TxnOffsetCommitRequestTxnOffsetCommitRequestTopic struct {
 	Name        string                                                  // all versions, topicName
 	Partitions  []TxnOffsetCommitRequestTxnOffsetCommitRequestPartition // all versions
-	UnknownTags []wire.Tag                                              // tagged fields this client does not know
+	UnknownTags *wire.Tags                                              // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -95,7 +95,7 @@ func (m *TxnOffsetCommitRequestTxnOffsetCommitRequestTopic) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *TxnOffsetCommitRequestTxnOffsetCommitRequestTopic) Walk(c *wire.Codec) {
 	c.String("name", &m.Name)
-	wire.Array(c, "partitions", &m.Partitions, (*TxnOffsetCommitRequestTxnOffsetCommitRequestPartition).Walk, false)
+	wire.Array(c, "partitions", &m.Partitions, (*TxnOffsetCommitRequestTxnOffsetCommitRequestPartition).Walk, false, 14)
 	if !c.Flex {
 		return
 	}
@@ -108,7 +108,7 @@ type TxnOffsetCommitRequestTxnOffsetCommitRequestPartition struct {
 	CommittedOffset      int64      // all versions
 	CommittedLeaderEpoch int32      // v2+, default -1
 	CommittedMetadata    *string    // all versions, null in v0+, default ""
-	UnknownTags          []wire.Tag // tagged fields this client does not know
+	UnknownTags          *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -141,7 +141,7 @@ func (m *TxnOffsetCommitRequestTxnOffsetCommitRequestPartition) Walk(c *wire.Cod
 type TxnOffsetCommitResponse struct {
 	ThrottleTimeMs int32                                                 // all versions
 	Topics         []TxnOffsetCommitResponseTxnOffsetCommitResponseTopic // all versions
-	UnknownTags    []wire.Tag                                            // tagged fields this client does not know
+	UnknownTags    *wire.Tags                                            // tagged fields this client does not know
 }
 
 // MessageName is "TxnOffsetCommitResponse".
@@ -176,7 +176,7 @@ func (m *TxnOffsetCommitResponse) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *TxnOffsetCommitResponse) Walk(c *wire.Codec) {
 	c.Int32("throttleTimeMs", &m.ThrottleTimeMs)
-	wire.Array(c, "topics", &m.Topics, (*TxnOffsetCommitResponseTxnOffsetCommitResponseTopic).Walk, false)
+	wire.Array(c, "topics", &m.Topics, (*TxnOffsetCommitResponseTxnOffsetCommitResponseTopic).Walk, false, 3)
 	if !c.Flex {
 		return
 	}
@@ -187,7 +187,7 @@ func (m *TxnOffsetCommitResponse) Walk(c *wire.Codec) {
 type TxnOffsetCommitResponseTxnOffsetCommitResponseTopic struct {
 	Name        string                                                    // all versions, topicName
 	Partitions  []TxnOffsetCommitResponseTxnOffsetCommitResponsePartition // all versions
-	UnknownTags []wire.Tag                                                // tagged fields this client does not know
+	UnknownTags *wire.Tags                                                // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -198,7 +198,7 @@ func (m *TxnOffsetCommitResponseTxnOffsetCommitResponseTopic) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *TxnOffsetCommitResponseTxnOffsetCommitResponseTopic) Walk(c *wire.Codec) {
 	c.String("name", &m.Name)
-	wire.Array(c, "partitions", &m.Partitions, (*TxnOffsetCommitResponseTxnOffsetCommitResponsePartition).Walk, false)
+	wire.Array(c, "partitions", &m.Partitions, (*TxnOffsetCommitResponseTxnOffsetCommitResponsePartition).Walk, false, 6)
 	if !c.Flex {
 		return
 	}
@@ -209,7 +209,7 @@ func (m *TxnOffsetCommitResponseTxnOffsetCommitResponseTopic) Walk(c *wire.Codec
 type TxnOffsetCommitResponseTxnOffsetCommitResponsePartition struct {
 	PartitionIndex int32      // all versions
 	ErrorCode      int16      // all versions
-	UnknownTags    []wire.Tag // tagged fields this client does not know
+	UnknownTags    *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

@@ -7,7 +7,7 @@ import "github.com/kactor-go/kactor/protocol/wire"
 // UnregisterBrokerRequest belongs to API UnregisterBroker (key 64). Versions 0 to 0, flexible from v0.
 type UnregisterBrokerRequest struct {
 	BrokerID    int32      // all versions, brokerId
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "UnregisterBrokerRequest".
@@ -47,7 +47,7 @@ type UnregisterBrokerResponse struct {
 	ThrottleTimeMs int32      // all versions
 	ErrorCode      int16      // all versions
 	ErrorMessage   *string    // all versions, null in v0+, default ""
-	UnknownTags    []wire.Tag // tagged fields this client does not know
+	UnknownTags    *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "UnregisterBrokerResponse".

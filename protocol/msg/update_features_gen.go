@@ -9,7 +9,7 @@ type UpdateFeaturesRequest struct {
 	TimeoutMs      int32                                   // all versions, default 60000
 	FeatureUpdates []UpdateFeaturesRequestFeatureUpdateKey // all versions
 	ValidateOnly   bool                                    // v1+
-	UnknownTags    []wire.Tag                              // tagged fields this client does not know
+	UnknownTags    *wire.Tags                              // tagged fields this client does not know
 }
 
 // MessageName is "UpdateFeaturesRequest".
@@ -42,7 +42,7 @@ func (m *UpdateFeaturesRequest) Walk(c *wire.Codec) {
 		m.SetDefaults()
 	}
 	c.Int32("timeoutMs", &m.TimeoutMs)
-	wire.Array(c, "featureUpdates", &m.FeatureUpdates, (*UpdateFeaturesRequestFeatureUpdateKey).Walk, false)
+	wire.Array(c, "featureUpdates", &m.FeatureUpdates, (*UpdateFeaturesRequestFeatureUpdateKey).Walk, false, 5)
 	if c.Version >= 1 {
 		c.Bool("validateOnly", &m.ValidateOnly)
 	} else if c.Writes() && m.ValidateOnly {
@@ -60,7 +60,7 @@ type UpdateFeaturesRequestFeatureUpdateKey struct {
 	MaxVersionLevel int16      // all versions
 	AllowDowngrade  bool       // v0
 	UpgradeType     int8       // v1+, default 1
-	UnknownTags     []wire.Tag // tagged fields this client does not know
+	UnknownTags     *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -100,7 +100,7 @@ type UpdateFeaturesResponse struct {
 	ErrorCode      int16                                          // all versions
 	ErrorMessage   *string                                        // all versions, null in v0+, default ""
 	Results        []UpdateFeaturesResponseUpdatableFeatureResult // v0-1
-	UnknownTags    []wire.Tag                                     // tagged fields this client does not know
+	UnknownTags    *wire.Tags                                     // tagged fields this client does not know
 }
 
 // MessageName is "UpdateFeaturesResponse".
@@ -136,7 +136,7 @@ func (m *UpdateFeaturesResponse) Walk(c *wire.Codec) {
 	c.Int16("errorCode", &m.ErrorCode)
 	c.NullString("errorMessage", &m.ErrorMessage, true)
 	if c.Version <= 1 {
-		wire.Array(c, "results", &m.Results, (*UpdateFeaturesResponseUpdatableFeatureResult).Walk, false)
+		wire.Array(c, "results", &m.Results, (*UpdateFeaturesResponseUpdatableFeatureResult).Walk, false, 5)
 	}
 	if !c.Flex {
 		return
@@ -149,7 +149,7 @@ type UpdateFeaturesResponseUpdatableFeatureResult struct {
 	Feature      string     // v0-1
 	ErrorCode    int16      // v0-1
 	ErrorMessage *string    // v0-1, null in v0-1, default ""
-	UnknownTags  []wire.Tag // tagged fields this client does not know
+	UnknownTags  *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -176,7 +176,7 @@ func (m *UpdateFeaturesResponseUpdatableFeatureResult) Walk(c *wire.Codec) {
 	if c.Version <= 1 {
 		c.NullString("errorMessage", &m.ErrorMessage, true)
 	} else if c.Fills() {
-		m.ErrorMessage = wire.Ptr("")
+		m.ErrorMessage = c.Default("")
 	} else if c.Writes() && (m.ErrorMessage != nil && *m.ErrorMessage != "") {
 		c.Refuse("errorMessage")
 	}

@@ -14,7 +14,7 @@ type UpdateMetadataRequest struct {
 	UngroupedPartitionStates []UpdateMetadataRequestUpdateMetadataPartitionState // v0-4
 	TopicStates              []UpdateMetadataRequestUpdateMetadataTopicState     // v5+
 	LiveBrokers              []UpdateMetadataRequestUpdateMetadataBroker         // all versions
-	UnknownTags              []wire.Tag                                          // tagged fields this client does not know
+	UnknownTags              *wire.Tags                                          // tagged fields this client does not know
 }
 
 // MessageName is "UpdateMetadataRequest".
@@ -65,16 +65,16 @@ func (m *UpdateMetadataRequest) Walk(c *wire.Codec) {
 		m.BrokerEpoch = -1
 	}
 	if c.Version <= 4 {
-		wire.Array(c, "ungroupedPartitionStates", &m.UngroupedPartitionStates, (*UpdateMetadataRequestUpdateMetadataPartitionState).Walk, false)
+		wire.Array(c, "ungroupedPartitionStates", &m.UngroupedPartitionStates, (*UpdateMetadataRequestUpdateMetadataPartitionState).Walk, false, 30)
 	} else if c.Writes() && len(m.UngroupedPartitionStates) > 0 {
 		c.Refuse("ungroupedPartitionStates")
 	}
 	if c.Version >= 5 {
-		wire.Array(c, "topicStates", &m.TopicStates, (*UpdateMetadataRequestUpdateMetadataTopicState).Walk, false)
+		wire.Array(c, "topicStates", &m.TopicStates, (*UpdateMetadataRequestUpdateMetadataTopicState).Walk, false, 3)
 	} else if c.Writes() && len(m.TopicStates) > 0 {
 		c.Refuse("topicStates")
 	}
-	wire.Array(c, "liveBrokers", &m.LiveBrokers, (*UpdateMetadataRequestUpdateMetadataBroker).Walk, false)
+	wire.Array(c, "liveBrokers", &m.LiveBrokers, (*UpdateMetadataRequestUpdateMetadataBroker).Walk, false, 7)
 	if !c.Flex {
 		return
 	}
@@ -91,7 +91,7 @@ func (m *UpdateMetadataRequest) Walk(c *wire.Codec) {
 		c.CloseTags(tags)
 		return
 	}
-	n := len(m.UnknownTags)
+	n := m.UnknownTags.Len()
 	if c.Version >= 8 && (m.Type != 0) {
 		n++
 	} else if c.Writes() && m.Type != 0 {
@@ -111,7 +111,7 @@ type UpdateMetadataRequestUpdateMetadataTopicState struct {
 	TopicName       string                                              // v5+, topicName
 	TopicID         wire.UUID                                           // v7+
 	PartitionStates []UpdateMetadataRequestUpdateMetadataPartitionState // v5+
-	UnknownTags     []wire.Tag                                          // tagged fields this client does not know
+	UnknownTags     *wire.Tags                                          // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -130,7 +130,7 @@ func (m *UpdateMetadataRequestUpdateMetadataTopicState) Walk(c *wire.Codec) {
 		c.UUID("topicId", &m.TopicID)
 	}
 	if c.Version >= 5 {
-		wire.Array(c, "partitionStates", &m.PartitionStates, (*UpdateMetadataRequestUpdateMetadataPartitionState).Walk, false)
+		wire.Array(c, "partitionStates", &m.PartitionStates, (*UpdateMetadataRequestUpdateMetadataPartitionState).Walk, false, 24)
 	} else if c.Writes() && len(m.PartitionStates) > 0 {
 		c.Refuse("partitionStates")
 	}
@@ -147,7 +147,7 @@ type UpdateMetadataRequestUpdateMetadataBroker struct {
 	V0Port      int32                                         // v0
 	Endpoints   []UpdateMetadataRequestUpdateMetadataEndpoint // v1+
 	Rack        *string                                       // v2+, null in v2+, default ""
-	UnknownTags []wire.Tag                                    // tagged fields this client does not know
+	UnknownTags *wire.Tags                                    // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -169,12 +169,12 @@ func (m *UpdateMetadataRequestUpdateMetadataBroker) Walk(c *wire.Codec) {
 		c.Int32("v0Port", &m.V0Port)
 	}
 	if c.Version >= 1 {
-		wire.Array(c, "endpoints", &m.Endpoints, (*UpdateMetadataRequestUpdateMetadataEndpoint).Walk, false)
+		wire.Array(c, "endpoints", &m.Endpoints, (*UpdateMetadataRequestUpdateMetadataEndpoint).Walk, false, 8)
 	}
 	if c.Version >= 2 {
 		c.NullString("rack", &m.Rack, true)
 	} else if c.Fills() {
-		m.Rack = wire.Ptr("")
+		m.Rack = c.Default("")
 	}
 	if !c.Flex {
 		return
@@ -188,7 +188,7 @@ type UpdateMetadataRequestUpdateMetadataEndpoint struct {
 	Host             string     // v1+
 	Listener         string     // v3+
 	SecurityProtocol int16      // v1+
-	UnknownTags      []wire.Tag // tagged fields this client does not know
+	UnknownTags      *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -233,7 +233,7 @@ type UpdateMetadataRequestUpdateMetadataPartitionState struct {
 	ZkVersion       int32      // all versions
 	Replicas        []int32    // all versions, brokerId
 	OfflineReplicas []int32    // v4+, brokerId
-	UnknownTags     []wire.Tag // tagged fields this client does not know
+	UnknownTags     *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -265,7 +265,7 @@ func (m *UpdateMetadataRequestUpdateMetadataPartitionState) Walk(c *wire.Codec) 
 // UpdateMetadataResponse belongs to API UpdateMetadata (key 6). Versions 0 to 8, flexible from v6.
 type UpdateMetadataResponse struct {
 	ErrorCode   int16      // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // MessageName is "UpdateMetadataResponse".

@@ -12,7 +12,7 @@ type UpdateRaftVoterRequest struct {
 	VoterDirectoryID    wire.UUID                                 // all versions
 	Listeners           []UpdateRaftVoterRequestListener          // all versions
 	KRaftVersionFeature UpdateRaftVoterRequestKRaftVersionFeature // all versions
-	UnknownTags         []wire.Tag                                // tagged fields this client does not know
+	UnknownTags         *wire.Tags                                // tagged fields this client does not know
 }
 
 // MessageName is "UpdateRaftVoterRequest".
@@ -49,7 +49,7 @@ func (m *UpdateRaftVoterRequest) Walk(c *wire.Codec) {
 	c.Int32("currentLeaderEpoch", &m.CurrentLeaderEpoch)
 	c.Int32("voterId", &m.VoterID)
 	c.UUID("voterDirectoryId", &m.VoterDirectoryID)
-	wire.Array(c, "listeners", &m.Listeners, (*UpdateRaftVoterRequestListener).Walk, false)
+	wire.Array(c, "listeners", &m.Listeners, (*UpdateRaftVoterRequestListener).Walk, false, 5)
 	wire.Struct(c, "kRaftVersionFeature", &m.KRaftVersionFeature, (*UpdateRaftVoterRequestKRaftVersionFeature).Walk)
 	if !c.Flex {
 		return
@@ -62,7 +62,7 @@ type UpdateRaftVoterRequestListener struct {
 	Name        string     // all versions
 	Host        string     // all versions
 	Port        uint16     // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -85,7 +85,7 @@ func (m *UpdateRaftVoterRequestListener) Walk(c *wire.Codec) {
 type UpdateRaftVoterRequestKRaftVersionFeature struct {
 	MinSupportedVersion int16      // all versions
 	MaxSupportedVersion int16      // all versions
-	UnknownTags         []wire.Tag // tagged fields this client does not know
+	UnknownTags         *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -112,7 +112,7 @@ type UpdateRaftVoterResponse struct {
 	ThrottleTimeMs int32                                // all versions
 	ErrorCode      int16                                // all versions
 	CurrentLeader  UpdateRaftVoterResponseCurrentLeader // all versions, tag 0
-	UnknownTags    []wire.Tag                           // tagged fields this client does not know
+	UnknownTags    *wire.Tags                           // tagged fields this client does not know
 }
 
 // MessageName is "UpdateRaftVoterResponse".
@@ -163,7 +163,7 @@ func (m *UpdateRaftVoterResponse) Walk(c *wire.Codec) {
 		c.CloseTags(tags)
 		return
 	}
-	n := len(m.UnknownTags)
+	n := m.UnknownTags.Len()
 	if !m.CurrentLeader.isDefault() {
 		n++
 	}
@@ -182,7 +182,7 @@ type UpdateRaftVoterResponseCurrentLeader struct {
 	LeaderEpoch int32      // all versions, default -1
 	Host        string     // all versions
 	Port        int32      // all versions
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

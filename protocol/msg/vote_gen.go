@@ -9,7 +9,7 @@ type VoteRequest struct {
 	ClusterID   *string                // all versions, null in v0+
 	VoterID     int32                  // v1+, default -1, brokerId
 	Topics      []VoteRequestTopicData // all versions
-	UnknownTags []wire.Tag             // tagged fields this client does not know
+	UnknownTags *wire.Tags             // tagged fields this client does not know
 }
 
 // MessageName is "VoteRequest".
@@ -47,7 +47,7 @@ func (m *VoteRequest) Walk(c *wire.Codec) {
 	} else if c.Fills() {
 		m.VoterID = -1
 	}
-	wire.Array(c, "topics", &m.Topics, (*VoteRequestTopicData).Walk, false)
+	wire.Array(c, "topics", &m.Topics, (*VoteRequestTopicData).Walk, false, 3)
 	if !c.Flex {
 		return
 	}
@@ -58,7 +58,7 @@ func (m *VoteRequest) Walk(c *wire.Codec) {
 type VoteRequestTopicData struct {
 	TopicName   string                     // all versions, topicName
 	Partitions  []VoteRequestPartitionData // all versions
-	UnknownTags []wire.Tag                 // tagged fields this client does not know
+	UnknownTags *wire.Tags                 // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -69,7 +69,7 @@ func (m *VoteRequestTopicData) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *VoteRequestTopicData) Walk(c *wire.Codec) {
 	c.String("topicName", &m.TopicName)
-	wire.Array(c, "partitions", &m.Partitions, (*VoteRequestPartitionData).Walk, false)
+	wire.Array(c, "partitions", &m.Partitions, (*VoteRequestPartitionData).Walk, false, 25)
 	if !c.Flex {
 		return
 	}
@@ -86,7 +86,7 @@ type VoteRequestPartitionData struct {
 	LastOffsetEpoch    int32      // all versions
 	LastOffset         int64      // all versions
 	PreVote            bool       // v2+
-	UnknownTags        []wire.Tag // tagged fields this client does not know
+	UnknownTags        *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -123,7 +123,7 @@ type VoteResponse struct {
 	ErrorCode     int16                      // all versions
 	Topics        []VoteResponseTopicData    // all versions
 	NodeEndpoints []VoteResponseNodeEndpoint // v1+, tag 0
-	UnknownTags   []wire.Tag                 // tagged fields this client does not know
+	UnknownTags   *wire.Tags                 // tagged fields this client does not know
 }
 
 // MessageName is "VoteResponse".
@@ -149,7 +149,7 @@ func (m *VoteResponse) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *VoteResponse) Walk(c *wire.Codec) {
 	c.Int16("errorCode", &m.ErrorCode)
-	wire.Array(c, "topics", &m.Topics, (*VoteResponseTopicData).Walk, false)
+	wire.Array(c, "topics", &m.Topics, (*VoteResponseTopicData).Walk, false, 3)
 	if !c.Flex {
 		return
 	}
@@ -158,7 +158,7 @@ func (m *VoteResponse) Walk(c *wire.Codec) {
 		for c.NextTag() {
 			switch {
 			case c.Tag() == 0 && c.Version >= 1:
-				wire.Array(c, "nodeEndpoints", &m.NodeEndpoints, (*VoteResponseNodeEndpoint).Walk, false)
+				wire.Array(c, "nodeEndpoints", &m.NodeEndpoints, (*VoteResponseNodeEndpoint).Walk, false, 8)
 			default:
 				c.KeepTag(&m.UnknownTags)
 			}
@@ -166,7 +166,7 @@ func (m *VoteResponse) Walk(c *wire.Codec) {
 		c.CloseTags(tags)
 		return
 	}
-	n := len(m.UnknownTags)
+	n := m.UnknownTags.Len()
 	if c.Version >= 1 && (len(m.NodeEndpoints) > 0) {
 		n++
 	} else if c.Writes() && len(m.NodeEndpoints) > 0 {
@@ -175,7 +175,7 @@ func (m *VoteResponse) Walk(c *wire.Codec) {
 	c.TagCount(n)
 	if c.Version >= 1 && (c.Fills() || len(m.NodeEndpoints) > 0) {
 		tag := c.OpenTag(0)
-		wire.Array(c, "nodeEndpoints", &m.NodeEndpoints, (*VoteResponseNodeEndpoint).Walk, false)
+		wire.Array(c, "nodeEndpoints", &m.NodeEndpoints, (*VoteResponseNodeEndpoint).Walk, false, 8)
 		c.CloseTag(tag)
 	}
 	c.PutTags(m.UnknownTags)
@@ -185,7 +185,7 @@ func (m *VoteResponse) Walk(c *wire.Codec) {
 type VoteResponseTopicData struct {
 	TopicName   string                      // all versions, topicName
 	Partitions  []VoteResponsePartitionData // all versions
-	UnknownTags []wire.Tag                  // tagged fields this client does not know
+	UnknownTags *wire.Tags                  // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -196,7 +196,7 @@ func (m *VoteResponseTopicData) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *VoteResponseTopicData) Walk(c *wire.Codec) {
 	c.String("topicName", &m.TopicName)
-	wire.Array(c, "partitions", &m.Partitions, (*VoteResponsePartitionData).Walk, false)
+	wire.Array(c, "partitions", &m.Partitions, (*VoteResponsePartitionData).Walk, false, 16)
 	if !c.Flex {
 		return
 	}
@@ -210,7 +210,7 @@ type VoteResponsePartitionData struct {
 	LeaderID       int32      // all versions, brokerId
 	LeaderEpoch    int32      // all versions
 	VoteGranted    bool       // all versions
-	UnknownTags    []wire.Tag // tagged fields this client does not know
+	UnknownTags    *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -236,7 +236,7 @@ type VoteResponseNodeEndpoint struct {
 	NodeID      int32      // v1+, brokerId
 	Host        string     // v1+
 	Port        uint16     // v1+
-	UnknownTags []wire.Tag // tagged fields this client does not know
+	UnknownTags *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

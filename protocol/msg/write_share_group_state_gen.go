@@ -8,7 +8,7 @@ import "github.com/kactor-go/kactor/protocol/wire"
 type WriteShareGroupStateRequest struct {
 	GroupID     string                                      // all versions
 	Topics      []WriteShareGroupStateRequestWriteStateData // all versions
-	UnknownTags []wire.Tag                                  // tagged fields this client does not know
+	UnknownTags *wire.Tags                                  // tagged fields this client does not know
 }
 
 // MessageName is "WriteShareGroupStateRequest".
@@ -39,7 +39,7 @@ func (m *WriteShareGroupStateRequest) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *WriteShareGroupStateRequest) Walk(c *wire.Codec) {
 	c.String("groupId", &m.GroupID)
-	wire.Array(c, "topics", &m.Topics, (*WriteShareGroupStateRequestWriteStateData).Walk, false)
+	wire.Array(c, "topics", &m.Topics, (*WriteShareGroupStateRequestWriteStateData).Walk, false, 18)
 	if !c.Flex {
 		return
 	}
@@ -50,7 +50,7 @@ func (m *WriteShareGroupStateRequest) Walk(c *wire.Codec) {
 type WriteShareGroupStateRequestWriteStateData struct {
 	TopicID     wire.UUID                                  // all versions
 	Partitions  []WriteShareGroupStateRequestPartitionData // all versions
-	UnknownTags []wire.Tag                                 // tagged fields this client does not know
+	UnknownTags *wire.Tags                                 // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -61,7 +61,7 @@ func (m *WriteShareGroupStateRequestWriteStateData) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *WriteShareGroupStateRequestWriteStateData) Walk(c *wire.Codec) {
 	c.UUID("topicId", &m.TopicID)
-	wire.Array(c, "partitions", &m.Partitions, (*WriteShareGroupStateRequestPartitionData).Walk, false)
+	wire.Array(c, "partitions", &m.Partitions, (*WriteShareGroupStateRequestPartitionData).Walk, false, 22)
 	if !c.Flex {
 		return
 	}
@@ -76,7 +76,7 @@ type WriteShareGroupStateRequestPartitionData struct {
 	StartOffset           int64                                   // all versions
 	DeliveryCompleteCount int32                                   // v1+, default -1
 	StateBatches          []WriteShareGroupStateRequestStateBatch // all versions
-	UnknownTags           []wire.Tag                              // tagged fields this client does not know
+	UnknownTags           *wire.Tags                              // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -99,7 +99,7 @@ func (m *WriteShareGroupStateRequestPartitionData) Walk(c *wire.Codec) {
 	} else if c.Fills() {
 		m.DeliveryCompleteCount = -1
 	}
-	wire.Array(c, "stateBatches", &m.StateBatches, (*WriteShareGroupStateRequestStateBatch).Walk, false)
+	wire.Array(c, "stateBatches", &m.StateBatches, (*WriteShareGroupStateRequestStateBatch).Walk, false, 20)
 	if !c.Flex {
 		return
 	}
@@ -112,7 +112,7 @@ type WriteShareGroupStateRequestStateBatch struct {
 	LastOffset    int64      // all versions
 	DeliveryState int8       // all versions
 	DeliveryCount int16      // all versions
-	UnknownTags   []wire.Tag // tagged fields this client does not know
+	UnknownTags   *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -135,7 +135,7 @@ func (m *WriteShareGroupStateRequestStateBatch) Walk(c *wire.Codec) {
 // WriteShareGroupStateResponse belongs to API WriteShareGroupState (key 85). Versions 0 to 1, flexible from v0.
 type WriteShareGroupStateResponse struct {
 	Results     []WriteShareGroupStateResponseWriteStateResult // all versions
-	UnknownTags []wire.Tag                                     // tagged fields this client does not know
+	UnknownTags *wire.Tags                                     // tagged fields this client does not know
 }
 
 // MessageName is "WriteShareGroupStateResponse".
@@ -160,7 +160,7 @@ func (m *WriteShareGroupStateResponse) SetDefaults() {
 
 // Walk visits the fields in the order of the wire.
 func (m *WriteShareGroupStateResponse) Walk(c *wire.Codec) {
-	wire.Array(c, "results", &m.Results, (*WriteShareGroupStateResponseWriteStateResult).Walk, false)
+	wire.Array(c, "results", &m.Results, (*WriteShareGroupStateResponseWriteStateResult).Walk, false, 18)
 	if !c.Flex {
 		return
 	}
@@ -171,7 +171,7 @@ func (m *WriteShareGroupStateResponse) Walk(c *wire.Codec) {
 type WriteShareGroupStateResponseWriteStateResult struct {
 	TopicID     wire.UUID                                     // all versions
 	Partitions  []WriteShareGroupStateResponsePartitionResult // all versions
-	UnknownTags []wire.Tag                                    // tagged fields this client does not know
+	UnknownTags *wire.Tags                                    // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -182,7 +182,7 @@ func (m *WriteShareGroupStateResponseWriteStateResult) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *WriteShareGroupStateResponseWriteStateResult) Walk(c *wire.Codec) {
 	c.UUID("topicId", &m.TopicID)
-	wire.Array(c, "partitions", &m.Partitions, (*WriteShareGroupStateResponsePartitionResult).Walk, false)
+	wire.Array(c, "partitions", &m.Partitions, (*WriteShareGroupStateResponsePartitionResult).Walk, false, 8)
 	if !c.Flex {
 		return
 	}
@@ -194,7 +194,7 @@ type WriteShareGroupStateResponsePartitionResult struct {
 	Partition    int32      // all versions
 	ErrorCode    int16      // all versions
 	ErrorMessage *string    // all versions, null in v0+
-	UnknownTags  []wire.Tag // tagged fields this client does not know
+	UnknownTags  *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

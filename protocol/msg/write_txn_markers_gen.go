@@ -7,7 +7,7 @@ import "github.com/kactor-go/kactor/protocol/wire"
 // WriteTxnMarkersRequest belongs to API WriteTxnMarkers (key 27). Versions 0 to 2, flexible from v1.
 type WriteTxnMarkersRequest struct {
 	Markers     []WriteTxnMarkersRequestWritableTxnMarker // all versions
-	UnknownTags []wire.Tag                                // tagged fields this client does not know
+	UnknownTags *wire.Tags                                // tagged fields this client does not know
 }
 
 // MessageName is "WriteTxnMarkersRequest".
@@ -41,7 +41,7 @@ func (m *WriteTxnMarkersRequest) SetDefaults() {
 
 // Walk visits the fields in the order of the wire.
 func (m *WriteTxnMarkersRequest) Walk(c *wire.Codec) {
-	wire.Array(c, "markers", &m.Markers, (*WriteTxnMarkersRequestWritableTxnMarker).Walk, false)
+	wire.Array(c, "markers", &m.Markers, (*WriteTxnMarkersRequestWritableTxnMarker).Walk, false, 17)
 	if !c.Flex {
 		return
 	}
@@ -56,7 +56,7 @@ type WriteTxnMarkersRequestWritableTxnMarker struct {
 	Topics             []WriteTxnMarkersRequestWritableTxnMarkerTopic // all versions
 	CoordinatorEpoch   int32                                          // all versions
 	TransactionVersion int8                                           // v2+
-	UnknownTags        []wire.Tag                                     // tagged fields this client does not know
+	UnknownTags        *wire.Tags                                     // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -69,7 +69,7 @@ func (m *WriteTxnMarkersRequestWritableTxnMarker) Walk(c *wire.Codec) {
 	c.Int64("producerId", &m.ProducerID)
 	c.Int16("producerEpoch", &m.ProducerEpoch)
 	c.Bool("transactionResult", &m.TransactionResult)
-	wire.Array(c, "topics", &m.Topics, (*WriteTxnMarkersRequestWritableTxnMarkerTopic).Walk, false)
+	wire.Array(c, "topics", &m.Topics, (*WriteTxnMarkersRequestWritableTxnMarkerTopic).Walk, false, 3)
 	c.Int32("coordinatorEpoch", &m.CoordinatorEpoch)
 	if c.Version >= 2 {
 		c.Int8("transactionVersion", &m.TransactionVersion)
@@ -84,7 +84,7 @@ func (m *WriteTxnMarkersRequestWritableTxnMarker) Walk(c *wire.Codec) {
 type WriteTxnMarkersRequestWritableTxnMarkerTopic struct {
 	Name             string     // all versions, topicName
 	PartitionIndexes []int32    // all versions
-	UnknownTags      []wire.Tag // tagged fields this client does not know
+	UnknownTags      *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -105,7 +105,7 @@ func (m *WriteTxnMarkersRequestWritableTxnMarkerTopic) Walk(c *wire.Codec) {
 // WriteTxnMarkersResponse belongs to API WriteTxnMarkers (key 27). Versions 0 to 2, flexible from v1.
 type WriteTxnMarkersResponse struct {
 	Markers     []WriteTxnMarkersResponseWritableTxnMarkerResult // all versions
-	UnknownTags []wire.Tag                                       // tagged fields this client does not know
+	UnknownTags *wire.Tags                                       // tagged fields this client does not know
 }
 
 // MessageName is "WriteTxnMarkersResponse".
@@ -136,7 +136,7 @@ func (m *WriteTxnMarkersResponse) SetDefaults() {
 
 // Walk visits the fields in the order of the wire.
 func (m *WriteTxnMarkersResponse) Walk(c *wire.Codec) {
-	wire.Array(c, "markers", &m.Markers, (*WriteTxnMarkersResponseWritableTxnMarkerResult).Walk, false)
+	wire.Array(c, "markers", &m.Markers, (*WriteTxnMarkersResponseWritableTxnMarkerResult).Walk, false, 10)
 	if !c.Flex {
 		return
 	}
@@ -147,7 +147,7 @@ func (m *WriteTxnMarkersResponse) Walk(c *wire.Codec) {
 type WriteTxnMarkersResponseWritableTxnMarkerResult struct {
 	ProducerID  int64                                                 // all versions, producerId
 	Topics      []WriteTxnMarkersResponseWritableTxnMarkerTopicResult // all versions
-	UnknownTags []wire.Tag                                            // tagged fields this client does not know
+	UnknownTags *wire.Tags                                            // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -158,7 +158,7 @@ func (m *WriteTxnMarkersResponseWritableTxnMarkerResult) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *WriteTxnMarkersResponseWritableTxnMarkerResult) Walk(c *wire.Codec) {
 	c.Int64("producerId", &m.ProducerID)
-	wire.Array(c, "topics", &m.Topics, (*WriteTxnMarkersResponseWritableTxnMarkerTopicResult).Walk, false)
+	wire.Array(c, "topics", &m.Topics, (*WriteTxnMarkersResponseWritableTxnMarkerTopicResult).Walk, false, 3)
 	if !c.Flex {
 		return
 	}
@@ -169,7 +169,7 @@ func (m *WriteTxnMarkersResponseWritableTxnMarkerResult) Walk(c *wire.Codec) {
 type WriteTxnMarkersResponseWritableTxnMarkerTopicResult struct {
 	Name        string                                                    // all versions, topicName
 	Partitions  []WriteTxnMarkersResponseWritableTxnMarkerPartitionResult // all versions
-	UnknownTags []wire.Tag                                                // tagged fields this client does not know
+	UnknownTags *wire.Tags                                                // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.
@@ -180,7 +180,7 @@ func (m *WriteTxnMarkersResponseWritableTxnMarkerTopicResult) SetDefaults() {
 // Walk visits the fields in the order of the wire.
 func (m *WriteTxnMarkersResponseWritableTxnMarkerTopicResult) Walk(c *wire.Codec) {
 	c.String("name", &m.Name)
-	wire.Array(c, "partitions", &m.Partitions, (*WriteTxnMarkersResponseWritableTxnMarkerPartitionResult).Walk, false)
+	wire.Array(c, "partitions", &m.Partitions, (*WriteTxnMarkersResponseWritableTxnMarkerPartitionResult).Walk, false, 6)
 	if !c.Flex {
 		return
 	}
@@ -191,7 +191,7 @@ func (m *WriteTxnMarkersResponseWritableTxnMarkerTopicResult) Walk(c *wire.Codec
 type WriteTxnMarkersResponseWritableTxnMarkerPartitionResult struct {
 	PartitionIndex int32      // all versions
 	ErrorCode      int16      // all versions
-	UnknownTags    []wire.Tag // tagged fields this client does not know
+	UnknownTags    *wire.Tags // tagged fields this client does not know
 }
 
 // SetDefaults sets every field to its default.

@@ -1,14 +1,9 @@
 package wire
 
-import (
-	"unsafe"
-)
+import "unsafe"
 
-// maxBlowUp is how many bytes an array may allocate at once for each byte that is left to read; what is larger grows as it is read.
-const maxBlowUp = 4
-
-// Array walks an array of structs; nil is null where nullable is set.
-func Array[T any](c *Codec, name string, v *[]T, walk func(*T, *Codec), nullable bool) {
+// Array walks an array of structs that each take at least least bytes; nil is null where nullable is set.
+func Array[T any](c *Codec, name string, v *[]T, walk func(*T, *Codec), nullable bool, least int) {
 	switch c.mode {
 	case writing:
 		if *v == nil && nullable {
@@ -20,7 +15,13 @@ func Array[T any](c *Codec, name string, v *[]T, walk func(*T, *Codec), nullable
 			walk(&(*v)[i], c)
 		}
 	case reading:
-		*v = readArray(c, name, walk, nullable)
+		a := makeArray[T](c, name, nullable, least)
+		for i := range a {
+			if walk(&a[i], c); c.err != nil {
+				return
+			}
+		}
+		*v = a
 	case printing:
 		c.openArray(name, *v == nil && nullable)
 		for i := range *v {
@@ -35,50 +36,27 @@ func Array[T any](c *Codec, name string, v *[]T, walk func(*T, *Codec), nullable
 	}
 }
 
-// startCap is how many elements to make room for at once.
-func startCap[T any](n, left int) int {
-	var e T
-	size := int(unsafe.Sizeof(e))
-	if size == 0 {
-		size = 1
-	}
-	return min(n, left*maxBlowUp/size+1)
-}
-
-// count reads the number of elements and holds it against the bytes that are left: an element takes at least one.
-func (c *Codec) count(name string, nullable bool, least int) int {
+// makeArray reads the number of elements and makes room for all of them at once; nil is null, or an error.
+func makeArray[T any](c *Codec, name string, nullable bool, least int) []T {
 	n := c.length(name)
 	if c.err != nil {
-		return -1
+		return nil
 	}
 	if n < 0 {
 		if !nullable {
 			c.failAt(name, ErrNull)
 		}
-		return -1
-	}
-	if n*least > c.left() {
-		c.failAt(name, ErrLength)
-		return -1
-	}
-	return n
-}
-
-func readArray[T any](c *Codec, name string, walk func(*T, *Codec), nullable bool) []T {
-	n := c.count(name, nullable, 1)
-	if n < 0 {
 		return nil
 	}
-	a := make([]T, 0, startCap[T](n, c.left()))
-	for range n {
-		var zero T
-		a = append(a, zero)
-		walk(&a[len(a)-1], c)
-		if c.err != nil {
-			return nil
-		}
+	if int64(n)*int64(least) > int64(c.left()) {
+		c.failAt(name, ErrLength)
+		return nil
 	}
-	return a
+	var e T
+	if !c.pay(name, n, int(unsafe.Sizeof(e))) {
+		return nil
+	}
+	return make([]T, n)
 }
 
 // Plain walks an array of fields that each take at least least bytes.
@@ -94,17 +72,9 @@ func Plain[T any](c *Codec, name string, v *[]T, walk func(*Codec, string, *T), 
 			walk(c, name, &(*v)[i])
 		}
 	case reading:
-		n := c.count(name, nullable, least)
-		if n < 0 {
-			*v = nil
-			return
-		}
-		a := make([]T, 0, startCap[T](n, c.left()))
-		for range n {
-			var zero T
-			a = append(a, zero)
-			walk(c, name, &a[len(a)-1])
-			if c.err != nil {
+		a := makeArray[T](c, name, nullable, least)
+		for i := range a {
+			if walk(c, name, &a[i]); c.err != nil {
 				return
 			}
 		}
@@ -143,7 +113,11 @@ func (c *Codec) Int64s(name string, v *[]int64, nullable bool) {
 
 // Strings walks an array of text.
 func (c *Codec) Strings(name string, v *[]string, nullable bool) {
-	Plain(c, name, v, (*Codec).String, nullable, 1)
+	least := 2
+	if c.Flex {
+		least = 1
+	}
+	Plain(c, name, v, (*Codec).String, nullable, least)
 }
 
 // UUIDs walks an array of ids.
@@ -195,6 +169,10 @@ func NullStruct[T any](c *Codec, name string, v **T, walk func(*T, *Codec), null
 				*v = nil
 				return
 			}
+		}
+		var e T
+		if !c.pay(name, 1, int(unsafe.Sizeof(e))) {
+			return
 		}
 		*v = new(T)
 		walk(*v, c)

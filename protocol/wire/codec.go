@@ -5,10 +5,11 @@
 //	fields.go arrays.go   a method for each kind of field
 //	tags.go               tagged fields, known and unknown
 //	json.go               the JSON half, in the conventions of Kafka's own JSON converter
+//	room.go               how much reading may allocate
 //	varint.go uuid.go     primitives
 //
-// Reading never trusts a length: it is held against the bytes that are left before anything is allocated, and slices of structs begin
-// small and grow with the data. Fields of bytes alias the input; strings are copied.
+// Reading never trusts a length: it is held against the bytes that are left before anything is allocated, and all that is allocated
+// against the bytes that came. Fields of bytes and unknown tagged fields alias the input; strings are copied.
 package wire
 
 import (
@@ -61,6 +62,7 @@ var (
 	ErrVersion  = errors.New("unknown version")
 	ErrRefused  = errors.New("is set, but this version has none") // a field that cannot be written
 	ErrText     = errors.New("text that is not UTF-8")
+	ErrGrowth   = errors.New("out of proportion: it takes far more memory than the bytes that came")
 )
 
 type mode uint8
@@ -82,6 +84,7 @@ type Codec struct {
 	mode   mode
 	b      []byte // writing, printing: what was written; reading: the input
 	off    int    // reading
+	room   int64  // reading: bytes that may still be allocated
 	err    error
 	tag    tagState
 	splice bool
@@ -116,9 +119,10 @@ func AppendSpliced(dst []byte, m Message, version int16, parts []Splice) ([]byte
 	return c.b, c.parts, nil
 }
 
-// Read reads a message from the whole of body, and gives the number of bytes it took. Bytes and records of m alias body.
+// Read reads a message from the whole of body, and gives the number of bytes it took. Bytes and records of m alias body. What m takes
+// in memory is at most MaxGrowth times the length of body, and FreeGrowth; ErrGrowth if it were more.
 func Read(m Message, body []byte, version int16) (n int, err error) {
-	c := Codec{mode: reading, b: body}
+	c := Codec{mode: reading, b: body, room: FreeGrowth + MaxGrowth*int64(len(body))}
 	if err := c.walk(m, version); err != nil {
 		return c.off, err
 	}

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+	"unsafe"
 )
 
 // Bool walks a field of one byte.
@@ -151,8 +152,8 @@ func (c *Codec) String(name string, v *string) {
 		n := c.stringLen(name)
 		if n < 0 {
 			c.failAt(name, ErrNull)
-		} else if p := c.take(name, n); p != nil {
-			*v = readText(p)
+		} else {
+			*v = c.text(name, n)
 		}
 	default:
 		p := v
@@ -184,8 +185,7 @@ func (c *Codec) NullString(name string, v **string, nullable bool) {
 			if !nullable {
 				c.failAt(name, ErrNull)
 			}
-		} else if p := c.take(name, n); p != nil {
-			s := readText(p)
+		} else if s := c.text(name, n); c.pay(name, 1, textHead) {
 			*v = &s
 		}
 	default:
@@ -220,8 +220,29 @@ func CheckText(s string) error {
 	return nil
 }
 
-// readText gives what is not UTF-8 as question marks: what is read can be written, and is not longer.
-func readText(p []byte) string { return strings.ToValidUTF8(string(p), "?") }
+// textHead is the size of a string without its bytes.
+const textHead = int(unsafe.Sizeof(""))
+
+// text reads n bytes of text. What is not UTF-8 is given as question marks: what is read can be written, and is not longer.
+func (c *Codec) text(name string, n int) string {
+	p := c.take(name, n)
+	if n < 2 && n == len(p) { // nothing is allocated for one byte
+		if n == 1 && p[0] >= utf8.RuneSelf {
+			return "?"
+		}
+		return string(p)
+	}
+	if p == nil || !c.pay(name, n, 1) {
+		return ""
+	}
+	if !utf8.Valid(p) {
+		if !c.pay(name, n+1, 1) {
+			return ""
+		}
+		return strings.ToValidUTF8(string(p), "?")
+	}
+	return string(p)
+}
 
 // stringLen reads the length of a text; -1 is null.
 func (c *Codec) stringLen(name string) int {
@@ -326,6 +347,14 @@ func validText(s string) bool { return utf8.ValidString(s) }
 
 // Ptr gives a pointer to a text, for nullable fields.
 func Ptr(s string) *string { return &s }
+
+// Default gives a pointer to the default of a text that did not come.
+func (c *Codec) Default(s string) *string {
+	if c.mode == reading {
+		c.pay("default", 1, textHead)
+	}
+	return &s
+}
 
 // Made makes a struct with its defaults.
 func Made[T any](setDefaults func(*T)) *T {

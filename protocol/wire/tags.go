@@ -1,11 +1,22 @@
 package wire
 
-import "slices"
+import (
+	"slices"
+	"unsafe"
+)
 
-// Tag is a tagged field that this client does not know: it is kept, and written again.
-type Tag struct {
-	ID   uint32
-	Data []byte
+// Tags are the tagged fields of a struct that this client does not know: they are kept as they came, and written again.
+type Tags struct {
+	Count int
+	Raw   []byte // each with its tag and its size
+}
+
+// Len is how many there are; nil has none.
+func (t *Tags) Len() int {
+	if t == nil {
+		return 0
+	}
+	return t.Count
 }
 
 // tagState is where the walk is among tagged fields.
@@ -14,22 +25,27 @@ type tagState struct {
 	left  int    // reading: fields to come in this struct
 	id    uint32 // reading: the present one
 	last  int64  // reading: the one before, -1 for none
+	start int    // reading: where the present one begins; writing: where its data begins
 	end   int    // reading: where the present one ends
-	start int    // writing: where its data begins
+	kept  int    // reading: where the first one that was kept begins, -1 for none
 	all   []byte // reading: the whole input, while a field narrows it
 }
 
 // Tags walks the tagged fields of a struct that knows none.
-func (c *Codec) Tags(unknown *[]Tag) {
+func (c *Codec) Tags(unknown **Tags) {
 	switch c.mode {
 	case reading:
+		if c.err == nil && c.off < len(c.b) && c.b[c.off] == 0 { // none came
+			c.off++
+			return
+		}
 		t := c.OpenTags()
 		for c.NextTag() {
 			c.KeepTag(unknown)
 		}
 		c.CloseTags(t)
 	case writing:
-		c.TagCount(len(*unknown))
+		c.TagCount((*unknown).Len())
 		c.PutTags(*unknown)
 	}
 }
@@ -40,7 +56,7 @@ type TagState struct{ t tagState }
 // OpenTags begins to read tagged fields.
 func (c *Codec) OpenTags() TagState {
 	s := TagState{c.tag}
-	c.tag = tagState{open: s.t.open, left: c.uvarint("tagged fields"), last: -1}
+	c.tag = tagState{open: s.t.open, left: c.uvarint("tagged fields"), last: -1, kept: -1}
 	if c.err == nil && c.tag.left > c.left()/2 {
 		c.failAt("tagged fields", ErrLength)
 	}
@@ -64,6 +80,7 @@ func (c *Codec) NextTag() bool {
 		return false
 	}
 	t.left--
+	t.start = c.off
 	id := c.uvarint("tag")
 	size := c.uvarint("size of tagged field")
 	switch {
@@ -86,9 +103,18 @@ func (c *Codec) NextTag() bool {
 // Tag is the id of the present tagged field.
 func (c *Codec) Tag() uint32 { return c.tag.id }
 
-// KeepTag keeps the present tagged field as it is.
-func (c *Codec) KeepTag(unknown *[]Tag) {
-	*unknown = append(*unknown, Tag{c.tag.id, c.take("tagged field", c.left())})
+// KeepTag keeps the present tagged field as it is. In no version there is a known one behind an unknown one: all that are kept stand together.
+func (c *Codec) KeepTag(unknown **Tags) {
+	t := &c.tag
+	c.off = t.end
+	if t.kept < 0 {
+		if !c.pay("tagged fields", 1, int(unsafe.Sizeof(Tags{}))) {
+			return
+		}
+		t.kept, *unknown = t.start, new(Tags)
+	}
+	u := *unknown
+	u.Count, u.Raw = u.Count+1, c.b[t.kept:t.end:t.end]
 }
 
 // TagCount writes how many tagged fields follow.
@@ -120,13 +146,8 @@ func (c *Codec) CloseTag(s TagState) {
 }
 
 // PutTags writes unknown fields that were kept.
-func (c *Codec) PutTags(unknown []Tag) {
-	if c.mode != writing {
-		return
-	}
-	for _, t := range unknown {
-		c.b = AppendUvarint(c.b, uint64(t.ID))
-		c.b = AppendUvarint(c.b, uint64(len(t.Data)))
-		c.b = append(c.b, t.Data...)
+func (c *Codec) PutTags(unknown *Tags) {
+	if c.mode == writing && unknown != nil {
+		c.b = append(c.b, unknown.Raw...)
 	}
 }

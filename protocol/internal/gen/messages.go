@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"sort"
 	"strconv"
@@ -115,7 +116,7 @@ func (w *writer) structType(name string, fields []*Field) {
 		w.pf("%s %s // %s\n", f.goName, f.goType(), f.note(w.m))
 	}
 	if !w.m.flexible.none() {
-		w.pf("UnknownTags []wire.Tag // tagged fields this client does not know\n")
+		w.pf("UnknownTags *wire.Tags // tagged fields this client does not know\n")
 	}
 	w.pf("}\n")
 }
@@ -180,6 +181,9 @@ func (f *Field) fill() string {
 	}
 	return d
 }
+
+// walked is a default as a walk sets it.
+func walked(fill string) string { return strings.Replace(fill, "wire.Ptr(", "c.Default(", 1) }
 
 // differsStrictly is differs, but null and empty are not the same: of tagged fields the default alone is left out.
 func (f *Field) differsStrictly() string {
@@ -308,7 +312,7 @@ func (w *writer) field(f *Field) {
 		return
 	}
 	if d := f.fill(); d != "" {
-		w.pf(" else if c.Fills() {\nm.%s = %s\n}", f.goName, d)
+		w.pf(" else if c.Fills() {\nm.%s = %s\n}", f.goName, walked(d))
 	} else if f.structName != "" && !f.array && f.nullable.none() {
 		w.pf(" else if c.Fills() {\nm.%s.SetDefaults()\n}", f.goName)
 	}
@@ -368,7 +372,7 @@ func (w *writer) op(f *Field) string {
 	var op string
 	switch {
 	case f.array && f.structName != "":
-		op = fmt.Sprintf("wire.Array(c, %q, %s, (*%s).Walk, %s)", f.jsonName, ref, f.structName, null)
+		op = fmt.Sprintf("wire.Array(c, %q, %s, (*%s).Walk, %s, %d)", f.jsonName, ref, f.structName, null, w.m.leastElement(f))
 	case f.array:
 		op = fmt.Sprintf("c.%ss(%q, %s, %s)", methods[f.element], f.jsonName, ref, null)
 	case f.structName != "" && f.nullable.none():
@@ -386,6 +390,46 @@ func (w *writer) op(f *Field) string {
 		op = "flex := c.Flex\nc.Flex = false\n" + op + "\nc.Flex = flex"
 	}
 	return op
+}
+
+var sizes = map[string]int{"bool": 1, "int8": 1, "int16": 2, "uint16": 2, "int32": 4, "uint32": 4, "int64": 8, "float64": 8, "uuid": 16}
+
+// leastElement is how many bytes an element of an array of structs takes at least, in any version.
+func (m *Message) leastElement(f *Field) int {
+	least := math.MaxInt
+	for v := f.versions.from; v <= f.versions.to; v++ {
+		least = min(least, m.leastStruct(f, v))
+	}
+	return max(least, 1)
+}
+
+func (m *Message) leastStruct(f *Field, version int16) (n int) {
+	at := span{version, version}
+	flex := m.flexible.holds(at)
+	if flex {
+		n++ // how many tagged fields
+	}
+	for _, p := range m.structOf(f).Fields {
+		switch {
+		case !p.versions.holds(at) || p.tagged.holds(at):
+		case !p.array && p.structName != "" && p.nullable.none():
+			n += m.leastStruct(p, version)
+		case !p.array && p.structName != "" || flex && sizes[p.element] == 0 || flex && p.array:
+			n++ // null, or a length
+		case p.array || p.element == "bytes" || p.element == "records":
+			n += 4
+		case p.element == "string":
+			n += 2
+		default:
+			n += sizes[p.element]
+		}
+	}
+	return n
+}
+
+// structOf is where the struct of a field is given.
+func (m *Message) structOf(f *Field) *Field {
+	return m.structs[slices.IndexFunc(m.structs, func(s *Field) bool { return s.structName == f.structName })]
 }
 
 // nullable is the condition under which null is allowed.
@@ -426,9 +470,9 @@ func (w *writer) tags(fields []*Field) {
 	for _, f := range tagged {
 		if d := f.fill(); d != "" {
 			if g := guard(f); g != "" {
-				w.pf("if %s {\nm.%s = %s\n}\n", g, f.goName, d)
+				w.pf("if %s {\nm.%s = %s\n}\n", g, f.goName, walked(d))
 			} else {
-				w.pf("m.%s = %s\n", f.goName, d)
+				w.pf("m.%s = %s\n", f.goName, walked(d))
 			}
 		} else if f.structName != "" && !f.array && f.nullable.none() {
 			w.pf("m.%s.SetDefaults()\n", f.goName)
@@ -443,7 +487,7 @@ func (w *writer) tags(fields []*Field) {
 		w.pf("case c.Tag() == %d%s:\n%s\n", *f.Tag, g, w.op(f))
 	}
 	w.pf("default:\nc.KeepTag(&m.UnknownTags)\n}\n}\nc.CloseTags(tags)\nreturn\n}\n")
-	w.pf("n := len(m.UnknownTags)\n")
+	w.pf("n := m.UnknownTags.Len()\n")
 	for _, f := range tagged {
 		cond := parens(f.differsStrictly())
 		if g := guard(f); g != "" {

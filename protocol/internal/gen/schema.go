@@ -270,5 +270,21 @@ func (m *Message) prepareFields(fields []*Field, seen map[string]bool) (err erro
 			return err
 		}
 	}
+	return m.checkTags(fields)
+}
+
+// checkTags tells whether the tags of each version are the lowest: an unknown field is never before a known one, as wire.Codec has it.
+func (m *Message) checkTags(fields []*Field) error {
+	for v := m.valid.from; v <= m.valid.to; v++ {
+		top, n := -1, 0
+		for _, f := range fields {
+			if f.tagged.holds(span{v, v}) {
+				top, n = max(top, *f.Tag), n+1
+			}
+		}
+		if top+1 != n {
+			return fmt.Errorf("version %d has %d tags up to %d", v, n, top)
+		}
+	}
 	return nil
 }
