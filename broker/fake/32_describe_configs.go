@@ -33,36 +33,37 @@ func (c *Cluster) describeConfigs(q *call) {
 	}
 	for i := range req.Resources {
 		in := &req.Resources[i]
-		out := msg.DescribeConfigsResponseDescribeConfigsResult{ResourceType: in.ResourceType, ResourceName: in.ResourceName, ErrorCode: int16(injected), ErrorMessage: wire.Ptr("")} // where there is no error it is not null, as elsewhere
+		out := msg.DescribeConfigsResponseDescribeConfigsResult{ResourceType: in.ResourceType, ResourceName: in.ResourceName, ErrorMessage: wire.Ptr("")} // where there is no error it is not null, as elsewhere
+		no := refusal{code: injected}
 		if injected == protocol.None {
-			out.Configs, out.ErrorCode = c.describedConfigs(q, in, req)
+			out.Configs, no = c.describedConfigs(q, in, req)
 		}
-		if out.ErrorCode != 0 {
-			out.ErrorMessage = wire.Ptr(protocol.Code(out.ErrorCode).Description())
+		if no.code != protocol.None {
+			out.ErrorCode, out.ErrorMessage = int16(no.code), no.message()
 		}
 		resp.Results = append(resp.Results, out)
 	}
 	c.reply(q, resp)
 }
 
-func (c *Cluster) describedConfigs(q *call, in *msg.DescribeConfigsRequestDescribeConfigsResource, req *msg.DescribeConfigsRequest) (out []msg.DescribeConfigsResponseDescribeConfigsResourceResult, code int16) {
+func (c *Cluster) describedConfigs(q *call, in *msg.DescribeConfigsRequestDescribeConfigsResource, req *msg.DescribeConfigsRequest) (out []msg.DescribeConfigsResponseDescribeConfigsResourceResult, no refusal) {
 	var of properties
 	var chain func(p *property) []synonym
 	value := func(p *property) string { return p.value }
 	switch in.ResourceType {
 	case topicResource:
 		if !legal(in.ResourceName) {
-			return nil, int16(protocol.InvalidTopicException)
+			return nil, refuse(protocol.InvalidTopicException, "%q is no name of a topic: %s", in.ResourceName, legalNames)
 		}
 		t := c.topic(in.ResourceName)
 		if t == nil {
-			return nil, int16(protocol.UnknownTopicOrPartition)
+			return nil, refuse(protocol.UnknownTopicOrPartition, "there is no topic %q", in.ResourceName)
 		}
 		of, chain = c.ofTopics, func(p *property) []synonym { return c.chain(t, p, q.Node) }
 		value = func(p *property) string { v, _ := c.effective(t, p, q.Node); return v }
 	case brokerResource:
 		if in.ResourceName != "" && !names(in.ResourceName, q.Node) {
-			return nil, int16(protocol.InvalidRequest)
+			return nil, refuse(protocol.InvalidRequest, "this is broker %d, which tells its own configurations only, not those of %q", q.Node, in.ResourceName)
 		}
 		of, chain = c.ofBrokers, func(p *property) []synonym { return c.chainOfBroker(c.namesOf(p), q.Node) }
 		if in.ResourceName == "" {
@@ -71,7 +72,7 @@ func (c *Cluster) describedConfigs(q *call, in *msg.DescribeConfigsRequestDescri
 			}
 		}
 	default:
-		return nil, int16(protocol.InvalidRequest)
+		return nil, refuse(protocol.InvalidRequest, "%s has no configurations", resource{in.ResourceType, in.ResourceName})
 	}
 	for i := range of {
 		p := &of[i]
@@ -89,7 +90,7 @@ func (c *Cluster) describedConfigs(q *call, in *msg.DescribeConfigsRequestDescri
 		d.IsDefault = q.Version == 0 && d.ConfigSource == ofDefault && !c.atLeast("2.7") // later nobody sets it (ConfigHelper)
 		out = append(out, d)
 	}
-	return out, 0
+	return out, refusal{}
 }
 
 // names tells whether a number is that of a node, however it is written: it is read as a number.
