@@ -78,8 +78,13 @@ func (c *Config) Validate() error {
 	if c.MaxInFlight < 1 {
 		bad("max.in.flight.requests.per.connection", "must be positive, not %d", c.MaxInFlight)
 	}
-	if c.MaxBrokers < 0 || c.MaxPartitions < 0 {
-		bad("max.brokers, max.partitions", "must not be negative")
+	for _, n := range []struct {
+		field string
+		value int
+	}{{"MaxBrokers", c.MaxBrokers}, {"MaxPartitions", c.MaxPartitions}} {
+		if n.value < 0 {
+			bad(n.field, "must not be negative, as %d is", n.value)
+		}
 	}
 	for _, r := range []struct{ property, release string }{{"broker.version", c.Release}, {"broker.version.fallback", c.ReleaseFallback}} {
 		if r.release == "" {

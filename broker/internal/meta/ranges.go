@@ -38,7 +38,7 @@ func (c *Core) fit(m *msg.MetadataResponse) error {
 	if most := cmp.Or(c.cfg.MaxBrokers, defaultBrokers); len(m.Brokers) > most {
 		return fmt.Errorf("%w: metadata lists %d brokers, at most %d are expected", ErrTooMuch, len(m.Brokers), most)
 	}
-	most, partitions := cmp.Or(c.cfg.MaxPartitions, defaultPartitions), 0
+	most, partitions := c.mostPartitions(), 0
 	for i := range m.Topics {
 		if partitions += len(m.Topics[i].Partitions); partitions > most {
 			return fmt.Errorf("%w: metadata lists more than %d partitions", ErrTooMuch, most)
@@ -57,6 +57,9 @@ func (c *Core) fit(m *msg.MetadataResponse) error {
 	return nil
 }
 
+// mostPartitions are taken of an answer.
+func (c *Core) mostPartitions() int { return cmp.Or(c.cfg.MaxPartitions, defaultPartitions) }
+
 // reachable tells whether there can be a node of that id at that address.
 func reachable(id int32, host string, port int32) bool {
 	return id >= 0 && len(host) > 0 && len(host) <= longestHost && port > 0 && port <= math.MaxUint16
@@ -71,13 +74,13 @@ func epoch(n int32) int32 { return max(n, -1) }
 // far tells whether an epoch is too far ahead of what is known to be believed at once.
 func far(known, told int32) bool { return known >= 0 && int64(told)-int64(known) > epochReach }
 
-// indexesFit tells whether the indexes of partitions are about as many as there are partitions.
-func indexesFit(m *msg.MetadataResponseMetadataResponseTopic) bool {
+// indexesFit tells whether the indexes of partitions are about as many as there are partitions, and not more than are taken.
+func (c *Core) indexesFit(m *msg.MetadataResponseMetadataResponseTopic) bool {
 	n := int32(-1)
 	for i := range m.Partitions {
 		n = max(n, m.Partitions[i].PartitionIndex)
 	}
-	return n >= 0 && int(n) < 4*len(m.Partitions)+16
+	return n >= 0 && int(n) < min(4*len(m.Partitions)+16, c.mostPartitions())
 }
 
 // coordinatorOf reads an answer to FindCoordinator: one coordinator up to version 3, a list from version 4 on (KIP-699).

@@ -315,6 +315,16 @@ func crowd(brokers, partitions int) *msg.MetadataResponse {
 	return m
 }
 
+// BenchmarkFirstMetadata is what the first answer that tells of a million partitions costs.
+func BenchmarkFirstMetadata(b *testing.B) {
+	resp := crowd(3, 1_000_000)
+	for b.Loop() {
+		t := newBench(&testing.T{}, nil)
+		t.step(&Refresh{Topics: []string{"a"}, Except: cluster.NoNode})
+		t.step(&Metadata{Resp: resp, Version: 12})
+	}
+}
+
 // BenchmarkMetadata is what an answer of a large cluster costs in which nothing is different.
 func BenchmarkMetadata(b *testing.B) {
 	for _, n := range []struct{ brokers, partitions int }{{3, 100}, {9_000, 100}, {3, 1_000_000}} {

@@ -158,7 +158,7 @@ func (c *Core) judge(now time.Time, i *interest, m *msg.MetadataResponseMetadata
 	if t.Err == protocol.None || t.Err == protocol.LeaderNotAvailable {
 		i.create = false
 	}
-	fits := indexesFit(m)
+	fits := c.indexesFit(m)
 	garbled := !fits && t.Err == protocol.None
 	if !lacks(t.Err) && !garbled {
 		i.missing = 0
@@ -245,12 +245,13 @@ func (c *Core) partitions(now time.Time, i *interest, t, old *cluster.Topic, m *
 		t.Partitions, i.back, i.hints = old.Partitions, nil, nil
 		return false
 	}
-	n := int32(0)
+	n, gaps := int32(0), false
 	for k := range m.Partitions {
 		n = max(n, m.Partitions[k].PartitionIndex+1)
+		gaps = gaps || m.Partitions[k].PartitionIndex != int32(k)
 	}
 	t.Partitions = make([]cluster.Partition, n)
-	for k := range t.Partitions {
+	for k := 0; gaps && k < len(t.Partitions); k++ {
 		t.Partitions[k] = cluster.Partition{Index: int32(k), Leader: cluster.NoNode, LeaderEpoch: -1, Err: protocol.LeaderNotAvailable}
 	}
 	if int(n) < len(old.Partitions) && t.ID == old.ID && t.ID != (wire.UUID{}) { // a topic loses no partitions: who says so has not heard yet that some were added
@@ -270,10 +271,10 @@ func (c *Core) partitions(now time.Time, i *interest, t, old *cluster.Topic, m *
 		switch {
 		case odd && !c.odd(now, i, q.Index, ahead, a):
 			q, doubt = old.Partitions[q.Index], !a.late
-		case !odd && i.back != nil:
+		case i.back != nil && !odd:
 			delete(i.back, q.Index)
 			fallthrough
-		default:
+		case i.hints != nil:
 			delete(i.hints, q.Index)
 		}
 		if int(q.Index) < len(old.Partitions) && q.Leader != old.Partitions[q.Index].Leader && q.Leader >= 0 {
