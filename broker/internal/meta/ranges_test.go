@@ -117,6 +117,28 @@ func TestTooMuchIsRefused(t *testing.T) {
 	}
 }
 
+// TestIndexesThatWouldTakeTooMuch: 300,000 partitions of which each has four times the index make 1,200,000.
+func TestIndexesThatWouldTakeTooMuch(t *testing.T) {
+	for last, known := range map[int32]int{19: 20, 20: 0, -1: 0, math.MaxInt32: 0} {
+		b := newBench(t, func(c *Config) { c.MaxPartitions = 20 })
+		b.step(&Refresh{Topics: []string{"a"}, Except: cluster.NoNode})
+		m := metadata([]int32{1, 1, 1}, []int32{1, 1, 1})
+		if m.Topics[0].Partitions[2].PartitionIndex = last; last < 0 {
+			m.Topics[0].Partitions = m.Topics[0].Partitions[2:]
+		}
+		b.step(&Metadata{Resp: m, Version: 12})
+		topic := b.c.snap.Topic("a")
+		if topic == nil || len(topic.Partitions) != known || (topic.Err == protocol.None) != (known > 0) {
+			t.Fatalf("index %d: %+v", last, topic)
+		}
+		for i, p := range topic.Partitions {
+			if there := i < 2 || i == 19; p.Index != int32(i) || (p.Leader == 1) != there {
+				t.Errorf("partition %d: %+v", i, p)
+			}
+		}
+	}
+}
+
 // TestOneAnswerDoesNotHideTheLeadersThatCome: an epoch of 2^31-1 is newer than whatever comes.
 func TestOneAnswerDoesNotHideTheLeadersThatCome(t *testing.T) {
 	poison := func(b *bench) *Effects {
