@@ -69,6 +69,16 @@ func (c *Chunk) begin(b record.Batch, left, guess int) *ahead {
 	return a
 }
 
+// startLong lets a worker decompress a batch whose checksum is right, however much comes out of it. The reader is woken when that is done.
+func (b *buffer) startLong(batch record.Batch, f *frame) *ahead {
+	a := &ahead{batch: batch, limit: b.limit, frame: f, world: b.world, wait: b.wait}
+	if f != nil {
+		f.hold()
+	}
+	b.world.Offload(a.run)
+	return a
+}
+
 // run is the worker's part.
 func (a *ahead) run() {
 	if a.taken.Swap(true) {

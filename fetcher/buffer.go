@@ -376,7 +376,7 @@ func (b *buffer) next(open func(cluster.TopicPartition) bool) *Chunk {
 		k.frame.release()
 	case !k.readable():
 		k.aside()
-	case (k.from > b.given || k.pending) && (open == nil || open(k.TopicPartition)):
+	case (k.from > b.given || k.pending) && !k.waits() && (open == nil || open(k.TopicPartition)):
 		b.given = k.from
 		return k
 	default: // nothing was read of it since it was given
@@ -384,7 +384,7 @@ func (b *buffer) next(open func(cluster.TopicPartition) bool) *Chunk {
 	}
 	b.current = begun
 	for i, p := range b.order {
-		if len(p.chunks) == 0 || p.life.state.Load() != going || open != nil && !open(p.tp) {
+		if len(p.chunks) == 0 || p.chunks[0].waits() || p.life.state.Load() != going || open != nil && !open(p.tp) {
 			continue
 		}
 		k := p.chunks[0]

@@ -43,6 +43,7 @@ type Chunk struct {
 	ahead   []*ahead
 	seen    []byte // rest behind those
 	unread  int    // bytes that come out of them
+	long    *ahead // the batch that is read next, if it takes long
 	reuse   bool   // nobody keeps records
 	aborted aborted
 	active  map[int64]bool // producers in an aborted transaction
@@ -60,6 +61,9 @@ const (
 	batchWork  = 256
 	stepWork   = 32
 )
+
+// longBytes is what is decompressed while the reader waits, as it takes no longer than a look around may. Where more comes out a worker does it, and the chunk is not given again before that is done.
+const longBytes = 4 << 20
 
 func newChunk(b *buffer, p *place, k *plan.Chunk) *Chunk {
 	c := &Chunk{TopicPartition: k.TopicPartition, LeaderEpoch: k.LeaderEpoch, HighWatermark: k.HighWatermark, TopicID: k.Topic, buf: b, life: p.life, gen: k.Gen, turn: k.Life, bytes: k.Bytes, rest: k.Records, before: k.Before, start: k.Offset, room: int64(k.Room),
@@ -180,7 +184,13 @@ func (c *Chunk) open() bool {
 		c.batch = b
 		var out []byte
 		begun, ready := c.begun(len(rest)), false
-		if begun != nil {
+		if c.long != nil {
+			if c.waits() {
+				return c.later()
+			}
+			out, err, ready = c.long.out, c.long.err, true
+			c.long = nil
+		} else if begun != nil {
 			if out, err, ready = begun.await(); ready {
 				c.buf.idle = append(c.buf.idle, begun)
 			} else if c.buf.worth > 0 {
@@ -199,8 +209,14 @@ func (c *Chunk) open() bool {
 			continue
 		}
 		if b.Codec != compress.None {
-			if !ready {
-				out, err = c.batch.Unpack(c.memory(begun), c.buf.limit)
+			if limit := c.shortly(); !ready {
+				short := limit == c.buf.limit
+				if err = compress.ErrTooBig; short || float64(b.Packed())*c.buf.ratio <= longBytes {
+					out, err = c.batch.Unpack(c.memory(begun), limit)
+				}
+				if !short && errors.Is(err, compress.ErrTooBig) {
+					return c.later()
+				}
 			}
 			if err != nil {
 				return c.fail(err)
@@ -228,6 +244,29 @@ func (c *Chunk) open() bool {
 	c.pending = true
 	return false
 }
+
+// shortly is how much may come out of a batch while the reader waits.
+func (c *Chunk) shortly() compress.Limit {
+	if c.buf.limit.Bytes > 0 && c.buf.limit.Bytes <= longBytes {
+		return c.buf.limit
+	}
+	return compress.Limit{Bytes: longBytes}
+}
+
+// later goes back to before the batch, which a worker decompresses; a copy of the chunk leaves that to the chunk.
+func (c *Chunk) later() bool {
+	if c.long == nil && !c.peek {
+		c.long = c.buf.startLong(c.batch, c.frame)
+	}
+	c.rest = c.back
+	if c.pending = c.long == nil || c.waits(); c.pending {
+		return false
+	}
+	return c.open()
+}
+
+// waits tells whether a worker is at the batch that is to be read next.
+func (c *Chunk) waits() bool { return c.long != nil && !c.long.ready.Load() }
 
 // epoch is the leader epoch of a batch, or -1 if it is newer than the leader it was fetched from: no checksum guards it.
 func (c *Chunk) epoch(b *record.Batch) int32 {

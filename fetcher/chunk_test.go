@@ -37,10 +37,11 @@ type bench struct {
 	back int // how often what is put in next was sent back before
 }
 
-// alone is a world without workers beside the reader.
+// alone is a world without workers beside the reader: what is offloaded is done at once.
 type alone struct{ role.World }
 
-func (alone) Workers() int { return 0 }
+func (alone) Workers() int     { return 0 }
+func (alone) Offload(f func()) { f() }
 
 func newBench(t *testing.T) *bench {
 	w := role.NewSystem(nil, nil, nil)

@@ -183,3 +183,59 @@ func TestMuchThatIsNotForTheApplicationIsReadInPieces(t *testing.T) {
 		t.Errorf("%d records, and a look around %d times", records, looks)
 	}
 }
+
+// TestNobodyWaitsForABatchThatTakesLong has a batch of which much comes out: a worker is at it, and until it is done the reader reads others, or waits as for records, also if it looks only.
+func TestNobodyWaitsForABatchThatTakesLong(t *testing.T) {
+	for _, codec := range []compress.Codec{compress.Gzip, compress.Snappy, compress.LZ4, compress.Zstd} {
+		for _, limit := range []int{0, 6 << 20} {
+			w := newWorkers(t)
+			b := newBenchIn(t, w)
+			b.buf.limit = compress.Limit{Bytes: limit}
+			other := tp
+			other.Partition++
+			b.buf.mu.Lock()
+			gen, _ := b.buf.assign(other, 0, -1)
+			b.buf.mu.Unlock()
+			b.put(0, append(b.zeros(codec, 7<<20), b.encode(codec, 1)...))
+			k := b.take()
+			k.Reuse()
+			var v record.View
+			if k.Peek().Next(&v) || len(w.work) > 0 {
+				t.Fatal("who looks only has made it")
+			}
+			if k.Reuse(); k.Next(&v) || !k.Pending() || k.Err() != nil {
+				t.Fatalf("%s: the reader has made 7 MiB itself: %v", codec, k.Err())
+			}
+			if b.take() != nil {
+				t.Fatal("it is given before it is there")
+			}
+			b.answerOf(other, gen, codec, 1)
+			second := b.take()
+			b.read(second)
+			b.read(second)
+			b.end(second)
+			w.do()
+			if b.take() != k {
+				t.Fatal("it is there, and is not given")
+			}
+			if limit > 0 {
+				if k.Next(&v) || !errors.Is(k.Err(), compress.ErrTooBig) {
+					t.Fatalf("%s: more came out than is allowed: %v", codec, k.Err())
+				}
+				continue
+			}
+			if peek := k.Peek(); !peek.Next(&v) || len(v.Value) != 7<<20 {
+				t.Fatal("who looks does not see it")
+			}
+			if !k.Next(&v) || len(v.Value) != 7<<20 {
+				t.Fatalf("%s: %d bytes, %v", codec, len(v.Value), k.Err())
+			}
+			b.read(k)
+			b.read(k)
+			b.end(k)
+			w.do()
+			b.take()
+			b.freed(2)
+		}
+	}
+}

@@ -727,7 +727,7 @@ func BenchmarkPoll(b *testing.B) {
 				topic.Partitions = append(topic.Partitions, cluster.Partition{Index: i, Leader: 1})
 				m.Starts = append(m.Starts, Start{TopicPartition: tp(i), Gen: 1, Epoch: -1})
 			}
-			c := New(Config{MaxBytes: 50 << 20, PartitionBytes: 1 << 20, Budget: 64 << 20}, cluster.New(cluster.Snapshot{Nodes: []cluster.Node{{ID: 1}}}, topic))
+			c := New(Config{MaxBytes: 50 << 20, PartitionBytes: 1 << 20, MaxWait: time.Microsecond, Budget: 64 << 20}, cluster.New(cluster.Snapshot{Nodes: []cluster.Node{{ID: 1}}}, topic))
 			var out Effects
 			now := time.Unix(1000, 0)
 			c.Step(now, m, &out)
@@ -735,6 +735,7 @@ func BenchmarkPoll(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				r := out.Fetch[0]
+				now = now.Add(r.Wait)
 				out.Reset()
 				c.Step(now, &Fetched{Request: r, Version: 13, Resp: resp}, &out)
 			}
