@@ -453,6 +453,7 @@ func (c *Core) partition(now time.Time, p *part, m *Fetched, d *msg.FetchRespons
 		p.readEpoch = p.lastEpoch
 	}
 	p.dry = 0
+	p.doubt = p.doubt || p.trouble.Damaged() // what is behind a damage is asked for when that is over
 	return forward
 }
 
