@@ -137,13 +137,15 @@ type RequestFrame struct {
 	Version int16
 	Request Request // nil where the API or the version is unknown: then Err says so
 	Err     error
+	// Headless tells that not even the header can be read, but for what it begins with.
+	Headless bool
 }
 
-// ReadRequest reads a request frame (without its size). The header is given even where the body cannot be read. What is behind the body is
-// ignored, as Kafka does: librdkafka sends three bytes behind requests for the metadata of all topics.
+// ReadRequest reads a request frame (without its size). The header is given even where the body cannot be read. It is read as
+// brokers do ([wire.ReadLoosely]), and what is behind the body is ignored: librdkafka sends three bytes behind requests for the metadata of all topics.
 func ReadRequest(frame []byte) (f RequestFrame) {
 	if len(frame) < 8 {
-		f.Err = fmt.Errorf("request header: %w", wire.ErrShort)
+		f.Err, f.Headless = fmt.Errorf("request header: %w", wire.ErrShort), true
 		return f
 	}
 	key, version := int16(binary.BigEndian.Uint16(frame)), int16(binary.BigEndian.Uint16(frame[2:]))
@@ -154,15 +156,15 @@ func ReadRequest(frame []byte) (f RequestFrame) {
 		f.Err = fmt.Errorf("API key %d: unknown", key)
 		return f
 	}
-	n, err := wire.Read(&f.Header, frame, m.HeaderVersion(version))
+	n, err := wire.ReadLoosely(&f.Header, frame, m.HeaderVersion(version))
 	if err != nil {
-		f.Err = err
+		f.Err, f.Headless = err, true
 		return f
 	}
 	if m.HeaderVersion(version) == 0 { // it has no client id
 		f.Header.ClientID = nil
 	}
-	if _, f.Err = wire.Read(m, frame[n:], version); f.Err == nil {
+	if _, f.Err = wire.ReadLoosely(m, frame[n:], version); f.Err == nil {
 		f.Request = m
 	}
 	return f

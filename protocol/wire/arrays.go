@@ -165,7 +165,7 @@ func NullStruct[T any](c *Codec, name string, v **T, walk func(*T, *Codec), null
 			if p == nil {
 				return
 			}
-			if p[0] == 0xff || p[0] == 0 && c.tag.open > 0 {
+			if p[0] == 0xff || p[0] >= 0x80 && c.loose || p[0] == 0 && c.tag.open > 0 {
 				*v = nil
 				return
 			}

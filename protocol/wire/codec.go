@@ -82,6 +82,7 @@ type Codec struct {
 	Flex bool
 
 	mode   mode
+	loose  bool   // reading: as brokers do
 	b      []byte // writing, printing: what was written; reading: the input
 	off    int    // reading
 	room   int64  // reading: bytes that may still be allocated
@@ -123,6 +124,22 @@ func AppendSpliced(dst []byte, m Message, version int16, parts []Splice) ([]byte
 // in memory is at most MaxGrowth times the length of body, and FreeGrowth; ErrGrowth if it were more.
 func Read(m Message, body []byte, version int16) (n int, err error) {
 	c := Codec{mode: reading, b: body, room: FreeGrowth + MaxGrowth*int64(len(body))}
+	if err := c.walk(m, version); err != nil {
+		return c.off, err
+	}
+	return c.off, nil
+}
+
+// ReadLoosely is Read as brokers do it, who take more than anybody writes:
+//
+//   - lengths below -1 are null, as are unsigned ones of more than 31 bits; so many tagged fields are none,
+//   - what is more than 32 bits of an unsigned varint of five bytes does not count,
+//   - tagged fields come in any order, and more than once; how long one is says nothing of a field that is known,
+//   - text that is not UTF-8 has U+FFFD in its place, where it is no longer than [MaxText] then, and else question marks.
+//
+// This is what the classes do that Kafka's generator writes (org.apache.kafka.message.MessageDataGenerator, ByteUtils and ByteBufferAccessor).
+func ReadLoosely(m Message, body []byte, version int16) (n int, err error) {
+	c := Codec{mode: reading, b: body, loose: true}
 	if err := c.walk(m, version); err != nil {
 		return c.off, err
 	}

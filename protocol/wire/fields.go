@@ -228,6 +228,9 @@ func (c *Codec) text(name string, n int) string {
 	p := c.take(name, n)
 	if n < 2 && n == len(p) { // nothing is allocated for one byte
 		if n == 1 && p[0] >= utf8.RuneSelf {
+			if c.loose {
+				return "\ufffd"
+			}
 			return "?"
 		}
 		return string(p)
@@ -236,6 +239,11 @@ func (c *Codec) text(name string, n int) string {
 		return ""
 	}
 	if !utf8.Valid(p) {
+		if c.loose && c.pay(name, 3*n, 1) {
+			if s := replaced(p); len(s) <= MaxText {
+				return s
+			}
+		}
 		if !c.pay(name, n+1, 1) {
 			return ""
 		}
@@ -244,10 +252,50 @@ func (c *Codec) text(name string, n int) string {
 	return string(p)
 }
 
+// replaced gives what is not UTF-8 as U+FFFD, once for each piece that begins as a character does and is none: as Java does it: with "substitution of maximal subparts" (Unicode, chapter 3.9), but for surrogates, which are one piece.
+func replaced(p []byte) string {
+	out := make([]byte, 0, 3*len(p))
+	for len(p) > 0 {
+		r, n := utf8.DecodeRune(p)
+		if r == utf8.RuneError && n == 1 {
+			n = subpart(p)
+		}
+		out = utf8.AppendRune(out, r)
+		p = p[n:]
+	}
+	return string(out)
+}
+
+// subpart is how many bytes begin as a character does; at least one.
+func subpart(p []byte) int {
+	lowest, highest, size := byte(0x80), byte(0xbf), 1
+	switch b := p[0]; {
+	case b >= 0xc2 && b <= 0xdf:
+		size = 2
+	case b >= 0xe0 && b <= 0xef:
+		size = 3
+	case b >= 0xf0 && b <= 0xf4:
+		size = 4
+	}
+	switch p[0] { // the second byte has bounds of its own
+	case 0xe0:
+		lowest = 0xa0
+	case 0xf0:
+		lowest = 0x90
+	case 0xf4:
+		highest = 0x8f
+	}
+	n := 1
+	for ; n < min(size, len(p)) && p[n] >= lowest && p[n] <= highest; n++ {
+		lowest, highest = 0x80, 0xbf
+	}
+	return n
+}
+
 // stringLen reads the length of a text; -1 is null.
 func (c *Codec) stringLen(name string) int {
 	if c.Flex {
-		n := c.uvarint(name) - 1
+		n := c.compactLen(name)
 		if n > MaxText {
 			c.failAt(name, ErrLength)
 		}
@@ -258,13 +306,13 @@ func (c *Codec) stringLen(name string) int {
 		return 0
 	}
 	n := int(int16(binary.BigEndian.Uint16(p)))
-	if n < -1 {
+	if n < -1 && !c.loose {
 		c.failAt(name, ErrLength)
 	}
-	return n
+	return max(n, -1)
 }
 
-// uvarint reads a length.
+// uvarint reads a number that is not negative, but for brokers: they take it for one of 32 bits with a sign.
 func (c *Codec) uvarint(name string) int {
 	if c.err != nil {
 		return 0
@@ -274,29 +322,32 @@ func (c *Codec) uvarint(name string) int {
 	case n == 0:
 		c.failAt(name, ErrShort)
 		return 0
-	case n < 0 || v > math.MaxInt32:
+	case n < 0 || v > math.MaxInt32 && !c.loose:
 		c.failAt(name, ErrVarint)
 		return 0
 	}
 	c.off += n
-	return int(v)
+	return int(int32(v))
 }
+
+// compactLen reads a length that is written as one more; -1 is null.
+func (c *Codec) compactLen(name string) int { return max(int(int32(c.uvarint(name))-1), -1) }
 
 // length reads the length of bytes or an array; -1 is null.
 func (c *Codec) length(name string) int {
 	if c.Flex {
-		return c.uvarint(name) - 1
+		return c.compactLen(name)
 	}
 	p := c.take(name, 4)
 	if p == nil {
 		return 0
 	}
 	n := int(int32(binary.BigEndian.Uint32(p)))
-	if n < -1 {
+	if n < -1 && !c.loose {
 		c.failAt(name, ErrLength)
 		return 0
 	}
-	return n
+	return max(n, -1)
 }
 
 func (c *Codec) putLength(n int) {

@@ -21,14 +21,16 @@ func (t *Tags) Len() int {
 
 // tagState is where the walk is among tagged fields.
 type tagState struct {
-	open  int    // how many tagged fields it is inside of
-	left  int    // reading: fields to come in this struct
-	id    uint32 // reading: the present one
-	last  int64  // reading: the one before, -1 for none
-	start int    // reading: where the present one begins; writing: where its data begins
-	end   int    // reading: where the present one ends
-	kept  int    // reading: where the first one that was kept begins, -1 for none
-	all   []byte // reading: the whole input, while a field narrows it
+	open   int    // how many tagged fields it is inside of
+	left   int    // reading: fields to come in this struct
+	id     uint32 // reading: the present one
+	last   int64  // reading: the one before, -1 for none
+	start  int    // reading: where the present one begins; writing: where its data begins
+	end    int    // reading: where the present one ends
+	kept   int    // reading: where the first one that was kept begins, -1 for none
+	all    []byte // reading: the whole input, while a field narrows it
+	size   int    // reading loosely: what is told of its size
+	inside bool   // reading loosely: there is a present one
 }
 
 // Tags walks the tagged fields of a struct that knows none.
@@ -57,7 +59,7 @@ type TagState struct{ t tagState }
 func (c *Codec) OpenTags() TagState {
 	s := TagState{c.tag}
 	c.tag = tagState{open: s.t.open, left: c.uvarint("tagged fields"), last: -1, kept: -1}
-	if c.err == nil && c.tag.left > c.left()/2 {
+	if c.tag.left = max(c.tag.left, 0); c.err == nil && c.tag.left > c.left()/2 {
 		c.failAt("tagged fields", ErrLength)
 	}
 	return s
@@ -69,6 +71,9 @@ func (c *Codec) CloseTags(s TagState) { c.tag = s.t }
 // NextTag goes on to the next tagged field; false when there is none.
 func (c *Codec) NextTag() bool {
 	t := &c.tag
+	if c.loose {
+		return c.nextLoose(t)
+	}
 	if t.all != nil {
 		if c.off != t.end && c.err == nil {
 			c.failAt("tagged field", ErrTrailing)
@@ -100,12 +105,36 @@ func (c *Codec) NextTag() bool {
 	return true
 }
 
+// nextLoose goes on as brokers do: to whatever follows what was read of the field before. A size counts for fields that are not known only.
+func (c *Codec) nextLoose(t *tagState) bool {
+	if t.id, t.size = 0, 0; t.inside {
+		t.inside = false
+		t.open--
+	}
+	if c.err != nil || t.left == 0 {
+		return false
+	}
+	t.left--
+	id := c.uvarint("tag")
+	t.id, t.size = uint32(id), c.uvarint("size of tagged field")
+	if c.err != nil {
+		return false
+	}
+	t.inside = true
+	t.open++
+	return true
+}
+
 // Tag is the id of the present tagged field.
 func (c *Codec) Tag() uint32 { return c.tag.id }
 
 // KeepTag keeps the present tagged field as it is. In no version there is a known one behind an unknown one: all that are kept stand together.
 func (c *Codec) KeepTag(unknown **Tags) {
 	t := &c.tag
+	if c.loose { // nobody writes a request again that a broker has read
+		c.take("tagged field", t.size)
+		return
+	}
 	c.off = t.end
 	if t.kept < 0 {
 		if !c.pay("tagged fields", 1, int(unsafe.Sizeof(Tags{}))) {

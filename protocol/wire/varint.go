@@ -22,10 +22,10 @@ func UvarintLen(v uint64) int { return (bits.Len64(v|1) + 6) / 7 }
 // VarintLen is the size of a signed varint.
 func VarintLen(v int64) int { return UvarintLen(uint64(v)<<1 ^ uint64(v>>63)) }
 
-// Uvarint32 reads an unsigned varint of at most 32 bits; n is its size, or 0 if b ends too early, or negative if it is too long.
+// Uvarint32 reads an unsigned varint of at most 32 bits; n is its size, or 0 if b ends too early, or negative if it is too long: more than five bytes. Bits of the fifth that there is no room for do not count, as in Kafka.
 func Uvarint32(b []byte) (v uint32, n int) {
 	for i, c := range b {
-		if i == 4 && c > 0x0f {
+		if i == 4 && c >= 0x80 {
 			return 0, -1
 		}
 		v |= uint32(c&0x7f) << (7 * i)
@@ -36,10 +36,10 @@ func Uvarint32(b []byte) (v uint32, n int) {
 	return 0, 0
 }
 
-// Uvarint64 is Uvarint32 for 64 bits.
+// Uvarint64 is Uvarint32 for 64 bits, and ten bytes.
 func Uvarint64(b []byte) (v uint64, n int) {
 	for i, c := range b {
-		if i == 9 && c > 1 {
+		if i == 9 && c >= 0x80 {
 			return 0, -1
 		}
 		v |= uint64(c&0x7f) << (7 * i)
