@@ -16,8 +16,12 @@ func (c *Cluster) produce(q *call) {
 	req := q.Req.(*msg.ProduceRequest)
 	resp := &msg.ProduceResponse{ThrottleTimeMs: q.throttle()}
 	injected := c.injected(q.Key)
-	if injected == protocol.None && req.TransactionalID == nil && slices.ContainsFunc(req.TopicData, transactional) {
-		injected = protocol.TransactionalIDAuthorizationFailed // whose transaction is it?
+	if injected == protocol.None {
+		injected = firstLook(req)
+	}
+	if injected == protocol.CorruptMessage && anyNull(req) || injected == protocol.None && c.kraft() && c.missesRecords(q, req) {
+		q.conn.deaf, q.conn.queue = true, nil
+		return
 	}
 	topics, spoilt := onceEach(q, req.TopicData)
 	for i := range topics {
@@ -43,12 +47,33 @@ func (c *Cluster) produce(q *call) {
 			resp.Responses = append(resp.Responses, out)
 		}
 	}
+	if req.Acks == 0 && anyNull(req) && slices.ContainsFunc(resp.Responses, refuses) {
+		q.conn.deaf, q.conn.queue = true, nil
+		return
+	}
 	if req.Acks == 0 { // nobody can be told of an error: KafkaApis.handleProduceRequest closes the connection, so that the producer asks who leads
 		q.cut = q.cut || slices.ContainsFunc(resp.Responses, refuses)
 		c.reply(q, nil)
 		return
 	}
 	c.reply(q, resp)
+}
+
+// anyNull tells whether there are null records. Brokers cannot write down at which request they have failed then: it is never answered, and none behind it.
+func anyNull(req *msg.ProduceRequest) bool {
+	return slices.ContainsFunc(req.TopicData, func(d msg.ProduceRequestTopicProduceData) bool {
+		return slices.ContainsFunc(d.PartitionData, func(p msg.ProduceRequestPartitionProduceData) bool { return p.Records == nil })
+	})
+}
+
+// missesRecords tells whether there are null records for a partition that is there: brokers fail at that.
+func (c *Cluster) missesRecords(q *call, req *msg.ProduceRequest) bool {
+	return slices.ContainsFunc(req.TopicData, func(d msg.ProduceRequestTopicProduceData) bool {
+		t, code := c.lookup(d.Name, d.TopicID, q.Version >= 13)
+		return code == protocol.None && slices.ContainsFunc(d.PartitionData, func(p msg.ProduceRequestPartitionProduceData) bool {
+			return p.Records == nil && p.Index >= 0 && int(p.Index) < len(t.partitions)
+		})
+	})
 }
 
 // onceEach gives what is to be appended to each partition, in the order of first mentions. If a partition is mentioned more than once the last records that are one batch count, and spoilt has what is wrong with others: that is
@@ -123,16 +148,34 @@ func unique(data []msg.ProduceRequestTopicProduceData) bool {
 	return true
 }
 
-// transactional tells whether records are of a transaction: their attributes say so.
-func transactional(t msg.ProduceRequestTopicProduceData) bool {
-	const sizeAt, magic, attributes, flag = 8, 16, 22, 0x10
-	return slices.ContainsFunc(t.PartitionData, func(p msg.ProduceRequestPartitionProduceData) bool {
-		if len(p.Records) < record.Overhead {
-			return false
+// firstLook looks whether the first batch of any partition is of a transaction, without an id of one; where none can be seen the whole request is refused (RequestUtils.hasTransactionalRecords, ByteBufferLogInputStream.nextBatch).
+func firstLook(req *msg.ProduceRequest) protocol.Code {
+	const sizeAt, before, smallest, magic, attributes, flag = 8, 12, 14, 16, 22, 0x10
+	for i := range req.TopicData {
+		for k := range req.TopicData[i].PartitionData {
+			raw := req.TopicData[i].PartitionData[k].Records
+			if len(raw) < before {
+				continue
+			}
+			size := int(int32(binary.BigEndian.Uint32(raw[sizeAt:])))
+			switch {
+			case size < smallest:
+				return protocol.CorruptMessage
+			case len(raw) <= magic:
+				continue
+			case raw[magic] > 2:
+				return protocol.CorruptMessage
+			case len(raw) < size+before || raw[magic] < 2: // a part of a batch is none
+				continue
+			case len(raw) > attributes && raw[attributes]&flag != 0:
+				if req.TransactionalID == nil {
+					return protocol.TransactionalIDAuthorizationFailed // whose transaction is it?
+				}
+				return protocol.None
+			}
 		}
-		size := int(int32(binary.BigEndian.Uint32(p.Records[sizeAt:]))) + sizeAt + 4 // a part of a batch is none
-		return len(p.Records) >= size && p.Records[magic] == 2 && p.Records[attributes]&flag != 0
-	})
+	}
+	return protocol.None
 }
 
 // refuses tells whether an answer has an error.
@@ -185,7 +228,7 @@ func (c *Cluster) producePartition(q *call, t *topic, acks int16, in *msg.Produc
 
 // oneBatch refuses what is not one batch of magic 2, which there must be since Kafka 0.11 (ProduceRequest.validateRecords).
 func oneBatch(q *call, raw []byte) protocol.Code {
-	if q.Version < 3 {
+	if q.Version < 3 || raw == nil {
 		return protocol.None
 	}
 	b, rest, ok, err := record.Next(raw)
@@ -223,6 +266,10 @@ func (c *Cluster) verifySet(q *call, t *topic, p *partition, raw []byte) protoco
 
 func (c *Cluster) appendSet(q *call, t *topic, p *partition, raw []byte, r *msg.ProduceResponsePartitionProduceResponse) protocol.Code {
 	s := t.own(q.Node)
+	if raw == nil { // with KRaft it has not come so far
+		r.LogStartOffset = p.start
+		return protocol.UnknownServerError
+	}
 	batches, code := c.modern(raw, s.maxMessage)
 	if code != protocol.None {
 		if code == protocol.InvalidRecord || code == protocol.UnknownServerError {

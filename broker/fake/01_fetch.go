@@ -9,14 +9,6 @@ import (
 	"github.com/kactor-go/kactor/protocol/wire"
 )
 
-// session is a fetch session (KIP-227): the partitions a client fetches, so that requests need only tell what changed.
-type session struct {
-	id    int32
-	epoch int32
-	byID  bool // topics have ids, as from version 13 on
-	parts []*fetching
-}
-
 // fetching is one partition of a fetch, and what was told of it last.
 type fetching struct {
 	name  string
@@ -37,9 +29,6 @@ type reading struct {
 	answered  bool // it is in the answer
 }
 
-// maxSessions is how many sessions a broker keeps; the oldest goes first (max.incremental.fetch.session.cache.slots).
-const maxSessions = 1000
-
 func (c *Cluster) fetch(q *call) {
 	req := q.Req.(*msg.FetchRequest)
 	if code := c.injected(q.Key); code != protocol.None {
@@ -47,6 +36,10 @@ func (c *Cluster) fetch(q *call) {
 		return
 	}
 	parts, s, full, code := c.fetchParts(q, req)
+	if code == protocol.UnknownServerError {
+		c.reply(q, c.failedRequest(q, req))
+		return
+	}
 	if code != protocol.None {
 		c.reply(q, &msg.FetchResponse{ErrorCode: int16(code), Responses: []msg.FetchResponseFetchableTopicResponse{}})
 		return
@@ -54,10 +47,9 @@ func (c *Cluster) fetch(q *call) {
 	unknown := c.unknown(q, parts)
 	if q.Version >= 4 && !isolated(req.IsolationLevel) && len(unknown) < len(parts) {
 		if s != nil && full { // its session has not begun
-			n := q.conn.node
-			n.sessions = slices.DeleteFunc(n.sessions, func(other *session) bool { return other == s })
+			delete(q.conn.node.sessions, s.id)
 		}
-		c.reply(q, c.noIsolation(q, req))
+		c.reply(q, c.failedRequest(q, req))
 		return
 	}
 	try := func(final bool) bool {
@@ -159,67 +151,6 @@ func newPartitionData(index int32) (d msg.FetchResponsePartitionData) {
 	return d
 }
 
-// fetchParts gives what a request fetches: of its own, or of its session.
-func (c *Cluster) fetchParts(q *call, req *msg.FetchRequest) (parts []*fetching, s *session, full bool, code protocol.Code) {
-	n := q.conn.node
-	merge := func() {
-		for _, t := range req.Topics {
-			for _, p := range t.Partitions {
-				i := slices.IndexFunc(parts, func(f *fetching) bool {
-					return f.name == t.Topic && f.id == wire.UUID(t.TopicID) && f.req.Partition == p.Partition
-				})
-				if i < 0 {
-					parts = append(parts, &fetching{name: t.Topic, id: t.TopicID})
-					i = len(parts) - 1
-				}
-				parts[i].req = p
-			}
-		}
-	}
-	switch {
-	case q.Version < 7 || req.SessionEpoch == -1: // no session; an old one ends
-		n.sessions = slices.DeleteFunc(n.sessions, func(s *session) bool { return s.id == req.SessionID })
-		merge()
-		return parts, nil, true, protocol.None
-	case req.SessionEpoch == 0: // a new session
-		n.sessions = slices.DeleteFunc(n.sessions, func(s *session) bool { return s.id == req.SessionID })
-		merge()
-		if len(n.sessions) >= maxSessions {
-			n.sessions = n.sessions[1:]
-		}
-		c.nextSession++
-		s = &session{id: c.nextSession, epoch: 1, byID: q.Version >= 13, parts: parts}
-		n.sessions = append(n.sessions, s)
-		return parts, s, true, protocol.None
-	}
-	i := slices.IndexFunc(n.sessions, func(s *session) bool { return s.id == req.SessionID })
-	if i < 0 {
-		return nil, nil, false, protocol.FetchSessionIDNotFound
-	}
-	s = n.sessions[i]
-	if req.SessionEpoch != s.epoch {
-		return nil, nil, false, protocol.InvalidFetchSessionEpoch
-	}
-	if s.byID != (q.Version >= 13) {
-		return nil, nil, false, protocol.FetchSessionTopicIDError
-	}
-	parts = slices.Clone(s.parts) // a fetch of a connection that is gone may still wait with those
-	merge()
-	for _, t := range req.ForgottenTopicsData {
-		parts = slices.DeleteFunc(parts, func(f *fetching) bool {
-			return f.name == t.Topic && f.id == wire.UUID(t.TopicID) && slices.Contains(t.Partitions, f.req.Partition)
-		})
-	}
-	if len(parts) == 0 { // it ends when there is nothing left in it (FetchManager.newContext)
-		n.sessions = slices.Delete(n.sessions, i, i+1)
-		merge()
-		return parts, nil, true, protocol.None
-	}
-	s.epoch++
-	s.parts = parts
-	return parts, s, false, protocol.None
-}
-
 // told notes what an answer has told of partitions. After an error all counts as not told (CachedPartition.maybeUpdateResponseData).
 func told(parts []*fetching) {
 	for _, f := range parts {
@@ -266,7 +197,9 @@ func (c *Cluster) readAll(q *call, req *msg.FetchRequest, parts []*fetching, unk
 			d = c.readPartition(q, req, f, budget, size == 0, resp)
 		}
 		size += len(d.Records)
-		budget = max(0, budget-len(d.Records))
+		if !lacks {
+			budget = max(0, budget-len(d.Records))
+		}
 		special := d.ErrorCode != 0 || d.PreferredReadReplica >= 0 || d.DivergingEpoch.EndOffset >= 0
 		urgent = urgent || special && !lacks
 		f.now = reading{hw: d.HighWatermark, start: d.LogStartOffset, failed: d.ErrorCode != 0, gave: len(d.Records) > 0}
@@ -302,7 +235,7 @@ func (c *Cluster) readPartition(q *call, req *msg.FetchRequest, f *fetching, bud
 		}
 	}
 	if code == protocol.None { // older versions have no epochs, but their session may have some
-		code = or(checkEpoch(p, f.req.CurrentLeaderEpoch), c.foreign(q, req, f, p))
+		code = or(checkEpoch(p, max(f.req.CurrentLeaderEpoch, -1)), c.foreign(q, req, f, p))
 	}
 	if (code == protocol.NotLeaderOrFollower || code == protocol.FencedLeaderEpoch) && q.Version >= 16 { // older versions have room for it, too, and it stays empty (KafkaApis.handleFetchRequest)
 		d.CurrentLeader = msg.FetchResponseLeaderIDAndEpoch{LeaderID: p.leader, LeaderEpoch: p.epoch}

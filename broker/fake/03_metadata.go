@@ -45,17 +45,29 @@ func (c *Cluster) metadata(q *call) {
 		c.replyMetadata(q, resp)
 		return
 	}
+	if code := c.unnamed(q, req); code != protocol.None {
+		c.reply(q, failedMetadata(req, code))
+		return
+	}
+	byID := slices.ContainsFunc(req.Topics, func(t msg.MetadataRequestMetadataRequestTopic) bool { return t.TopicID != wire.UUID{} })
+	type key struct {
+		name string
+		id   wire.UUID
+	}
+	seen := map[key]bool{}
 	for i := range req.Topics {
-		in := &req.Topics[i]
-		if slices.ContainsFunc(req.Topics[:i], func(o msg.MetadataRequestMetadataRequestTopic) bool {
-			return text(o.Name) == text(in.Name) && o.TopicID == in.TopicID
-		}) {
-			continue // Kafka reads them into a set
-		}
-		if in.TopicID == (wire.UUID{}) && slices.ContainsFunc(req.Topics, func(o msg.MetadataRequestMetadataRequestTopic) bool { return o.TopicID != wire.UUID{} }) {
+		in, k := &req.Topics[i], key{id: req.Topics[i].TopicID}
+		if byID && in.TopicID == (wire.UUID{}) {
 			continue // who asks by ids is not told of names
 		}
-		if in.Name == nil {
+		if !byID {
+			k.name = text(in.Name)
+		}
+		if seen[k] {
+			continue // Kafka reads them into a set
+		}
+		seen[k] = true
+		if byID || in.Name == nil {
 			t := c.topicByID(in.TopicID)
 			if t == nil {
 				unknown := msg.MetadataResponseMetadataResponseTopic{}
@@ -67,14 +79,9 @@ func (c *Cluster) metadata(q *call) {
 			resp.Topics = append(resp.Topics, c.describeTopic(t, t.name, injected))
 			continue
 		}
-		var t *topic
-		for _, o := range topics {
-			if o.name == *in.Name {
-				t = o
-			}
-		}
+		t := named(topics, *in.Name)
 		if t == nil && c.cfg.AutoCreate && (q.Version < 4 || req.AllowAutoTopicCreation) && legal(*in.Name) && c.topic(*in.Name) == nil {
-			if c.checkName(*in.Name, c.topics).code == protocol.None { // if one is in the way that only is like it, nobody is told
+			if c.checkName(*in.Name, alike(c.topics)).code == protocol.None { // if one is in the way that only is like it, nobody is told
 				c.create(Topic{Name: *in.Name})
 			}
 			first := protocol.LeaderNotAvailable
@@ -87,6 +94,35 @@ func (c *Cluster) metadata(q *call) {
 		resp.Topics = append(resp.Topics, c.describeTopic(t, *in.Name, injected))
 	}
 	c.replyMetadata(q, resp)
+}
+
+// unnamed refuses what is asked for neither by name nor by id, and by id where there are none yet: Kafka fails at the former itself, where it does not look for it.
+func (c *Cluster) unnamed(q *call, req *msg.MetadataRequest) protocol.Code {
+	nobody, ids := false, false
+	for i := range req.Topics {
+		ids = ids || req.Topics[i].TopicID != (wire.UUID{})
+		nobody = nobody || req.Topics[i].Name == nil
+	}
+	switch {
+	case (nobody || ids) && q.Version < 12:
+		return protocol.InvalidRequest
+	case nobody && !ids:
+		return protocol.UnknownServerError
+	}
+	return protocol.None
+}
+
+// failedMetadata says of all topics that the request has failed (MetadataRequest.getErrorResponse).
+func failedMetadata(req *msg.MetadataRequest, code protocol.Code) *msg.MetadataResponse {
+	resp := &msg.MetadataResponse{}
+	resp.SetDefaults()
+	for i := range req.Topics {
+		t := msg.MetadataResponseMetadataResponseTopic{}
+		t.SetDefaults()
+		t.ErrorCode, t.Name, t.TopicID = int16(code), wire.Ptr(text(req.Topics[i].Name)), req.Topics[i].TopicID
+		resp.Topics = append(resp.Topics, t)
+	}
+	return resp
 }
 
 // What a client may do where there are no rules: all that there is (AclEntry.supportedOperations), a bit for each operation.

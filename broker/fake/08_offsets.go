@@ -202,6 +202,8 @@ func (c *Cluster) mayFetch(in *msg.OffsetFetchRequestOffsetFetchRequestGroup, st
 	}
 	m := g.modern.member(text(in.MemberID))
 	switch {
+	case in.MemberID == nil: // the coordinator fails at it
+		return protocol.UnknownServerError
 	case m == nil:
 		return protocol.UnknownMemberID
 	case m.epoch != in.MemberEpoch && m.classic != nil:

@@ -67,12 +67,22 @@ func (g *group) kind() (kind, state string) {
 func (c *Cluster) listGroups(q *call) {
 	req := q.Req.(*msg.ListGroupsRequest)
 	resp := &msg.ListGroupsResponse{ErrorCode: int16(c.injected(q.Key)), Groups: []msg.ListGroupsResponseListedGroup{}}
-	wanted := func(filter []string, value string) bool {
-		return len(filter) == 0 || slices.ContainsFunc(filter, func(f string) bool { return f == value || c.atLeast("3.0") && strings.EqualFold(f, value) })
+	filter := func(list []string) func(string) bool {
+		if len(list) == 0 {
+			return func(string) bool { return true }
+		}
+		set := setOf(list)
+		if c.atLeast("3.0") {
+			for _, f := range list {
+				set[strings.ToLower(f)] = true
+			}
+		}
+		return func(value string) bool { return set[value] || c.atLeast("3.0") && set[strings.ToLower(value)] }
 	}
+	types, states := filter(req.TypesFilter), filter(req.StatesFilter)
 	for _, g := range c.groups {
 		kind, state := g.kind()
-		if resp.ErrorCode != 0 || g.unseen || c.coordinates(q, g.id) != protocol.None || !wanted(req.TypesFilter, kind) || !wanted(req.StatesFilter, state) {
+		if resp.ErrorCode != 0 || g.unseen || c.coordinates(q, g.id) != protocol.None || !types(kind) || !states(state) {
 			continue
 		}
 		out := msg.ListGroupsResponseListedGroup{GroupID: g.id, ProtocolType: g.classic.kind}

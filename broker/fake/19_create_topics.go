@@ -14,8 +14,8 @@ import (
 func (c *Cluster) createTopics(q *call) {
 	req := q.Req.(*msg.CreateTopicsRequest)
 	resp := &msg.CreateTopicsResponse{}
-	injected := c.injected(q.Key)
-	before := slices.Clone(c.topics)
+	injected := or(c.injected(q.Key), c.late(req.TimeoutMs))
+	before := alike(c.topics)
 	kraft := c.kraft()
 	seen := map[string]int{}
 	for i := range req.Topics {
@@ -39,10 +39,10 @@ func (c *Cluster) createTopics(q *call) {
 		case seen[in.Name] < 0: // it was answered
 			continue
 		default:
-			if !kraft {
-				before = c.topics
-			}
 			no = c.createTopic(q, in, before, req.ValidateOnly, &r)
+			if !kraft && no.code == protocol.None && !req.ValidateOnly {
+				before[undotted(in.Name)] = in.Name
+			}
 		}
 		if kraft || seen[in.Name] == 1 { // before, each mention is answered
 			seen[in.Name] = -seen[in.Name]
@@ -53,7 +53,15 @@ func (c *Cluster) createTopics(q *call) {
 	c.reply(q, resp)
 }
 
-func (c *Cluster) createTopic(q *call, in *msg.CreateTopicsRequestCreatableTopic, before []*topic, only bool, r *msg.CreateTopicsResponseCreatableTopicResult) refusal {
+// late tells whether the time is over at once that a client waits for the controller: nothing is done then (QuorumController.appendWriteEvent).
+func (c *Cluster) late(timeoutMs int32) protocol.Code {
+	if c.kraft() && timeoutMs <= 0 {
+		return protocol.RequestTimedOut
+	}
+	return protocol.None
+}
+
+func (c *Cluster) createTopic(q *call, in *msg.CreateTopicsRequestCreatableTopic, before map[string]string, only bool, r *msg.CreateTopicsResponseCreatableTopicResult) refusal {
 	t := Topic{Name: in.Name, Config: map[string]string{}}
 	if no := c.checkName(in.Name, before); no.code != protocol.None {
 		return no
@@ -157,28 +165,34 @@ func (c *Cluster) newPartitions(req *msg.CreateTopicsRequest, seen map[string]in
 // legal tells whether a topic may have a name.
 func legal(name string) bool { return legalTopic.MatchString(name) && name != "." && name != ".." }
 
+// undotted is what metrics call a topic.
+func undotted(name string) string { return strings.ReplaceAll(name, ".", "_") }
+
+// alike are the names of topics, by what metrics call them.
+func alike(topics []*topic) map[string]string {
+	out := make(map[string]string, len(topics))
+	for _, t := range topics {
+		out[undotted(t.name)] = t.name
+	}
+	return out
+}
+
 // checkName tells whether a topic may get a name: metrics cannot tell names apart that differ in dots and underscores only. With KRaft Kafka looks at those that were there before the request.
-func (c *Cluster) checkName(name string, before []*topic) refusal {
+func (c *Cluster) checkName(name string, before map[string]string) refusal {
 	if !legal(name) {
 		return refuse(protocol.InvalidTopicException, "%q is no name of a topic: %s", name, legalNames)
 	}
 	if c.topic(name) != nil {
 		return refuse(protocol.TopicAlreadyExists, "there is a topic %q", name)
 	}
-	if i := slices.IndexFunc(before, func(t *topic) bool { return collide(t.name, name) }); i >= 0 {
-		return refuse(protocol.InvalidTopicException, "topics %q and %q would collide: metrics have no dots", before[i].name, name)
+	if other, ok := before[undotted(name)]; ok && strings.ContainsAny(name, "._") {
+		return refuse(protocol.InvalidTopicException, "topics %q and %q would collide: metrics have no dots", other, name)
 	}
 	return refusal{}
 }
 
 // legalNames are what names topics may have.
 const legalNames = `it has 1 to 249 letters, digits, dots, underscores and hyphens, and is neither "." nor ".."`
-
-// collide tells whether two names differ in dots and underscores only.
-func collide(a, b string) bool {
-	like := func(s string) string { return strings.ReplaceAll(s, ".", "_") }
-	return strings.ContainsAny(a, "._") && like(a) == like(b)
-}
 
 func (c *Cluster) checkCounts(t Topic) refusal {
 	switch {
@@ -196,7 +210,7 @@ func (c *Cluster) checkCounts(t Topic) refusal {
 
 // checkTopic holds a topic that a test creates against what there can be.
 func (c *Cluster) checkTopic(t Topic) refusal {
-	for _, no := range []refusal{c.checkName(t.Name, c.topics), c.checkConfigs(t.configs()), c.checkCounts(t)} {
+	for _, no := range []refusal{c.checkName(t.Name, alike(c.topics)), c.checkConfigs(t.configs()), c.checkCounts(t)} {
 		if no.code != protocol.None {
 			return no
 		}

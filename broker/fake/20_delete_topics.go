@@ -23,7 +23,7 @@ func (c *Cluster) deleteTopics(q *call) {
 	for i := range req.TopicNames {
 		asked = append(asked, msg.DeleteTopicsRequestDeleteTopicState{Name: &req.TopicNames[i]})
 	}
-	injected := c.injected(q.Key)
+	injected := or(c.injected(q.Key), c.late(req.TimeoutMs))
 	if !c.kraft() {
 		c.deleteOneByOne(asked, injected, answer)
 		c.reply(q, resp)
@@ -52,11 +52,16 @@ func (c *Cluster) deleteTopics(q *call) {
 		answer(nil, id, protocol.InvalidRequest)
 	}
 	var gone []*topic
+	byID := map[wire.UUID]bool{} // they are to be deleted, or were asked for more than once
+	for _, id := range idsTwice {
+		byID[id] = true
+	}
+	twiceNamed := map[*topic]bool{}
 	for _, id := range ids {
 		if t, code := c.lookup("", id, true); code != protocol.None {
 			answer(nil, id, code)
 		} else {
-			gone = append(gone, t)
+			gone, byID[id] = append(gone, t), true
 		}
 	}
 	for i := range names {
@@ -64,14 +69,17 @@ func (c *Cluster) deleteTopics(q *call) {
 		switch {
 		case code != protocol.None:
 			answer(&names[i], wire.UUID{}, code)
-		case slices.Contains(gone, t) || slices.Contains(idsTwice, t.id):
-			gone = slices.DeleteFunc(gone, func(o *topic) bool { return o == t })
+		case byID[t.id]:
+			twiceNamed[t] = true
 			answer(&names[i], t.id, protocol.InvalidRequest)
 		default:
 			gone = append(gone, t)
 		}
 	}
 	for _, t := range gone {
+		if twiceNamed[t] {
+			continue
+		}
 		answer(&t.name, t.id, protocol.None)
 		_ = c.DeleteTopic(t.name) // it is there
 	}
@@ -115,8 +123,9 @@ func once[T comparable](list []T) (single, several []T) {
 	for _, v := range list {
 		if counts[v] == 1 {
 			single = append(single, v)
-		} else if !slices.Contains(several, v) {
+		} else if counts[v] > 1 {
 			several = append(several, v)
+			counts[v] = 0
 		}
 	}
 	return single, several

@@ -22,6 +22,9 @@ func (c *Cluster) deleteRecords(q *call) {
 		for _, ip := range in.Partitions {
 			r := msg.DeleteRecordsResponseDeleteRecordsPartitionResult{PartitionIndex: ip.PartitionIndex, LowWatermark: -1}
 			got := or(injected, code)
+			if got == protocol.InvalidTopicException && (ip.PartitionIndex < 0 || int(ip.PartitionIndex) >= len(t.partitions)) {
+				got = protocol.UnknownTopicOrPartition
+			}
 			if got == protocol.None {
 				got = c.deleteBefore(q, t, &ip, &r)
 			}

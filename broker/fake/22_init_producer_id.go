@@ -50,7 +50,7 @@ func (c *Cluster) initTransactional(q *call, req *msg.InitProducerIdRequest) (*t
 	if t == nil {
 		t = c.newTransaction(id)
 	}
-	known := req.ProducerID >= 0
+	known := req.ProducerID != -1
 	if known && t.epoch >= 0 && req.ProducerID != t.producer && (req.ProducerID != t.lastProducer || req.ProducerEpoch < lastUsableEpoch) {
 		return nil, protocol.ProducerFenced
 	}

@@ -62,7 +62,9 @@ func (c *Cluster) addTo(q *call, in *msg.AddPartitionsToTxnRequestAddPartitionsT
 			}
 			r.ResultsByPartition = append(r.ResultsByPartition, msg.AddPartitionsToTxnResponseAddPartitionsToTxnPartitionResult{PartitionIndex: p, PartitionErrorCode: int16(got)})
 		}
-		out = append(out, r)
+		if len(r.ResultsByPartition) > 0 { // Kafka answers by partition
+			out = append(out, r)
+		}
 	}
 	return out
 }

@@ -5,29 +5,78 @@ import (
 	"github.com/kactor-go/kactor/protocol/msg"
 )
 
-// writeMarkers appends markers that somebody but the fake's own coordinator sends: an administrator who ends a transaction that hangs.
+// writeMarkers appends markers that somebody but the fake's own coordinator sends: an administrator who ends a transaction that hangs. What is told of a producer is told together, of each partition what came last; of one without partitions
+// nothing is. A marker that names a partition twice is written, and never answered: since 3.0 brokers wait for as many partitions as are named (KafkaApis.handleWriteTxnMarkersRequest).
 func (c *Cluster) writeMarkers(q *call) {
 	req := q.Req.(*msg.WriteTxnMarkersRequest)
-	resp := &msg.WriteTxnMarkersResponse{}
 	injected := c.injected(q.Key)
+	codes := markerCodes{producers: map[int64]int{}, topics: map[markedTopic]int{}, partitions: map[markedPartition]int{}}
 	for i := range req.Markers {
 		in := &req.Markers[i]
-		out := msg.WriteTxnMarkersResponseWritableTxnMarkerResult{ProducerID: in.ProducerID}
 		m := marker{producer: in.ProducerID, epoch: in.ProducerEpoch, commit: in.TransactionResult, coordinator: in.CoordinatorEpoch}
+		seen := map[topicPartition]bool{}
 		for _, t := range in.Topics {
-			r := msg.WriteTxnMarkersResponseWritableTxnMarkerTopicResult{Name: t.Name}
 			for _, index := range t.PartitionIndexes {
-				code := injected
-				if code == protocol.None {
-					code = c.writeMarker(q, topicPartition{t.Name, index}, m, in.TransactionVersion >= 2)
+				tp := topicPartition{t.Name, index}
+				if seen[tp] {
+					q.conn.deaf = q.conn.deaf || c.kraft()
+					continue
 				}
-				r.Partitions = append(r.Partitions, msg.WriteTxnMarkersResponseWritableTxnMarkerPartitionResult{PartitionIndex: index, ErrorCode: int16(code)})
+				seen[tp] = true
+				code := injected
+				if code == protocol.None && in.TransactionVersion == -1 { // it is not known, where it must be (Kafka fails at it); others below 0 are as 0
+					code = protocol.UnknownServerError
+				}
+				if code == protocol.None {
+					code = c.writeMarker(q, tp, m, in.TransactionVersion >= 2)
+				}
+				codes.add(in.ProducerID, tp, code)
 			}
-			out.Topics = append(out.Topics, r)
 		}
-		resp.Markers = append(resp.Markers, out)
 	}
-	c.reply(q, resp)
+	if q.conn.deaf {
+		q.conn.queue = nil
+		return
+	}
+	c.reply(q, &codes.resp)
+}
+
+// markerCodes is what is told of markers; the maps have where it stands.
+type markerCodes struct {
+	resp       msg.WriteTxnMarkersResponse
+	producers  map[int64]int
+	topics     map[markedTopic]int
+	partitions map[markedPartition]int
+}
+
+type markedTopic struct {
+	producer int64
+	topic    string
+}
+
+type markedPartition struct {
+	producer int64
+	topicPartition
+}
+
+func (m *markerCodes) add(producer int64, tp topicPartition, code protocol.Code) {
+	i := placeOf(m.producers, producer, &m.resp.Markers, msg.WriteTxnMarkersResponseWritableTxnMarkerResult{ProducerID: producer})
+	of := &m.resp.Markers[i]
+	k := placeOf(m.topics, markedTopic{producer, tp.topic}, &of.Topics, msg.WriteTxnMarkersResponseWritableTxnMarkerTopicResult{Name: tp.topic})
+	in := &of.Topics[k]
+	n := placeOf(m.partitions, markedPartition{producer, tp}, &in.Partitions, msg.WriteTxnMarkersResponseWritableTxnMarkerPartitionResult{PartitionIndex: tp.partition})
+	in.Partitions[n].ErrorCode = int16(code)
+}
+
+// placeOf is where something stands in a list, which gets it at its first mention.
+func placeOf[K comparable, T any](places map[K]int, key K, list *[]T, first T) int {
+	i, ok := places[key]
+	if !ok {
+		i = len(*list)
+		places[key] = i
+		*list = append(*list, first)
+	}
+	return i
 }
 
 // writeMarker appends one marker, if neither its producer nor its coordinator is of the past (ProducerAppendInfo.appendEndTxnMarker). Where each transaction has an epoch of its own the marker has the next (KIP-1228).

@@ -97,7 +97,7 @@ func (c *Cluster) verifyOffsets(q *call, req *msg.TxnOffsetCommitRequest) protoc
 	switch {
 	case k.open && k.epoch == req.ProducerEpoch:
 		return protocol.None
-	case c.txn.logFirst && req.ProducerEpoch < k.epoch:
+	case c.txn.logFirst && k.epoch >= 0 && req.ProducerEpoch < k.epoch:
 		return protocol.InvalidProducerEpoch
 	}
 	code := c.verify(verification{id: req.TransactionalID, producer: req.ProducerID, epoch: req.ProducerEpoch, tp: tp, adds: q.Version >= 5, abortable: q.Version >= 4})

@@ -71,6 +71,11 @@ func (c *Cluster) describedConfigs(q *call, in *msg.DescribeConfigsRequestDescri
 				return slices.DeleteFunc(c.chainOfBroker([]string{p.name}, 0), func(y synonym) bool { return y.source != ofAllBrokers })
 			}
 		}
+	case loggerResource: // the fake has no loggers
+		if !names(in.ResourceName, q.Node) {
+			return nil, int16(protocol.InvalidRequest)
+		}
+		return []msg.DescribeConfigsResponseDescribeConfigsResourceResult{}, 0
 	default:
 		return nil, refuse(protocol.InvalidRequest, "%s has no configurations", resource{in.ResourceType, in.ResourceName})
 	}

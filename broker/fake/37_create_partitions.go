@@ -10,10 +10,13 @@ import (
 func (c *Cluster) createPartitions(q *call) {
 	req := q.Req.(*msg.CreatePartitionsRequest)
 	resp := &msg.CreatePartitionsResponse{}
-	injected := c.injected(q.Key)
+	injected := or(c.injected(q.Key), c.late(req.TimeoutMs))
 	seen := map[string]int{}
 	for i := range req.Topics {
 		seen[req.Topics[i].Name]++
+	}
+	if injected == protocol.None && c.kraft() && c.addedPartitions(req, seen) > maxNewPartitions { // there is no room for so many in one change of the cluster (BoundedList)
+		injected = protocol.UnknownServerError
 	}
 	for i := range req.Topics {
 		in := &req.Topics[i]
@@ -32,6 +35,17 @@ func (c *Cluster) createPartitions(q *call) {
 		resp.Results = append(resp.Results, msg.CreatePartitionsResponseCreatePartitionsTopicResult{Name: in.Name, ErrorCode: int16(no.code), ErrorMessage: no.message()})
 	}
 	c.reply(q, resp)
+}
+
+// addedPartitions are how many partitions a request adds to topics that are there, and named once.
+func (c *Cluster) addedPartitions(req *msg.CreatePartitionsRequest, mentions map[string]int) (n int) {
+	for i := range req.Topics {
+		in := &req.Topics[i]
+		if t := c.topic(in.Name); t != nil && mentions[in.Name] == 1 && in.Assignments == nil {
+			n += max(int(in.Count)-len(t.partitions), 0)
+		}
+	}
+	return n
 }
 
 func (c *Cluster) morePartitions(in *msg.CreatePartitionsRequestCreatePartitionsTopic, only bool) refusal {

@@ -82,7 +82,9 @@ func (c *Cluster) offsetDelete(q *call) {
 			}
 			out.Partitions = append(out.Partitions, msg.OffsetDeleteResponseOffsetDeleteResponsePartition{PartitionIndex: p.PartitionIndex, ErrorCode: int16(got)})
 		}
-		resp.Topics = append(resp.Topics, out)
+		if len(out.Partitions) > 0 { // Kafka answers by partition
+			resp.Topics = append(resp.Topics, out)
+		}
 	}
 	if any && g.empty() && !g.hasOffsets() && !c.newCoordinator() {
 		c.dropGroup(g)

@@ -93,10 +93,12 @@ func (c *Cluster) replaceConfigs(q *call) {
 
 // readable tells whether brokers with ZooKeeper can read a request at all (AlterConfigsRequest.configs): each configuration has a value, and each resource is named once.
 func readable(named []resource, changes [][]alteration) bool {
+	seen := map[resource]bool{}
 	for i, r := range named {
-		if slices.Contains(named[:i], r) || slices.ContainsFunc(changes[i], func(a alteration) bool { return a.value == nil }) {
+		if seen[r] || slices.ContainsFunc(changes[i], func(a alteration) bool { return a.value == nil }) {
 			return false
 		}
+		seen[r] = true
 	}
 	return true
 }
@@ -111,10 +113,13 @@ func (c *Cluster) alterEach(q *call, named []resource, changes [][]alteration, o
 			named, changes = lastOfEach(named, changes)
 		}
 	}
-	again := func(r resource, i int) bool { return slices.Index(named, r) != i || slices.Contains(named[i+1:], r) }
+	mentions := map[resource]int{}
+	for _, r := range named {
+		mentions[r]++
+	}
 	// asked tells whether the broker asks the controller for a resource: it refuses others itself.
 	asked := func(r resource, i int) bool {
-		return r.kind == topicResource && !again(r, i) && c.unsoundNames(changes[i], anew).code == protocol.None
+		return r.kind == topicResource && mentions[r] == 1 && c.unsoundNames(changes[i], anew).code == protocol.None
 	}
 	failed := false // the controller, with the whole request
 	for i, r := range named {
@@ -124,7 +129,7 @@ func (c *Cluster) alterEach(q *call, named []resource, changes [][]alteration, o
 		no := refusal{code: injected}
 		switch {
 		case injected != protocol.None:
-		case again(r, i):
+		case mentions[r] > 1:
 			no = refuse(protocol.InvalidRequest, "the request names %s twice", r)
 		default:
 			no = c.alter(q.Node, r, changes[i], only || failed, anew)
@@ -138,8 +143,12 @@ func (c *Cluster) alterEach(q *call, named []resource, changes [][]alteration, o
 
 // lastOfEach gives what is told of each resource last: brokers with ZooKeeper read a request into a map.
 func lastOfEach(named []resource, changes [][]alteration) (of []resource, last [][]alteration) {
+	at := map[resource]int{}
 	for i, r := range named {
-		if !slices.Contains(named[i+1:], r) {
+		at[r] = i
+	}
+	for i, r := range named {
+		if at[r] == i {
 			of, last = append(of, r), append(last, changes[i])
 		}
 	}
@@ -162,13 +171,15 @@ func (c *Cluster) alter(node int32, r resource, changes []alteration, only, anew
 
 // unsoundNames refuses what does not name each configuration once, with a value where there must be one: brokers look at that before they ask the controller.
 func (c *Cluster) unsoundNames(changes []alteration, anew bool) refusal {
-	for i, a := range changes {
+	seen := map[string]bool{}
+	for _, a := range changes {
 		switch {
-		case slices.ContainsFunc(changes[:i], func(o alteration) bool { return o.name == a.name }) && (!anew || c.atLeast("3.0")):
+		case seen[a.name] && (!anew || c.atLeast("3.0")):
 			return refuse(protocol.InvalidRequest, "%s is named twice", a.name)
 		case a.value == nil && a.operation != opDelete:
 			return refuse(protocol.InvalidRequest, "%s is to have the value null", a.name)
 		}
+		seen[a.name] = true
 	}
 	return refusal{}
 }
@@ -268,18 +279,33 @@ func (a alteration) apply(now map[string]string, p *property, value func(*proper
 		if raw {
 			values = strings.Split(old, ",") // of nothing one that is empty
 		}
-		for _, v := range list(*a.value) {
-			i := slices.Index(values, v)
-			switch {
-			case a.operation == opAppend && (i < 0 || raw):
-				values = append(values, v)
-			case a.operation == opSubtract && i >= 0:
-				values = slices.Delete(values, i, i+1)
-			}
-		}
-		now[a.name] = strings.Join(values, ",")
+		now[a.name] = strings.Join(a.changed(values, raw), ",")
 	}
 	return true
+}
+
+// changed gives a list with values put behind it, or with each taken away once.
+func (a alteration) changed(values []string, raw bool) []string {
+	counts := map[string]int{}
+	if a.operation == opSubtract {
+		for _, v := range list(*a.value) {
+			counts[v]++
+		}
+		return slices.DeleteFunc(values, func(v string) bool {
+			counts[v]--
+			return counts[v] >= 0
+		})
+	}
+	for _, v := range values {
+		counts[v]++
+	}
+	for _, v := range list(*a.value) {
+		if counts[v] == 0 || raw {
+			values = append(values, v)
+		}
+		counts[v]++
+	}
+	return values
 }
 
 // alterBroker changes the configurations of a broker, or of all: name is "" then. node is the broker that is asked.

@@ -3,7 +3,6 @@ package fake
 import (
 	"regexp"
 	"slices"
-	"time"
 
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/msg"
@@ -17,6 +16,9 @@ func (c *Cluster) describeProducers(q *call) {
 	for _, in := range req.Topics {
 		out := msg.DescribeProducersResponseTopicResponse{Name: in.Name}
 		t, code := c.lookup(in.Name, protocol.UUID{}, false)
+		if !legal(in.Name) {
+			code = protocol.InvalidTopicException
+		}
 		for _, index := range in.PartitionIndexes {
 			r := msg.DescribeProducersResponsePartitionResponse{PartitionIndex: index}
 			got, p := or(injected, code), (*partition)(nil)
@@ -98,13 +100,25 @@ func (t *transaction) startedMs() int64 {
 	return t.started.UnixMilli()
 }
 
+// setOf gives what is in a list.
+func setOf[T comparable](list []T) map[T]bool {
+	set := make(map[T]bool, len(list))
+	for _, v := range list {
+		set[v] = true
+	}
+	return set
+}
+
 // listTransactions answers ListTransactions (66): those that the broker coordinates.
 func (c *Cluster) listTransactions(q *call) {
 	req := q.Req.(*msg.ListTransactionsRequest)
 	resp := &msg.ListTransactionsResponse{ErrorCode: int16(c.injected(q.Key)), TransactionStates: []msg.ListTransactionsResponseTransactionState{}}
+	states, producers := setOf(req.StateFilters), setOf(req.ProducerIDFilters)
+	unknown := map[string]bool{}
 	for _, s := range req.StateFilters {
-		if !slices.Contains(transactionStates[:], s) && s != "Dead" && s != "PrepareEpochFence" && !slices.Contains(resp.UnknownStateFilters, s) {
+		if !slices.Contains(transactionStates[:], s) && s != "Dead" && s != "PrepareEpochFence" && !unknown[s] {
 			resp.UnknownStateFilters = append(resp.UnknownStateFilters, s)
+			unknown[s] = true
 		}
 	}
 	var pattern *regexp.Regexp
@@ -115,12 +129,12 @@ func (c *Cluster) listTransactions(q *call) {
 		}
 	}
 	for _, t := range c.transactions {
-		lasts := c.now.Sub(t.started) // who has never begun one has been at it for ever, for Kafka
+		lasts := c.now.UnixMilli() - t.startedMs() // who has never begun one has been at it since 1970, for Kafka
 		switch {
 		case resp.ErrorCode != 0 || c.coordinatesTransaction(q, t.id) != protocol.None:
-		case len(req.StateFilters) > 0 && !slices.Contains(req.StateFilters, t.state.String()):
-		case len(req.ProducerIDFilters) > 0 && !slices.Contains(req.ProducerIDFilters, t.producer):
-		case q.Version >= 1 && req.DurationFilter >= 0 && !t.started.IsZero() && lasts <= time.Duration(req.DurationFilter)*time.Millisecond:
+		case len(states) > 0 && !states[t.state.String()]:
+		case len(producers) > 0 && !producers[t.producer]:
+		case q.Version >= 1 && req.DurationFilter >= 0 && lasts <= req.DurationFilter:
 		case pattern != nil && !pattern.MatchString(t.id):
 		default:
 			resp.TransactionStates = append(resp.TransactionStates, msg.ListTransactionsResponseTransactionState{TransactionalID: t.id, ProducerID: t.producer, TransactionState: t.state.String()})

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/kactor-go/kactor/protocol"
@@ -230,7 +229,7 @@ func (x *modernGroup) resolve() (any bool) {
 
 // unsoundHeartbeat holds a heartbeat against what Kafka demands of its fields (GroupMetadataManager.throwIfConsumerGroupHeartbeatRequestIsInvalid).
 func (c *Cluster) unsoundHeartbeat(req *msg.ConsumerGroupHeartbeatRequest, version int16) refusal {
-	blank := func(s string) bool { return strings.TrimSpace(s) == "" }
+	blank := func(s string) bool { return javaTrim(s) == "" }
 	empty := func(s *string) bool { return s != nil && blank(*s) }
 	first := req.MemberEpoch == 0
 	why := ""

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/kactor-go/kactor/broker/fake"
 	"github.com/kactor-go/kactor/protocol"
@@ -311,6 +312,136 @@ func TestNamesOfSoftwareAndBrokers(t *testing.T) {
 		r := ask(b, k, m, &msg.DescribeConfigsResponse{}, 4).Results[0]
 		if b.code("broker "+name, r.ErrorCode, want); want == 0 && (r.ErrorMessage == nil || *r.ErrorMessage != "") { // in versions 1 to 4
 			t.Errorf("the message of no error is %v", r.ErrorMessage)
+		}
+	}
+}
+
+// Requests without records for a partition are never answered since 3.0, whatever else is in them, and nothing behind them; 2.8.2 answers the partition with an error.
+func TestNullRecords(t *testing.T) {
+	for _, release := range []string{"2.8", "3.9", "4.3"} {
+		b, k := on(t, release)
+		m := produceRequest(-1, "a", 0, batch(-1, -1, -1, "x"))
+		m.TopicData[0].PartitionData = append(m.TopicData[0].PartitionData, msg.ProduceRequestPartitionProduceData{Index: 1})
+		b.send(k, m, 7)
+		r, ok := answer(b, &msg.ProduceResponse{}, 7)
+		if want := release == "2.8"; ok != want {
+			t.Fatalf("%s: answered: %v", release, ok)
+		}
+		if ok {
+			b.code("the partition", r.Responses[0].PartitionResponses[1].ErrorCode, protocol.UnknownServerError)
+			continue
+		}
+		b.send(k, &msg.MetadataRequest{}, 4)
+		if _, ok := answer(b, &msg.MetadataResponse{}, 4); ok {
+			t.Errorf("%s: what is behind it is answered", release)
+		}
+		k = b.connect(1)
+		if end := ask(b, k, offsetsOf(0, -1, -1, 0), &msg.ListOffsetsResponse{}, 5).Topics[0].Partitions[0].Offset; end != 0 {
+			t.Errorf("%s: %d records", release, end)
+		}
+		m = produceRequest(-1, "none", 0, nil)
+		b.code("of a topic that there is not", ask(b, k, m, &msg.ProduceResponse{}, 7).Responses[0].PartitionResponses[0].ErrorCode, protocol.UnknownTopicOrPartition)
+	}
+}
+
+func TestMorePartitionsThanThereIsRoomFor(t *testing.T) {
+	const none, server, invalid, late = protocol.None, protocol.UnknownServerError, protocol.InvalidPartitions, protocol.RequestTimedOut
+	for _, release := range []string{"3.9", "4.3"} {
+		for _, c := range []struct {
+			count, timeout int32
+			want           protocol.Code
+		}{{1<<31 - 1, 1000, server}, {10_003, 1000, server}, {10_002, 1000, none}, {0, 1000, invalid}, {-1, 1000, invalid}, {3, 0, late}, {3, -1, late}} {
+			b, k := on(t, release)
+			m := &msg.CreatePartitionsRequest{TimeoutMs: c.timeout, ValidateOnly: true, Topics: []msg.CreatePartitionsRequestCreatePartitionsTopic{{Name: "a", Count: c.count}}}
+			b.code(fmt.Sprintf("%d partitions in %d ms", c.count, c.timeout), ask(b, k, m, &msg.CreatePartitionsResponse{}, 1).Results[0].ErrorCode, c.want)
+		}
+	}
+}
+
+func TestConfigurationsOfLoggers(t *testing.T) {
+	for name, want := range map[string]protocol.Code{"1": protocol.None, "": protocol.InvalidRequest, "2": protocol.InvalidRequest, "x": protocol.InvalidRequest} {
+		b, k := on(t, "4.3") // so it is on 3.9.1
+		m := &msg.DescribeConfigsRequest{Resources: []msg.DescribeConfigsRequestDescribeConfigsResource{{ResourceType: 8, ResourceName: name, ConfigurationKeys: []string{"none"}}}}
+		b.code("loggers of "+name, ask(b, k, m, &msg.DescribeConfigsResponse{}, 4).Results[0].ErrorCode, want)
+	}
+}
+
+// Values are read as Java reads them, and told as it writes them.
+func TestNumbersOfConfigurations(t *testing.T) {
+	for _, c := range []struct{ name, value, told string }{ // told "": it is refused
+		{"min.cleanable.dirty.ratio", "NaN", "NaN"}, {"min.cleanable.dirty.ratio", "-NaN", "NaN"}, {"min.cleanable.dirty.ratio", "0.5f", "0.5"}, {"min.cleanable.dirty.ratio", "5e-1D", "0.5"}, {"min.cleanable.dirty.ratio", " .5 ", "0.5"},
+		{"min.cleanable.dirty.ratio", "0x1p-1", "0.5"}, {"min.cleanable.dirty.ratio", "1.", "1.0"}, {"min.cleanable.dirty.ratio", "1e-999", "0.0"}, {"min.cleanable.dirty.ratio", "-0.0", "-0.0"}, {"min.cleanable.dirty.ratio", "0.00001", "1.0E-5"},
+		{"min.cleanable.dirty.ratio", "nan", ""}, {"min.cleanable.dirty.ratio", "0x1", ""}, {"min.cleanable.dirty.ratio", "Infinity", ""}, {"min.cleanable.dirty.ratio", "1_0", ""}, {"min.cleanable.dirty.ratio", "inf", ""},
+		{"min.insync.replicas", "+5", "5"}, {"min.insync.replicas", " 5 ", "5"}, {"min.insync.replicas", "\x005", "5"}, {"min.insync.replicas", "007", "7"}, {"min.insync.replicas", "0x10", ""}, {"min.insync.replicas", "1e3", ""},
+		{"min.insync.replicas", "2147483648", ""}, {"min.insync.replicas", "5.0", ""}, {"min.insync.replicas", "\u00a05", ""}, {"min.insync.replicas", "1_0", ""}, {"min.insync.replicas", "", ""},
+		{"retention.ms", "+5", "5"}, {"retention.ms", "-0", "0"}, {"retention.ms", "5L", ""}, {"retention.ms", "9223372036854775808", ""}, {"retention.ms", "-9223372036854775808", ""},
+		{"preallocate", " TRUE ", "true"}, {"preallocate", "1", ""}, {"compression.type", " gzip ", "gzip"}, {"message.timestamp.type", "createtime", ""},
+	} {
+		b, k := on(t, "4.3") // so it is on 3.9.1
+		set := &msg.IncrementalAlterConfigsRequest{Resources: []msg.IncrementalAlterConfigsRequestAlterConfigsResource{{ResourceType: 2, ResourceName: "a", Configs: []msg.IncrementalAlterConfigsRequestAlterableConfig{{Name: c.name, Value: &c.value}}}}}
+		want := protocol.None
+		if c.told == "" {
+			want = protocol.InvalidConfig
+		}
+		b.code(fmt.Sprintf("%s=%q", c.name, c.value), ask(b, k, set, &msg.IncrementalAlterConfigsResponse{}, 1).Responses[0].ErrorCode, want)
+		m := &msg.DescribeConfigsRequest{Resources: []msg.DescribeConfigsRequestDescribeConfigsResource{{ResourceType: 2, ResourceName: "a", ConfigurationKeys: []string{c.name}}}}
+		if got := ask(b, k, m, &msg.DescribeConfigsResponse{}, 4).Results[0].Configs[0].Value; c.told != "" && *got != c.told {
+			t.Errorf("%s=%q is told as %q", c.name, c.value, *got)
+		}
+	}
+}
+
+// Who asks for a session when there is no place for it has none: others are safe for two minutes.
+func TestMoreSessionsThanThereArePlaces(t *testing.T) {
+	for _, release := range []string{"2.8", "4.3"} {
+		b, k := on(t, release)
+		m := fetchRequest("a", 0, 0, 0, 0)
+		m.SessionEpoch = 0
+		begin := func() int32 { return ask(b, k, m, &msg.FetchResponse{}, 11).SessionID }
+		first := begin()
+		for range 999 {
+			if begin() == 0 {
+				t.Fatalf("%s: no place with %d sessions", release, b.c.Sessions(1))
+			}
+		}
+		if id := begin(); id != 0 || b.c.Sessions(1) != 1000 {
+			t.Errorf("%s: session %d of %d", release, id, b.c.Sessions(1))
+		}
+		b.later(2*time.Minute + time.Second)
+		m.SessionID, m.SessionEpoch = first, 1
+		b.code("it is used", ask(b, k, m, &msg.FetchResponse{}, 11).ErrorCode, protocol.None)
+		m.SessionID, m.SessionEpoch = 0, 0
+		for range 8 { // one of each part
+			if begin() == 0 || b.c.Sessions(1) != 1000 {
+				t.Errorf("%s: who was not used for long is not replaced: %d", release, b.c.Sessions(1))
+			}
+		}
+		m.SessionID, m.SessionEpoch = first, 2
+		b.code("it is there still", ask(b, k, m, &msg.FetchResponse{}, 11).ErrorCode, protocol.None)
+		m.SessionID = -1 << 30
+		want := protocol.FetchSessionIDNotFound
+		if release == "4.3" { // there is nowhere to look for it
+			want = protocol.UnknownServerError
+		}
+		b.code("an id that there cannot be", ask(b, k, m, &msg.FetchResponse{}, 11).ErrorCode, want)
+	}
+}
+
+func TestMarkersOfOneProducer(t *testing.T) {
+	for _, release := range []string{"2.8", "3.9", "4.3"} {
+		b, k := on(t, release)
+		type marker = msg.WriteTxnMarkersRequestWritableTxnMarker
+		of := func(partitions ...int32) []msg.WriteTxnMarkersRequestWritableTxnMarkerTopic {
+			return []msg.WriteTxnMarkersRequestWritableTxnMarkerTopic{{Name: "a", PartitionIndexes: partitions}}
+		}
+		r := ask(b, k, &msg.WriteTxnMarkersRequest{Markers: []marker{{ProducerID: 9, Topics: of(0)}, {ProducerID: 5}, {ProducerID: 8, Topics: of(0)}, {ProducerID: 9, Topics: of(0, 1), ProducerEpoch: -5}}}, &msg.WriteTxnMarkersResponse{}, 1)
+		if len(r.Markers) != 2 || r.Markers[0].ProducerID != 9 || len(r.Markers[0].Topics) != 1 || len(r.Markers[0].Topics[0].Partitions) != 2 {
+			t.Fatalf("%s: %+v", release, r)
+		}
+		b.code("what came last", r.Markers[0].Topics[0].Partitions[0].ErrorCode, protocol.InvalidProducerEpoch)
+		b.send(k, &msg.WriteTxnMarkersRequest{Markers: []marker{{ProducerID: 9, Topics: of(0, 0)}}}, 1)
+		if _, ok := answer(b, &msg.WriteTxnMarkersResponse{}, 1); ok != (release == "2.8") {
+			t.Errorf("%s: a partition twice in a marker: answered: %v", release, ok)
 		}
 	}
 }

@@ -184,7 +184,7 @@ func TestTheFirstThingThatIsWrongIsTold(t *testing.T) {
 		}
 	}
 	b.code("an operation that there is not, for all brokers", alter(4, "", "log.retention.ms", 4), protocol.InvalidRequest)
-	for _, r := range ask(b, k, &msg.CreateTopicsRequest{ValidateOnly: true, Topics: []msg.CreateTopicsRequestCreatableTopic{{Name: "c", NumPartitions: 10_001, ReplicationFactor: 1}, {Name: "a", NumPartitions: 1, ReplicationFactor: 1}}},
+	for _, r := range ask(b, k, &msg.CreateTopicsRequest{TimeoutMs: 1000, ValidateOnly: true, Topics: []msg.CreateTopicsRequestCreatableTopic{{Name: "c", NumPartitions: 10_001, ReplicationFactor: 1}, {Name: "a", NumPartitions: 1, ReplicationFactor: 1}}},
 		&msg.CreateTopicsResponse{}, 7).Topics {
 		b.code("a request for too many partitions: "+r.Name, r.ErrorCode, protocol.PolicyViolation)
 	}
@@ -305,7 +305,7 @@ func TestWhatIsWrongWithARequestIsToldBeforeItsTopics(t *testing.T) {
 		return ask(b, k, produceRequest(acks, "__consumer_offsets", 0, records), &msg.ProduceResponse{}, 9).Responses[0].PartitionResponses[0].ErrorCode
 	}
 	b.code("acks", code(2, batch(-1, -1, -1, "x")), protocol.InvalidRequiredAcks)
-	b.code("no batch", code(-1, nil), protocol.InvalidRecord)
+	b.code("no batch", code(-1, []byte{}), protocol.InvalidRecord)
 	b.code("the topic", code(-1, batch(-1, -1, -1, "x")), protocol.InvalidTopicException)
 	raw := record.AppendRecord(make([]byte, record.Overhead), 0, 0, nil, []byte("x"), nil)
 	record.Seal(raw, &record.Info{Magic: 2, LeaderEpoch: -1, Count: 1, ProducerID: 7, Transactional: true})

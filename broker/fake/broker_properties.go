@@ -46,6 +46,7 @@ var everyBrokerProperty = properties{
 	{name: "log.segment.bytes", kind: kindInt, value: "1073741824", check: least(1 << 20), since: "4.0"},
 	{name: "log.segment.delete.delay.ms", kind: kindLong, value: "60000", check: least(0)},
 	{name: "max.connections", kind: kindInt, value: "2147483647", check: least(0), since: "2.3"},
+	{name: "max.incremental.fetch.session.cache.slots", kind: kindInt, value: "1000", check: least(0), fixed: true},
 	{name: "message.max.bytes", kind: kindInt, value: "1048588", check: least(0)},
 	{name: "min.insync.replicas", kind: kindInt, value: "1", check: least(1)},
 	{name: "node.id", kind: kindInt, value: "-1", fixed: true, since: "3.0", until: "4.0"},

@@ -2,6 +2,7 @@ package fake
 
 import (
 	"cmp"
+	"errors"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -26,7 +27,8 @@ type Cluster struct {
 	id               string
 	nodes            []*node
 	topics           []*topic // by name
-	changes          uint64   // of brokers and topics, so far; those of a partition are counted there
+	topicIDs         map[wire.UUID]*topic
+	changes          uint64 // of brokers and topics, so far; those of a partition are counted there
 	conns            map[ConnID]*conn
 	nextConn         ConnID
 	idleAfter        time.Duration // connections.max.idle.ms; 0: connections are never closed for that
@@ -51,7 +53,6 @@ type Cluster struct {
 	static           map[string]string            // configurations of all brokers that were there from the start
 	dynamic          map[string]map[string]string // that were altered: by broker, those of all at ""
 	controller       int32
-	nextSession      int32
 }
 
 // ConnID names a connection to a broker.
@@ -82,7 +83,8 @@ type node struct {
 	behind   []*topic         // what it has as a follower when it does not get on; nil: all
 	alone    []*topic         // what it has when it is cut off from the other brokers; nil: it is not
 	named    map[string]int32 // coordinators as it tells them while it does not hear of the others, by key; nil: the truth
-	sessions []*session
+	sessions map[int32]*session
+	begun    uint32                              // sessions, so far
 	served   int                                 // connections, but for those
 	waiting  int                                 // that wait for others to end (max.connections)
 	cleaning struct{ retain, compact time.Time } // when it looks at its logs next; zero: it is not told yet
@@ -112,7 +114,7 @@ func NewCluster(cfg Config) (*Cluster, error) {
 	if err := cfg.defaults(); err != nil {
 		return nil, err
 	}
-	c := &Cluster{cfg: cfg, rng: rand.New(rand.NewPCG(cfg.Seed, 0x66616b65)), conns: map[ConnID]*conn{}, nextPID: 1000,
+	c := &Cluster{cfg: cfg, rng: rand.New(rand.NewPCG(cfg.Seed, 0x66616b65)), topicIDs: map[wire.UUID]*topic{}, conns: map[ConnID]*conn{}, nextPID: 1000,
 		moved: map[string]int32{}, offsetsProducers: map[offsetsKey]offsetsProducer{}, unlogged: map[int32][]*group{}, since: map[string]bool{}, keeper: map[groupPartition]int64{}, failures: map[int16][]protocol.Code{}, controller: 1, static: cfg.Broker, dynamic: map[string]map[string]string{}}
 	c.ranges, c.rules, c.txn = offered(cfg.Release), c.producerRules(), c.transactionRules()
 	c.ofTopics, c.ofBrokers = propertiesOf(cfg.Release)
@@ -335,7 +337,7 @@ func (c *Cluster) handle(k *conn, frame []byte) {
 		q.client = *f.Header.ClientID
 	}
 	offered, ok := c.ranges.Get(key)
-	if key == msg.ApiVersionsAPI && ok && (version < offered.Min || version > offered.Max) {
+	if key == msg.ApiVersionsAPI && ok && !f.Headless && (version < offered.Min || version > offered.Max) {
 		c.unknownApiVersions(q)
 		return
 	}
@@ -365,7 +367,11 @@ func (c *Cluster) reply(q *call, m protocol.Response) {
 			deny(p, q.code)
 		}
 		frame, err := protocol.AppendResponse(nil, m, q.Version, q.id)
-		if err != nil {
+		switch {
+		case errors.Is(err, wire.ErrLength): // of a name that is longer since what was no UTF-8 in it is told from it
+			c.hangUp(q.conn)
+			return
+		case err != nil:
 			panic("fake: " + err.Error()) // an answer that cannot be written is a bug of this package
 		}
 		r.Frame = frame
@@ -457,22 +463,18 @@ func (c *Cluster) connsOf(n *node) []*conn {
 	return ks
 }
 
-func (c *Cluster) topic(name string) *topic {
-	i, ok := slices.BinarySearchFunc(c.topics, name, func(t *topic, n string) int { return strings.Compare(t.name, n) })
+func (c *Cluster) topic(name string) *topic { return named(c.topics, name) }
+
+// named finds one of topics that are in the order of their names.
+func named(topics []*topic, name string) *topic {
+	i, ok := slices.BinarySearchFunc(topics, name, func(t *topic, n string) int { return strings.Compare(t.name, n) })
 	if !ok {
 		return nil
 	}
-	return c.topics[i]
+	return topics[i]
 }
 
-func (c *Cluster) topicByID(id wire.UUID) *topic {
-	for _, t := range c.topics {
-		if t.id == id {
-			return t
-		}
-	}
-	return nil
-}
+func (c *Cluster) topicByID(id wire.UUID) *topic { return c.topicIDs[id] }
 
 // lookup finds a topic by name, or by id from the version on that has ids.
 func (c *Cluster) lookup(name string, id wire.UUID, byID bool) (*topic, protocol.Code) {
@@ -506,7 +508,7 @@ func (c *Cluster) led(q *call, t *topic, index int32) (*partition, protocol.Code
 // checkEpoch holds the leader epoch that a client knows against the real one (KIP-320); -1 is not known.
 func checkEpoch(p *partition, epoch int32) protocol.Code {
 	switch {
-	case epoch < 0 || epoch == p.epoch:
+	case epoch == -1 || epoch == p.epoch:
 		return protocol.None
 	case epoch < p.epoch:
 		return protocol.FencedLeaderEpoch

@@ -22,3 +22,9 @@ func Served(s *Server) int {
 }
 
 func init() { audit = true }
+
+// Offers tells whether a cluster has a version of an API.
+func Offers(c *Cluster, key, version int16) bool {
+	r, ok := c.ranges.Get(key)
+	return ok && version >= r.Min && version <= r.Max
+}

@@ -250,7 +250,7 @@ func TestTopicsThatAreToBeDeletedTwice(t *testing.T) {
 	b := newBench(t, fake.Config{Topics: []fake.Topic{{Name: "a"}, {Name: "b"}}})
 	k := b.connect(1)
 	id := protocol.UUID{7}
-	req := &msg.DeleteTopicsRequest{Topics: []msg.DeleteTopicsRequestDeleteTopicState{{TopicID: id}, {Name: wire.Ptr("a")}, {TopicID: id}, {Name: wire.Ptr("a")}, {Name: wire.Ptr("b")}}}
+	req := &msg.DeleteTopicsRequest{TimeoutMs: 1000, Topics: []msg.DeleteTopicsRequestDeleteTopicState{{TopicID: id}, {Name: wire.Ptr("a")}, {TopicID: id}, {Name: wire.Ptr("a")}, {Name: wire.Ptr("b")}}}
 	var got []string
 	for _, r := range ask(b, k, req, &msg.DeleteTopicsResponse{}, 6).Responses {
 		name := "-"

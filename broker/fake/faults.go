@@ -435,6 +435,7 @@ func (c *Cluster) DeleteTopic(name string) error {
 	}
 	c.changes++
 	c.topics = slices.DeleteFunc(c.topics, func(o *topic) bool { return o == t })
+	delete(c.topicIDs, t.id)
 	for _, g := range c.groups { // coordinators forget what was committed for it
 		g.forgetTopic(name)
 	}

@@ -1,6 +1,7 @@
 package fake
 
 import (
+	"encoding/binary"
 	"maps"
 	"slices"
 	"time"
@@ -21,10 +22,20 @@ func (m *classicMember) subscription() (*msg.ConsumerProtocolSubscription, bool)
 	return subscriptionOf(m.protocols[0].Metadata)
 }
 
+// readVersioned reads what consumers tell each other as brokers do: of a later version as far as they know it (ConsumerProtocol).
+func readVersioned(m protocol.Message, b []byte) error {
+	if len(b) < 2 {
+		return wire.ErrShort
+	}
+	version := int16(binary.BigEndian.Uint16(b))
+	_, highest := m.Versions()
+	_, err := wire.ReadLoosely(m, b[2:], min(version, highest))
+	return err
+}
+
 func subscriptionOf(metadata []byte) (*msg.ConsumerProtocolSubscription, bool) {
 	s := &msg.ConsumerProtocolSubscription{}
-	_, err := protocol.ReadVersioned(s, metadata)
-	return s, err == nil
+	return s, readVersioned(s, metadata) == nil
 }
 
 // given is what a classic member was given last.
@@ -34,7 +45,7 @@ func (c *Cluster) given(m *classicMember) (set, error) {
 		return out, nil
 	}
 	a := &msg.ConsumerProtocolAssignment{}
-	_, err := protocol.ReadVersioned(a, m.assignment)
+	err := readVersioned(a, m.assignment)
 	for _, t := range a.AssignedPartitions {
 		c.include(out, t.Topic, t.Partitions)
 	}

@@ -11,7 +11,7 @@ import (
 func isolated(level int8) bool { return level == 0 || level == 1 }
 
 // noIsolation answers a fetch of a level that is none. Kafka finds out when it has sorted out what is unknown, and answers what stands in the request, not in the session (FetchRequest.getErrorResponse); by ids nothing but the error.
-func (c *Cluster) noIsolation(q *call, req *msg.FetchRequest) *msg.FetchResponse {
+func (c *Cluster) failedRequest(q *call, req *msg.FetchRequest) *msg.FetchResponse {
 	resp := &msg.FetchResponse{ErrorCode: int16(protocol.UnknownServerError), SessionID: req.SessionID, ThrottleTimeMs: q.throttle(), Responses: []msg.FetchResponseFetchableTopicResponse{}}
 	for _, t := range req.Topics {
 		if q.Version >= 13 {

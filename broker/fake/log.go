@@ -84,6 +84,7 @@ func (c *Cluster) create(t Topic) *topic {
 	c.grow(n, t.Partitions, t.Replicas)
 	i, _ := slices.BinarySearchFunc(c.topics, t.Name, func(t *topic, n string) int { return strings.Compare(t.name, n) })
 	c.topics = slices.Insert(c.topics, i, n)
+	c.topicIDs[n.id] = n
 	return n
 }
 

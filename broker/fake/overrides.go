@@ -93,7 +93,7 @@ func (p *property) scaled(name, value string) string {
 	case strings.HasSuffix(name, ".hours"):
 		times = 3_600_000
 	}
-	if n, err := strconv.ParseInt(value, 10, 64); err == nil && n > 0 && times > 1 {
+	if n, err := strconv.ParseInt(javaTrim(value), 10, 64); err == nil && n > 0 && times > 1 {
 		return strconv.FormatInt(n*times, 10)
 	}
 	return value

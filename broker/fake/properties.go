@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -82,7 +83,7 @@ type check struct {
 
 // valid tells whether a value is one that the configuration may have.
 func (p *property) valid(v string) bool {
-	v = strings.TrimSpace(v)
+	v = javaTrim(v)
 	switch p.kind {
 	case kindBoolean:
 		if !strings.EqualFold(v, "true") && !strings.EqualFold(v, "false") {
@@ -97,7 +98,7 @@ func (p *property) valid(v string) bool {
 			return false
 		}
 	case kindDouble:
-		if _, err := strconv.ParseFloat(v, 64); err != nil {
+		if _, ok := javaDouble(v); !ok {
 			return false
 		}
 	}
@@ -122,7 +123,7 @@ func (p *property) told(v string) string {
 	if v == absent {
 		return v
 	}
-	trimmed := strings.TrimSpace(v)
+	trimmed := javaTrim(v)
 	switch p.kind {
 	case kindBoolean:
 		return strings.ToLower(trimmed)
@@ -131,9 +132,11 @@ func (p *property) told(v string) string {
 			return strconv.FormatInt(n, 10)
 		}
 	case kindDouble:
-		if f, err := strconv.ParseFloat(trimmed, 64); err == nil {
-			return javaDouble(f)
+		if f, ok := javaDouble(trimmed); ok {
+			return doubleText(f)
 		}
+	case kindString:
+		return trimmed
 	case kindList:
 		values := strings.Split(trimmed, ",")
 		for i := range values {
@@ -144,8 +147,37 @@ func (p *property) told(v string) string {
 	return v
 }
 
-// javaDouble writes a number as Java does (Double.toString): 0.5, 1.0, 1.0E-5.
-func javaDouble(f float64) string {
+// javaTrim takes away what Java does (String.trim): spaces, and all characters before them.
+func javaTrim(s string) string { return strings.TrimFunc(s, func(r rune) bool { return r <= ' ' }) }
+
+// doubles are the numbers that Java reads (Double.valueOf): "1e3", "0.5f", "0x1p3", "NaN", but not "nan" or "inf".
+var doubles = regexp.MustCompile(`^([+-]?(?:NaN|Infinity|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|0[xX](?:[0-9a-fA-F]+\.?|[0-9a-fA-F]*\.[0-9a-fA-F]+)[pP][+-]?[0-9]+))[fFdD]?$`)
+
+// javaDouble reads a number as Java does; what is too large is infinite.
+func javaDouble(v string) (float64, bool) {
+	m := doubles.FindStringSubmatch(v)
+	switch {
+	case m == nil:
+		return 0, false
+	case strings.HasSuffix(m[1], "NaN"), strings.HasSuffix(m[1], "Infinity"):
+		f, _ := strconv.ParseFloat(strings.TrimSuffix(strings.TrimLeft(m[1], "+-"), "inity"), 64)
+		if m[1][0] == '-' {
+			f = -f
+		}
+		return f, m[1] == v
+	}
+	f, _ := strconv.ParseFloat(m[1], 64)
+	return f, true
+}
+
+// doubleText writes a number as Java does (Double.toString): 0.5, 1.0, 1.0E-5.
+func doubleText(f float64) string {
+	switch {
+	case math.IsNaN(f):
+		return "NaN"
+	case math.IsInf(f, 0):
+		return strings.TrimPrefix(strconv.FormatFloat(f, 'f', -1, 64), "+") + "inity"
+	}
 	format := byte('f')
 	if a := math.Abs(f); a != 0 && (a < 1e-3 || a >= 1e7) {
 		format = 'E'
@@ -190,8 +222,8 @@ func someOf(values ...string) check {
 }
 
 var fraction = check{func(v string) bool {
-	n, _ := strconv.ParseFloat(v, 64)
-	return 0 <= n && n <= 1
+	n, _ := javaDouble(v)
+	return !(n < 0) && !(n > 1) // what is no number is in no way out of it, for Java
 }, "from 0 to 1"}
 
 var replicaList = check{func(v string) bool {
@@ -231,7 +263,7 @@ func (c *Cluster) checkConfigs(set map[string]string) refusal {
 		}
 	}
 	lag := func(name string) (int64, bool) {
-		n, err := strconv.ParseInt(set[name], 10, 64)
+		n, err := strconv.ParseInt(javaTrim(set[name]), 10, 64)
 		return n, err == nil
 	}
 	lowest, ok := lag("min.compaction.lag.ms")
