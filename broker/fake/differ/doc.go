@@ -7,6 +7,7 @@
 //	                (scripts of what expires have idle steps, and are for brokers that soon forget)
 //	ops.go          all operations, and how often each comes; the other ops_*.go build the requests
 //	play.go         one script on both sides, step by step; what passes by itself is waited for
+//	bytes.go        requests some of whose bytes are changed, and what became of them (mangle/ changes them)
 //	settle.go       what is waited for behind a step; publish.go and keeper.go: where nobody can be asked
 //	zookeeper.go    what brokers keep in ZooKeeper, and become slow by
 //	peer.go         a connection to a side

@@ -71,8 +71,11 @@ func unseen(*world, reflect.Value) string { return "" }
 
 func showID(kind string) func(*world, reflect.Value) string {
 	return func(w *world, v reflect.Value) string {
-		if n := v.Int(); n > 0 && n < strangers || n == 0 && kind == "producer" {
+		switch n := v.Int(); {
+		case n > 0 && n < strangers || n == 0 && kind == "producer":
 			return w.names.of(kind, kind+fmt.Sprint(n))
+		case n < -1 || n >= strangers && n != w.stranger: // some bytes of one that the cluster has given
+			return "none"
 		}
 		return fmt.Sprint(v.Int())
 	}
@@ -155,9 +158,14 @@ func arrange(m protocol.Message, w *world) {
 			return strings.Compare(w.orderOf(a.Name, a.TopicID), w.orderOf(b.Name, b.TopicID))
 		})
 	case *msg.MetadataResponse:
-		slices.SortStableFunc(m.Topics, func(a, b msg.MetadataResponseMetadataResponseTopic) int {
-			return strings.Compare(w.orderOf(text(a.Name), a.TopicID), w.orderOf(text(b.Name), b.TopicID))
-		})
+		m.Topics = slices.DeleteFunc(m.Topics, func(t msg.MetadataResponseMetadataResponseTopic) bool { return w.others(text(t.Name)) })
+		key := func(t *msg.MetadataResponseMetadataResponseTopic) string {
+			if t.Name != nil {
+				return w.short(*t.Name)
+			}
+			return w.orderOf("", t.TopicID)
+		}
+		slices.SortStableFunc(m.Topics, func(a, b msg.MetadataResponseMetadataResponseTopic) int { return strings.Compare(key(&a), key(&b)) })
 		for i := range m.Topics {
 			slices.SortFunc(m.Topics[i].Partitions, func(a, b msg.MetadataResponseMetadataResponsePartition) int {
 				return cmp.Compare(a.PartitionIndex, b.PartitionIndex)
@@ -166,6 +174,11 @@ func arrange(m protocol.Message, w *world) {
 	default:
 		arrangeMore(m, w)
 	}
+}
+
+// others tells whether a name is that of another script, or of what another has named by chance.
+func (w *world) others(name string) bool {
+	return len(name) > 0 && name[0] == 'd' && !strings.HasPrefix(name, w.prefix)
 }
 
 // arrangeMore is arrange for the APIs whose order is that of sets and maps.
@@ -203,6 +216,10 @@ func arrangeMore(m protocol.Message, w *world) {
 	case *msg.IncrementalAlterConfigsResponse:
 		slices.SortStableFunc(m.Responses, func(a, b msg.IncrementalAlterConfigsResponseAlterConfigsResourceResponse) int {
 			return cmp.Or(cmp.Compare(a.ResourceType, b.ResourceType), strings.Compare(a.ResourceName, b.ResourceName))
+		})
+	case *msg.CreatePartitionsResponse:
+		slices.SortStableFunc(m.Results, func(a, b msg.CreatePartitionsResponseCreatePartitionsTopicResult) int {
+			return strings.Compare(a.Name, b.Name)
 		})
 	case *msg.CreateTopicsResponse:
 		slices.SortStableFunc(m.Topics, func(a, b msg.CreateTopicsResponseCreatableTopicResult) int { return strings.Compare(a.Name, b.Name) })

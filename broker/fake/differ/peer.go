@@ -36,13 +36,19 @@ func (p *peer) close() {
 	}
 }
 
-func (p *peer) send(req protocol.Request, version int16) error {
+func (p *peer) open() (err error) {
 	if p.conn == nil {
-		conn, err := net.DialTimeout("tcp", p.addr, patience)
-		if err != nil {
-			return err
+		var conn net.Conn
+		if conn, err = net.DialTimeout("tcp", p.addr, patience); err == nil {
+			p.conn = conn
 		}
-		p.conn = conn
+	}
+	return err
+}
+
+func (p *peer) send(req protocol.Request, version int16) error {
+	if err := p.open(); err != nil {
+		return err
 	}
 	p.last++
 	own, _ := protocol.Own(req.APIKey())
@@ -96,7 +102,19 @@ func (p *peer) ended(err error) error {
 	return err
 }
 
+// read reads the answer to what was asked last.
 func (p *peer) read() ([]byte, error) {
+	body, err := p.readAny()
+	if err != nil {
+		return nil, err
+	}
+	if got := int32(binary.BigEndian.Uint32(body)); got != p.last {
+		return nil, fmt.Errorf("%w: %d, not %d", protocol.ErrCorrelation, got, p.last)
+	}
+	return body, nil
+}
+
+func (p *peer) readAny() ([]byte, error) {
 	var prefix [protocol.SizeLen]byte
 	if _, err := io.ReadFull(p.conn, prefix[:]); err != nil {
 		return nil, gone(err)
@@ -108,9 +126,6 @@ func (p *peer) read() ([]byte, error) {
 	body := make([]byte, size)
 	if _, err := io.ReadFull(p.conn, body); err != nil {
 		return nil, gone(err)
-	}
-	if got := int32(binary.BigEndian.Uint32(body)); got != p.last {
-		return nil, fmt.Errorf("%w: %d, not %d", protocol.ErrCorrelation, got, p.last)
 	}
 	return body, nil
 }

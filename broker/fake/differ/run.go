@@ -35,6 +35,7 @@ type Runner struct {
 	publishes bool
 	began     int64
 	last      atomic.Int64
+	mangled   atomic.Int64 // answers to requests whose bytes were changed
 	cover     Cover
 	deleting  sync.RWMutex // where ZooKeeper has the topics, nobody else does anything while some are deleted
 	probe     probe
@@ -43,6 +44,7 @@ type Runner struct {
 // Report is what a run has come to.
 type Report struct {
 	Scripts, Answers int
+	Mangled          int // requests with changed bytes whose outcome was compared
 	Kinds            map[string]*Kind
 	Fleeting         map[string]int // differences that were not there when the script was played alone and slowly, by kind
 	Open             map[string]int // those that are known
@@ -60,6 +62,9 @@ type Kind struct {
 
 func (r *Report) String() string {
 	out := fmt.Sprintf("%d scripts, %d answers compared in %s (%.0f an hour), %d kinds of differences\n", r.Scripts, r.Answers, r.Took.Round(time.Second), float64(r.Answers)/r.Took.Hours(), len(r.Kinds))
+	if r.Mangled > 0 {
+		out += fmt.Sprintf("%d requests in other bytes\n", r.Mangled)
+	}
 	for _, kind := range slices.Sorted(maps.Keys(r.Kinds)) {
 		out += fmt.Sprintf("  %5d times %s (first behind %d answers)\n", r.Kinds[kind].Count, kind, r.Kinds[kind].First)
 	}
@@ -152,6 +157,7 @@ func (r *Runner) Run(ctx context.Context, next func() (Script, bool)) (*Report, 
 	}
 	work.Wait()
 	u.report.Took, u.report.Answers = time.Since(began), r.cover.Answers()
+	u.report.Mangled = int(r.mangled.Load())
 	for _, kind := range slices.Sorted(maps.Keys(r.Open)) {
 		if u.report.Open[kind] == 0 {
 			u.report.Unseen = append(u.report.Unseen, kind)

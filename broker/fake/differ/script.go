@@ -9,8 +9,9 @@ import (
 
 // Script is a list of steps that a seed gives.
 type Script struct {
-	Seed  uint64
-	Steps []Step
+	Seed    uint64
+	Steps   []Step
+	Mangled bool // most steps are followed by their requests once more, with some bytes changed (see bytes.go)
 }
 
 // Step is one request. What is in it is drawn from its own seed.
@@ -55,21 +56,30 @@ func (s Script) String() string {
 	for i, step := range s.Steps {
 		numbers[i] = strconv.Itoa(step.Number)
 	}
-	return fmt.Sprintf("%d:%s", s.Seed, strings.Join(numbers, ","))
+	mark := ""
+	if s.Mangled {
+		mark = mangledMark
+	}
+	return fmt.Sprintf("%s%d:%s", mark, s.Seed, strings.Join(numbers, ","))
 }
 
-// Parse reads a script: a seed, perhaps followed by a colon and the numbers of the steps that are to be played.
+// mangledMark begins a script whose requests are mangled.
+const mangledMark = "bytes"
+
+// Parse reads a script: a seed, perhaps followed by a colon and the numbers of the steps that are to be played. With "bytes" before it requests are mangled.
 func Parse(text string) (Script, error) {
+	text, mangled := strings.CutPrefix(text, mangledMark)
 	seed, list, some := strings.Cut(text, ":")
 	n, err := strconv.ParseUint(seed, 10, 64)
 	if err != nil {
 		return Script{}, fmt.Errorf("differ: seed %q: %w", seed, err)
 	}
 	all := Generate(n)
+	all.Mangled = mangled
 	if !some {
 		return all, nil
 	}
-	s := Script{Seed: n}
+	s := Script{Seed: n, Mangled: mangled}
 	for word := range strings.SplitSeq(list, ",") {
 		i, err := strconv.Atoi(word)
 		if err != nil || i < 0 || i >= len(all.Steps) {

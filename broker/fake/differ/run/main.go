@@ -4,6 +4,7 @@
 //	go run ./broker/fake/differ/run -seeds 1-200                just these scripts
 //	go run ./broker/fake/differ/run -themes expiry -for 10m     on a broker that soon forgets
 //	go run ./broker/fake/differ/run -script 17:0,4,9 -v         one script, or what is left of it, with all answers
+//	go run ./broker/fake/differ/run -bytes -for 10m             with requests some of whose bytes are changed
 //	go run ./broker/fake/differ/run -kafka 127.0.0.1:9092       on a broker that runs (see properties in main.go)
 package main
 
@@ -34,10 +35,10 @@ var properties = []string{"offsets.topic.num.partitions=50", "group.consumer.ses
 
 // told are the configurations of the broker, those of .ci/kafka among them, that can be asked for.
 var told = map[string]string{"min.insync.replicas": "1", "num.partitions": "1", "default.replication.factor": "1", "auto.create.topics.enable": "false", "offsets.topic.num.partitions": "50",
-	"transaction.state.log.num.partitions": "4", "log.segment.delete.delay.ms": "1000", "log.index.size.max.bytes": "4096"}
+	"transaction.state.log.num.partitions": "4", "log.segment.delete.delay.ms": "1000", "log.index.size.max.bytes": "4096", "max.incremental.fetch.session.cache.slots": "100000"}
 
 // brief are properties of a broker that soon forgets, for scripts of what expires.
-var brief = []string{"offsets.topic.num.partitions=50", "group.min.session.timeout.ms=500", "group.consumer.min.session.timeout.ms=1000", "group.consumer.session.timeout.ms=1200", "group.consumer.min.heartbeat.interval.ms=500",
+var brief = []string{"max.incremental.fetch.session.cache.slots=100000", "offsets.topic.num.partitions=50", "group.min.session.timeout.ms=500", "group.consumer.min.session.timeout.ms=1000", "group.consumer.session.timeout.ms=1200", "group.consumer.min.heartbeat.interval.ms=500",
 	"group.consumer.heartbeat.interval.ms=500", "group.consumer.assignment.interval.ms=0", "group.max.size=2", "group.consumer.max.size=2", "log.segment.delete.delay.ms=1000", "log.index.size.max.bytes=4096",
 	"transaction.abort.timed.out.transaction.cleanup.interval.ms=100", "controller.quorum.append.linger.ms=0", "offsets.retention.check.interval.ms=20", "producer.id.expiration.ms=1200", "producer.id.expiration.check.interval.ms=300"}
 
@@ -61,12 +62,13 @@ func main() {
 	themes := flag.String("themes", strings.Join(slices.DeleteFunc(slices.Clone(differ.Themes), func(t string) bool { return t == differ.Expiry }), ","), "what the scripts are about")
 	script := flag.String("script", "", "one script")
 	open := flag.String("open", "", "file with the kinds of differences that are known, a line each; default: the list of the release (testdata/open)")
+	mangled := flag.Bool("bytes", false, "send requests with some bytes changed")
 	first := flag.Bool("first", false, "end with the first new difference")
 	verbose := flag.Bool("v", false, "show all answers of Kafka's that lead to a difference")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	different, err := run(ctx, options{*version, *kafka, *seeds, *script, *from, *length, *workers, *verbose, strings.Split(*themes, ","), *open, *first})
+	different, err := run(ctx, options{*version, *kafka, *seeds, *script, *from, *length, *workers, *verbose, strings.Split(*themes, ","), *open, *first, *mangled})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	}
@@ -84,6 +86,7 @@ type options struct {
 	themes                        []string
 	open                          string
 	first                         bool
+	mangled                       bool
 }
 
 func run(ctx context.Context, o options) (different bool, err error) {
@@ -179,7 +182,9 @@ func scripts(ctx context.Context, o options) (func() (differ.Script, bool), cont
 	at := o.from
 	return func() (differ.Script, bool) {
 		for ; at <= last; at++ {
-			if s := differ.Generate(at); slices.Contains(o.themes, s.Theme()) {
+			s := differ.Generate(at)
+			s.Mangled = o.mangled
+			if slices.Contains(o.themes, s.Theme()) {
 				at++
 				return s, true
 			}
