@@ -47,7 +47,7 @@ func (c *Cluster) produce(q *call) {
 			resp.Responses = append(resp.Responses, out)
 		}
 	}
-	if req.Acks == 0 && anyNull(req) && slices.ContainsFunc(resp.Responses, refuses) {
+	if req.Acks == 0 && injected == protocol.None && anyNull(req) && slices.ContainsFunc(resp.Responses, refuses) {
 		q.conn.deaf, q.conn.queue = true, nil
 		return
 	}

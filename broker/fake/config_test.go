@@ -112,7 +112,7 @@ func TestBrokersDoWhatTheyTell(t *testing.T) {
 			t.Errorf("%+v: told %v, expected %v", c.cfg, got, want)
 		}
 		shape := c.partitions + " x " + c.replicas
-		if r := ask(b, k, &msg.CreateTopicsRequest{Topics: []msg.CreateTopicsRequestCreatableTopic{{Name: "made", NumPartitions: -1, ReplicationFactor: -1}}}, &msg.CreateTopicsResponse{}, 7).Topics[0]; fmt.Sprint(r.NumPartitions, " x ", r.ReplicationFactor) != shape {
+		if r := ask(b, k, &msg.CreateTopicsRequest{TimeoutMs: 1000, Topics: []msg.CreateTopicsRequestCreatableTopic{{Name: "made", NumPartitions: -1, ReplicationFactor: -1}}}, &msg.CreateTopicsResponse{}, 7).Topics[0]; fmt.Sprint(r.NumPartitions, " x ", r.ReplicationFactor) != shape {
 			t.Errorf("%+v: made %+v", c.cfg, r)
 		}
 		if err := b.c.CreateTopic(fake.Topic{Name: "tested"}); err != nil {

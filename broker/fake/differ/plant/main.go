@@ -27,7 +27,7 @@ var leniencies = []leniency{
 	{"last stable offset does not wait for transactions", "transactions.go", "\t\tstable = min(stable, first)\n", "\t\t_ = first\n"},
 	{"aborted transactions are not told", "01_fetch.go", "if committed && (n > 0 || limit <= 0 && p.any(f.req.FetchOffset, end)) {", "if false {"},
 	{"leader epoch of a fetch is not checked", "01_fetch.go", "if code == protocol.None { // older versions have no epochs, but their session may have some", "if false {"},
-	{"epoch of a fetch session is not checked", "01_fetch.go", "if req.SessionEpoch != s.epoch {", "if false {"},
+	{"epoch of a fetch session is not checked", "fetch_sessions.go", "case req.SessionEpoch != s.epoch:", "case false:"},
 	{"commit of a fenced member is taken", "08_offsets.go", "return (m.assigned[tp] || m.revoking[tp]) && m.since[tp] <= epoch", "return m.since[tp] <= epoch || true"},
 	{"commit for a topic that is deleted is taken", "08_offsets.go", "got := unknown // before anything else, as Kafka does",
 		"if unknown != protocol.None {\nout.Partitions = append(out.Partitions, msg.OffsetCommitResponseOffsetCommitResponsePartition{PartitionIndex: p.PartitionIndex})\ncontinue\n}\ngot := unknown"},
