@@ -73,9 +73,9 @@ func (c *Cluster) describedConfigs(q *call, in *msg.DescribeConfigsRequestDescri
 		}
 	case loggerResource: // the fake has no loggers
 		if !names(in.ResourceName, q.Node) {
-			return nil, int16(protocol.InvalidRequest)
+			return nil, refuse(protocol.InvalidRequest, "this is broker %d, which tells of its own loggers only, not those of %q", q.Node, in.ResourceName)
 		}
-		return []msg.DescribeConfigsResponseDescribeConfigsResourceResult{}, 0
+		return []msg.DescribeConfigsResponseDescribeConfigsResourceResult{}, refusal{}
 	default:
 		return nil, refuse(protocol.InvalidRequest, "%s has no configurations", resource{in.ResourceType, in.ResourceName})
 	}

@@ -139,7 +139,7 @@ func Read(m Message, body []byte, version int16) (n int, err error) {
 //
 // This is what the classes do that Kafka's generator writes (org.apache.kafka.message.MessageDataGenerator, ByteUtils and ByteBufferAccessor).
 func ReadLoosely(m Message, body []byte, version int16) (n int, err error) {
-	c := Codec{mode: reading, b: body, loose: true}
+	c := Codec{mode: reading, b: body, loose: true, room: FreeGrowth + MaxGrowth*int64(len(body))}
 	if err := c.walk(m, version); err != nil {
 		return c.off, err
 	}
