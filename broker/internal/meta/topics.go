@@ -41,6 +41,7 @@ type interest struct {
 	lives  []wire.UUID         // ids that it had before
 	back   map[int32]*contrary // by partition: answers that tell older epochs, or such as are far ahead
 	life   contrary            // answers that tell an id from before
+	fewer  contrary            // answers that tell fewer partitions
 }
 
 // contrary counts answers in a row that say what would be a step back. One of them may be from a broker that is behind; when they go on saying so, it is what is known that is wrong: the topic was created again on
@@ -242,7 +243,7 @@ func same(old, t *cluster.Topic) *cluster.Topic {
 // partitions are those of an answer; where it tells an older epoch than is known of the same life of the topic, or nothing of some, what is known. doubt: there are such.
 func (c *Core) partitions(now time.Time, i *interest, t, old *cluster.Topic, m *msg.MetadataResponseMetadataResponseTopic, a *answer) (doubt bool) {
 	if unchanged(old, m, a) {
-		t.Partitions, i.back, i.hints = old.Partitions, nil, nil
+		t.Partitions, i.back, i.hints, i.fewer = old.Partitions, nil, nil, contrary{}
 		return false
 	}
 	n, gaps := int32(0), false
@@ -254,7 +255,12 @@ func (c *Core) partitions(now time.Time, i *interest, t, old *cluster.Topic, m *
 	for k := 0; gaps && k < len(t.Partitions); k++ {
 		t.Partitions[k] = cluster.Partition{Index: int32(k), Leader: cluster.NoNode, LeaderEpoch: -1, Err: protocol.LeaderNotAvailable}
 	}
-	if int(n) < len(old.Partitions) && t.ID == old.ID && t.ID != (wire.UUID{}) { // a topic loses no partitions: who says so has not heard yet that some were added
+	switch { // a topic loses no partitions: who says so has not heard yet that some were added, unless all go on saying so
+	case int(n) >= len(old.Partitions) || t.ID != old.ID || t.ID == (wire.UUID{}):
+		i.fewer = contrary{}
+	case c.contradict(now, &i.fewer, a):
+		i.fewer, i.back, i.hints = contrary{}, nil, nil
+	default:
 		t.Partitions, doubt = append(t.Partitions, old.Partitions[n:]...), !a.late
 	}
 	for k := range m.Partitions {

@@ -359,3 +359,18 @@ func TestATopicLosesNoPartitions(t *testing.T) {
 		t.Fatalf("created again with one partition it has %d", n)
 	}
 }
+
+// TestPartitionsThatNeverWereAreGoneAgain: one answer that tells of a partition too many would have records written to it for as long as the client lives.
+func TestPartitionsThatNeverWereAreGoneAgain(t *testing.T) {
+	b := newBench(t, nil)
+	b.answers(withID(metadata([]int32{1, 2, 3}, []int32{7, 7, 0}), 1), 12)
+	for n := range contraryAnswers {
+		if n := len(b.c.snap.Topic("a").Partitions); n != 3 {
+			t.Fatalf("%d partitions", n)
+		}
+		b.answers(withID(metadata([]int32{1, 2}, []int32{7, 7}), 1), 12)
+		if got := len(b.c.snap.Topic("a").Partitions); (got == 2) != (n == contraryAnswers-1) {
+			t.Fatalf("%d partitions behind %d answers of all brokers", got, n+1)
+		}
+	}
+}
