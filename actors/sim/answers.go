@@ -27,7 +27,7 @@ func (l *link) asks(frame []byte) {
 	if l.n.w.tracing != nil {
 		l.n.w.Tracef("%s asks broker %d: %s v%d %+v", l.client, l.node, protocol.APIName(q.key), q.version, protocol.ReadRequest(frame).Request)
 	}
-	if err := l.n.Rates.asked(l.n.w.Now(), l.client, l.node, q.key); err != nil {
+	if err := l.n.Rates.asked(l.n.w.Now(), l, q.key); err != nil {
 		l.n.w.Report(err)
 	}
 }

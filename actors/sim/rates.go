@@ -13,16 +13,19 @@ const mostRequests = 20
 
 // Rates counts what clients send, and tells who is in a hurry and gets no further.
 type Rates struct {
-	// Watch has too many told as errors of the world.
-	Watch bool
+	// Strict has all of a client counted together, and requests, too, that are many where all is well: Produce, Fetch and OffsetCommit. Clients need names of their own then, and what their applications
+	// have got is to be told with Further.
+	Strict bool
 
 	second  int64
 	sent    map[sent]int
 	further map[string]int // what a client's application has got in this second
 }
 
+// sent is what is counted as one: of a connection, or, where it is strict and clients have names of their own, of a client.
 type sent struct {
 	client string
+	link   *link
 	node   int32
 	key    int16
 }
@@ -36,22 +39,25 @@ func (r *Rates) Further(client string, n int) {
 }
 
 // asked notes a request, and is an error if it is one too many.
-func (r *Rates) asked(now time.Time, client string, node int32, key int16) error {
-	if !r.Watch {
+func (r *Rates) asked(now time.Time, l *link, key int16) error {
+	often := key == msg.ProduceAPI || key == msg.FetchAPI || key == msg.OffsetCommitAPI
+	if often && !r.Strict {
 		return nil
 	}
 	if s := now.Unix(); s != r.second || r.sent == nil {
 		r.second, r.sent, r.further = s, map[sent]int{}, map[string]int{}
 	}
-	who := sent{client, node, key}
+	who := sent{client: l.client, node: l.node, key: key}
+	if !r.Strict {
+		who.link = l
+	}
 	r.sent[who]++
 	most := mostRequests
-	switch key {
-	case msg.ProduceAPI, msg.FetchAPI, msg.OffsetCommitAPI:
-		most += r.further[client]
+	if often {
+		most += r.further[l.client]
 	}
 	if n := r.sent[who]; n == most+1 {
-		return fmt.Errorf("%s asks broker %d for %s more than %d times within a second, and gets no further", client, node, protocol.APIName(key), most)
+		return fmt.Errorf("%s asks broker %d for %s more than %d times within a second, and gets no further", l.client, l.node, protocol.APIName(key), most)
 	}
 	return nil
 }

@@ -12,6 +12,19 @@ var suites = []suite{
 	{[]string{"TestAnActorThatFails$"}, ofFailing},
 	{[]string{"TestACall", "TestChanges", "TestATopic", "TestACommit"}, ofRoutes},
 	{[]string{"TestAPartition"}, ofRooms},
+	{[]string{"TestTampered$"}, ofWords},
+}
+
+// ofWords are bugs of who believes brokers too much, or asks them in a hurry.
+var ofWords = []mutation{
+	{"who gets no further asks in a hurry", "protocol/trouble/pace.go",
+		"p.vain > Free", "p.vain > 1<<30"},
+	{"what a broker speaks never asked again", "broker/internal/conn/versions.go",
+		"return c.asking != unasked && now.Sub(c.toldAt) >= sureFor", "return false"},
+	{"topic without partitions taken as it is told", "broker/internal/meta/topics.go",
+		"garbled := !fits && t.Err == protocol.None", "garbled := false"},
+	{"partitions that never were kept for ever", "broker/internal/meta/topics.go",
+		"case c.contradict(now, &i.fewer, a):", "case false:"},
 }
 
 type suite struct {
