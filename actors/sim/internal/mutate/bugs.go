@@ -23,8 +23,6 @@ var ofWords = []mutation{
 		"return c.asking != unasked && now.Sub(c.toldAt) >= sureFor", "return false"},
 	{"topic without partitions taken as it is told", "broker/internal/meta/topics.go",
 		"garbled := !fits && t.Err == protocol.None", "garbled := false"},
-	{"partitions that never were kept for ever", "broker/internal/meta/topics.go",
-		"case c.contradict(now, &i.fewer, a):", "case false:"},
 }
 
 type suite struct {
@@ -39,13 +37,13 @@ var ofGroups = []mutation{
 	{"revoke without waiting for the listener", "coordinator/internal/member/classic.go",
 		"\tc.become(Giving)\n\tc.gave", "\tc.become(Giving)\n\tdefer c.become(Joining)\n\tc.gave"},
 	{"loss of what is being taken over not told", "coordinator/internal/member/application.go",
-		"\tc.owned = append(c.owned, r.Assign...)\n", "\tif c.state == Taking {\n\t\tc.owned = append(c.owned, r.Assign...)\n\t}\n"},
+		"\tc.owned = append(without(c.owned, r.Revoke), r.Assign...)\n", "\tif c.owned = without(c.owned, r.Revoke); c.state == Taking {\n\t\tc.owned = append(c.owned, r.Assign...)\n\t}\n"},
 	{"heartbeat stopped behind a slow handler", "coordinator/internal/member/classic.go",
 		"(c.state == Stable || c.state == Giving || c.state == Taking || c.state == Assigning)", "c.pending == nil && c.state == Stable"},
 	{"generation not checked", "coordinator/internal/member/member.go",
 		"\tcase m.Call != c.call:\n", "\tcase m.Call.Kind == LeaveCall:\n"},
 	{"assignment applied before revocation", "coordinator/internal/member/consumer.go",
-		"\tr := c.change(target)\n", "\tr := c.change(target)\n\tr.Revoke = nil\n"},
+		"\tr := c.change(slices.Compact(target))\n", "\tr := c.change(slices.Compact(target))\n\tr.Revoke = nil\n"},
 	{"position of a revoked partition kept", "api/rebalance.go",
 		"c.unassign(r.Revoke)\n\t}\n\tif len(r.Assign) > 0 {\n\t\tc.fetcher.Hold(r.IDs, r.Assign...)", "_ = r.Revoke\n\t}\n\tif len(r.Assign) > 0 {\n\t\t_ = c.begin(r.Assign, c.fetcher.Assignment(), -3)"},
 	{"commit of the record at hand", "api/commit.go",
@@ -75,7 +73,7 @@ var ofGroups = []mutation{
 	{"records given out after max.poll.interval.ms", "coordinator/internal/member/leaving.go",
 		"c.state != Losing && c.state != Expired && c.state != Failed", "c.state != Losing && c.state != Failed"},
 	{"heartbeat after a lost one does not say what is owned", "coordinator/internal/member/consumer.go",
-		"c.remote.told.owned, c.remote.unsure = false, false, true\n\t\treturn\n\t}\n\twhy", "c.remote.told.owned, c.remote.unsure = false, true, false\n\t\treturn\n\t}\n\twhy"},
+		"c.remote.told.topics, c.remote.told.owned, c.remote.unsure = false, false, true", "c.remote.told.topics, c.remote.told.owned, c.remote.unsure = false, true, false"},
 	{"pause kept of what another member has had", "api/rebalance.go",
 		"if !r.Back && (r.Given || r.Lost) {", "if false {"},
 	{"group whose offsets were refused once not read any more", "coordinator/internal/member/fetches.go",
