@@ -24,10 +24,8 @@ func TestBrokersThatThereCannotBe(t *testing.T) {
 	b.later(time.Second)
 	m := metadata([]int32{-7, 2, 4711}, []int32{6, -9, 6})
 	m.ControllerID = -7
-	for _, n := range []wireBroker{{NodeID: -7, Host: "x", Port: 1}, {NodeID: -1, Host: "x", Port: 1}, {NodeID: 10, Host: "", Port: 1}, {NodeID: 11, Host: "x", Port: 0}, {NodeID: 12, Host: "x", Port: -1},
-		{NodeID: 13, Host: "x", Port: math.MaxUint16 + 1}, {NodeID: 14, Host: strings.Repeat("x", 256), Port: 1}, {NodeID: 2, Host: "another", Port: 1}, {NodeID: math.MaxInt32, Host: "x", Port: math.MaxUint16}} {
-		m.Brokers = append(m.Brokers, n)
-	}
+	m.Brokers = append(m.Brokers, []wireBroker{{NodeID: -7, Host: "x", Port: 1}, {NodeID: -1, Host: "x", Port: 1}, {NodeID: 10, Host: "", Port: 1}, {NodeID: 11, Host: "x", Port: 0}, {NodeID: 12, Host: "x", Port: -1},
+		{NodeID: 13, Host: "x", Port: math.MaxUint16 + 1}, {NodeID: 14, Host: strings.Repeat("x", 256), Port: 1}, {NodeID: 2, Host: "another", Port: 1}, {NodeID: math.MaxInt32, Host: "x", Port: math.MaxUint16}}...)
 	out := b.step(&Metadata{Resp: m, Version: 12})
 	if out.Publish == nil {
 		t.Fatal("no news")
