@@ -28,6 +28,7 @@ import (
 	"github.com/kactor-go/kactor/broker"
 	"github.com/kactor-go/kactor/coordinator"
 	"github.com/kactor-go/kactor/fetcher"
+	"github.com/kactor-go/kactor/protocol/printable"
 	"github.com/kactor-go/kactor/sender"
 )
 
@@ -37,7 +38,7 @@ type Config struct {
 	Network broker.NetworkConfig
 	// World, if not nil, is lived in instead of the real one: a simulated world. Network is its own then.
 	World role.World
-	// Logger gets warnings and bugs; nil discards them.
+	// Logger gets warnings and bugs, of one cause a line in ten seconds at most; nil discards them.
 	Logger *slog.Logger
 	// Hooks are told what happens in the cluster actor.
 	Hooks broker.Hooks
@@ -84,6 +85,8 @@ func Start(system *actor.ActorSystem, cfg Config) (*System, error) {
 		s.own = role.NewSystem(system, broker.NewNetwork(cfg.Network), cfg.Logger)
 		s.world = s.own
 	}
+	cfg.Logger = role.LogSparing(cfg.Logger, s.world)
+	s.cfg.Logger = cfg.Logger
 	s.over = role.NewPromise[struct{}](s.world)
 	s.tree = role.NewTree(s.world, "kactor")
 	hooks := cfg.Hooks
@@ -94,7 +97,7 @@ func Start(system *actor.ActorSystem, cfg Config) (*System, error) {
 	}
 	if hooks.Refresh == nil && cfg.Logger.Enabled(context.Background(), slog.LevelDebug) {
 		hooks.Refresh = func(topics []string, why string) {
-			cfg.Logger.Debug("metadata is asked for", "topics", topics, "why", why)
+			cfg.Logger.Debug("metadata is asked for", "topics", some(topics), "why", why)
 		}
 	}
 	var err error
@@ -103,6 +106,24 @@ func Start(system *actor.ActorSystem, cfg Config) (*System, error) {
 	}
 	return s, nil
 }
+
+// mostTopics are named in one line.
+const mostTopics = 10
+
+// some names a few topics for a line of the log.
+func some(topics []string) []string {
+	var names []string
+	for _, t := range topics[:min(len(topics), mostTopics)] {
+		names = append(names, printable.Text(t))
+	}
+	if more := len(topics) - len(names); more > 0 {
+		names = append(names, fmt.Sprintf("and %d more", more))
+	}
+	return names
+}
+
+// Logger is what the client logs with, in the name of its roles.
+func (s *System) Logger() *slog.Logger { return s.cfg.Logger }
 
 func (s *System) failed(err error) {
 	s.cfg.Logger.Error("a role failed", "err", err)
@@ -125,15 +146,26 @@ func (s *System) Producer(cfg sender.Config) (*sender.Sender, error) {
 // Fetcher starts a fetcher.
 func (s *System) Fetcher(cfg fetcher.Config) (*fetcher.Fetcher, error) {
 	return begin(s, &s.fetchers, func() (*fetcher.Fetcher, error) {
-		return fetcher.Start(s.tree, s.client, cfg, func(what, note string) { s.cfg.Logger.Warn(what, "what", note) }, s.failed)
+		return fetcher.Start(s.tree, s.client, cfg, s.note, s.failed)
 	})
 }
 
 // Coordinator starts the membership of a consumer that reads with f in a group.
 func (s *System) Coordinator(f *fetcher.Fetcher, cfg coordinator.Config) (*coordinator.Coordinator, error) {
 	return begin(s, &s.groups, func() (*coordinator.Coordinator, error) {
-		return coordinator.Start(s.tree, s.client, f, cfg, func(note string) { s.cfg.Logger.Warn("group membership", "what", note) }, s.failed)
+		return coordinator.Start(s.tree, s.client, f, cfg, func(what, text string) {
+			s.cfg.Logger.Warn(what, "group", printable.Text(cfg.Group), "what", text)
+		}, s.failed)
 	})
+}
+
+// note logs what a fetcher tells.
+func (s *System) note(what, partition, text string) {
+	if partition == "" {
+		s.cfg.Logger.Warn(what, "what", text)
+		return
+	}
+	s.cfg.Logger.Warn(what, "partition", partition, "what", text)
 }
 
 // ending is a role that can be ended.

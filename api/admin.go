@@ -10,6 +10,7 @@ import (
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/cluster"
 	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/printable"
 	"github.com/kactor-go/kactor/protocol/wire"
 )
 
@@ -66,7 +67,7 @@ func codeError(what string, code int16, message *string) error {
 		return nil
 	}
 	if message != nil && *message != "" {
-		return fmt.Errorf("%s: %w: %s", what, protocol.Code(code), *message)
+		return fmt.Errorf("%s: %w: %s", what, protocol.Code(code), printable.Text(*message))
 	}
 	return fmt.Errorf("%s: %w", what, protocol.Code(code))
 }

@@ -230,7 +230,7 @@ func (c *Consumer) CommitAsync(done func(error), offsets ...Offset) error {
 func checkOffsets(offsets []Offset) error {
 	for _, o := range offsets {
 		if o.Partition.Topic == "" || o.Partition.Partition < 0 || o.Offset < 0 {
-			return fmt.Errorf("commit: offset %d of %q/%d is none", o.Offset, o.Partition.Topic, o.Partition.Partition)
+			return fmt.Errorf("commit: offset %d of %s is none", o.Offset, o.Partition)
 		}
 	}
 	return nil

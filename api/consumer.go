@@ -16,6 +16,7 @@ import (
 	"github.com/kactor-go/kactor/fetcher"
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/cluster"
+	"github.com/kactor-go/kactor/protocol/printable"
 	"github.com/kactor-go/kactor/protocol/trouble"
 	"github.com/kactor-go/kactor/protocol/wire"
 )
@@ -192,7 +193,7 @@ func (c *Consumer) begin(parts, have []TopicPartition, offset int64) error {
 func check(parts []TopicPartition) error {
 	for _, tp := range parts {
 		if tp.Topic == "" || tp.Partition < 0 {
-			return fmt.Errorf("assign: %q/%d is no partition", tp.Topic, tp.Partition)
+			return fmt.Errorf("assign: %s is no partition", tp)
 		}
 	}
 	return nil
@@ -404,9 +405,9 @@ func (c *Consumer) Partitions(ctx context.Context, topic string) ([]cluster.Part
 	t := snap.Topic(topic)
 	switch {
 	case t == nil:
-		return nil, fmt.Errorf("topic %s: %w", topic, ErrUnknownTopic)
+		return nil, fmt.Errorf("topic %s: %w", printable.Text(topic), ErrUnknownTopic)
 	case t.Err != protocol.None:
-		return nil, fmt.Errorf("topic %s: %w", topic, t.Err)
+		return nil, fmt.Errorf("topic %s: %w", printable.Text(topic), t.Err)
 	}
 	return t.Partitions, nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/kactor-go/kactor/broker"
 	"github.com/kactor-go/kactor/protocol/cluster"
 	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/printable"
 )
 
 // Diagnosis is how far one gets towards each broker.
@@ -39,7 +40,7 @@ func (r *Reach) Err() error {
 	if last.Err == nil {
 		return nil
 	}
-	return fmt.Errorf("%s (%s): %w", r.Addr, last.Phase, last.Err)
+	return fmt.Errorf("%s (%s): %w", printable.Text(r.Addr), last.Phase, last.Err)
 }
 
 // Err is nil if a client can work with the cluster: a bootstrap address answers, and so do all brokers where the cluster says that they are. Otherwise it is everything that went wrong.
@@ -68,9 +69,9 @@ func (d *Diagnosis) String() string {
 	for i := range d.Reaches {
 		r := &d.Reaches[i]
 		if r.Node < 0 {
-			fmt.Fprintf(&b, "bootstrap server %s\n", r.Addr)
+			fmt.Fprintf(&b, "bootstrap server %s\n", printable.Cut(r.Addr, printable.MostLong))
 		} else {
-			fmt.Fprintf(&b, "broker %d, advertised as %s\n", r.Node, r.Addr)
+			fmt.Fprintf(&b, "broker %d, advertised as %s\n", r.Node, printable.Cut(r.Addr, printable.MostLong))
 		}
 		for _, s := range r.Steps {
 			if s.Err == nil {

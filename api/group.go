@@ -5,6 +5,7 @@ import (
 
 	"github.com/kactor-go/kactor/coordinator"
 	"github.com/kactor-go/kactor/protocol/cluster"
+	"github.com/kactor-go/kactor/protocol/printable"
 )
 
 // Offset is a position to commit, or one that was committed: that of the next record to read.
@@ -33,9 +34,7 @@ const (
 var errNoGroup = fmt.Errorf("%w: the consumer has no group.id", ErrIllegalState)
 
 func (c *Consumer) log(what string, err error) {
-	if l := c.set.logger; l != nil {
-		l.Warn(what, "group", c.set.group.Group, "err", err)
-	}
+	c.client.system.Logger().Warn(what, "group", printable.Text(c.set.group.Group), "err", err)
 }
 
 // EnforceRebalance asks the group to divide its partitions anew (KIP-568). With group.protocol=consumer it does nothing: the broker decides.

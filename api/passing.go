@@ -12,6 +12,7 @@ import (
 
 	"github.com/kactor-go/kactor/actors/role"
 	"github.com/kactor-go/kactor/api/internal/lanes"
+	"github.com/kactor-go/kactor/protocol/printable"
 )
 
 // Headers of records that were passed on to a retry or dead-letter topic; all are text. They tell, and decide nothing: whoever may write to the topic can write them.
@@ -40,7 +41,7 @@ type Provenance struct {
 
 // String tells all of it: "orders/3 at 17, passed on 2 times: TIMEOUT".
 func (p Provenance) String() string {
-	return fmt.Sprintf("%s at %d, passed on %d times: %s", p.TopicPartition, p.Offset, p.Passed, p.Error)
+	return fmt.Sprintf("%s at %d, passed on %d times: %s", p.TopicPartition, p.Offset, p.Passed, printable.Text(p.Error))
 }
 
 // Origin tells where a record of a retry or dead-letter topic comes from; ok is false if its headers do not say so, or not in a way that can be true.
@@ -140,7 +141,7 @@ func (w *work) pass(ctx context.Context, u *lanes.Unit, r *Record, err error) er
 	m := passed(r, u.TopicPartition, offset, topic, err)
 	m.Timestamp = w.c.world.Now().Add(time.Millisecond - 1) // in milliseconds the next one. RetryTopic.After counts from here, and the coarse clock is late on a busy machine
 	if _, failed := p.Produce(ctx, m); failed != nil {
-		return fmt.Errorf("%w; it could not be passed on to %s either: %w", err, topic, failed)
+		return fmt.Errorf("%w; it could not be passed on to %s either: %w", err, printable.Text(topic), failed)
 	}
 	return nil
 }

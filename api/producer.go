@@ -8,6 +8,7 @@ import (
 	"github.com/kactor-go/kactor/actors"
 	"github.com/kactor-go/kactor/actors/role"
 	"github.com/kactor-go/kactor/protocol/cluster"
+	"github.com/kactor-go/kactor/protocol/printable"
 	"github.com/kactor-go/kactor/sender"
 )
 
@@ -42,7 +43,7 @@ func out(r *Record) (sender.Record, error) {
 		s.Timestamp, s.Timed = r.Timestamp.UnixMilli(), true
 	}
 	if r.Fixed && r.Partition < 0 {
-		return s, fmt.Errorf("produce %s: %d is no partition: %w", r.Topic, r.Partition, ErrUnknownTopic)
+		return s, fmt.Errorf("produce %s: %d is no partition: %w", printable.Text(r.Topic), r.Partition, ErrUnknownTopic)
 	}
 	return s, nil
 }
@@ -110,7 +111,7 @@ func (p *Producer) start(ctx context.Context, r *Record, how manner) *role.Promi
 // partitioner that the record is for, it writes nothing and returns ErrIllegalState.
 func (p *Producer) Produce(ctx context.Context, r *Record) (Placed, error) {
 	if err := p.sender.Waitable(); err != nil {
-		return nowhere(r), public(fmt.Errorf("produce %s: %w", r.Topic, err))
+		return nowhere(r), public(fmt.Errorf("produce %s: %w", printable.Text(r.Topic), err))
 	}
 	placed, err := p.start(ctx, r, follows).Get(ctx)
 	if err != nil && err == ctx.Err() {

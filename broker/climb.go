@@ -19,6 +19,7 @@ import (
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/cluster"
 	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/printable"
 )
 
 // Step is one step of the way to a broker, and what came of it.
@@ -102,7 +103,7 @@ func (c *climb) step(phase string, do func(context.Context) (found string, err e
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = &reason{ErrTimeout, fmt.Errorf("no answer within %s", c.world.Now().Sub(begun).Round(100*time.Millisecond))}
 	}
-	s := Step{Phase: phase, Took: c.world.Now().Sub(begun), Found: found, Err: err}
+	s := Step{Phase: phase, Took: c.world.Now().Sub(begun), Found: printable.Cut(found, printable.MostLong), Err: printable.Error(err)}
 	if err != nil {
 		s.Found, s.Remedy = "", remedy(phase, err, c.secure)
 	}
@@ -117,7 +118,7 @@ func (c *climb) dial(host string, port int32) bool {
 		c.world.Network().Resolve(host, func(addrs []string, err error) { p.Settle(addrs, err) })
 		var err error
 		if addrs, err = p.Get(ctx); err == nil && len(addrs) == 0 {
-			err = fmt.Errorf("%s has no address", host)
+			err = fmt.Errorf("%s has no address", printable.Text(host))
 		}
 		return strings.Join(addrs, ", "), err
 	}) {

@@ -8,6 +8,7 @@ import (
 	"github.com/kactor-go/kactor/actors/role"
 	"github.com/kactor-go/kactor/broker/internal/conn"
 	"github.com/kactor-go/kactor/protocol/cluster"
+	"github.com/kactor-go/kactor/protocol/printable"
 )
 
 // connection is the actor around conn.Core: it performs the core's effects.
@@ -35,7 +36,7 @@ func (c *Client) spawnConnection(h *role.Handle, peer cluster.Node, purpose Purp
 		Versions: release(c.cfg.Release), Fallback: release(c.cfg.ReleaseFallback), Learnt: c.learnt.about(peer, w.Now()),
 	})
 	k.self, k.stop = role.Spawn[conn.Message, conn.Effects](h, k.core, k.perform, (*conn.Effects).Reset, role.Options{
-		Name:   fmt.Sprintf("connection %s (%s)", peer.Addr(), purpose),
+		Name:   fmt.Sprintf("connection %s (%s)", printable.Text(peer.Addr()), purpose),
 		Failed: func(err error) { c.self.Tell(&connFailed{k, err}) },
 		Slow:   c.slow,
 	})
@@ -52,7 +53,7 @@ func (k *connection) perform(h *role.Handle, out *conn.Effects) {
 	if out.Resolve {
 		gen := out.Gen
 		w.Network().Resolve(k.peer.Host, func(addrs []string, err error) {
-			k.self.Tell(&conn.Resolved{Gen: gen, Addrs: addrs, Err: err})
+			k.self.Tell(&conn.Resolved{Gen: gen, Addrs: addrs, Err: printable.Error(err)})
 		})
 	}
 	if out.Dial != "" {
@@ -162,4 +163,4 @@ func (s *sink) Received(frame []byte) {
 	s.to.Assist(&conn.Received{Gen: s.gen, Frame: frame}) // who reads has nothing else to do
 }
 func (s *sink) Flushed()         { s.to.Tell(&conn.Flushed{Gen: s.gen}) }
-func (s *sink) Broken(err error) { s.to.Tell(&conn.Broken{Gen: s.gen, Err: err}) }
+func (s *sink) Broken(err error) { s.to.Tell(&conn.Broken{Gen: s.gen, Err: printable.Error(err)}) }

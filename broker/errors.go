@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/kactor-go/kactor/protocol/printable"
 )
 
 // Reasons why a call ended without an answer; they are found inside a CallError with errors.Is.
@@ -39,9 +41,9 @@ func (e *CallError) Error() string {
 	where := ""
 	switch {
 	case e.Node >= 0 && e.Addr != "":
-		where = fmt.Sprintf(" on node %d (%s)", e.Node, e.Addr)
+		where = fmt.Sprintf(" on node %d (%s)", e.Node, printable.Text(e.Addr))
 	case e.Addr != "":
-		where = " on " + e.Addr
+		where = " on " + printable.Text(e.Addr)
 	case e.Node >= 0:
 		where = fmt.Sprintf(" on node %d", e.Node)
 	}

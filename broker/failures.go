@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/kactor-go/kactor/protocol/cluster"
+	"github.com/kactor-go/kactor/protocol/printable"
 )
 
 // failures are why addresses could not be connected to; connections note them.
@@ -70,7 +71,7 @@ type ConnectError struct {
 
 // Error says where, at what, why, and how often.
 func (e *ConnectError) Error() string {
-	text := fmt.Sprintf("%s (%s): %v", e.Addr, e.Phase, e.Err)
+	text := fmt.Sprintf("%s (%s): %v", printable.Text(e.Addr), e.Phase, e.Err)
 	if e.Attempts > 1 {
 		text += fmt.Sprintf(", %d times", e.Attempts)
 	}

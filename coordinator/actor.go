@@ -28,7 +28,7 @@ type Coordinator struct {
 	self    role.Ref[Message]
 	stop    func(func())
 	caller  *broker.Caller
-	note    func(string)
+	note    func(what, text string)
 	waits   role.Waits
 
 	identity atomic.Pointer[Identity]
@@ -46,7 +46,7 @@ type Coordinator struct {
 }
 
 // Start starts the membership of the consumer that reads with f. note, if not nil, is told what an operator may want to know; failed is told if it fails by a bug; both must only tell.
-func Start(under role.Spawner, client *broker.Client, f *fetcher.Fetcher, cfg Config, note func(string), failed func(error)) (*Coordinator, error) {
+func Start(under role.Spawner, client *broker.Client, f *fetcher.Fetcher, cfg Config, note func(what, text string), failed func(error)) (*Coordinator, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
@@ -132,7 +132,7 @@ func (c *Coordinator) perform(h *role.Handle, out *member.Effects) {
 	}
 	if c.note != nil {
 		for _, n := range out.Notes {
-			c.note(n)
+			c.note(n.What, n.Text)
 		}
 	}
 	if out.AskPolled {

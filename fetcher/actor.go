@@ -28,11 +28,11 @@ type Fetcher struct {
 	caller *broker.Caller
 	over   atomic.Bool             // it is closed
 	ended  *role.Promise[struct{}] // when the actor knows
-	note   func(what, note string)
+	note   func(what, partition, text string)
 }
 
 // Start starts a fetcher on a client's connections. note, if not nil, is told of resets and of partitions in trouble; failed is told if it fails by a bug; both must only tell.
-func Start(under role.Spawner, client *broker.Client, cfg Config, note func(what, note string), failed func(error)) (*Fetcher, error) {
+func Start(under role.Spawner, client *broker.Client, cfg Config, note func(what, partition, text string), failed func(error)) (*Fetcher, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
@@ -118,7 +118,7 @@ func (f *Fetcher) perform(h *role.Handle, out *plan.Effects) {
 	}
 	for _, n := range few(f.buf.put(out)) {
 		if f.note != nil {
-			f.note(n.what, n.text)
+			f.note(n.what, n.partition, n.text)
 		}
 	}
 	for _, m := range out.Frames {

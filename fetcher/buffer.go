@@ -208,7 +208,7 @@ func (b *buffer) put(out *plan.Effects) (notes []note) {
 			continue
 		}
 		if e.Why != "" && !e.Quiet {
-			notes = append(notes, note{"position reset", fmt.Sprintf("%s: %s; position %d", e.TopicPartition, e.Why, e.Position)})
+			notes = append(notes, note{"position reset", e.TopicPartition.String(), fmt.Sprintf("%s; position %d", e.Why, e.Position)})
 		}
 		if e.Position >= 0 {
 			dropped = append(dropped, b.drop(p)...)
@@ -245,7 +245,7 @@ func (b *buffer) put(out *plan.Effects) (notes []note) {
 			err := failure(f)
 			b.fails.forget(f.TopicPartition)
 			b.fails.add(f.TopicPartition, err)
-			notes = append(notes, note{"partition in trouble", err.Error()})
+			notes = append(notes, note{"partition in trouble", f.TopicPartition.String(), err.Error()})
 			if !f.Keeps {
 				p.failed = err
 				wake = append(wake, p.waiters...)

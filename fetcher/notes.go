@@ -3,7 +3,7 @@ package fetcher
 import "fmt"
 
 // note is something for the log.
-type note struct{ what, text string }
+type note struct{ what, partition, text string } // partition is empty where it is of several
 
 // notesOf is how many partitions of which the same is to be told at a time have a line each.
 const notesOf = 3
@@ -24,7 +24,7 @@ func few(notes []note) []note {
 		}
 	}
 	for _, n := range more {
-		out = append(out, note{n.what, fmt.Sprintf("and %d more partitions", told[n.what]-notesOf)})
+		out = append(out, note{n.what, "", fmt.Sprintf("and %d more partitions", told[n.what]-notesOf)})
 	}
 	return out
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/kactor-go/kactor/protocol/cluster"
 	"github.com/kactor-go/kactor/protocol/compress"
 	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/printable"
 	"github.com/kactor-go/kactor/protocol/record"
 	"github.com/kactor-go/kactor/sender/internal/batch"
 	"github.com/kactor-go/kactor/sender/internal/drain"
@@ -112,7 +113,7 @@ func (s *Sender) AppendToWait(ctx context.Context, r *Record, done Completion) e
 
 func (s *Sender) append(ctx context.Context, r *Record, done Completion, how manner) error {
 	if s.buf.closed.Load() {
-		return fmt.Errorf("produce %s: %w", r.Topic, ErrClosed)
+		return fmt.Errorf("produce %s: %w", printable.Text(r.Topic), ErrClosed)
 	}
 	news, err := s.buf.append(ctx, r, done, how)
 	if news {
@@ -183,10 +184,10 @@ func (s *Sender) Partitions(ctx context.Context, topic string) (*cluster.Topic, 
 	}
 	t := snap.Topic(topic)
 	if t == nil {
-		return nil, fmt.Errorf("%w: %s", ErrUnknownTopic, topic)
+		return nil, fmt.Errorf("%w: %s", ErrUnknownTopic, printable.Text(topic))
 	}
 	if t.Err != protocol.None && len(t.Partitions) == 0 {
-		return nil, fmt.Errorf("topic %s: %w", topic, t.Err)
+		return nil, fmt.Errorf("topic %s: %w", printable.Text(topic), t.Err)
 	}
 	return t, nil
 }

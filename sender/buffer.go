@@ -12,6 +12,7 @@ import (
 	"github.com/kactor-go/kactor/actors/role"
 	"github.com/kactor-go/kactor/broker"
 	"github.com/kactor-go/kactor/protocol/cluster"
+	"github.com/kactor-go/kactor/protocol/printable"
 	"github.com/kactor-go/kactor/protocol/record"
 	"github.com/kactor-go/kactor/sender/internal/batch"
 	"github.com/kactor-go/kactor/sender/internal/drain"
@@ -95,7 +96,7 @@ func (b *buffer) topic(name string) (*topicBuffer, error) {
 func (b *buffer) newTopic(name string) (t *topicBuffer, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			t, err = nil, fmt.Errorf("produce %s: its partitioner is not made, this panicked: %v", name, r)
+			t, err = nil, fmt.Errorf("produce %s: its partitioner is not made, this panicked: %v", printable.Text(name), r)
 		}
 	}()
 	t = &topicBuffer{name: name, partition: b.cfg.Partitioner(b.world.Rand())}
@@ -172,14 +173,14 @@ func (b *buffer) choose(ctx context.Context, t *topicBuffer, r *Record, lane, si
 		case errInside:
 			return nil, err
 		default:
-			return nil, fmt.Errorf("produce %s: %w", r.Topic, err)
+			return nil, fmt.Errorf("produce %s: %w", printable.Text(r.Topic), err)
 		}
 	}
 	if int(n) >= len(v.meta.Partitions) && r.Partition != AnyPartition {
 		return nil, nil // it may have been added meanwhile
 	}
 	if n < 0 || int(n) >= len(v.meta.Partitions) {
-		return nil, fmt.Errorf("produce %s/%d: %w", r.Topic, n, ErrUnknownTopic)
+		return nil, fmt.Errorf("produce %s/%d: %w", printable.Text(r.Topic), n, ErrUnknownTopic)
 	}
 	return v.partitions[n], nil
 }
@@ -196,16 +197,16 @@ const (
 // append puts a record into the open batch of its partition. news tells that the actor may have something to learn.
 func (b *buffer) append(ctx context.Context, r *Record, done Completion, how manner) (news bool, err error) {
 	if err := ctx.Err(); err != nil {
-		return false, fmt.Errorf("produce %s: %w", r.Topic, err)
+		return false, fmt.Errorf("produce %s: %w", printable.Text(r.Topic), err)
 	}
 	if r.Timed && r.Timestamp < 0 {
-		return false, fmt.Errorf("produce %s: %w: %d", r.Topic, ErrTimestamp, r.Timestamp)
+		return false, fmt.Errorf("produce %s: %w: %d", printable.Text(r.Topic), ErrTimestamp, r.Timestamp)
 	}
 	size := record.Bound(r.Key, r.Value, r.Headers)
 	if size+record.Overhead > b.cfg.MaxRequest {
 		size = record.Size(1<<20, 1<<40, r.Key, r.Value, r.Headers)
 		if size+record.Overhead > b.cfg.MaxRequest {
-			return false, fmt.Errorf("produce %s: %w: %d bytes, max.request.size is %d", r.Topic, ErrTooLarge, size+record.Overhead, b.cfg.MaxRequest)
+			return false, fmt.Errorf("produce %s: %w: %d bytes, max.request.size is %d", printable.Text(r.Topic), ErrTooLarge, size+record.Overhead, b.cfg.MaxRequest)
 		}
 	}
 	t, err := b.topic(r.Topic)

@@ -14,6 +14,7 @@ import (
 	"github.com/kactor-go/kactor/actors/role"
 	"github.com/kactor-go/kactor/broker"
 	"github.com/kactor-go/kactor/protocol/cluster"
+	"github.com/kactor-go/kactor/protocol/printable"
 	"github.com/kactor-go/kactor/protocol/record"
 )
 
@@ -163,7 +164,7 @@ func (b *buffer) hold(ctx context.Context, t *topicBuffer, r *Record, size int, 
 	}
 	n := int64(b.pool.room(size + record.Overhead))
 	if err := b.take(ctx, n, how); err != nil {
-		return false, fmt.Errorf("produce %s: %w", r.Topic, err)
+		return false, fmt.Errorf("produce %s: %w", printable.Text(r.Topic), err)
 	}
 	h := &held{Record: own(r), size: size, credits: n, done: done, begun: now}
 	if !h.Timed {
@@ -184,7 +185,7 @@ func (b *buffer) hold(ctx context.Context, t *topicBuffer, r *Record, size int, 
 	if err != nil {
 		t.mu.Unlock()
 		b.credits.Give(n)
-		return false, fmt.Errorf("produce %s: %w", r.Topic, err)
+		return false, fmt.Errorf("produce %s: %w", printable.Text(r.Topic), err)
 	}
 	first := len(t.held) == 0
 	if first || h.lowest() < t.lowest {
@@ -218,7 +219,7 @@ func (b *buffer) hold(ctx context.Context, t *topicBuffer, r *Record, size int, 
 		return true, err
 	}
 	if ctx.Err() == nil {
-		return false, fmt.Errorf("produce %s: %w", r.Topic, ErrReentered)
+		return false, fmt.Errorf("produce %s: %w", printable.Text(r.Topic), ErrReentered)
 	}
 	return false, b.unknown(r, now, ctx.Err())
 }
@@ -315,11 +316,11 @@ func (o *holds) remove(t *topicBuffer) {
 // unknown is the error of a record whose topic or partition has not become known since begun.
 func (b *buffer) unknown(r *Record, begun time.Time, err error) error {
 	if errors.Is(err, ErrClosed) {
-		return fmt.Errorf("produce %s: %w", r.Topic, ErrClosed)
+		return fmt.Errorf("produce %s: %w", printable.Text(r.Topic), ErrClosed)
 	}
-	what := r.Topic
+	what := printable.Text(r.Topic)
 	if r.Partition >= 0 {
-		what = fmt.Sprintf("%s/%d", r.Topic, r.Partition)
+		what = fmt.Sprintf("%s/%d", printable.Text(r.Topic), r.Partition)
 	}
 	if m := b.client.Snapshot().Topic(r.Topic); m != nil && m.Err != 0 && !errors.Is(err, m.Err) {
 		err = errors.Join(m.Err, err)

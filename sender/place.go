@@ -11,6 +11,7 @@ import (
 	"github.com/kactor-go/kactor/actors/role"
 	"github.com/kactor-go/kactor/broker"
 	"github.com/kactor-go/kactor/protocol/cluster"
+	"github.com/kactor-go/kactor/protocol/printable"
 )
 
 // fetch asks for the metadata of topics. Wishes coalesce in the cluster actor; who wishes again waits until the wish before is fulfilled.
@@ -122,9 +123,9 @@ func (b *buffer) sift(t *topicBuffer, now time.Time, refused refusal) (first *he
 		why, over, refused := error(nil), !now.Before(end), refused.of(h)
 		switch {
 		case known && errors.Is(refused, ErrClosed):
-			why = fmt.Errorf("produce %s: %w", h.Topic, ErrClosed)
+			why = fmt.Errorf("produce %s: %w", printable.Text(h.Topic), ErrClosed)
 		case known && over:
-			why = fmt.Errorf("produce %s: %w for %s", h.Topic, ErrPartitionerBusy, b.forPartitioner())
+			why = fmt.Errorf("produce %s: %w for %s", printable.Text(h.Topic), ErrPartitionerBusy, b.forPartitioner())
 		case !known && refused != nil:
 			why = b.unknown(&h.Record, h.begun, refused)
 		case !known && over:
@@ -218,7 +219,7 @@ func (b *buffer) answered(t *topicBuffer, m *cluster.Topic, h *held, n int32, er
 		return
 	}
 	if err != nil {
-		b.fail(h, fmt.Errorf("produce %s: %w", h.Topic, err))
+		b.fail(h, fmt.Errorf("produce %s: %w", printable.Text(h.Topic), err))
 	} else {
 		b.put(m, t.grown(len(m.Partitions)), h, n)
 	}
@@ -228,7 +229,7 @@ func (b *buffer) answered(t *topicBuffer, m *cluster.Topic, h *held, n int32, er
 // put puts a record that was held into the batch of partition n. The topic's lock is held.
 func (b *buffer) put(m *cluster.Topic, partitions []*partitionBuffer, h *held, n int32) {
 	if n < 0 || int(n) >= len(m.Partitions) {
-		b.fail(h, fmt.Errorf("produce %s/%d: %w", h.Topic, n, ErrUnknownTopic))
+		b.fail(h, fmt.Errorf("produce %s/%d: %w", printable.Text(h.Topic), n, ErrUnknownTopic))
 		return
 	}
 	p := partitions[n]

@@ -13,6 +13,7 @@
 //	Ref                   a typed address (ref.go)
 //	World                 time, mailboxes, parking of callers, the network: production or simulated (world.go, system.go)
 //	Promise, Credits      how callers wait (promise.go, credits.go)
+//	LogSparing            one line of the log for a cause (sparing.go)
 //	Backoff               delays between attempts (backoff.go)
 //	Tree                  the supervisor under the embedder's own actor system (tree.go)
 //

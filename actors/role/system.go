@@ -23,12 +23,13 @@ type System struct {
 }
 
 // NewSystem makes the real world on the embedder's actor system, or, when actors is nil, on one that all those in the process share. log gets reports of bugs;
-// nil discards them. End it with Close.
+// nil discards them, and the same comes in ten seconds once at most. End it with Close.
 func NewSystem(actors *actor.ActorSystem, network Network, log *slog.Logger) *System {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	s := &System{actors: actors, network: network, log: log, engine: hireEngine(actors == nil)}
+	s := &System{actors: actors, network: network, engine: hireEngine(actors == nil)}
+	s.log = LogSparing(log, s)
 	if actors == nil {
 		s.actors = s.engine.actors
 	}

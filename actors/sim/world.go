@@ -46,6 +46,7 @@ type World struct {
 	bugs       []error
 	failIn     int // so often an actor acts until it fails
 	checks     []func() error
+	heard      map[string]*heard // warnings, by cause
 	ended      bool
 
 	patience time.Duration // see Patience
@@ -67,6 +68,7 @@ func New(seed uint64) *World {
 		now:   Epoch,
 		pairs: map[pair]*mail{},
 		hash:  14695981039346656037,
+		heard: map[string]*heard{},
 	}
 }
 
@@ -342,4 +344,7 @@ func (w *World) Sleep(ctx context.Context, d time.Duration) error {
 	return w.Park(ctx, wt)
 }
 
-var _ role.World = (*World)(nil)
+var (
+	_ role.World       = (*World)(nil)
+	_ role.Overhearing = (*World)(nil)
+)

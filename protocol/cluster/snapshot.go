@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 
 	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/printable"
 	"github.com/kactor-go/kactor/protocol/wire"
 )
 
@@ -37,7 +38,9 @@ type TopicPartition struct {
 }
 
 // String is "topic/partition".
-func (tp TopicPartition) String() string { return tp.Topic + "/" + strconv.Itoa(int(tp.Partition)) }
+func (tp TopicPartition) String() string {
+	return printable.Text(tp.Topic) + "/" + strconv.Itoa(int(tp.Partition))
+}
 
 // Compare orders by topic, then partition.
 func (tp TopicPartition) Compare(o TopicPartition) int {

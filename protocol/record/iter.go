@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/kactor-go/kactor/protocol/compress"
+	"github.com/kactor-go/kactor/protocol/printable"
 	"github.com/kactor-go/kactor/protocol/wire"
 )
 
@@ -263,7 +264,7 @@ func (v *View) Headers(dst []Header) ([]Header, error) {
 		}
 		value, rest, ok := longField(rest)
 		if !ok {
-			return dst, fmt.Errorf("record at offset %d: %w: value of header %q", v.Offset, ErrRecord, key)
+			return dst, fmt.Errorf("record at offset %d: %w: value of header \"%s\"", v.Offset, ErrRecord, printable.Text(string(key)))
 		}
 		dst = append(dst, Header{string(key), value})
 		r = rest

@@ -6,13 +6,15 @@ import (
 	"net/netip"
 	"strconv"
 	"time"
+
+	"github.com/kactor-go/kactor/protocol/printable"
 )
 
 func (c *Core) resolved(now time.Time, m *Resolved, out *Effects) {
 	if m.Err != nil || len(m.Addrs) == 0 {
 		err := m.Err
 		if err == nil {
-			err = fmt.Errorf("%s has no address", c.cfg.Host)
+			err = fmt.Errorf("%s has no address", printable.Text(c.cfg.Host))
 		}
 		c.failSetup(now, err, out)
 		return

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/printable"
 )
 
 // route finds the broker of a request, or parks it.
@@ -134,7 +135,7 @@ func (c *Core) why(t Target) error {
 			break
 		}
 		if err := cmp.Or(p.err, p.unfit); err != nil {
-			reach = errors.Join(reach, fmt.Errorf("%s: %w", p.Addr(), err))
+			reach = errors.Join(reach, fmt.Errorf("%s: %w", printable.Text(p.Addr()), err))
 			named++
 		}
 	}
@@ -142,16 +143,16 @@ func (c *Core) why(t Target) error {
 	case ToLeader:
 		if topic := c.snap.Topic(t.Topic); topic != nil {
 			if topic.Err != protocol.None {
-				return fmt.Errorf("%w: %s/%d: %w", ErrNoLeader, t.Topic, t.Partition, topic.Err)
+				return fmt.Errorf("%w: %s/%d: %w", ErrNoLeader, printable.Text(t.Topic), t.Partition, topic.Err)
 			}
-			return fmt.Errorf("%w: %s/%d of %d partitions", ErrNoLeader, t.Topic, t.Partition, len(topic.Partitions))
+			return fmt.Errorf("%w: %s/%d of %d partitions", ErrNoLeader, printable.Text(t.Topic), t.Partition, len(topic.Partitions))
 		}
-		return errors.Join(fmt.Errorf("%w: %s is not known", ErrNoLeader, t.Topic), reach)
+		return errors.Join(fmt.Errorf("%w: %s is not known", ErrNoLeader, printable.Text(t.Topic)), reach)
 	case ToNode:
 		return fmt.Errorf("%w: node %d is not in the cluster", ErrNoBroker, t.Node)
 	case ToCoordinator:
 		if k := c.coordinator(t.Key, t.KeyType); k != nil && k.err != nil {
-			return fmt.Errorf("no coordinator for %q: %w", t.Key, k.err)
+			return fmt.Errorf("no coordinator for \"%s\": %w", printable.Text(t.Key), k.err)
 		}
 	}
 	if reach == nil {

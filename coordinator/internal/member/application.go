@@ -158,8 +158,8 @@ func (c *Core) expire(out *Effects) {
 	c.become(Expired)
 	c.driveLosing(out)
 	out.Idle = true
-	out.Notes = append(out.Notes, fmt.Sprintf("group %s: the application did not poll within max.poll.interval.ms, %s, and has lost its partitions: handle fewer records at a time (max.poll.records) or raise the limit",
-		c.cfg.Group, c.cfg.MaxPoll))
+	out.Notes = append(out.Notes, Note{"the application did not poll in time",
+		fmt.Sprintf("within max.poll.interval.ms, %s, and has lost its partitions: handle fewer records at a time (max.poll.records) or raise the limit", c.cfg.MaxPoll)})
 }
 
 // driveAuto lets the application commit from time to time.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/kactor-go/kactor/coordinator/assign"
+	"github.com/kactor-go/kactor/protocol/printable"
 )
 
 // Ask is a function of the application's: it may take as long as it likes, panic, or call the consumer, so it is called off the actor. Told brings what came of it.
@@ -130,7 +131,7 @@ func match(pattern func(string) bool, names []string) (m matching) {
 	one := func(name string) (ok bool) {
 		defer func() {
 			if p := recover(); p != nil {
-				m.err = fmt.Errorf("subscribe: the function that matches topics has panicked for %q: %v", name, p)
+				m.err = fmt.Errorf("subscribe: the function that matches topics has panicked for \"%s\": %v", printable.Text(name), p)
 			}
 		}()
 		return pattern(name)

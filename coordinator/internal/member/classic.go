@@ -9,6 +9,7 @@ import (
 	"github.com/kactor-go/kactor/coordinator/assign"
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/printable"
 	"github.com/kactor-go/kactor/protocol/trouble"
 	"github.com/kactor-go/kactor/protocol/wire"
 )
@@ -32,7 +33,7 @@ func (c *Core) cooperative() bool {
 
 func (c *Core) driveClassic(now time.Time, out *Effects) {
 	if ends := c.sessionEnds(); !ends.IsZero() && !now.Before(ends) {
-		out.Notes = append(out.Notes, fmt.Sprintf("group %s: no heartbeat was answered for session.timeout.ms, %s", c.cfg.Group, c.cfg.Session))
+		out.Notes = append(out.Notes, Note{"no heartbeat was answered", fmt.Sprintf("for session.timeout.ms, %s", c.cfg.Session)})
 		c.lose(out)
 	}
 	if c.state == Unjoined && c.sub.any() && (c.sub.pattern == nil || !c.sub.listing) {
@@ -177,7 +178,7 @@ func (c *Core) joined(now time.Time, m *Answer, out *Effects) {
 	switch code {
 	case protocol.None:
 		if resp.GenerationID < 0 || resp.MemberID == "" {
-			c.puts(now, trouble.Lasting, fmt.Errorf("join: %w: member %q, generation %d", ErrBroker, resp.MemberID, resp.GenerationID), out)
+			c.puts(now, trouble.Lasting, fmt.Errorf("join: %w: member \"%s\", generation %d", ErrBroker, printable.Text(resp.MemberID), resp.GenerationID), out)
 			return
 		}
 	case protocol.MemberIDRequired:
@@ -212,7 +213,7 @@ func (c *Core) joined(now time.Time, m *Answer, out *Effects) {
 	}
 	i := slices.IndexFunc(c.kinds, func(k kind) bool { return k.name == name })
 	if i < 0 {
-		c.fail(fmt.Errorf("join: the group uses the assignor %q", name), out)
+		c.fail(fmt.Errorf("join: the group uses the assignor \"%s\"", printable.Text(name)), out)
 		return
 	}
 	c.classic = classic{assignor: c.kinds[i], leads: resp.Leader == resp.MemberID, skip: resp.SkipAssignment}
@@ -351,13 +352,13 @@ func (c *Core) outdated(code protocol.Code, out *Effects) {
 	if code == protocol.UnknownMemberID && c.proto == Classic {
 		c.id = ""
 	}
-	out.Notes = append(out.Notes, fmt.Sprintf("group %s: %v: the member joins again", c.cfg.Group, code))
+	out.Notes = append(out.Notes, Note{"the member joins again after " + code.Error(), ""})
 	c.lose(out)
 }
 
 // supplanted ends the membership of a static member whose place another one has.
 func (c *Core) supplanted(code protocol.Code, out *Effects) {
-	c.fail(errors.Join(ErrFenced, fmt.Errorf("another member has the group.instance.id %q: %w", c.cfg.Instance, code)), out)
+	c.fail(errors.Join(ErrFenced, fmt.Errorf("another member has the group.instance.id \"%s\": %w", printable.Text(c.cfg.Instance), code)), out)
 }
 
 // beats tells whether the group expects heartbeats.

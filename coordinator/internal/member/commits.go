@@ -9,6 +9,7 @@ import (
 
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/printable"
 	"github.com/kactor-go/kactor/protocol/trouble"
 	"github.com/kactor-go/kactor/protocol/wire"
 )
@@ -137,7 +138,7 @@ func (c *Core) driveCommits(now time.Time, out *Effects) {
 
 // late is the error of a commit whose time is over.
 func (c *Core) late(m *Commit) error {
-	err := fmt.Errorf("commit offsets of group %s: %w", c.cfg.Group, ErrUncommitted)
+	err := fmt.Errorf("commit offsets of group %s: %w", printable.Text(c.cfg.Group), ErrUncommitted)
 	for _, k := range m.left {
 		if s := c.commits.troubles[k.Partition]; s != nil && s.Err != nil {
 			return fmt.Errorf("%w: %s: %w", err, k.Partition, s.Err)
@@ -161,7 +162,7 @@ func (c *Core) refused(k Offset) error {
 var errReplaced = fmt.Errorf("the topic was deleted and created again since it was read: %w", protocol.UnknownTopicID)
 
 func (c *Core) uncommitted(k Offset, why error) error {
-	return fmt.Errorf("commit offset %d of %s in group %s: %w", k.Offset, k.Partition, c.cfg.Group, why)
+	return fmt.Errorf("commit offset %d of %s in group %s: %w", k.Offset, k.Partition, printable.Text(c.cfg.Group), why)
 }
 
 // replaced tells whether another topic has the name now, or is the one that is owned. Coordinators before Kafka 4.1 take offsets by name and cannot tell (OffsetCommit 10, KIP-848).
@@ -245,7 +246,7 @@ func (c *Core) commit(now time.Time, out *Effects) {
 func (c *Core) forsake(out *Effects) {
 	o := &c.commits
 	for _, m := range o.list {
-		m.abort(fmt.Errorf("commit offsets of group %s: %w", c.cfg.Group, ErrFenced))
+		m.abort(fmt.Errorf("commit offsets of group %s: %w", printable.Text(c.cfg.Group), ErrFenced))
 	}
 	o.outcomes(out)
 	*o = commits{}

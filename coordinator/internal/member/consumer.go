@@ -9,6 +9,7 @@ import (
 
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/printable"
 	"github.com/kactor-go/kactor/protocol/trouble"
 	"github.com/kactor-go/kactor/protocol/wire"
 )
@@ -238,7 +239,7 @@ func (c *Core) consumed(now time.Time, m *Answer, out *Effects) {
 	}
 	why := func() error {
 		if resp.ErrorMessage != nil && *resp.ErrorMessage != "" {
-			return fmt.Errorf("%w: %.300s", code, *resp.ErrorMessage)
+			return fmt.Errorf("%w: %s", code, printable.Text(*resp.ErrorMessage))
 		}
 		return code
 	}
@@ -275,7 +276,7 @@ func (c *Core) consumed(now time.Time, m *Answer, out *Effects) {
 		c.retryAt = now.Add(max(c.remote.interval, c.cfg.BackoffMax))
 		if !c.remote.denied {
 			c.remote.denied = true
-			out.Errors = append(out.Errors, fmt.Errorf("group %s: %w", c.cfg.Group, why()))
+			out.Errors = append(out.Errors, fmt.Errorf("group %s: %w", printable.Text(c.cfg.Group), why()))
 		}
 		return
 	default:
@@ -315,7 +316,7 @@ func (c *Core) beatEvery(wish time.Duration, out *Effects) {
 	c.remote.interval = min(max(wish, leastInterval), max(c.cfg.Session, leastInterval))
 	if c.remote.interval != wish && !c.remote.odd {
 		c.remote.odd = true
-		out.Notes = append(out.Notes, fmt.Sprintf("group %s: the coordinator wants heartbeats every %s: they are sent every %s", c.cfg.Group, wish, c.remote.interval))
+		out.Notes = append(out.Notes, Note{"heartbeats are not sent as the coordinator wants them", fmt.Sprintf("it wants them every %s: they are sent every %s", wish, c.remote.interval)})
 	}
 }
 
@@ -356,7 +357,7 @@ func (c *Core) fallBack(why string, out *Effects) {
 		c.lose(out)
 	}
 	c.proto, c.id, c.generation = Classic, "", -1
-	out.Notes = append(out.Notes, "group "+c.cfg.Group+": "+why+": the classic protocol is used")
+	out.Notes = append(out.Notes, Note{"the classic protocol is used", why})
 }
 
 // reconcile lets the application give up and take what the coordinator has decided. Topics whose names are not known yet come when they are, and one that has the name of another that is owned when that is given up: its offsets
@@ -438,7 +439,7 @@ func (c *Core) subscribed(topic string) bool {
 // strange tells once that the group gives what is not subscribed to, or cannot be: example is one such partition, empty if there is none any more. It is not taken.
 func (c *Core) strange(example string, out *Effects) {
 	if example != "" && !c.strangers {
-		out.Notes = append(out.Notes, fmt.Sprintf("group %s: %v: it gives %q, which is not subscribed to: it is not read", c.cfg.Group, ErrBroker, example))
+		out.Notes = append(out.Notes, Note{"a topic is given that is not subscribed to", fmt.Sprintf("\"%s\" is not read: %v", printable.Text(example), ErrBroker)})
 	}
 	c.strangers = example != ""
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/kactor-go/kactor/coordinator/assign"
 	"github.com/kactor-go/kactor/protocol/cluster"
 	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/printable"
 )
 
 // metadataWait is how long a leader waits for metadata of topics that it did not know.
@@ -42,7 +43,7 @@ func callRoll(list []msg.JoinGroupResponseJoinGroupResponseMember, most int) (r 
 		}
 		if err != nil {
 			if r.unread++; r.unread == 1 {
-				r.why = fmt.Errorf("member %q: %w", in.MemberID, err)
+				r.why = fmt.Errorf("member \"%s\": %w", printable.Text(in.MemberID), err)
 			}
 			continue
 		}
@@ -72,7 +73,7 @@ func (c *Core) gather(now time.Time, list []msg.JoinGroupResponseJoinGroupRespon
 	c.consult(now, "reading the subscriptions of the members", bytes <= lightBytes, now.Add(c.cfg.MaxPoll), c.maxPoll(), func() any { return callRoll(list, most) }, func(now time.Time, v any, out *Effects) {
 		r := v.(roll)
 		if r.unread > 0 {
-			out.Notes = append(out.Notes, fmt.Sprintf("group %s: %d of %d members get nothing, because what they subscribe to cannot be read; the first: %v", c.cfg.Group, r.unread, len(list), r.why))
+			out.Notes = append(out.Notes, Note{"a member cannot be understood", fmt.Sprintf("%d of %d members get nothing, because what they subscribe to cannot be read; the first: %v", r.unread, len(list), r.why)})
 		}
 		c.classic.members, c.classic.topics, c.classic.until = r.members, r.topics, now.Add(metadataWait)
 		for _, t := range r.topics {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/printable"
 )
 
 // Errors of a member.
@@ -29,7 +30,7 @@ type Fatal struct {
 }
 
 // Error names the group.
-func (e *Fatal) Error() string { return fmt.Sprintf("group %s: %v", e.Group, e.Err) }
+func (e *Fatal) Error() string { return fmt.Sprintf("group %s: %v", printable.Text(e.Group), e.Err) }
 
 // Unwrap gives the cause.
 func (e *Fatal) Unwrap() error { return e.Err }

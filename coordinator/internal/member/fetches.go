@@ -9,6 +9,7 @@ import (
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/cluster"
 	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/printable"
 	"github.com/kactor-go/kactor/protocol/trouble"
 	"github.com/kactor-go/kactor/protocol/wire"
 )
@@ -84,7 +85,7 @@ func (c *Core) driveFetches(now time.Time, out *Effects) {
 			if now.Before(m.Deadline) {
 				return false
 			}
-			err = fmt.Errorf("committed offsets of group %s: %w", c.cfg.Group, protocol.RequestTimedOut)
+			err = fmt.Errorf("committed offsets of group %s: %w", printable.Text(c.cfg.Group), protocol.RequestTimedOut)
 		}
 		out.Results = append(out.Results, Result{Owner: m.Owner, Err: err})
 		return true
@@ -209,7 +210,7 @@ func (c *Core) answerFetches(now time.Time, m *Answer, got map[Partition]found, 
 				out.Forget = out.Forget || elsewhere(k.code) // before version 2 each partition is told
 			}
 			if k.code != protocol.None {
-				r.Err = fmt.Errorf("committed offset of %s in group %s: %w", p, c.cfg.Group, k.code)
+				r.Err = fmt.Errorf("committed offset of %s in group %s: %w", p, printable.Text(c.cfg.Group), k.code)
 			}
 			k.Partition = p
 			r.Offsets = append(r.Offsets, k.Offset)
@@ -245,7 +246,7 @@ func (c *Core) beginWith(now time.Time, m *Answer, got map[Partition]found, err 
 		return
 	case err != nil:
 		if o.trouble.Met(now, kindOf(err, passing), err, c.backoff()) {
-			out.Errors = append(out.Errors, fmt.Errorf("committed offsets of group %s: %w", c.cfg.Group, err))
+			out.Errors = append(out.Errors, fmt.Errorf("committed offsets of group %s: %w", printable.Text(c.cfg.Group), err))
 		}
 		return
 	}
@@ -274,7 +275,7 @@ func (c *Core) beginWith(now time.Time, m *Answer, got map[Partition]found, err 
 		}
 		out.Forget = out.Forget || elsewhere(code)
 		if b.trouble.Met(now, kindOf(code, passes), code, c.backoff()) {
-			out.Errors = append(out.Errors, fmt.Errorf("committed offset of %s in group %s: %w", b.Partition, c.cfg.Group, code))
+			out.Errors = append(out.Errors, fmt.Errorf("committed offset of %s in group %s: %w", b.Partition, printable.Text(c.cfg.Group), code))
 		}
 	}
 }

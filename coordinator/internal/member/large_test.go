@@ -178,7 +178,7 @@ func TestTheLimitsOfALeader(t *testing.T) {
 		if sync := b.call(out, SyncCall).Req.(*msg.SyncGroupRequest); len(sync.Assignments) != 5-len(k.bad) || len(out.Notes) != k.notes {
 			t.Errorf("%+v: %d members get something, noted %q", k, len(sync.Assignments), out.Notes)
 		}
-		if k.notes > 0 && !strings.Contains(out.Notes[0], fmt.Sprintf("%d of 5 members get nothing", len(k.bad))) {
+		if k.notes > 0 && !strings.Contains(out.Notes[0].Text, fmt.Sprintf("%d of 5 members get nothing", len(k.bad))) {
 			t.Errorf("%+v: %q", k, out.Notes)
 		}
 	}

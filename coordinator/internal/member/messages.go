@@ -195,13 +195,19 @@ type Effects struct {
 	Drop      bool       // whatever the application has not begun with
 	Begins    []Offset   // where to read new partitions from
 	Results   []Result
-	Errors    []error  // for the application
-	Notes     []string // for the log
-	CommitDue bool     // the application should commit when it polls next
+	Errors    []error // for the application
+	Notes     []Note  // for the log
+	CommitDue bool    // the application should commit when it polls next
 	AskPolled bool
 	Idle      bool // tell when the application polls again
 	Left      []any
 	Settled   []any // owners of Returned
+}
+
+// Note is a line for the log.
+type Note struct {
+	What string // one of few: lines of the same are one cause
+	Text string // what else there is to say; empty: nothing
 }
 
 // Reset empties the effects.

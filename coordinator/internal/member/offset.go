@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/kactor-go/kactor/protocol/cluster"
+	"github.com/kactor-go/kactor/protocol/printable"
 	"github.com/kactor-go/kactor/protocol/wire"
 )
 
@@ -29,7 +30,7 @@ func (o Offset) String() string {
 		fmt.Fprintf(&b, ", topic id %s", o.TopicID)
 	}
 	if o.Metadata != "" {
-		fmt.Fprintf(&b, ", metadata %q", o.Metadata)
+		fmt.Fprintf(&b, ", metadata \"%s\"", printable.Text(o.Metadata))
 	}
 	return b.String()
 }

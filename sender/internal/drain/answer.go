@@ -13,6 +13,7 @@ import (
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/cluster"
 	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/printable"
 	"github.com/kactor-go/kactor/protocol/wire"
 	"github.com/kactor-go/kactor/sender/internal/batch"
 )
@@ -233,7 +234,7 @@ func (c *Core) refuse(b *batch.Batch, err error, out *Effects) {
 // textOf is a code with what the broker says besides.
 func textOf(code protocol.Code, text *string) error {
 	if text != nil && *text != "" {
-		return fmt.Errorf("%w: %s", code, *text)
+		return fmt.Errorf("%w: %s", code, printable.Text(*text))
 	}
 	return code
 }

@@ -1,0 +1,98 @@
+package role_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/kactor-go/kactor/actors/role"
+	"github.com/kactor-go/kactor/actors/sim"
+)
+
+// lines collects what is logged.
+type lines struct{ list *[]string }
+
+func (lines) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelInfo }
+func (h lines) WithAttrs([]slog.Attr) slog.Handler             { return h }
+func (h lines) WithGroup(string) slog.Handler                  { return h }
+func (h lines) Handle(_ context.Context, r slog.Record) error {
+	text := r.Message
+	r.Attrs(func(a slog.Attr) bool { text += " " + a.String(); return true })
+	*h.list = append(*h.list, text)
+	return nil
+}
+
+// sparing logs into a list, in virtual time.
+func sparing(t *testing.T, f func(w *sim.World, log *slog.Logger)) (got []string) {
+	t.Helper()
+	if err := sim.Run(1, func(w *sim.World) error {
+		f(w, role.LogSparing(slog.New(lines{&got}), w))
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+// TestOneLineForACause has a trouble each second, of which others can choose the text, and another one beside it.
+func TestOneLineForACause(t *testing.T) {
+	got := sparing(t, func(w *sim.World, log *slog.Logger) {
+		for n := range 25 {
+			log.Warn("in trouble", "group", "g", "what", n)
+			log.Debug("nobody wants to know")
+			if n%10 == 3 {
+				log.Warn("in trouble", "group", "h", "what", n)
+			}
+			_ = w.Sleep(context.Background(), time.Second)
+		}
+	})
+	want := []string{"in trouble group=g what=0", "in trouble group=h what=3", "in trouble group=g what=10 untold=9", "in trouble group=h what=13", "in trouble group=g what=20 untold=9", "in trouble group=h what=23"}
+	if !slices.Equal(got, want) {
+		t.Errorf("logged %q", got)
+	}
+}
+
+func TestBugsAreToldApart(t *testing.T) {
+	got := sparing(t, func(_ *sim.World, log *slog.Logger) {
+		for _, err := range []error{errors.New("one"), errors.New("other"), errors.New("one\nwith a stack")} {
+			log.Error("a bug", "err", err)
+		}
+	})
+	if !slices.Equal(got, []string{"a bug err=one", "a bug err=other"}) {
+		t.Errorf("logged %q", got)
+	}
+}
+
+// TestManyCausesAreOne has more of them than are told apart.
+func TestManyCausesAreOne(t *testing.T) {
+	got := sparing(t, func(w *sim.World, log *slog.Logger) {
+		for range 2 {
+			for n := range 5000 {
+				log.Warn("in trouble", "partition", n)
+			}
+			_ = w.Sleep(context.Background(), role.LogEvery)
+		}
+	})
+	if len(got) != 2*1001 || got[1000] != "in trouble partition=1000" || got[1001] != "in trouble partition=0" {
+		t.Errorf("%d lines are logged", len(got))
+	}
+}
+
+// TestAStormInTheLogIsABugOfTheSimulatedWorld, also where nobody listens.
+func TestAStormInTheLogIsABugOfTheSimulatedWorld(t *testing.T) {
+	for n, want := range map[int]bool{5: false, 6: true} {
+		err := sim.Run(1, func(w *sim.World) error {
+			log := role.LogSparing(slog.New(slog.DiscardHandler), w)
+			for i := range n {
+				log.Warn("in trouble", "what", i)
+			}
+			return w.Sleep(context.Background(), time.Second)
+		})
+		if got := err != nil; got != want {
+			t.Errorf("%d lines within a second: %v", n, err)
+		}
+	}
+}
