@@ -28,6 +28,7 @@ import (
 	"github.com/kactor-go/kactor/broker"
 	"github.com/kactor-go/kactor/coordinator"
 	"github.com/kactor-go/kactor/fetcher"
+	"github.com/kactor-go/kactor/protocol/cluster"
 	"github.com/kactor-go/kactor/protocol/printable"
 	"github.com/kactor-go/kactor/sender"
 )
@@ -100,6 +101,15 @@ func Start(system *actor.ActorSystem, cfg Config) (*System, error) {
 			cfg.Logger.Debug("metadata is asked for", "topics", some(topics), "why", why)
 		}
 	}
+	if hooks.Barred == nil {
+		hooks.Barred = func(nodes []cluster.Node) {
+			var addrs []string
+			for _, n := range nodes {
+				addrs = append(addrs, n.Addr())
+			}
+			cfg.Logger.Warn("the cluster advertises addresses that allowed.brokers does not have: they are not connected to", "addresses", some(addrs))
+		}
+	}
 	var err error
 	if s.client, err = broker.Start(s.tree, cfg.Broker, hooks, s.failed); err != nil {
 		return nil, errors.Join(err, s.tree.Stop(context.Background()))
@@ -107,16 +117,16 @@ func Start(system *actor.ActorSystem, cfg Config) (*System, error) {
 	return s, nil
 }
 
-// mostTopics are named in one line.
-const mostTopics = 10
+// mostNames stand in one line.
+const mostNames = 10
 
-// some names a few topics for a line of the log.
-func some(topics []string) []string {
+// some gives a few of the names, of topics or whatever, for a line of the log.
+func some(all []string) []string {
 	var names []string
-	for _, t := range topics[:min(len(topics), mostTopics)] {
-		names = append(names, printable.Text(t))
+	for _, n := range all[:min(len(all), mostNames)] {
+		names = append(names, printable.Text(n))
 	}
-	if more := len(topics) - len(names); more > 0 {
+	if more := len(all) - len(names); more > 0 {
 		names = append(names, fmt.Sprintf("and %d more", more))
 	}
 	return names

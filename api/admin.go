@@ -49,7 +49,7 @@ func (a *Admin) each(ctx context.Context, what string, names []string, attempt f
 	}, func(reply broker.Reply) (first protocol.Code) {
 		var again []string
 		answers(reply.Resp, func(name string, code int16, message *string) {
-			if out[name] = codeError(what+" "+name, code, message); broker.Passes(kind, protocol.Code(code)) {
+			if out[name] = codeError(what+" "+printable.Text(name), code, message); broker.Passes(kind, protocol.Code(code)) {
 				again, first = append(again, name), protocol.Code(code)
 			}
 		})

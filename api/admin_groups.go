@@ -13,6 +13,7 @@ import (
 	"github.com/kactor-go/kactor/coordinator/assign"
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/msg"
+	"github.com/kactor-go/kactor/protocol/printable"
 )
 
 // ListedGroup is a group in a list. State and Type are "" where the broker does not tell: before Kafka 2.6 and 3.7.
@@ -96,10 +97,10 @@ func (a *Admin) DescribeGroups(ctx context.Context, groups ...string) (map[strin
 	for i, id := range groups {
 		d, err := answers[i].Get(context.WithoutCancel(ctx)) // who asks ends with ctx
 		if err != nil && ctx.Err() != nil {
-			return out, fmt.Errorf("describe group %s: %w", id, err)
+			return out, fmt.Errorf("describe group %s: %w", printable.Text(id), err)
 		}
 		if d.Group = id; err != nil {
-			d.Err = fmt.Errorf("describe group %s: %w", id, err)
+			d.Err = fmt.Errorf("describe group %s: %w", printable.Text(id), err)
 		}
 		slices.SortFunc(d.Members, func(a, b DescribedMember) int { return cmp.Compare(a.ID, b.ID) })
 		out[id] = d

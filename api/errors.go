@@ -10,6 +10,7 @@ import (
 	"github.com/kactor-go/kactor/coordinator"
 	"github.com/kactor-go/kactor/fetcher"
 	"github.com/kactor-go/kactor/protocol/compress"
+	"github.com/kactor-go/kactor/protocol/printable"
 	"github.com/kactor-go/kactor/sender"
 )
 
@@ -124,18 +125,21 @@ type DialError struct {
 // Error tells the causes, and what to look at.
 func (e *DialError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "dial %s: no broker has answered within %s", strings.Join(e.Addrs, ", "), e.Within.Round(time.Millisecond))
+	fmt.Fprintf(&b, "dial %s: no broker has answered within %s", printable.Cut(strings.Join(e.Addrs, ", "), printable.MostLong), e.Within.Round(time.Millisecond))
 	tell := func(sep rune, cause error) {
 		fmt.Fprintf(&b, "%c %v", sep, cause)
 		if remedy := broker.Remedy(cause, e.secure); remedy != "" {
 			fmt.Fprintf(&b, " (%s)", remedy)
 		}
 	}
-	for i, cause := range e.Causes {
+	for i, cause := range e.Causes[:min(len(e.Causes), broker.MostCauses)] {
 		tell([]rune(":;")[min(i, 1)], cause)
 	}
 	if len(e.Causes) == 0 {
 		tell(':', e.Err)
+	}
+	if more := len(e.Causes) - broker.MostCauses; more > 0 {
+		fmt.Fprintf(&b, "; and %d more addresses", more)
 	}
 	return b.String()
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/kactor-go/kactor/protocol/printable"
 )
 
 // HandleOption changes how Handle works.
@@ -121,10 +123,10 @@ func Retry(p *Producer, topics ...RetryTopic) HandleOption {
 		}
 		for i, t := range topics {
 			if t.Topic == "" || t.After < 0 {
-				return fmt.Errorf("retry: topic %q after %s is none", t.Topic, t.After)
+				return fmt.Errorf("retry: topic \"%s\" after %s is none", printable.Text(t.Topic), t.After)
 			}
 			if slices.ContainsFunc(topics[:i], func(o RetryTopic) bool { return o.Topic == t.Topic }) {
-				return fmt.Errorf("retry: topic %q is there twice", t.Topic)
+				return fmt.Errorf("retry: topic \"%s\" is there twice", printable.Text(t.Topic))
 			}
 		}
 		s.retryBy, s.ladder = p, slices.Clone(topics)
@@ -166,11 +168,11 @@ func (s *handling) check(c *Consumer) error {
 	}
 	for _, t := range s.ladder {
 		if !slices.Contains(topics, t.Topic) {
-			return fmt.Errorf("retry: the consumer is not subscribed to %s, so what is passed on to it would stay there", t.Topic)
+			return fmt.Errorf("retry: the consumer is not subscribed to %s, so what is passed on to it would stay there", printable.Text(t.Topic))
 		}
 	}
 	if s.dead != "" && slices.Contains(topics, s.dead) {
-		return fmt.Errorf("dead letter: the consumer is subscribed to %s", s.dead)
+		return fmt.Errorf("dead letter: the consumer is subscribed to %s", printable.Text(s.dead))
 	}
 	return nil
 }

@@ -111,6 +111,16 @@ func Brokers(addrs ...string) Option {
 	return Property("bootstrap.servers", strings.Join(addrs, ","))
 }
 
+// AllowedBrokers says which of the addresses that the cluster advertises are connected to, besides those of Brokers (allowed.brokers): names of hosts, all names with an ending ("*.kafka.example.com"), IP addresses, and networks
+// ("10.0.0.0/8"). A name that is not there itself may lead to addresses that are. Another broker is not connected to: what is asked of it has an error with broker.ErrNotAllowed, and the logger is told. Without it all are connected
+// to, whoever answers for the cluster: it may name hosts that can be reached only from here.
+func AllowedBrokers(hosts ...string) Option {
+	if len(hosts) == 0 { // all would be allowed
+		return func(*settings) error { return errors.New("allowed.brokers: none is named") }
+	}
+	return Property("allowed.brokers", strings.Join(hosts, ","))
+}
+
 // ClientID names the client (client.id).
 func ClientID(id string) Option { return Property("client.id", id) }
 

@@ -17,6 +17,7 @@ var options = [...]option{
 	{name: "metadata.recovery.strategy", role: "client", kind: "enum", def: "rebootstrap", values: []string{"none", "rebootstrap"}, doc: "What to do when no known broker can be reached: ask the bootstrap addresses again, or nothing."},
 	{name: "metadata.recovery.rebootstrap.trigger.ms", role: "client", kind: "ms", def: "300000", bounded: true, min: 0, doc: "Without an answer to a request for metadata for so long the client begins anew with the bootstrap addresses; 0 at any attempt that has failed."},
 	{name: "allow.auto.create.topics", role: "client", kind: "bool", def: "true", doc: "Brokers may create topics that are asked for."},
+	{name: "allowed.brokers", role: "client", kind: "list", def: "", doc: "Of the addresses that the cluster advertises only these are connected to, and those of bootstrap.servers: names of hosts, *.suffix, IP addresses, networks as 10.0.0.0/8. Unset all are."},
 	{name: "broker.version", role: "client", kind: "string", def: "", aliases: []string{"api_version"}, doc: "Release of the brokers: no newer versions are used than it has, and its own where they do not tell theirs, as before 0.10."},
 	{name: "broker.version.fallback", role: "client", kind: "string", def: "", doc: "Release whose versions are used where a broker does not tell its own."},
 	{name: "client.dns.lookup", role: "client", kind: "enum", def: "use_all_dns_ips", values: []string{"use_all_dns_ips"}, doc: "All addresses of a host are tried."},

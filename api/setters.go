@@ -46,6 +46,7 @@ var setters = map[string]func(*settings, value) error{
 	},
 	"metadata.recovery.rebootstrap.trigger.ms": func(s *settings, v value) error { s.broker.RebootstrapAfter = v.d; return nil },
 	"allow.auto.create.topics":                 func(s *settings, v value) error { s.broker.AutoCreateTopics = v.on; return nil },
+	"allowed.brokers":                          func(s *settings, v value) error { s.broker.Allowed = v.list; return nil },
 	"broker.version.fallback":                  func(s *settings, v value) error { s.broker.ReleaseFallback = v.text; return nil },
 	"broker.version":                           func(s *settings, v value) error { s.broker.Release = v.text; return nil },
 	"client.dns.lookup":                        func(*settings, value) error { return nil }, // there is one value

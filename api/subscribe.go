@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/kactor-go/kactor/protocol/printable"
 )
 
 // modes of a consumer.
@@ -31,7 +33,7 @@ func (c *Consumer) Subscribe(topics ...string) error {
 		case strings.HasPrefix(t, "^"):
 			re, err := regexp.Compile(t)
 			if err != nil {
-				return fmt.Errorf("subscribe %q: %w", t, err)
+				return fmt.Errorf("subscribe \"%s\": %w", printable.Text(t), printable.Error(err))
 			}
 			patterns = append(patterns, re)
 		default:

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"iter"
+
+	"github.com/kactor-go/kactor/protocol/printable"
 )
 
 // Serializer turns values into bytes.
@@ -53,7 +55,7 @@ type SerializationError struct {
 // Error names the record.
 func (e *SerializationError) Error() string {
 	if e.Record.Offset < 0 {
-		return fmt.Sprintf("serialize the %s of a record for topic %s: %v", e.Part, e.Record.Topic, e.Err)
+		return fmt.Sprintf("serialize the %s of a record for topic %s: %v", e.Part, printable.Text(e.Record.Topic), e.Err)
 	}
 	return fmt.Sprintf("deserialize the %s of %s at offset %d: %v", e.Part, e.Record.TopicPartition(), e.Record.Offset, e.Err)
 }

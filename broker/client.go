@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -19,6 +20,7 @@ type Hooks struct {
 	Suspect   func(node int32)
 	Throttled func(node int32, d time.Duration)
 	Slow      func(step string, took time.Duration)
+	Barred    func(nodes []cluster.Node) // the cluster advertises them where allowed.brokers does not allow: they are not connected to
 }
 
 // Client is the cluster actor seen from outside: what other roles route their requests through.
@@ -35,6 +37,7 @@ type Client struct {
 	// suspected is how many brokers are suspect; connections tell of answers only while there are any.
 	suspected atomic.Int32
 	waits     role.Waits
+	allowed   *allowed
 	failures  failures
 
 	// What follows belongs to the actor.
@@ -55,11 +58,15 @@ func Start(under role.Spawner, cfg Config, hooks Hooks, failed func(error)) (*Cl
 	if err != nil {
 		return nil, err
 	}
+	allowed, err := newAllowed(&cfg)
+	if err != nil {
+		return nil, err
+	}
 	w := under.World()
-	c := &Client{cfg: cfg, hooks: hooks, aside: role.NewAside(w), world: w, failed: failed, coordinate: map[coordKey]*atomic.Int32{}}
+	c := &Client{cfg: cfg, hooks: hooks, allowed: allowed, aside: role.NewAside(w), world: w, failed: failed, coordinate: map[coordKey]*atomic.Int32{}}
 	c.core = meta.New(meta.Config{Bootstrap: nodes, MaxAge: cfg.MetadataMaxAge, TopicIdle: cfg.TopicIdle, BackoffFirst: cfg.RetryFirst, BackoffMax: cfg.RetryMax,
 		Timeout: cfg.RequestTimeout, LateAfter: cfg.LateAfter, Recover: !cfg.NoRebootstrap, Rebootstrap: cfg.RebootstrapAfter, AutoCreate: cfg.AutoCreateTopics,
-		MaxBrokers: cfg.MaxBrokers, MaxPartitions: cfg.MaxPartitions, Rand: w.Rand()})
+		MaxBrokers: cfg.MaxBrokers, MaxPartitions: cfg.MaxPartitions, Bar: allowed.bar, Rand: w.Rand()})
 	c.snapshot.Store(c.core.Snapshot())
 	c.versions.Store(&map[int32]protocol.Ranges{})
 	c.self, c.stop = role.Spawn[Message, meta.Effects](under, c, c.perform, (*meta.Effects).Reset, role.Options{Name: "cluster", Failed: failed, Slow: c.slow})
@@ -69,6 +76,13 @@ func Start(under role.Spawner, cfg Config, hooks Hooks, failed func(error)) (*Cl
 func (c *Client) slow(step string, took time.Duration) {
 	if c.hooks.Slow != nil {
 		c.hook("Slow", func() { c.hooks.Slow(step, took) })
+	}
+}
+
+func (c *Client) barred(nodes []cluster.Node) {
+	if c.hooks.Barred != nil {
+		nodes = slices.Clone(nodes)
+		c.hook("Barred", func() { c.hooks.Barred(nodes) })
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -35,6 +36,7 @@ type Step struct {
 // for the cluster. Each step has cfg.SetupTimeout. Where a step fails the way ends; r is nil then.
 func Climb(ctx context.Context, w role.World, cfg Config, secure bool, host string, port int32) (steps []Step, r *msg.MetadataResponse) {
 	c := &climb{ctx: ctx, world: w, cfg: cfg, secure: secure}
+	c.allowed, _ = newAllowed(&cfg) // the options were checked
 	defer c.hangUp()
 	if c.dial(host, port) && c.versions() {
 		r = c.metadata()
@@ -44,17 +46,18 @@ func Climb(ctx context.Context, w role.World, cfg Config, secure bool, host stri
 
 // climb is one way to a broker.
 type climb struct {
-	ctx    context.Context
-	world  role.World
-	cfg    Config
-	secure bool
-	steps  []Step
-	host   string
-	addr   string // where it is connected to
-	link   role.Link
-	sink   *climbSink
-	spoken protocol.Ranges
-	id     int32
+	ctx     context.Context
+	world   role.World
+	cfg     Config
+	secure  bool
+	allowed *allowed
+	steps   []Step
+	host    string
+	addr    string // where it is connected to
+	link    role.Link
+	sink    *climbSink
+	spoken  protocol.Ranges
+	id      int32
 }
 
 // climbSink hands what happens on the link to who waits for it.
@@ -114,11 +117,20 @@ func (c *climb) step(phase string, do func(context.Context) (found string, err e
 func (c *climb) dial(host string, port int32) bool {
 	var addrs []string
 	if !c.step("dns", func(ctx context.Context) (string, error) {
+		if err := c.allowed.bar(cluster.Node{Host: host, Port: port}); err != nil {
+			return "", &reason{ErrFatal, ErrNotAllowed}
+		}
 		p := role.NewPromise[[]string](c.world)
 		c.world.Network().Resolve(host, func(addrs []string, err error) { p.Settle(addrs, err) })
 		var err error
 		if addrs, err = p.Get(ctx); err == nil && len(addrs) == 0 {
 			err = fmt.Errorf("%s has no address", printable.Text(host))
+		}
+		if may := c.allowed.leads(cluster.Node{Host: host, Port: port}); may != nil && err == nil {
+			found := strings.Join(addrs, ", ")
+			if addrs = slices.DeleteFunc(addrs, func(addr string) bool { return !may(addr) }); len(addrs) == 0 {
+				err = &reason{ErrFatal, fmt.Errorf("%s: %w", printable.Text(found), ErrNotAllowed)}
+			}
 		}
 		return strings.Join(addrs, ", "), err
 	}) {
@@ -260,6 +272,8 @@ func remedy(phase string, err error, secure bool) string {
 		cut      = errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)
 	)
 	switch {
+	case errors.Is(err, ErrNotAllowed):
+		return "whoever answered for the cluster names it; if it is a broker of yours, add its host or its network to allowed.brokers"
 	case errors.As(err, &unknown):
 		return "its certificate is signed by an authority that is not trusted here: give that one in the RootCAs of the *tls.Config"
 	case errors.As(err, &hostname):

@@ -247,6 +247,9 @@ func (c *Client) perform(h *role.Handle, out *meta.Effects) {
 			}
 		}
 	}
+	if len(out.Barred) > 0 {
+		c.barred(out.Barred)
+	}
 	c.driveClose()
 }
 

@@ -32,6 +32,7 @@ type Config struct {
 	MaxBrokers       int           // an answer that lists more brokers is refused (10,000); zero: the default
 	MaxPartitions    int           // and one that lists more partitions (2,000,000); zero: the default
 	LateAfter        time.Duration // an answer is not late before this, and then its broker is suspect (500 ms)
+	Allowed          []string      // of the addresses that the cluster advertises only these, and those of Bootstrap, are connected to: names of hosts, *.suffix, IP addresses, networks (allowed.brokers); empty: all
 	Release          string        // of the brokers: no newer versions are used than it has, and its own where they cannot be asked, as before 0.10 (broker.version)
 	ReleaseFallback  string        // the release whose versions are used where a broker does not answer which it speaks (broker.version.fallback)
 }
@@ -57,6 +58,9 @@ func (c *Config) Validate() error {
 	}
 	if _, err := Addresses(c.Bootstrap); err != nil {
 		bad("bootstrap.servers", "%v", err)
+	}
+	if _, err := newAllowed(c); err != nil {
+		bad("allowed.brokers", "%v", err)
 	}
 	for _, d := range []struct {
 		property string

@@ -33,7 +33,7 @@ func (c *Client) spawnConnection(h *role.Handle, peer cluster.Node, purpose Purp
 	k.core = conn.New(conn.Config{
 		Host: peer.Host, Port: peer.Port, ClientID: &id, SetupTimeout: c.cfg.SetupTimeout, MaxIdle: c.cfg.MaxIdle, Window: c.cfg.MaxInFlight,
 		BackoffFirst: c.cfg.ReconnectFirst, BackoffMax: c.cfg.ReconnectMax, LateFloor: c.cfg.LateAfter, ThrottleMax: c.cfg.RequestTimeout, Rand: w.Rand(),
-		Versions: release(c.cfg.Release), Fallback: release(c.cfg.ReleaseFallback), Learnt: c.learnt.about(peer, w.Now()),
+		Versions: release(c.cfg.Release), Fallback: release(c.cfg.ReleaseFallback), Learnt: c.learnt.about(peer, w.Now()), Allowed: c.allowed.leads(peer),
 	})
 	k.self, k.stop = role.Spawn[conn.Message, conn.Effects](h, k.core, k.perform, (*conn.Effects).Reset, role.Options{
 		Name:   fmt.Sprintf("connection %s (%s)", printable.Text(peer.Addr()), purpose),
@@ -78,6 +78,9 @@ func (k *connection) perform(h *role.Handle, out *conn.Effects) {
 	case out.Down != nil:
 		if out.DownPhase != "" {
 			k.client.unreached(k.peer, phaseOf(out.DownPhase, out.Down), public(out.Down))
+		}
+		if errors.Is(out.Down, ErrNotAllowed) {
+			k.client.barred([]cluster.Node{k.peer})
 		}
 		k.client.self.Tell(&down{k, out.Down})
 	case out.Up:

@@ -92,11 +92,17 @@ type because struct {
 
 func (b *because) Error() string {
 	text := b.error.Error()
-	for _, c := range b.causes {
+	for _, c := range b.causes[:min(len(b.causes), MostCauses)] {
 		text += "; " + c.Error()
+	}
+	if more := len(b.causes) - MostCauses; more > 0 {
+		text += fmt.Sprintf("; and %d more addresses", more)
 	}
 	return text
 }
+
+// MostCauses are told in one text; all are in the error.
+const MostCauses = 8
 
 func (b *because) Unwrap() []error {
 	all := []error{b.error}

@@ -66,7 +66,9 @@ type Config struct {
 	// Fallback, if known, is only assumed of a broker that does not tell (broker.version.fallback).
 	Fallback protocol.Ranges
 	Learnt   Learnt
-	Rand     *rand.Rand
+	// Allowed tells which addresses of the host may be dialled (allowed.brokers); nil: all.
+	Allowed func(addr string) bool
+	Rand    *rand.Rand
 }
 
 // Core is the state of one connection.

@@ -904,3 +904,24 @@ func TestAConnectionThatHasLastedIsReplacedAtOnce(t *testing.T) {
 		b.later(150 * time.Millisecond)
 	}
 }
+
+// TestOnlyAllowedAddressesAreDialled has a name of which only what it leads to is allowed.
+func TestOnlyAllowedAddressesAreDialled(t *testing.T) {
+	b := newBench(t, func(c *Config) { c.Allowed = func(addr string) bool { return strings.HasPrefix(addr, "10.") } })
+	b.step(b.call())
+	if out := b.step(&Resolved{Gen: b.c.gen, Addrs: []string{"127.0.0.1", "10.0.0.1"}}); out.Dial != "10.0.0.1:9092" {
+		t.Fatalf("dials %q", out.Dial)
+	}
+	if out := b.step(&Broken{Gen: b.c.gen, Err: io.EOF}); out.Dial != "" || out.Down == nil {
+		t.Fatalf("dials %q", out.Dial)
+	}
+	b.now = b.now.Add(time.Minute)
+	b.step(b.call())
+	out := b.step(&Resolved{Gen: b.c.gen, Addrs: []string{"127.0.0.1"}})
+	if len(out.Ends) != 1 || !errors.Is(out.Ends[0].Err, ErrNotAllowed) || !errors.Is(out.Down, ErrFatal) || out.Dial != "" {
+		t.Fatalf("%+v", out)
+	}
+	if got, want := out.Down.Error(), "broker is at 127.0.0.1: not an address that allowed.brokers has"; got != want {
+		t.Errorf("%q, expected %q", got, want)
+	}
+}

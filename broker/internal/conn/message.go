@@ -15,6 +15,7 @@ var (
 	ErrClosed      = errors.New("client closed")
 	ErrGone        = errors.New("the broker has left the cluster")
 	ErrFatal       = errors.New("no retry can help")                          // the configuration or the credentials are wrong
+	ErrNotAllowed  = errors.New("not an address that allowed.brokers has")    // with ErrFatal
 	ErrThrottled   = errors.New("the broker asked to wait past the deadline") // a kind of ErrTimeout
 )
 

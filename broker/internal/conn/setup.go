@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/kactor-go/kactor/protocol/printable"
@@ -20,6 +22,13 @@ func (c *Core) resolved(now time.Time, m *Resolved, out *Effects) {
 		return
 	}
 	c.addrs, c.next = m.Addrs, 0
+	if c.cfg.Allowed != nil {
+		c.addrs = slices.DeleteFunc(slices.Clone(m.Addrs), func(addr string) bool { return !c.cfg.Allowed(addr) })
+	}
+	if len(c.addrs) == 0 {
+		c.failSetup(now, fatal{fmt.Errorf("%s is at %s: %w", printable.Text(c.cfg.Host), printable.Text(strings.Join(m.Addrs, ", ")), ErrNotAllowed)}, out)
+		return
+	}
 	c.dial(now, out)
 }
 

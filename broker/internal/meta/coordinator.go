@@ -212,7 +212,7 @@ func (c *Core) found(now time.Time, m *Coordinator, out *Effects) {
 		return
 	}
 	if c.peer(node.ID) == nil {
-		c.meet(node)
+		c.meet(c.advertised(node, out))
 	}
 	k.node, k.foundAt = node.ID, now
 	if k.was != node.ID {

@@ -40,7 +40,9 @@ type Config struct {
 	AutoCreate    bool           // allow.auto.create.topics
 	MaxBrokers    int            // that an answer may list; zero: 10,000
 	MaxPartitions int            // that an answer may list; zero: 2,000,000
-	Rand          *rand.Rand
+	// Bar says why an advertised node is not to be connected to (allowed.brokers); nil, or an answer of nil: it is.
+	Bar  func(cluster.Node) error
+	Rand *rand.Rand
 }
 
 // Target says where a request goes; the kinds are those of package broker.
@@ -195,6 +197,7 @@ type Effects struct {
 	Refuse   []Refusal
 	Fresh    []any          // waits for metadata that are over
 	Gone     []cluster.Node // peers that are no longer in the cluster, or not at that address
+	Barred   []cluster.Node // peers that are new, and not to be connected to
 	Unfit    *Unfit
 }
 
@@ -209,7 +212,7 @@ func (e *Effects) Reset() {
 	clear(e.Place)
 	clear(e.Refuse)
 	clear(e.Fresh)
-	*e = Effects{Found: e.Found[:0], Moved: e.Moved[:0], Ask: e.Ask[:0], Place: e.Place[:0], Refuse: e.Refuse[:0], Fresh: e.Fresh[:0], Gone: e.Gone[:0]}
+	*e = Effects{Found: e.Found[:0], Moved: e.Moved[:0], Ask: e.Ask[:0], Place: e.Place[:0], Refuse: e.Refuse[:0], Fresh: e.Fresh[:0], Gone: e.Gone[:0], Barred: e.Barred[:0]}
 }
 
 // Core is the state of the cluster actor.

@@ -25,10 +25,11 @@ type peer struct {
 	asked    uint64    // when it was asked a question last, in the order of questions
 	err      error
 	fatal    bool // no retry can help
+	barred   bool // it is not to be connected to, for err
 }
 
 // unreachable tells whether there is no way to it at present.
-func (p *peer) unreachable() bool { return !p.up && (p.failures > 0 || p.suspect) }
+func (p *peer) unreachable() bool { return !p.up && (p.failures > 0 || p.suspect || p.barred) }
 
 // restsUntil is when it may be tried again, or asked for metadata again.
 func (p *peer) restsUntil(metadata bool) time.Time {
@@ -58,10 +59,9 @@ func (c *Core) Knows(id int32) bool { return c.peer(id) != nil }
 func (c *Core) peer(id int32) *peer { return c.byID[id] }
 
 // meet adds a peer.
-func (c *Core) meet(n cluster.Node) {
-	p := &peer{Node: n}
+func (c *Core) meet(p *peer) {
 	c.peers = append(c.peers, p)
-	c.byID[n.ID] = p
+	c.byID[p.ID] = p
 }
 
 // late makes a broker suspect. What it was asked for is asked for elsewhere: a broker that stands still must not hold up the news of who leads, or coordinates, in its place.
@@ -179,7 +179,7 @@ func (c *Core) addBootstrap() {
 	from := len(c.peers)
 	for _, n := range c.cfg.Bootstrap {
 		if c.peer(n.ID) == nil {
-			c.meet(n)
+			c.meet(&peer{Node: n})
 		}
 	}
 	added := c.peers[from:]
@@ -195,10 +195,10 @@ func (c *Core) reconcile(out *Effects) {
 		p := c.peer(n.ID)
 		switch {
 		case p == nil:
-			p = &peer{Node: n}
+			p = c.advertised(n, out)
 		case p.Host != n.Host || p.Port != n.Port: // it has moved: connections to the old address are of no use
 			out.Gone = append(out.Gone, p.Node)
-			p = &peer{Node: n}
+			p = c.advertised(n, out)
 		default:
 			p.Rack, p.shunned = n.Rack, false
 		}
@@ -223,6 +223,19 @@ func (c *Core) reconcile(out *Effects) {
 			c.suspects++
 		}
 	}
+}
+
+// advertised is a peer that the cluster has named.
+func (c *Core) advertised(n cluster.Node, out *Effects) *peer {
+	p := &peer{Node: n}
+	if c.cfg.Bar == nil {
+		return p
+	}
+	if err := c.cfg.Bar(n); err != nil {
+		p.err, p.fatal, p.barred = err, true, true
+		out.Barred = append(out.Barred, n)
+	}
+	return p
 }
 
 // nobody is no broker's id; those of bootstrap addresses are negative.
@@ -250,7 +263,7 @@ func (c *Core) best(now time.Time, metadata bool, not []int32, less func(a, b *p
 	var best *peer
 	least := 0
 	for _, p := range c.peers {
-		if p.shunned {
+		if p.shunned || p.barred {
 			continue
 		}
 		if n := rank(p); best == nil || n < least || n == least && less(p, best) {
@@ -266,7 +279,7 @@ func (c *Core) best(now time.Time, metadata bool, not []int32, less func(a, b *p
 // rested is when the first of the brokers may be asked for metadata again.
 func (c *Core) rested(now time.Time) (at time.Time) {
 	for _, p := range c.peers {
-		if !p.shunned {
+		if !p.shunned && !p.barred {
 			at = earlier(at, p.restsUntil(true))
 		}
 	}

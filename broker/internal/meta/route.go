@@ -32,6 +32,9 @@ func (c *Core) place(now time.Time, r *Route, out *Effects) bool {
 		return true
 	case p == nil:
 		return false
+	case p.barred:
+		out.Refuse = append(out.Refuse, Refusal{r.Owner, p.err})
+		return true
 	}
 	p.placed++
 	place := Place{Owner: r.Owner, Peer: p.Node}
@@ -131,13 +134,14 @@ func (c *Core) why(t Target) error {
 	var reach error
 	named := 0
 	for _, p := range c.peers {
-		if named == mostNamed {
-			break
-		}
 		if err := cmp.Or(p.err, p.unfit); err != nil {
-			reach = errors.Join(reach, fmt.Errorf("%s: %w", printable.Text(p.Addr()), err))
-			named++
+			if named++; named <= mostNamed {
+				reach = errors.Join(reach, fmt.Errorf("%s: %w", printable.Text(p.Addr()), err))
+			}
 		}
+	}
+	if named > mostNamed {
+		reach = errors.Join(reach, fmt.Errorf("and %d more addresses", named-mostNamed))
 	}
 	switch t.Kind {
 	case ToLeader:
