@@ -66,7 +66,12 @@ func textFields(t reflect.Type, path string, at func(v reflect.Value, leaf func(
 				v.Field(i).SetBytes(b)
 			})
 		case f.Name == "Metadata" && typ.Kind() == reflect.Slice:
-			add(name, func(v reflect.Value) { v.Field(i).SetBytes([]byte(hostile)) })
+			add(name, func(v reflect.Value) {
+				v.Field(i).SetBytes([]byte(hostile))
+				if id := v.FieldByName("MemberID"); id.IsValid() { // who cannot be understood is named
+					id.SetString(hostile)
+				}
+			})
 		case typ.Kind() == reflect.Struct:
 			more, moreAlter = textFields(typ, name, field)
 		case typ.Kind() == reflect.Slice && typ.Elem().Kind() == reflect.Struct:
