@@ -3,6 +3,7 @@ package meta
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -102,5 +103,23 @@ func TestWhereAllAreBarred(t *testing.T) {
 	out := b.step(&Route{Target: Target{Kind: Any}, Deadline: b.now.Add(time.Minute), Owner: "any"})
 	if len(out.Place) != 1 || out.Place[0].Peer.ID >= 0 {
 		t.Fatalf("%+v", out)
+	}
+}
+
+// TestWhyNothingCanBePlacedIsShort has many brokers with long names of control characters, none of which can be reached.
+func TestWhyNothingCanBePlacedIsShort(t *testing.T) {
+	b := newBench(t, func(c *Config) { c.Recover = false })
+	b.step(&Refresh{Except: cluster.NoNode})
+	m := metadata(nil, nil)
+	for id := range int32(100) {
+		m.Brokers = append(m.Brokers, msg.MetadataResponseMetadataResponseBroker{NodeID: 10 + id, Host: strings.Repeat("\n\x1b", 100), Port: 1})
+	}
+	b.step(&Metadata{Resp: m, Version: 12})
+	for id := range int32(110) {
+		b.step(&Down{Peer: id, Err: errors.New("refused"), Fatal: true})
+	}
+	text := b.c.why(Target{}).Error()
+	if len(text) > 4096 || strings.ContainsAny(text, "\x1b\r") || !strings.Contains(text, "more addresses") {
+		t.Errorf("%d bytes: %.300q", len(text), text)
 	}
 }
