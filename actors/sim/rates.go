@@ -13,7 +13,7 @@ const mostRequests = 20
 
 // Rates counts what clients send, and tells who is in a hurry and gets no further.
 type Rates struct {
-	// Strict has all of a client counted together, and requests, too, that are many where all is well: Produce, Fetch and OffsetCommit. Clients need names of their own then, and what their applications
+	// Strict has all of a client counted together, and requests, too, that are many where all is well: Produce, Fetch, OffsetCommit and Metadata. Clients need names of their own then, and what their applications
 	// have got is to be told with Further.
 	Strict bool
 
@@ -40,7 +40,7 @@ func (r *Rates) Further(client string, n int) {
 
 // asked notes a request, and is an error if it is one too many.
 func (r *Rates) asked(now time.Time, l *link, key int16) error {
-	often := key == msg.ProduceAPI || key == msg.FetchAPI || key == msg.OffsetCommitAPI
+	often := key == msg.ProduceAPI || key == msg.FetchAPI || key == msg.OffsetCommitAPI || key == msg.MetadataAPI && !r.Strict // who wants many topics
 	if often && !r.Strict {
 		return nil
 	}

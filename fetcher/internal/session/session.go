@@ -93,8 +93,13 @@ func (s *Session) Answered(id int32) {
 	s.epoch++
 }
 
-// Reset ends the session: the next request is a full one, which closes what the broker may have of it.
-func (s *Session) Reset() { *s = Session{id: s.id} }
+// Reset ends the session: the next request is a full one, which closes what the broker may have of it. If that has failed itself, the next does not name it: it may be what the broker stumbles over.
+func (s *Session) Reset() {
+	if s.epoch == 0 {
+		s.id = 0
+	}
+	*s = Session{id: s.id}
+}
 
 // Lost ends a session that the broker has not any more.
 func (s *Session) Lost() { *s = Session{} }

@@ -72,3 +72,19 @@ func TestEpochsWrapToOne(t *testing.T) {
 		t.Fatalf("epoch %d", a.Epoch)
 	}
 }
+
+// A full request that names the session before may fail for just that: the broker has refused an id that it never gave, for as long as it was named.
+func TestASessionThatCannotBeClosedIsForgotten(t *testing.T) {
+	var s Session
+	s.Next(nil)
+	s.Answered(math.MaxInt32)
+	s.Next(nil)
+	s.Reset()
+	if a := s.Next(nil); a.ID != math.MaxInt32 || a.Epoch != 0 {
+		t.Errorf("what closes it is %+v", a)
+	}
+	s.Reset()
+	if a := s.Next(nil); a.ID != 0 || a.Epoch != 0 {
+		t.Errorf("behind that comes %+v", a)
+	}
+}
