@@ -211,8 +211,10 @@ func (c *Core) found(now time.Time, m *Coordinator, out *Effects) {
 		k.askAt = now.Add(c.cfg.BackoffMax / 4)
 		return
 	}
-	if c.peer(node.ID) == nil {
+	if p := c.peer(node.ID); p == nil {
 		c.meet(c.advertised(node, out))
+	} else if p.Host != node.Host || p.Port != node.Port { // it has moved, or one of the two was told wrong
+		c.refresh.want(c.soon(now))
 	}
 	k.node, k.foundAt = node.ID, now
 	if k.was != node.ID {

@@ -144,3 +144,25 @@ func TestCoordinatorsNobodyNeedsAreForgotten(t *testing.T) {
 		t.Error("one that is being asked is forgotten")
 	}
 }
+
+// TestACoordinatorSomewhereElseIsAReasonToAsk: metadata that had the address of another broker for the coordinator's was believed for metadata.max.age.ms, and whoever was there said each time that he is none.
+func TestACoordinatorSomewhereElseIsAReasonToAsk(t *testing.T) {
+	for _, there := range []bool{true, false} {
+		b := coordinated(t, 1, 0)
+		b.later(time.Second)
+		b.step(&Forget{Key: "g"})
+		b.step(toGroup(0))
+		known := b.c.peer(1).Node
+		if !there {
+			known.Host = "elsewhere"
+		}
+		b.step(&Coordinator{Key: "g", Version: 3, Resp: &msg.FindCoordinatorResponse{NodeID: 1, Host: known.Host, Port: known.Port}})
+		asked := b.out.Metadata != nil
+		for range 20 {
+			asked = b.later(50*time.Millisecond).Metadata != nil || asked
+		}
+		if asked == there {
+			t.Errorf("there: %v, asked: %v", there, asked)
+		}
+	}
+}
