@@ -308,12 +308,16 @@ func (c *Core) unheard() {
 	c.remote.told.topics, c.remote.told.owned, c.remote.unsure = false, false, true
 }
 
-// leastInterval is how often a coordinator may want heartbeats. Brokers are configured to want them after 5 s, group.consumer.min.heartbeat.interval.ms.
-const leastInterval = 100 * time.Millisecond
+// How often a coordinator may want heartbeats, and how rarely. Brokers let it be configured from 5 s (group.consumer.min.heartbeat.interval.ms) to 15 s (group.consumer.max.heartbeat.interval.ms); who is configured otherwise
+// takes them sooner, too.
+const (
+	leastInterval = 100 * time.Millisecond
+	mostInterval  = 15 * time.Second
+)
 
-// beatEvery takes the interval that the coordinator wishes, within reason: a session is no longer than that.
+// beatEvery takes the interval that the coordinator wishes, within reason.
 func (c *Core) beatEvery(wish time.Duration, out *Effects) {
-	c.remote.interval = min(max(wish, leastInterval), max(c.cfg.Session, leastInterval))
+	c.remote.interval = min(max(wish, leastInterval), mostInterval)
 	if c.remote.interval != wish && !c.remote.odd {
 		c.remote.odd = true
 		out.Notes = append(out.Notes, Note{"heartbeats are not sent as the coordinator wants them", fmt.Sprintf("it wants them every %s: they are sent every %s", wish, c.remote.interval)})
