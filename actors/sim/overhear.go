@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// mostLines of one cause in a second are no storm.
-const mostLines = 5
+// mostLines of one cause in a second are no storm: five of each of the clients of a world, which are four at most as a rule.
+const mostLines = 20
 
 // heard is what was to be logged about one cause since a moment.
 type heard struct {

@@ -175,7 +175,7 @@ func (c *consumeFlags) read(ctx context.Context, consumer *api.Consumer, ends ma
 		if c.count > 0 { // no more than that is taken, so that no more is committed
 			most = append(most, api.MaxRecords(int(min(c.count-n, 500))))
 		}
-		records, err := consumer.Poll(ctx, most...)
+		records, err := c.poll(ctx, consumer, ends != nil, most)
 		for _, r := range records {
 			end, ending := ends[r.TopicPartition()]
 			if ends != nil && (!ending || r.Offset >= end) {
@@ -202,6 +202,20 @@ func (c *consumeFlags) read(ctx context.Context, consumer *api.Consumer, ends ma
 			return err
 		}
 	}
+}
+
+// poll waits for records; with -e not for long, because a position may pass what retention has deleted meanwhile.
+func (c *consumeFlags) poll(ctx context.Context, consumer *api.Consumer, ending bool, opts []api.PollOption) ([]*api.Record, error) {
+	if !ending {
+		return consumer.Poll(ctx, opts...)
+	}
+	short, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	records, err := consumer.Poll(short, opts...)
+	if err != nil && short.Err() != nil && ctx.Err() == nil {
+		err = nil
+	}
+	return records, err
 }
 
 // reached forgets the partitions whose position is at their end. Positions pass what holds no records: markers, and what compaction left.
