@@ -83,7 +83,7 @@ func TestManyCausesAreOne(t *testing.T) {
 
 // TestAStormInTheLogIsABugOfTheSimulatedWorld, also where nobody listens.
 func TestAStormInTheLogIsABugOfTheSimulatedWorld(t *testing.T) {
-	for n, want := range map[int]bool{5: false, 6: true} {
+	for n, want := range map[int]bool{20: false, 21: true} {
 		err := sim.Run(1, func(w *sim.World) error {
 			log := role.LogSparing(slog.New(slog.DiscardHandler), w)
 			for i := range n {
