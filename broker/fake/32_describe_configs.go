@@ -3,6 +3,7 @@ package fake
 import (
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/msg"
@@ -90,7 +91,7 @@ func (c *Cluster) describedConfigs(q *call, in *msg.DescribeConfigsRequestDescri
 		}
 		d := p.described(q, value(p), values, req)
 		if d.Value != nil && in.ResourceName != "" { // those of all brokers are told as they were written
-			d.Value = wire.Ptr(p.told(*d.Value))
+			d.Value = wire.Ptr(c.told(p, *d.Value))
 		}
 		d.IsDefault = q.Version == 0 && d.ConfigSource == ofDefault && !c.atLeast("2.7") // later nobody sets it (ConfigHelper)
 		out = append(out, d)
@@ -134,4 +135,19 @@ func (c *Cluster) namesOf(p *property) []string {
 		}
 	}
 	return []string{p.name}
+}
+
+// told gives a value as it is described: from 4.2 on each word of a list once (KIP-1161).
+func (c *Cluster) told(p *property, v string) string {
+	v = p.told(v)
+	if p.kind != kindList || !c.atLeast("4.2") {
+		return v
+	}
+	var once []string
+	for _, w := range javaList(v) {
+		if !slices.Contains(once, w) {
+			once = append(once, w)
+		}
+	}
+	return strings.Join(once, ",")
 }

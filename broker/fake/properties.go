@@ -138,13 +138,21 @@ func (p *property) told(v string) string {
 	case kindString:
 		return trimmed
 	case kindList:
-		values := strings.Split(trimmed, ",")
-		for i := range values {
-			values[i] = strings.TrimSpace(values[i])
-		}
-		return strings.Join(values, ",")
+		return strings.Join(javaList(trimmed), ",")
 	}
 	return v
+}
+
+// javaList reads a list as Kafka does (ConfigDef): all that is between commas, also nothing; of nothing at all it is empty.
+func javaList(v string) []string {
+	if v = javaTrim(v); v == "" {
+		return nil
+	}
+	values := strings.Split(v, ",")
+	for i := range values {
+		values[i] = strings.TrimSpace(values[i])
+	}
+	return values
 }
 
 // javaTrim takes away what Java does (String.trim): spaces, and all characters before them.
@@ -217,7 +225,7 @@ func oneOf(values ...string) check {
 
 func someOf(values ...string) check {
 	return check{func(v string) bool {
-		return !slices.ContainsFunc(list(v), func(w string) bool { return !slices.Contains(values, w) })
+		return !slices.ContainsFunc(javaList(v), func(w string) bool { return !slices.Contains(values, w) })
 	}, "a list of " + strings.Join(values, ", ")}
 }
 
