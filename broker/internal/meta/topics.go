@@ -195,8 +195,11 @@ func (c *Core) judge(now time.Time, i *interest, m *msg.MetadataResponseMetadata
 	}
 	none := wire.UUID{}
 	switch {
-	case t.ID == none: // an older broker among newer ones
+	case t.ID == none: // an older broker among newer ones: it contradicts nobody
 		t.ID = old.ID
+		if i.life.count > 0 && a.peer >= 0 {
+			i.life.by = with(i.life.by, a.peer)
+		}
 	case t.ID == old.ID || old.ID == none && !slices.Contains(i.lives, t.ID):
 		i.life = contrary{}
 	case slices.Contains(i.lives, t.ID):

@@ -374,3 +374,31 @@ func TestPartitionsThatNeverWereAreGoneAgain(t *testing.T) {
 		}
 	}
 }
+
+// TestWhoTellsNoIDsContradictsNobody: an id that one answer has told was believed as long as one of three brokers told none, although all others went on telling the one before.
+func TestWhoTellsNoIDsContradictsNobody(t *testing.T) {
+	b := newBench(t, nil)
+	tell := func(id byte) { b.answers(withID(metadata([]int32{1, 2}, []int32{7, 7}), id), 12) }
+	tell(1)
+	tell(2)
+	for n := range 20 {
+		if b.c.snap.Topic("a").ID == (wire.UUID{1}) {
+			if n < contraryAnswers {
+				t.Errorf("believed after %d answers", n)
+			}
+			return
+		}
+		if !b.c.refresh.inFlight {
+			b.later(time.Second)
+		}
+		if !b.c.refresh.inFlight {
+			b.step(&Refresh{Topics: []string{"a"}, Except: cluster.NoNode})
+		}
+		if b.c.refresh.peer == 3 {
+			tell(0)
+		} else {
+			tell(1)
+		}
+	}
+	t.Fatal("still not believed")
+}
