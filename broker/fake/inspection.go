@@ -1,8 +1,6 @@
 package fake
 
-import (
-	"github.com/kactor-go/kactor/protocol/record"
-)
+import "github.com/kactor-go/kactor/protocol/record"
 
 // Leader gives the leader of a partition and its epoch; -1 where there is none.
 func (c *Cluster) Leader(topic string, index int32) (node, epoch int32) {

@@ -272,22 +272,33 @@ func TestDoctor(t *testing.T) {
 	}
 }
 
-// TestFake has the cluster that the command runs used over TCP, from its first line on to its end.
-func TestFake(t *testing.T) {
+// startFake runs kactor fake, and gives who talks to it; end has it interrupted, and looks that it ends well.
+func startFake(t *testing.T, args string) (c command, end func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
 	lines, out := io.Pipe()
 	ended := make(chan error, 1)
 	go func() {
-		err := run(ctx, strings.Fields("fake --nodes 3 --topics a:3,b -release 3.9 --port 0"), nil, out, io.Discard)
+		err := run(ctx, append([]string{"fake"}, strings.Fields(args)...), nil, out, io.Discard)
 		out.CloseWithError(io.EOF)
 		ended <- err
 	}()
 	first, err := bufio.NewReader(lines).ReadString('\n')
 	if err != nil {
+		cancel()
 		t.Fatalf("%q: %v, %v", first, err, <-ended)
 	}
-	c := command{t, strings.TrimSpace(first)}
+	return command{t, strings.TrimSpace(first)}, func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("at the end: %v", err)
+		}
+	}
+}
+
+// TestFake has the cluster that the command runs used over TCP, from its first line on to its end.
+func TestFake(t *testing.T) {
+	c, end := startFake(t, "--nodes 3 --topics a:3,b -release 3.9 --port 0")
 	if got := strings.Split(c.hosts, ","); len(got) != 3 {
 		t.Errorf("addresses: %v", got)
 	}
@@ -302,10 +313,7 @@ func TestFake(t *testing.T) {
 	if got := c.run("", "consume", "-b", c.hosts, "-t", "c", "-e"); got != "new\n" {
 		t.Errorf("a topic that nobody has created: %q", got)
 	}
-	cancel()
-	if err := <-ended; err != nil {
-		t.Errorf("at the end: %v", err)
-	}
+	end()
 	if _, err := net.Dial("tcp", strings.Split(c.hosts, ",")[0]); err == nil {
 		t.Error("it listens though it has ended")
 	}
@@ -313,25 +321,10 @@ func TestFake(t *testing.T) {
 
 // A cluster that runs for days deletes and compacts by itself.
 func TestFakeRetains(t *testing.T) {
-	ctx, cancel := context.WithCancel(context.Background())
-	lines, out := io.Pipe()
-	ended := make(chan error, 1)
-	go func() {
-		err := run(ctx, strings.Fields("fake --topics a --port 0 --broker log.retention.ms=1 --broker log.retention.check.interval.ms=1 --broker log.initial.task.delay.ms=0"), nil, out, io.Discard)
-		out.CloseWithError(io.EOF)
-		ended <- err
-	}()
-	first, err := bufio.NewReader(lines).ReadString('\n')
-	if err != nil {
-		t.Fatalf("%q: %v, %v", first, err, <-ended)
-	}
-	c := command{t, strings.TrimSpace(first)}
+	c, end := startFake(t, "--topics a --port 0 --broker log.retention.ms=1 --broker log.retention.check.interval.ms=1 --broker log.initial.task.delay.ms=0")
+	defer end()
 	c.run("1\n2\n", "produce", "-b", c.hosts, "-t", "a")
 	for c.run("", "consume", "-b", c.hosts, "-t", "a", "-e") != "" {
-	}
-	cancel()
-	if err := <-ended; err != nil {
-		t.Errorf("at the end: %v", err)
 	}
 }
 
