@@ -83,7 +83,7 @@ func placeOf[K comparable, T any](places map[K]int, key K, list *[]T, first T) i
 func (c *Cluster) writeMarker(q *call, tp topicPartition, m marker, raised bool) protocol.Code {
 	if tp.topic == offsetsTopic {
 		switch {
-		case m.epoch < c.offsetsKnown(tp.partition, m.producer).epoch:
+		case c.fences(tp, m):
 			return protocol.InvalidProducerEpoch
 		case !c.concludeOffsets(tp.partition, m):
 			return protocol.NotEnoughReplicas

@@ -218,6 +218,9 @@ func (c *Cluster) complete(t *transaction) {
 
 // fences tells whether a partition knows a later epoch than that of a marker. The coordinator takes the transaction for another one's then, and never ends it (TransactionMarkerRequestCompletionHandler).
 func (c *Cluster) fences(tp topicPartition, m marker) bool {
+	if tp.topic == offsetsTopic {
+		return c.offsetsKnown(tp.partition, m.producer).epoch > m.epoch
+	}
 	p, err := c.partition(tp.topic, tp.partition)
 	if err != nil {
 		return false
@@ -229,7 +232,7 @@ func (c *Cluster) fences(tp topicPartition, m marker) bool {
 // concludeIn writes a marker into a partition; false if it has to wait. Nothing needs a marker where there is no such partition any more.
 func (c *Cluster) concludeIn(tp topicPartition, m marker) (done bool) {
 	if tp.topic == offsetsTopic {
-		return c.concludeOffsets(tp.partition, m)
+		return !c.fences(tp, m) && c.concludeOffsets(tp.partition, m)
 	}
 	if _, err := c.partition(tp.topic, tp.partition); err != nil {
 		return true

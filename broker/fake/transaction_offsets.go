@@ -92,9 +92,7 @@ func (c *Cluster) concludeOffsets(partition int32, m marker) (done bool) {
 		}
 		groups = append(groups, g)
 	}
-	if k := c.offsetsKnown(partition, m.producer); k.epoch <= m.epoch {
-		c.offsetsProducers[offsetsKey{partition, m.producer}] = offsetsProducer{epoch: m.epoch, at: c.now}
-	}
+	c.offsetsProducers[offsetsKey{partition, m.producer}] = offsetsProducer{epoch: m.epoch, at: c.now}
 	c.logged(partition)
 	for _, g := range groups {
 		for _, tp := range inScalaOrder(slices.Collect(maps.Keys(g.pending[m.producer]))) {
