@@ -65,6 +65,9 @@ func (k *connection) perform(h *role.Handle, out *conn.Effects) {
 	for _, segments := range out.Send {
 		k.link.Send(segments)
 	}
+	if d := out.Decode; d != nil {
+		w.Offload(func() { k.self.Tell(d.Run()) })
+	}
 	if out.Consumed > 0 && k.link != nil {
 		k.link.Consumed(out.Consumed)
 	}

@@ -123,12 +123,27 @@ func CorrelationID(frame []byte) (int32, error) {
 
 // ReadResponse reads a response frame (without its size) into m.
 func ReadResponse(m Response, frame []byte, version int16) error {
-	var h msg.ResponseHeader
-	n, err := wire.Read(&h, frame, m.HeaderVersion(version))
+	body, err := behindHeader(m, frame, version)
 	if err != nil {
 		return err
 	}
-	return Read(m, frame[n:], version)
+	return Read(m, body, version)
+}
+
+// ReadResponseBriefly is ReadResponse for who has not much time: [wire.ErrMuch] as soon as m would take more than most bytes in memory.
+func ReadResponseBriefly(m Response, frame []byte, version int16, most int64) error {
+	body, err := behindHeader(m, frame, version)
+	if err != nil {
+		return err
+	}
+	n, err := wire.ReadBriefly(m, body, version, most)
+	return whole(m, body, version, n, err)
+}
+
+func behindHeader(m Response, frame []byte, version int16) ([]byte, error) {
+	var h msg.ResponseHeader
+	n, err := wire.Read(&h, frame, m.HeaderVersion(version))
+	return frame[n:], err
 }
 
 // RequestFrame is a request as a broker finds it.

@@ -80,6 +80,11 @@ func Append(dst []byte, m Message, version int16) ([]byte, error) {
 // Read reads the body of a message at a version. Fields of bytes and records alias body. Bytes left over are an error.
 func Read(m Message, body []byte, version int16) error {
 	n, err := wire.Read(m, body, version)
+	return whole(m, body, version, n, err)
+}
+
+// whole is err, or one that says that not all of body was read.
+func whole(m Message, body []byte, version int16, n int, err error) error {
 	if err == nil && n != len(body) {
 		err = fmt.Errorf("%s v%d: %w: %d of %d", m.MessageName(), version, wire.ErrTrailing, len(body)-n, len(body))
 	}

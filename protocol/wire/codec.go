@@ -63,6 +63,7 @@ var (
 	ErrRefused  = errors.New("is set, but this version has none") // a field that cannot be written
 	ErrText     = errors.New("text that is not UTF-8")
 	ErrGrowth   = errors.New("out of proportion: it takes far more memory than the bytes that came")
+	ErrMuch     = errors.New("there is more to it than is to be done now") // see ReadBriefly
 )
 
 type mode uint8
@@ -83,6 +84,7 @@ type Codec struct {
 
 	mode   mode
 	loose  bool   // reading: as brokers do
+	brief  bool   // reading: there is less room than the message has, see ReadBriefly
 	b      []byte // writing, printing: what was written; reading: the input
 	off    int    // reading
 	room   int64  // reading: bytes that may still be allocated
@@ -124,6 +126,19 @@ func AppendSpliced(dst []byte, m Message, version int16, parts []Splice) ([]byte
 // in memory is at most MaxGrowth times the length of body, and FreeGrowth; ErrGrowth if it were more.
 func Read(m Message, body []byte, version int16) (n int, err error) {
 	c := Codec{mode: reading, b: body, room: FreeGrowth + MaxGrowth*int64(len(body))}
+	if err := c.walk(m, version); err != nil {
+		return c.off, err
+	}
+	return c.off, nil
+}
+
+// ReadBriefly is Read for who has not much time: ErrMuch as soon as m would take more than most bytes in memory, or has a tagged field for each 16 of them. What reading costs goes by that, however long records are that m has: they
+// alias body.
+func ReadBriefly(m Message, body []byte, version int16, most int64) (n int, err error) {
+	c := Codec{mode: reading, b: body, room: FreeGrowth + MaxGrowth*int64(len(body))}
+	if most < c.room {
+		c.room, c.brief = most, true
+	}
 	if err := c.walk(m, version); err != nil {
 		return c.off, err
 	}

@@ -18,7 +18,11 @@ func (c *Codec) pay(name string, n, size int) bool {
 		return false
 	}
 	if c.room -= block(int64(n) * int64(size)); c.room < 0 {
-		c.failAt(name, ErrGrowth)
+		if c.brief {
+			c.fail(ErrMuch)
+		} else {
+			c.failAt(name, ErrGrowth)
+		}
 		return false
 	}
 	return true

@@ -62,6 +62,9 @@ func (c *Codec) OpenTags() TagState {
 	if c.tag.left = max(c.tag.left, 0); c.err == nil && c.tag.left > c.left()/2 {
 		c.failAt("tagged fields", ErrLength)
 	}
+	if c.brief {
+		c.pay("tagged fields", c.tag.left, 16)
+	}
 	return s
 }
 

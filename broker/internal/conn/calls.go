@@ -1,11 +1,13 @@
 package conn
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/wire"
 )
 
 // release tells that the link does not read the bytes of a call any more: only then may its buffers be used again.
@@ -54,6 +56,9 @@ func (c *Core) unwritten() *Call {
 // live is how many calls somebody still waits for.
 func (c *Core) live() int {
 	n := len(c.waiting)
+	if d := c.decoding; d != nil && !d.call.ghost {
+		n++
+	}
 	for _, f := range c.flight {
 		if !f.ghost && f.then == nil {
 			n++
@@ -161,6 +166,7 @@ func (c *Core) transmit(now time.Time, m *Call, version int16, out *Effects) err
 
 // received takes an answer. Brokers answer in order, so it must be that of the oldest call.
 func (c *Core) received(now time.Time, frame []byte, out *Effects) {
+	out.Consumed += len(frame)
 	id, err := protocol.CorrelationID(frame)
 	if err == nil && (len(c.flight) == 0 || c.flight[0].id != id) {
 		err = fmt.Errorf("%w: %d", protocol.ErrCorrelation, id)
@@ -190,17 +196,56 @@ func (c *Core) received(now time.Time, frame []byte, out *Effects) {
 	}
 }
 
-// answered gives a call its answer.
+// briefly is how many bytes an answer may take in memory to be read on the actor: that is a matter of a few milliseconds. What has more, as the metadata of a hundred thousand partitions, is read beside it, and what comes behind waits.
+const briefly = 1 << 20
+
+// answered reads the answer to a call, or lets it be read.
 func (c *Core) answered(now time.Time, m *Call, frame []byte, out *Effects) {
 	resp := m.Req.NewResponse()
-	if err := protocol.ReadResponse(resp, frame, m.version); err != nil {
-		c.end(now, m, End{Err: err, Sent: true}, out)
+	err := protocol.ReadResponseBriefly(resp, frame, m.version, briefly)
+	if errors.Is(err, wire.ErrMuch) {
+		out.Consumed -= len(frame) // it counts until it is read
+		c.decoding = &Decode{c.gen, m, m.version, frame}
+		out.Decode = c.decoding
+		return
+	}
+	c.read(now, m, resp, frame, err, out)
+}
+
+// decoded takes an answer that was read beside the actor, and what the link has told since. Whether anybody waited for it meanwhile is for them to say: it has come.
+func (c *Core) decoded(now time.Time, m *Decoded, out *Effects) {
+	d := m.of
+	if c.decoding != d {
+		return // the connection has ended
+	}
+	c.decoding = nil
+	out.Consumed += len(d.frame)
+	c.read(now, d.call, m.resp, d.frame, m.err, out)
+	for c.decoding == nil && len(c.behind) > 0 {
+		next := c.behind[0]
+		c.behind[0] = nil
+		c.behind = c.behind[1:]
+		c.heard(now, next, out)
+	}
+}
+
+// read gives a call its answer.
+func (c *Core) read(now time.Time, m *Call, resp protocol.Response, frame []byte, err error, out *Effects) {
+	if err != nil {
+		c.answer(now, m, End{Err: err, Sent: true}, out)
 		c.broken(now, err, out)
 		return
 	}
 	c.proven = true
 	c.throttle(now, resp, m.version, out)
-	c.end(now, m, End{Resp: resp, Version: m.version, Frame: frame, Sent: true}, out)
+	c.answer(now, m, End{Resp: resp, Version: m.version, Frame: frame, Sent: true}, out)
+}
+
+// answer ends a call, unless it was ended while its answer was read.
+func (c *Core) answer(now time.Time, m *Call, e End, out *Effects) {
+	if !m.ghost {
+		c.end(now, m, e, out)
+	}
 }
 
 // throttle holds back what waits if the answer asks for that: from the versions on in which it does (KIP-219), and not longer than anybody would wait for an answer.
@@ -219,8 +264,11 @@ func (c *Core) throttle(now time.Time, resp protocol.Response, version int16, ou
 }
 
 func (c *Core) failFlight(now time.Time, err error, out *Effects) {
-	flight := c.flight
-	c.flight, c.own = nil, nil
+	flight, behind := c.flight, c.behind
+	if d := c.decoding; d != nil {
+		flight = append([]*Call{d.call}, flight...)
+	}
+	c.flight, c.own, c.decoding, c.behind = nil, nil, nil, nil
 	for _, m := range flight {
 		if !m.ghost {
 			c.end(now, m, End{Err: err, Sent: true}, out)
@@ -230,6 +278,11 @@ func (c *Core) failFlight(now time.Time, err error, out *Effects) {
 		if m := u.call; m.OneWay && !m.ghost {
 			m.ghost = true
 			c.end(now, m, End{Err: err, Sent: true}, out)
+		}
+	}
+	for _, m := range behind {
+		if m, ok := m.(*Broken); ok {
+			c.releaseLink(m.Gen, out)
 		}
 	}
 }
@@ -256,9 +309,13 @@ func (c *Core) moved(now time.Time, out *Effects) {
 
 func (c *Core) expireFlight(now time.Time, out *Effects) {
 	lost := false
+	if d := c.decoding; d != nil && !d.call.ghost && !now.Before(d.call.Deadline) {
+		d.call.ghost = true
+		c.end(now, d.call, End{Err: ErrTimeout, Sent: true}, out)
+	}
 	for _, m := range c.flight {
 		if !now.Before(m.Deadline) {
-			lost = true
+			lost = c.decoding == nil // else its answer may be there, behind the one that is being read
 			if !m.ghost {
 				m.ghost = true
 				c.end(now, m, End{Err: ErrTimeout, Sent: true}, out)
@@ -274,7 +331,7 @@ func (c *Core) expireFlight(now time.Time, out *Effects) {
 		c.broken(now, fmt.Errorf("%w to an earlier request", ErrTimeout), out)
 		return
 	}
-	if !c.suspect && (len(c.flight) > 0 && !now.Before(c.flight[0].late) || m != nil && !now.Before(m.late)) {
+	if !c.suspect && (len(c.flight) > 0 && c.decoding == nil && !now.Before(c.flight[0].late) || m != nil && !now.Before(m.late)) {
 		c.suspect = true
 		out.Late = true
 	}

@@ -96,6 +96,8 @@ type Core struct {
 	waiting   []*Call
 	flight    []*Call   // in the order they were sent
 	own       *Call     // in flight, and the connection's own: the gate is closed
+	decoding  *Decode   // the answer that is being read beside the actor, of a call that is not in flight any more; nil: there is none
+	behind    []Message // what the link has told since: it waits for its turn
 	toldAt    time.Time // when the broker was asked for its versions, or has told them
 	unflushed []unflushed
 	nextID    int32
@@ -150,18 +152,16 @@ func (c *Core) Step(now time.Time, m Message, out *Effects) {
 		if m.Gen == c.gen && c.state == Dialling {
 			c.opened(now, out)
 		}
-	case *Received:
-		if m.Gen == c.gen && (c.state == Ready || c.state == Negotiating) {
-			out.Consumed += len(m.Frame)
-			c.received(now, m.Frame, out)
+	case *Received, *Broken:
+		if c.decoding != nil && genOf(m) == c.gen {
+			c.behind = append(c.behind, m)
+		} else {
+			c.heard(now, m, out)
 		}
+	case *Decoded:
+		c.decoded(now, m, out)
 	case *Flushed:
 		c.flushed(now, m.Gen, out)
-	case *Broken:
-		if m.Gen == c.gen && c.state != Idle && c.state != Closed && !c.again(now, m.Err, out) {
-			c.broken(now, m.Err, out)
-		}
-		c.releaseLink(m.Gen, out)
 	case *Moved:
 		c.moved(now, out)
 	case *Close:
@@ -173,6 +173,32 @@ func (c *Core) Step(now time.Time, m Message, out *Effects) {
 		out.Left = true
 	}
 	c.drive(now, out)
+}
+
+// genOf is the generation of what a link tells.
+func genOf(m Message) uint64 {
+	switch m := m.(type) {
+	case *Received:
+		return m.Gen
+	case *Broken:
+		return m.Gen
+	}
+	return 0
+}
+
+// heard takes what the link tells.
+func (c *Core) heard(now time.Time, m Message, out *Effects) {
+	switch m := m.(type) {
+	case *Received:
+		if m.Gen == c.gen && (c.state == Ready || c.state == Negotiating) {
+			c.received(now, m.Frame, out)
+		}
+	case *Broken:
+		if m.Gen == c.gen && c.state != Idle && c.state != Closed && !c.again(now, m.Err, out) {
+			c.broken(now, m.Err, out)
+		}
+		c.releaseLink(m.Gen, out)
+	}
 }
 
 // Tick looks at the deadlines.
@@ -337,7 +363,16 @@ func (c *Core) Next() time.Time {
 			add(c.lateBy)
 		}
 	case Ready:
+		if d := c.decoding; d != nil && !d.call.ghost {
+			add(d.call.Deadline)
+		}
 		for i, m := range c.flight {
+			if c.decoding != nil { // its answer may be there
+				if !m.ghost {
+					add(m.Deadline)
+				}
+				continue
+			}
 			add(m.Deadline)
 			if i == 0 && !c.suspect {
 				add(m.late)

@@ -67,6 +67,20 @@ type End struct {
 	Elapsed time.Duration
 }
 
+// Decode is an answer to be read off the actor, and to be told with Decoded. Nobody else looks at it meanwhile.
+type Decode struct {
+	gen     uint64
+	call    *Call
+	version int16
+	frame   []byte
+}
+
+// Run reads the answer. It is for any goroutine.
+func (d *Decode) Run() *Decoded {
+	resp := d.call.Req.NewResponse()
+	return &Decoded{d, resp, protocol.ReadResponse(resp, d.frame, d.version)}
+}
+
 // Effects of a step, to be performed in this order.
 type Effects struct {
 	CloseLink bool   // end the link, if there is one; its later events carry an old Gen
@@ -76,6 +90,7 @@ type Effects struct {
 	Raise     bool       // the peer speaks Kafka's protocol, as whom it should: its frames may be as large as is configured
 	Send      [][][]byte // frames in segments
 	Released  []*Call    // calls whose bytes nobody reads any more
+	Decode    *Decode    // an answer that takes long to read
 	Consumed  int        // bytes of frames received on the present link that are done with
 	Ends      []End
 	Up        bool          // the versions are known and the connection is ready
@@ -113,6 +128,12 @@ type (
 		Gen   uint64
 		Frame []byte
 	}
+	// Decoded is an answer that was read off the actor.
+	Decoded struct {
+		of   *Decode
+		resp protocol.Response
+		err  error
+	}
 	// Flushed says that the oldest frame that was sent has been written.
 	Flushed struct{ Gen uint64 }
 	// Broken says that the link is gone. It comes once for every link, also for one that was closed.
@@ -135,6 +156,7 @@ func (*Call) conn()     {}
 func (*Resolved) conn() {}
 func (*Opened) conn()   {}
 func (*Received) conn() {}
+func (*Decoded) conn()  {}
 func (*Flushed) conn()  {}
 func (*Broken) conn()   {}
 func (*Moved) conn()    {}

@@ -296,6 +296,31 @@ func TestWhatIsReadIsInProportion(t *testing.T) {
 	}
 }
 
+// Who has not much time reads as much as it has time for, and what is more is told.
+func TestWhatIsReadBrieflyIsBounded(t *testing.T) {
+	const most = 8 << 10
+	much := 0
+	eachFrame(t, worst, func(what string, made func() wire.Message, version int16, b []byte) {
+		m, bound := made(), uint64(most+said)
+		var err error
+		if n := allocated(bound, func() { _, err = wire.ReadBriefly(m, b, version, most) }); n > bound {
+			t.Errorf("%s: %d bytes took %d, %v", what, len(b), n, err)
+		}
+		switch {
+		case errors.Is(err, wire.ErrMuch):
+			much++
+		case err != nil:
+			t.Errorf("%s: %v", what, err)
+		}
+		if _, err := wire.ReadBriefly(made(), b, version, 1<<30); err != nil && !errors.Is(err, wire.ErrGrowth) {
+			t.Errorf("%s: %v", what, err)
+		}
+	})
+	if much == 0 {
+		t.Error("all of them are short")
+	}
+}
+
 // meagre take more than their share, and wire.FreeGrowth is what lets them be read: nobody sends thousands of them.
 var meagre = []string{
 	"FetchResponse v0", "FetchResponse v1", "FetchResponse v2", "FetchResponse v3", // partitions without records, of brokers before 0.11
