@@ -26,5 +26,8 @@ func (p *Pace) Vain(asked time.Time, b Backoff) {
 // Forward notes that something has gone forward.
 func (p *Pace) Forward() { *p = Pace{} }
 
+// Held tells whether more answers than are free have brought nothing forward.
+func (p *Pace) Held() bool { return p.vain > Free }
+
 // Waits tells until when nothing is to be asked; false if it may be now.
 func (p *Pace) Waits(now time.Time) (until time.Time, waits bool) { return p.at, now.Before(p.at) }

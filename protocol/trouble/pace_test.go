@@ -29,8 +29,11 @@ func TestPace(t *testing.T) {
 		if n := len(asked); took < time.Second/2 && (n < 60 || n > 70) || took > time.Second/2 && n < 60 {
 			t.Errorf("answers after %v: %d requests in a minute", took, n)
 		}
+		if !p.Held() {
+			t.Errorf("answers after %v: not held back", took)
+		}
 		p.Forward()
-		if until, waits := p.Waits(start); waits {
+		if until, waits := p.Waits(start); waits || p.Held() {
 			t.Errorf("held back until %v by what has gone forward", until)
 		}
 	}

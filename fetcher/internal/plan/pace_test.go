@@ -12,6 +12,7 @@ import (
 	"github.com/kactor-go/kactor/protocol/cluster"
 	"github.com/kactor-go/kactor/protocol/msg"
 	"github.com/kactor-go/kactor/protocol/record"
+	"github.com/kactor-go/kactor/protocol/trouble"
 	"github.com/kactor-go/kactor/protocol/wire"
 )
 
@@ -272,35 +273,99 @@ func TestWhatBringsNothingIsToldTheThirdTime(t *testing.T) {
 	}
 }
 
-// TestResetsOfAPositionThatIsNoneAreToldSeldom has a position that is given and denied again and again: what each reset is told as does not come more often than a trouble. Where something was read in between it does.
+// TestResetsOfAPositionThatIsNoneAreToldSeldom has a position that is given and denied again and again: what each reset is told as does not come more often than a trouble, also if what was read is read again in between. Where the
+// log's beginning goes on before the reader it does.
 func TestResetsOfAPositionThatIsNoneAreToldSeldom(t *testing.T) {
-	for _, reads := range []bool{false, true} {
+	for _, c := range []struct {
+		name       string
+		reads      bool
+		step       int64 // from one beginning of the log to the next
+		first      int64
+		loud, most int
+	}{{"nothing is read", false, 0, 0, 1, 3}, {"the same is read again", true, 0, 0, 4, 8}, {"the log goes on", true, 100, 100, 20, 20}} {
 		b := newBench(t, nil)
 		b.assign(0, 50)
-		loud, quiet := 0, 0
-		for range 20 {
+		loud, begun := 0, b.now
+		for i := range int64(20) {
 			b.answer(b.fetch(), refusal(0, protocol.OffsetOutOfRange))
 			for len(b.out.List) == 0 {
 				b.later(b.c.Next().Sub(b.now))
 			}
-			b.listed(protocol.None, 0)
-			if p := b.out.Places[0]; p.Quiet {
-				quiet++
-			} else {
+			b.listed(protocol.None, c.first+c.step*i)
+			if !b.out.Places[0].Quiet {
 				loud++
 			}
 			for len(b.out.Fetch) == 0 {
 				b.later(b.c.Next().Sub(b.now))
 			}
-			if reads {
-				b.records(b.fetch(), 0, 0, 1)
+			if c.reads {
+				b.records(b.fetch(), 0, c.first+c.step*i, 1)
 				next := b.out
 				b.step(&Taken{Chunks: []Taking{taking(next.Chunks[0])}})
 				b.out = next
 			}
 		}
-		if !reads && (loud > 3 || quiet < 17) || reads && quiet > 0 {
-			t.Errorf("something read: %v: told %d times, and kept %d times", reads, loud, quiet)
+		if loud < c.loud || loud > c.most {
+			t.Errorf("%s: told %d times", c.name, loud)
+		}
+		if took := b.now.Sub(begun); c.step > 0 && took > 0 || c.step == 0 && took < 10*time.Second {
+			t.Errorf("%s: it takes %s", c.name, took)
+		}
+	}
+}
+
+// TestWhoIsSentBackDoesNotHurry has brokers that give records, whose offsets are no good or are denied later: what was read is read again. After a while without that it is free again.
+func TestWhoIsSentBackDoesNotHurry(t *testing.T) {
+	records := func(d *msg.FetchResponsePartitionData, o int64) { d.Records = batch(o, 5, 10) }
+	for _, c := range []struct {
+		name   string
+		policy uint8
+		part   func(d *msg.FetchResponsePartitionData, o int64)
+	}{
+		{"a gap", ResetEarliest, func(d *msg.FetchResponsePartitionData, o int64) {
+			switch {
+			case o < 90:
+				records(d, o)
+			case o < 100:
+				records(d, 1<<40)
+			default:
+				d.ErrorCode = int16(protocol.OffsetOutOfRange)
+			}
+		}},
+		{"a gap, and the end", ResetLatest, func(d *msg.FetchResponsePartitionData, o int64) {
+			if records(d, 1<<40); o > 100 {
+				d.Records, d.ErrorCode = nil, int16(protocol.OffsetOutOfRange)
+			}
+		}},
+		{"another log", ResetEarliest, func(d *msg.FetchResponsePartitionData, o int64) {
+			if records(d, o); o > 100 {
+				d.Records, d.DivergingEpoch = nil, msg.FetchResponseEpochEndOffset{Epoch: 4, EndOffset: 20}
+			}
+		}},
+	} {
+		b := newBench(t, func(cfg *Config) { cfg.Policy = c.policy })
+		b.assign(0, 50)
+		answer := func(r *Request) Message {
+			return all(r, func(p int32, o int64) msg.FetchResponsePartitionData {
+				d := data(p)
+				c.part(&d, o)
+				return d
+			})
+		}
+		at := int64(0)
+		if c.policy == ResetLatest {
+			at = 50
+		}
+		asked, _ := b.crowd(20*time.Second, answer, taking, func(q *Query) Message { return offsetOf(q, at, protocol.None) })
+		if n := len(asked[1]); n < 40 || n > 400 { // a few for each time it is sent back, once in a second at last
+			t.Errorf("%s: asked %d times in 20 s", c.name, n)
+		}
+		p := b.c.parts[0]
+		if !p.back.Held() {
+			t.Errorf("%s: it is free", c.name)
+		}
+		if b.c.sent(b.now.Add(trouble.Pause), p, 7, 6); p.back.Held() {
+			t.Errorf("%s: after a while it is not free again", c.name)
 		}
 	}
 }

@@ -116,6 +116,8 @@ type part struct {
 	lapsed    bool // its position was told to be none, and nothing has come since
 	quiet     bool // and that was told lately
 	resetAt   time.Time
+	back      trouble.Pace // of being sent back to where it was before
+	backAt    time.Time    // that was
 	trouble   trouble.State
 	pace      trouble.Pace
 	since     time.Time // what came last was asked for
@@ -424,9 +426,11 @@ func (c *Core) leader(now time.Time, p *part, out *Effects) (node, epoch int32, 
 		c.at(p.trouble.RetryAt)
 		return 0, 0, false
 	}
-	if until, waits := p.pace.Waits(now); waits {
-		c.at(until)
-		return 0, 0, false
+	for _, pace := range [...]*trouble.Pace{&p.pace, &p.back} {
+		if until, waits := pace.Waits(now); waits {
+			c.at(until)
+			return 0, 0, false
+		}
 	}
 	if c.astray(p) {
 		c.refresh(p.Topic, "another topic has the name of one that is read", out)

@@ -132,6 +132,7 @@ func (c *Core) truncated(now time.Time, p *part, end int64, epoch int32, out *Ef
 		epoch = -1
 	}
 	p.moveTo(min(p.offset, end), epoch)
+	c.sent(now, p, from, p.offset)
 	out.Places = append(out.Places, Place{TopicPartition: p.TopicPartition, Gen: p.gen, Position: p.offset, HighWater: -1, Why: why, Quiet: p.quiet, Reset: true, From: from})
 }
 
@@ -212,6 +213,7 @@ func (c *Core) resolve(now time.Time, p *part, q *QueryPart, a *msg.ListOffsetsR
 	place := Place{TopicPartition: p.TopicPartition, Gen: p.gen, Position: offset, Topic: p.topic, HighWater: -1}
 	if p.policy {
 		place.Reset, place.From, place.Why, place.Quiet = true, p.offset, p.why, p.quiet
+		c.sent(now, p, p.offset, offset)
 	}
 	p.epoch = q.LeaderEpoch
 	p.moveTo(place.Position, epoch)

@@ -61,15 +61,27 @@ func (p *part) settled() {
 	}
 }
 
-// lapse notes that a position is none. Where nothing has come since the one before was none it is told as a trouble is, and its resets are not told one by one.
+// lapse notes that a position is none. Where nothing has come since the one before was none it is told as a trouble is, and its resets are not told one by one; nor are they where it is sent back again and again.
 func (c *Core) lapse(now time.Time, p *part, err error, out *Effects) {
 	if p.lapsed {
 		c.hindered(now, p, err, out)
 	}
-	if p.quiet = p.lapsed && now.Sub(p.resetAt) < trouble.Pause; !p.quiet {
+	if p.quiet = (p.lapsed || p.back.Held()) && now.Sub(p.resetAt) < trouble.Pause; !p.quiet {
 		p.resetAt = now
 	}
 	p.lapsed = true
+}
+
+// sent notes that a position was moved by what a broker says. Who is sent back has been there already: what comes then is no progress, however much it is. It is forgotten when that has not happened for a while.
+func (c *Core) sent(now time.Time, p *part, from, to int64) {
+	if to >= from {
+		return
+	}
+	if now.Sub(p.backAt) >= trouble.Pause {
+		p.back.Forward()
+	}
+	p.backAt = now
+	p.back.Vain(now, c.backoff())
 }
 
 // fail ends the reading of a partition until a seek: only the application knows where to go on.
