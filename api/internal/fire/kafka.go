@@ -15,6 +15,7 @@ type kafka struct {
 	tool, name, version string
 	hosts               []string
 	links               *links // between the brokers; nil: they reach each other directly
+	more                string // properties that a programme needs besides
 }
 
 // root finds the project's root.
@@ -43,14 +44,14 @@ func (k *kafka) run(args ...string) (string, error) {
 }
 
 // start starts three brokers that notice within three seconds that one of them is away.
-func start(version string, linked bool, properties []string) (*kafka, error) {
+func start(version string, p programme, properties []string) (*kafka, error) {
 	dir, err := root()
 	if err != nil {
 		return nil, err
 	}
-	k := &kafka{tool: filepath.Join(dir, ".ci", "kafka"), name: fmt.Sprintf("fire-%d", os.Getpid()), version: version}
-	more := slices.Clone(properties)
-	if linked {
+	k := &kafka{tool: filepath.Join(dir, ".ci", "kafka"), name: fmt.Sprintf("fire-%d", os.Getpid()), version: version, more: p.broker}
+	more := slices.Concat(strings.Fields(p.broker), properties)
+	if p.linked {
 		if k.links, err = newLinks(3); err != nil {
 			return nil, err
 		}

@@ -163,15 +163,15 @@ func (n *links) pump(l *link, to io.Writer, from io.Reader) {
 	l.close()
 }
 
-// frameOf reads a request with its length.
+// frameOf reads a request or an answer with its length.
 func frameOf(c io.Reader) ([]byte, error) {
 	var size [4]byte
 	if _, err := io.ReadFull(c, size[:]); err != nil {
 		return nil, err
 	}
 	n := binary.BigEndian.Uint32(size[:])
-	if n > 1<<20 {
-		return nil, fmt.Errorf("a first request of %d bytes", n)
+	if n > 64<<20 {
+		return nil, fmt.Errorf("a frame of %d bytes", n)
 	}
 	frame := make([]byte, 4+n)
 	copy(frame, size[:])

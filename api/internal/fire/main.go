@@ -1,7 +1,7 @@
 // The command fire breaks a real Kafka while records flow, and tells how long clients stood still and whether a record was lost, written twice, moved or put into a wrong topic. It holds what it saw against
 // the logs with the checker of the simulator.
 //
-//	go run ./api/internal/fire [-version 4.3.0] [-long] [-repeats N] [-rate N] [-broker KEY=VALUE] [-v] kill pause roll elect again net siege soak part idle mem clients
+//	go run ./api/internal/fire [-version 4.3.0] [-long] [-repeats N] [-rate N] [-broker KEY=VALUE] [-v] kill pause roll elect again net siege soak part tamper idle mem clients
 //
 //	kafka.go    three brokers            load.go   producers, a group that reads, their history and the gaps between their records
 //	killing.go  kill, roll               report.go what is printed, and what it is held against
@@ -10,7 +10,7 @@
 //	proxy.go    a proxy before each broker    net.go  what it does to what passes
 //	links.go    proxies between the brokers   part.go brokers that are cut off
 //	siege.go    all at once              again.go  a topic that is deleted and created again
-//	soak.go     a day in twenty minutes
+//	soak.go     a day in twenty minutes  tamper.go, liar.go  answers that are changed on their way
 //	flow.go     when records come             beside.go  other clients, to compare with
 //	clients.go  many clients in one process
 //
@@ -27,6 +27,7 @@ import (
 	"os/signal"
 	"slices"
 	"strings"
+	"time"
 )
 
 // settings are the flags.
@@ -38,13 +39,16 @@ type settings struct {
 	broker  []string // properties of the brokers, key=value
 	besides besides
 	keyed   bool // records have keys, and go where those are hashed to
+	seed    uint64
+	span    time.Duration
 	log     *slog.Logger
 }
 
 // programme is a way to break a cluster.
 type programme struct {
 	name, about string
-	linked      bool // needs a cluster whose brokers can be cut off from each other
+	linked      bool   // needs a cluster whose brokers can be cut off from each other
+	broker      string // properties that the brokers need besides, with blanks between them
 	run         func(ctx context.Context, s *settings, k *kafka, r *report) error
 }
 
@@ -58,6 +62,8 @@ var programmes = []programme{
 	{name: "siege", about: "kill, pause and cut connections all at once", run: siege},
 	{name: "soak", about: "a day in twenty minutes: memory, goroutines and descriptors must not grow", run: soak},
 	{name: "part", about: "cut a broker off from the others, from the clients, and from both", linked: true, run: partition},
+	{name: "tamper", about: "change the answers of brokers on their way", run: tampered, broker: "group.min.session.timeout.ms=1000 group.initial.rebalance.delay.ms=0 group.consumer.min.session.timeout.ms=1000 group.consumer.session.timeout.ms=6000 " +
+		"group.consumer.min.heartbeat.interval.ms=500 group.consumer.heartbeat.interval.ms=500"},
 	{name: "idle", about: "the processor time of clients that nothing comes for", run: idle},
 	{name: "mem", about: "the memory of a consumer that sleeps", run: memory},
 	{name: "clients", about: "memory and processor time of 200 clients in one process that nobody uses", run: clients},
@@ -86,7 +92,8 @@ func main() {
 	flag.Var(&s.besides, "beside", "NAME=COMMAND: another client to measure beside kactor in kill, pause, roll and clients (see peers); may be repeated")
 	verbose := flag.Bool("v", false, "print what the clients log")
 	role := flag.String("child", "", "be what a programme measures")
-	span := flag.Duration("span", 0, "so long, as a child")
+	flag.DurationVar(&s.span, "span", 2*time.Hour, "how long the long form of tamper, and a child, take")
+	flag.Uint64Var(&s.seed, "seed", 0, "what is changed by tamper follows from it; 0: another each time")
 	flag.Parse()
 	if *verbose {
 		s.log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -94,9 +101,9 @@ func main() {
 	var err error
 	switch *role {
 	case "idle":
-		err = idleChild(context.Background(), flag.Arg(0), *span)
+		err = idleChild(context.Background(), flag.Arg(0), s.span)
 	case "mem":
-		err = memoryChild(context.Background(), flag.Arg(0), *span)
+		err = memoryChild(context.Background(), flag.Arg(0), s.span)
 	case "clients":
 		err = clientsChild(context.Background(), flag.Arg(0))
 	case "soak":
@@ -133,13 +140,13 @@ func fire(s *settings, names []string) error {
 	}()
 	failed := 0
 	for _, p := range chosen {
-		if k != nil && (k.links != nil) != p.linked {
+		if k != nil && ((k.links != nil) != p.linked || k.more != p.broker) {
 			k.down()
 			k = nil
 		}
 		if k == nil {
 			var err error
-			if k, err = start(s.version, p.linked, s.broker); err != nil {
+			if k, err = start(s.version, p, s.broker); err != nil {
 				return err
 			}
 		}
