@@ -148,20 +148,26 @@ func (p *roundRobin) Partition(topic *cluster.Topic, _ []byte, _ int) int32 {
 
 // ByHash spreads keys with a hash of the user's own, which any number of goroutines may call at once; records without a key go as with Default.
 func ByHash(hash func(key []byte) uint32, batchSize int) NewPartitioner {
+	return spread(hash, batchSize, func(key []byte) bool { return key == nil })
+}
+
+// spread is ByHash with a rule of its own for which records go as those without a key.
+func spread(hash func(key []byte) uint32, batchSize int, keyless func(key []byte) bool) NewPartitioner {
 	return func(r *rand.Rand) Partitioner {
-		return &byHash{hash, &sticky{r: r, batch: uint64(batchSize)}}
+		return &byHash{hash, keyless, &sticky{r: r, batch: uint64(batchSize)}}
 	}
 }
 
 type byHash struct {
-	hash func([]byte) uint32
-	rest *sticky
+	hash    func([]byte) uint32
+	keyless func([]byte) bool
+	rest    *sticky
 }
 
 func (*byHash) shared() {}
 
 func (p *byHash) Partition(topic *cluster.Topic, key []byte, size int) int32 {
-	if key == nil {
+	if p.keyless(key) {
 		return p.rest.Partition(topic, key, size)
 	}
 	return int32(p.hash(key) % uint32(len(topic.Partitions)))
