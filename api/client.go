@@ -52,6 +52,7 @@ func Dial(ctx context.Context, opts ...Option) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.tell()
 	c := &Client{settings: s, system: system}
 	if s.lazy {
 		return c, nil
@@ -103,12 +104,14 @@ func (c *Client) Close(ctx context.Context) error {
 	return public(errors.Join(c.members.close(ctx), c.system.Close(ctx)))
 }
 
-// with gives the client's settings with more options.
-func (c *Client) with(opts []Option) (*settings, error) {
+// with gives the client's settings with more options of a producer or a consumer.
+func (c *Client) with(of string, opts []Option) (*settings, error) {
 	s := c.settings.clone()
+	s.of = of
 	if err := s.apply(opts); err != nil {
 		return nil, err
 	}
+	s.tell()
 	s, err := s.finished()
 	if err != nil {
 		return nil, err

@@ -50,7 +50,7 @@ func ExampleDial() {
 func ExampleProperties() {
 	_, err := api.Dial(context.Background(), api.Properties(map[string]string{"bootstrap.servers": "localhost:9092", "linger.mss": "5"}))
 	fmt.Println(err)
-	// Output: unknown property "linger.mss"; the nearest is "linger.ms"
+	// Output: unknown property "linger.mss"; did you mean "linger.ms"?
 }
 
 // Why can the cluster not be reached?

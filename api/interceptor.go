@@ -28,28 +28,22 @@ type ConsumerInterceptor interface {
 
 // ProducerInterceptors are called in this order with every record, the first with what the application sends, and the outcome.
 func ProducerInterceptors(list ...ProducerInterceptor) Option {
-	return func(s *settings) error {
-		for i, one := range list {
-			if one == nil {
-				return fmt.Errorf("producer interceptor %d is nil", i)
-			}
+	for i, one := range list {
+		if one == nil {
+			return func(*settings) error { return fmt.Errorf("producer interceptor %d is nil", i) }
 		}
-		s.onProduce = list
-		return nil
 	}
+	return only(ofProducer, "ProducerInterceptors", func(s *settings) { s.onProduce = list })
 }
 
 // ConsumerInterceptors are called in this order with what a consumer gets and commits.
 func ConsumerInterceptors(list ...ConsumerInterceptor) Option {
-	return func(s *settings) error {
-		for i, one := range list {
-			if one == nil {
-				return fmt.Errorf("consumer interceptor %d is nil", i)
-			}
+	for i, one := range list {
+		if one == nil {
+			return func(*settings) error { return fmt.Errorf("consumer interceptor %d is nil", i) }
 		}
-		s.onConsume = list
-		return nil
 	}
+	return only(ofConsumer, "ConsumerInterceptors", func(s *settings) { s.onConsume = list })
 }
 
 // guard calls an interceptor. One that panics with every record is told of every ten seconds.

@@ -15,14 +15,14 @@ func MigrateConfig(classic map[string]string) (consumer map[string]string, notes
 	consumer = map[string]string{"group.protocol": "consumer"}
 	for _, name := range slices.Sorted(maps.Keys(classic)) {
 		value := classic[name]
-		canonical := strings.ReplaceAll(name, "_", ".")
-		if o := lookUp(name); o != nil {
-			canonical = o.name
+		known := canonical(name)
+		if o, _ := lookUp(name); o != nil {
+			known = o.name
 		}
-		switch canonical {
+		switch known {
 		case "group.protocol":
 		case "session.timeout.ms", "heartbeat.interval.ms":
-			notes = append(notes, fmt.Sprintf("%s=%s: the broker decides; for one group set its configuration consumer.%s, for all the brokers' group.consumer.%s", name, value, canonical, canonical))
+			notes = append(notes, fmt.Sprintf("%s=%s: the broker decides; for one group set its configuration consumer.%s, for all the brokers' group.consumer.%s", name, value, known, known))
 		case "partition.assignment.strategy":
 			remote := "uniform"
 			if first, _, _ := strings.Cut(value, ","); strings.Contains(strings.ToLower(first), "range") {

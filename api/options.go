@@ -19,19 +19,8 @@ import (
 	"github.com/kactor-go/kactor/coordinator/assign"
 	"github.com/kactor-go/kactor/fetcher"
 	"github.com/kactor-go/kactor/protocol/compress"
-	"github.com/kactor-go/kactor/protocol/wire"
 	"github.com/kactor-go/kactor/sender"
 )
-
-//go:generate go run ./internal/gen -options ../schemas/options.json -out options_gen.go
-
-// option is a row of the table made from schemas/options.json.
-type option struct {
-	name, role, kind, def, doc, refused string
-	bounded                             bool
-	min, max                            int64
-	aliases, values                     []string
-}
 
 // Option configures a client, a producer or a consumer. Options given to Dial hold for everything that is made of the client.
 type Option func(*settings) error
@@ -60,20 +49,26 @@ type settings struct {
 	panics    *role.Panics // of interceptors
 	hooks     broker.Hooks
 	secured   bool
-	wantsTLS  bool
+	protocol  string            // security.protocol
+	schemes   map[string]bool   // that bootstrap.servers has before addresses
 	set       map[string]string // what was set by name
+	lenient   bool              // config.strict=false
+	unknown   []error           // names that are no options
+	notes     []string          // what was set and does nothing
+	of        string            // the role whose options are being set: client, producer or consumer
 }
 
 func defaults() *settings {
-	return &settings{broker: broker.Default(), sender: sender.DefaultConfig(), fetcher: fetcher.DefaultConfig(), group: coordinator.DefaultConfig(), poll: 500, class: "default", set: map[string]string{}}
+	return &settings{broker: broker.Default(), sender: sender.DefaultConfig(), fetcher: fetcher.DefaultConfig(), group: coordinator.DefaultConfig(), poll: 500, class: "default", protocol: "PLAINTEXT", of: ofClient, set: map[string]string{}}
 }
 
 func (s *settings) clone() *settings {
 	c := *s
-	c.set = maps.Clone(s.set)
+	c.set, c.schemes, c.unknown, c.notes = maps.Clone(s.set), maps.Clone(s.schemes), nil, nil
 	return &c
 }
 
+// apply sets options. What is unknown is an error, or with config.strict=false, wherever that is among them, a warning.
 func (s *settings) apply(opts []Option) error {
 	var errs []error
 	for i, o := range opts {
@@ -83,14 +78,58 @@ func (s *settings) apply(opts []Option) error {
 		}
 		errs = append(errs, o(s))
 	}
+	if !s.lenient {
+		errs = append(errs, s.unknown...)
+	}
 	return errors.Join(errs...)
+}
+
+// tell logs what was set and does nothing.
+func (s *settings) tell() {
+	if s.logger == nil {
+		return
+	}
+	for _, err := range s.unknown {
+		s.logger.Warn(err.Error())
+	}
+	for _, n := range s.notes {
+		s.logger.Info(n)
+	}
+}
+
+// Roles that options belong to. What is given to Dial holds for all that is made of the client; what is given to a producer or a consumer must be theirs.
+const (
+	ofClient, ofProducer, ofConsumer = "client", "producer", "consumer"
+	ofAny                            = "any"
+)
+
+// only is an option of one role.
+func only(role, name string, set func(*settings)) Option {
+	return func(s *settings) error {
+		if s.of != ofClient && s.of != role {
+			return misplaced("api."+name, role, s.of)
+		}
+		set(s)
+		return nil
+	}
+}
+
+// misplaced says that an option was given to a role that does not have it.
+func misplaced(name, role, to string) error {
+	if role == ofClient {
+		return fmt.Errorf("%s: a %s cannot change the client; give it to Dial", name, to)
+	}
+	return fmt.Errorf("%s is an option of a %s, not of a %s", name, role, to)
 }
 
 // errNilOption says that an option is nil, as that of a variable that was never set.
 func errNilOption(i int) error { return fmt.Errorf("option %d is nil", i+1) }
 
-// Property sets one option by its Kafka name, as in a properties file: "linger.ms", "5". The same name in snake_case and librdkafka's names are known, too. Durations are milliseconds or
-// Go durations ("5s"); sizes are bytes or "1MiB". An unknown name is an error that names the nearest one.
+// Property sets one option by its Kafka name, as in a properties file: "linger.ms", "5". The same name in snake_case and the names of librdkafka and kafka-python are known, too. Durations are milliseconds or Go durations ("5s");
+// sizes are bytes or "1MiB"; words may have capitals or not.
+//
+// Names of Java's client, librdkafka and kafka-python that mean nothing here (metric.reporters, key.serializer) change nothing, which the logger is told. What another option, a function or a later release is for (sasl.jaas.config,
+// dr_cb) is an error that says so. So is a name that nobody knows; with config.strict=false it is a warning in the log.
 func Property(name, value string) Option {
 	return func(s *settings) error { return s.property(name, value) }
 }
@@ -126,49 +165,45 @@ func ClientID(id string) Option { return Property("client.id", id) }
 
 // Logger gets warnings and bugs; without it nothing is logged. It is called on a goroutine of its own, a moment later: when it blocks, nothing waits for it, and what is said while 1,024 lines wait is dropped.
 func Logger(l *slog.Logger) Option {
-	return func(s *settings) error {
+	return only(ofClient, "Logger", func(s *settings) {
 		s.logger = nil
 		if l != nil {
 			s.logger = role.LogAside(l)
 		}
-		return nil
-	}
+	})
 }
 
 // World makes the client live in a world of its own time: a simulated one.
 func World(w role.World) Option {
-	return func(s *settings) error { s.world = w; return nil }
+	return only(ofClient, "World", func(s *settings) { s.world = w })
 }
 
 // System makes the client's actors children of an actor system of the embedder's.
 func System(a *role.ActorSystem) Option {
-	return func(s *settings) error { s.system = a; return nil }
+	return only(ofClient, "System", func(s *settings) { s.system = a })
 }
 
 // Dialer opens connections in place of net.Dialer: a proxy, or an embedded cluster.
 func Dialer(dial func(ctx context.Context, network, address string) (net.Conn, error)) Option {
-	return func(s *settings) error { s.network.Dial = dial; return nil }
+	return only(ofClient, "Dialer", func(s *settings) { s.network.Dial = dial })
 }
 
 // TLS secures every connection (security.protocol=SSL).
 func TLS(c *tls.Config) Option {
-	return func(s *settings) error {
-		if c == nil {
-			return errors.New("TLS: the configuration is nil")
-		}
-		s.network.TLS, s.secured = c, true
-		return nil
+	if c == nil {
+		return func(*settings) error { return errors.New("TLS: the configuration is nil") }
 	}
+	return only(ofClient, "TLS", func(s *settings) { s.network.TLS, s.secured = c, true })
 }
 
 // Lazy lets Dial return at once, without a look whether a broker can be reached.
 func Lazy() Option {
-	return func(s *settings) error { s.lazy = true; return nil }
+	return only(ofClient, "Lazy", func(s *settings) { s.lazy = true })
 }
 
 // Hooks are told what happens to the cluster and its connections; they run on actors and must only note or tell.
 func Hooks(h broker.Hooks) Option {
-	return func(s *settings) error { s.hooks = h; return nil }
+	return only(ofClient, "Hooks", func(s *settings) { s.hooks = h })
 }
 
 // Linger is how long a batch waits for more records (linger.ms).
@@ -187,27 +222,27 @@ func Compression(c compress.Codec) Option { return Property("compression.type", 
 // It may use its producer. Records for its own topic are placed when it has returned, so it must not wait for their outcomes: Produce of one, Flush and Close return ErrIllegalState within it where they would, whatever else waits for one
 // does so for max.block.ms.
 func Partitioner(p sender.NewPartitioner) Option {
-	return func(s *settings) error { s.sender.Partitioner = p; return nil }
+	return only(ofProducer, "Partitioner", func(s *settings) { s.sender.Partitioner = p })
 }
 
 // ResetTo says where a consumer begins without a position (auto.offset.reset).
 func ResetTo(r fetcher.Reset) Option {
-	return func(s *settings) error { s.fetcher.Reset = r; return nil }
+	return only(ofConsumer, "ResetTo", func(s *settings) { s.fetcher.Reset = r })
 }
 
 // Topics subscribes a consumer to these topics from the start. A name that begins with ^ is a regular expression for names.
 func Topics(topics ...string) Option {
-	return func(s *settings) error { s.topics = append(slices.Clone(s.topics), topics...); return nil }
+	return only(ofConsumer, "Topics", func(s *settings) { s.topics = append(slices.Clone(s.topics), topics...) })
 }
 
 // OnRebalance is told what the group gives to a consumer and takes from it.
 func OnRebalance(l RebalanceListener) Option {
-	return func(s *settings) error { s.listener = l; return nil }
+	return only(ofConsumer, "OnRebalance", func(s *settings) { s.listener = l })
 }
 
 // OnCommit is called with the outcome of automatic commits, and of asynchronous ones without a function of their own, where the consumer polls.
 func OnCommit(f func(offsets []Offset, err error)) Option {
-	return func(s *settings) error { s.onCommit = f; return nil }
+	return only(ofConsumer, "OnCommit", func(s *settings) { s.onCommit = f })
 }
 
 // PositionReset tells that a consumer's position was set, instead of read up to: where auto.offset.reset says, because there was none or no such offset, or where a log that has lost what was read agrees (KIP-320).
@@ -216,155 +251,15 @@ type PositionReset = fetcher.PositionReset
 // OnReset sets what is told of each reset of a position. It is called where the consumer polls, before a record from there is given out. A consumer that commits automatically commits such a position at once: it would
 // be another one, with auto.offset.reset=latest, after a restart.
 func OnReset(f func(PositionReset)) Option {
-	return func(s *settings) error { s.onReset = f; return nil }
+	return only(ofConsumer, "OnReset", func(s *settings) { s.onReset = f })
 }
 
 // Assignors divide the partitions of a classic group, in order of preference (partition.assignment.strategy): the way to use one's own.
 func Assignors(assignors ...assign.Assignor) Option {
-	return func(s *settings) error {
-		for i, a := range assignors {
-			if a == nil {
-				return fmt.Errorf("assignor %d is nil", i)
-			}
-		}
-		s.group.Assignors = assignors
-		return nil
-	}
-}
-
-// lookUp finds an option by any of its names.
-func lookUp(name string) *option {
-	canonical := strings.ReplaceAll(strings.ToLower(strings.TrimSpace(name)), "_", ".")
-	for i := range options {
-		o := &options[i]
-		if o.name == canonical {
-			return o
-		}
-		for _, a := range o.aliases {
-			if strings.ReplaceAll(a, "_", ".") == canonical {
-				return o
-			}
+	for i, a := range assignors {
+		if a == nil {
+			return func(*settings) error { return fmt.Errorf("assignor %d is nil", i) }
 		}
 	}
-	return nil
-}
-
-func (s *settings) property(name, value string) error {
-	o := lookUp(name)
-	if o == nil {
-		return fmt.Errorf("unknown property %q; the nearest is %q", name, nearest(name))
-	}
-	if o.refused != "" {
-		return fmt.Errorf("%s: %s", o.name, o.refused)
-	}
-	v, err := o.parse(value)
-	if err != nil {
-		return fmt.Errorf("%s: %w", o.name, err)
-	}
-	s.set[o.name] = value
-	if err := setters[o.name](s, v); err != nil {
-		return fmt.Errorf("%s: %w", o.name, err)
-	}
-	return nil
-}
-
-// value is a parsed value.
-type value struct {
-	text string
-	n    int64
-	d    time.Duration
-	on   bool
-	list []string
-}
-
-func (o *option) parse(text string) (v value, err error) {
-	v.text = strings.TrimSpace(text)
-	if err := wire.CheckText(v.text); err != nil {
-		return v, err
-	}
-	switch o.kind {
-	case "int":
-		v.n, err = strconv.ParseInt(v.text, 10, 64)
-	case "bytes":
-		v.n, err = parseSize(v.text)
-	case "ms":
-		v.d, err = parseDuration(v.text)
-		v.n = v.d.Milliseconds()
-	case "bool":
-		v.on, err = strconv.ParseBool(v.text)
-	case "list":
-		for part := range strings.SplitSeq(v.text, ",") {
-			if part = strings.TrimSpace(part); part != "" {
-				v.list = append(v.list, part)
-			}
-		}
-	case "enum":
-		if !slices.Contains(o.values, v.text) {
-			return v, fmt.Errorf("%q is none of %s", v.text, strings.Join(o.values, ", "))
-		}
-	}
-	if err != nil {
-		return v, fmt.Errorf("%q is no value of type %s", v.text, o.kind)
-	}
-	if o.bounded && (v.n < o.min || o.max != 0 && v.n > o.max) {
-		if o.max != 0 {
-			return v, fmt.Errorf("%s is not between %d and %d", v.text, o.min, o.max)
-		}
-		return v, fmt.Errorf("%s is less than %d", v.text, o.min)
-	}
-	return v, nil
-}
-
-func parseDuration(s string) (time.Duration, error) {
-	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
-		return time.Duration(n) * time.Millisecond, nil
-	}
-	return time.ParseDuration(s)
-}
-
-var units = []struct {
-	name string
-	n    int64
-}{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"kB", 1000}, {"MB", 1_000_000}, {"GB", 1_000_000_000}}
-
-func parseSize(s string) (int64, error) {
-	for _, u := range units {
-		if n, ok := strings.CutSuffix(s, u.name); ok {
-			v, err := strconv.ParseInt(strings.TrimSpace(n), 10, 64)
-			return v * u.n, err
-		}
-	}
-	return strconv.ParseInt(s, 10, 64)
-}
-
-// nearest is the option whose name is most like name.
-func nearest(name string) string {
-	best, least := "", 1<<30
-	for i := range options {
-		if d := distance(strings.ToLower(name), options[i].name); d < least {
-			best, least = options[i].name, d
-		}
-	}
-	return best
-}
-
-// distance is how many letters must change to make b of a (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		last := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := last
-			if a[i] != b[j] {
-				cost++
-			}
-			last = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
+	return only(ofConsumer, "Assignors", func(s *settings) { s.group.Assignors = assignors })
 }

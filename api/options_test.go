@@ -2,16 +2,21 @@ package api
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"flag"
 	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/printer"
 	"go/token"
+	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -30,8 +35,13 @@ func TestEveryOptionCanBeSet(t *testing.T) {
 		switch {
 		case o.doc == "":
 			t.Errorf("%s is not explained", o.name)
-		case (setters[o.name] == nil) != (o.refused != ""):
-			t.Errorf("%s has a setter: %v; it is refused: %q", o.name, setters[o.name] != nil, o.refused)
+		case setters[o.name] == nil:
+			t.Errorf("%s has no setter", o.name)
+		}
+		for _, n := range slices.Concat(o.aliases, slices.Collect(maps.Keys(o.scaled)), []string{o.name}) {
+			if _, ok := foreigner(n); ok || n != canonical(n) {
+				t.Errorf("%s is an option, and no option", n)
+			}
 		}
 	}
 	for name := range setters {
@@ -88,7 +98,7 @@ func TestDefaultsFollowFromAllOptions(t *testing.T) {
 func TestDefaultsAreThoseOfTheTable(t *testing.T) {
 	for i := range options {
 		o := &options[i]
-		if o.refused != "" || o.name == "linger.ms" || o.kind == "list" { // a linger that is set is kept exactly; unset it adapts
+		if o.name == "linger.ms" || o.kind == "list" { // a linger that is set is kept exactly; unset it adapts
 			continue
 		}
 		want, got := defaults(), defaults()
@@ -112,7 +122,21 @@ func TestPropertiesAreChecked(t *testing.T) {
 		{map[string]string{"linger_ms": "5"}, ""},
 		{map[string]string{"queue.buffering.max.ms": "5"}, ""},
 		{map[string]string{"batch.size": "1MiB", "max.request.size": "2 MiB"}, ""},
-		{map[string]string{"linger.mss": "5"}, `unknown property "linger.mss"; the nearest is "linger.ms"`},
+		{map[string]string{"linger.mss": "5"}, `unknown property "linger.mss"; did you mean "linger.ms"?`},
+		{map[string]string{"ack": "all"}, `unknown property "ack"; did you mean "acks"?`},
+		{map[string]string{"threads": "5", "config.strict": "true"}, `unknown property "threads"`},
+		{map[string]string{"threads": "5", "config.strict": "FALSE"}, ""},
+		{map[string]string{"batch.size": "0", "compression.type": "GZIP", "compression.gzip.level": "-1", "retry.backoff.ms": "0", "retry.backoff.max.ms": "0", "reconnect.backoff.ms": "0", "acks": "ALL", "auto.offset.reset": "smallest",
+			"group.protocol": "CONSUMER", "enable.auto.commit": "True", "auto.commit.interval.ms": "0", "fetch.max.wait.ms": "0", "isolation.level": "READ_COMMITTED"}, ""},
+		{map[string]string{"partitioner.class": "org.apache.kafka.clients.producer.RoundRobinPartitioner", "partition.assignment.strategy": "org.apache.kafka.clients.consumer.RangeAssignor"}, ""},
+		{map[string]string{"queue.buffering.max.kbytes": "1048576", "queued.max.messages.kbytes": "65536", "compression.codec": "zstd", "compression.level": "5"}, ""},
+		{map[string]string{"queue.buffering.max.kbytes": "9223372036854775807"}, "is no value of type bytes"},
+		{map[string]string{"key.serializer": "org.apache.kafka.common.serialization.StringSerializer", "metric.reporters": "x", "metrics.context.a.b": "c"}, ""},
+		{map[string]string{"sasl.jaas.config": "x required;"}, "sasl.jaas.config: SASL comes with a later release"},
+		{map[string]string{"security.protocol": "SASL_SSL"}, "security.protocol: SASL_SSL: SASL comes with a later release"},
+		{map[string]string{"ssl_cafile": "ca.pem"}, "ssl_cafile: give a *tls.Config with api.TLS"},
+		{map[string]string{"dr_msg_cb": "f"}, "dr_msg_cb: Producer.Send takes a function for each record"},
+		{map[string]string{"socket.nagle.disable": "True", "ssl.enabled.protocols": "TLSv1.2, TLSv1.3"}, ""},
 		{map[string]string{"linger.ms": "soon"}, `linger.ms: "soon" is no value of type ms`},
 		{map[string]string{"acks": "2"}, `acks: "2" is none of all, -1, 1, 0`},
 		{map[string]string{"acks": "1", "enable.idempotence": "true"}, "acks: must be all with enable.idempotence"},
@@ -134,7 +158,9 @@ func TestPropertiesAreChecked(t *testing.T) {
 		c.properties["bootstrap.servers"] = "localhost:9092"
 		client, err := Dial(context.Background(), Properties(c.properties), Lazy())
 		if err == nil {
-			err = client.Close(context.Background())
+			_, producer := client.Producer()
+			_, consumer := client.Consumer("")
+			err = errors.Join(producer, consumer, client.Close(context.Background()))
 		}
 		if got := fmt.Sprint(err); c.says == "" && err != nil || c.says != "" && !strings.Contains(got, c.says) {
 			t.Errorf("%v: got %q, expected %q", c.properties, got, c.says)
@@ -157,6 +183,101 @@ func TestEverythingThatIsWrongIsTold(t *testing.T) {
 	}
 	if _, err := Dial(context.Background()); err == nil || !strings.Contains(err.Error(), "bootstrap.servers") {
 		t.Errorf("without brokers the error is %v", err)
+	}
+}
+
+// Every key of Java's client, librdkafka and kafka-python is accepted with that client's default, or refused with a reason; none is unknown. The lists are what those clients print themselves.
+func TestKeysOfOtherClients(t *testing.T) {
+	for _, file := range []string{"java-4.3.0", "librdkafka-2.16.0", "kafka-python-3.0.12"} {
+		text, err := os.ReadFile("testdata/keys/" + file + ".txt")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "=")
+			s := defaults()
+			err := s.property(name, value)
+			o, _ := lookUp(name)
+			switch {
+			case len(s.unknown) > 0:
+				t.Errorf("%s: %s is unknown", file, name)
+			case err == nil, o != nil && value == "": // it has no default there
+			case !strings.HasPrefix(name, "sasl") || !strings.Contains(err.Error(), "SASL comes with a later release"):
+				t.Errorf("%s: %s=%s: %v", file, name, value, err)
+			}
+		}
+	}
+}
+
+// What is given to a producer or a consumer must be theirs: TLS was ignored there, and the records went out as they were.
+func TestOptionsBelongToRoles(t *testing.T) {
+	client, err := Dial(context.Background(), Brokers("localhost:9092"), Lazy(), Properties(map[string]string{"fetch.max.wait.ms": "50s", "linger.ms": "2m", "delivery.timeout.ms": "60s"}))
+	if err != nil {
+		t.Fatalf("what only a producer or a consumer can find wrong: %v", err)
+	}
+	defer client.Close(context.Background())
+	producer := func(o ...Option) error { _, err := client.Producer(o...); return err }
+	consumer := func(o ...Option) error { _, err := client.Consumer("", o...); return err }
+	fine, well := Property("delivery.timeout.ms", "10m"), Property("fetch.max.wait.ms", "500")
+	for _, c := range []struct {
+		what string
+		err  error
+		says string // "" for none
+	}{
+		{"a consumer's bounds do not concern a producer", producer(fine), ""},
+		{"a producer's bounds do not concern a consumer", consumer(well), ""},
+		{"its own do", producer(), "delivery.timeout.ms: 1m0s is less than"},
+		{"and a consumer's", consumer(), "fetch.max.wait.ms"},
+		{"TLS", producer(fine, TLS(&tls.Config{})), "api.TLS: a producer cannot change the client; give it to Dial"},
+		{"Topics", producer(fine, Topics("t")), "api.Topics is an option of a consumer, not of a producer"},
+		{"Partitioner", consumer(well, Partitioner(nil)), "api.Partitioner is an option of a producer, not of a consumer"},
+		{"a property", consumer(well, Property("acks", "all")), "acks is an option of a producer, not of a consumer"},
+		{"a property of the client", producer(fine, Property("client.id", "x")), "client.id: a producer cannot change the client; give it to Dial"},
+		{"one that says what the client has", producer(fine, Property("bootstrap.servers", "localhost:9092")), ""},
+		{"one that all have", producer(fine, Property("request.timeout.ms", "5s")), ""},
+	} {
+		if got := fmt.Sprint(c.err); c.says == "" && c.err != nil || !strings.Contains(got, c.says) {
+			t.Errorf("%s: got %q, expected %q", c.what, got, c.says)
+		}
+	}
+}
+
+func TestAddresses(t *testing.T) {
+	for _, c := range []struct{ servers, want, says string }{
+		{"a", "a:9092", ""},
+		{"a:1, b ,c:3", "a:1 b:9092 c:3", ""},
+		{"PLAINTEXT://a:1,plaintext://b", "a:1 b:9092", ""},
+		{"SSL://a:1", "", "an address begins with SSL://, and security.protocol is PLAINTEXT"},
+		{"[::1]:5,[::1]", "[::1]:5 [::1]:9092", ""},
+		{"::1", "", "is not host:port"},
+		{"a:b:c", "", "is not host:port"},
+		{"http://a:1", "", "begins with HTTP://"},
+		{":1", "", "is not host:port"},
+		{"", "", "no broker is named"},
+	} {
+		s := defaults()
+		err := s.property("bootstrap.servers", c.servers)
+		if err == nil {
+			_, err = s.finished()
+		}
+		if got := fmt.Sprint(err); c.says == "" && (err != nil || strings.Join(s.broker.Bootstrap, " ") != c.want) || !strings.Contains(got, c.says) {
+			t.Errorf("%q: %v, %v", c.servers, s.broker.Bootstrap, err)
+		}
+	}
+}
+
+// What is set and does nothing is told, once, when that is made which it was given to.
+func TestNotesAreLogged(t *testing.T) {
+	var log strings.Builder
+	s := defaults()
+	s.logger = slog.New(slog.NewTextHandler(&log, nil))
+	if err := s.apply([]Option{Properties(map[string]string{"threads": "4", "config.strict": "false", "metric.reporters": "x", "ssl.protocol": ""})}); err != nil {
+		t.Fatal(err)
+	}
+	s.tell()
+	want := "level=WARN msg=\"unknown property \\\"threads\\\"\"\n" + "level=INFO msg=\"metric.reporters changes nothing: metrics are those of OpenTelemetry\"\n"
+	if got := regexp.MustCompile(`time=\S+ `).ReplaceAllString(log.String(), ""); got != want {
+		t.Errorf("logged:\n%s\nexpected:\n%s", got, want)
 	}
 }
 

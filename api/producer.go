@@ -22,7 +22,7 @@ type Producer struct {
 
 // Producer makes a producer. Options given here hold for it alone.
 func (c *Client) Producer(opts ...Option) (*Producer, error) {
-	s, err := c.with(opts)
+	s, err := c.with(ofProducer, opts)
 	if err != nil {
 		return nil, err
 	}

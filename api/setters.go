@@ -3,6 +3,7 @@ package api
 import (
 	"errors"
 	"fmt"
+	"net"
 	"strconv"
 	"strings"
 	"time"
@@ -12,27 +13,35 @@ import (
 	"github.com/kactor-go/kactor/coordinator/assign"
 	"github.com/kactor-go/kactor/fetcher"
 	"github.com/kactor-go/kactor/protocol/compress"
+	"github.com/kactor-go/kactor/protocol/printable"
 	"github.com/kactor-go/kactor/sender"
 )
 
 // setters carry the values into the configurations of the roles.
 var setters = map[string]func(*settings, value) error{
-	"bootstrap.servers": func(s *settings, v value) error { s.broker.Bootstrap = v.list; return nil },
+	"config.strict":     func(s *settings, v value) error { s.lenient = !v.on; return nil },
+	"bootstrap.servers": func(s *settings, v value) error { return s.bootstrap(v.list) },
 	"client.id":         func(s *settings, v value) error { s.broker.ClientID = v.text; return nil },
 	"request.timeout.ms": func(s *settings, v value) error {
 		s.broker.RequestTimeout, s.sender.RequestTimeout, s.fetcher.RequestTimeout, s.group.RequestTimeout = v.d, v.d, v.d, v.d
 		return nil
 	},
-	"socket.connection.setup.timeout.ms": func(s *settings, v value) error { s.broker.SetupTimeout = v.d; return nil },
-	"connections.max.idle.ms":            func(s *settings, v value) error { s.broker.MaxIdle = max(0, v.d); return nil },
-	"reconnect.backoff.ms":               func(s *settings, v value) error { s.broker.ReconnectFirst = v.d; return nil },
-	"reconnect.backoff.max.ms":           func(s *settings, v value) error { s.broker.ReconnectMax = v.d; return nil },
+	"socket.connection.setup.timeout.ms":     func(s *settings, v value) error { s.broker.SetupTimeout = v.d; return nil },
+	"socket.connection.setup.timeout.max.ms": func(s *settings, v value) error { s.broker.SetupMax = v.d; return nil },
+	"receive.buffer.bytes":                   func(s *settings, v value) error { s.network.ReceiveBuffer = int(max(0, v.n)); return nil },
+	"send.buffer.bytes":                      func(s *settings, v value) error { s.network.SendBuffer = int(max(0, v.n)); return nil },
+	"socket.keepalive.enable":                func(s *settings, v value) error { s.network.NoKeepAlive = !v.on; return nil },
+	"connections.max.idle.ms":                func(s *settings, v value) error { s.broker.MaxIdle = max(0, v.d); return nil },
+	"reconnect.backoff.ms":                   func(s *settings, v value) error { s.broker.ReconnectFirst = max(v.d, time.Millisecond); return nil },
+	"reconnect.backoff.max.ms":               func(s *settings, v value) error { s.broker.ReconnectMax = max(v.d, time.Millisecond); return nil },
 	"retry.backoff.ms": func(s *settings, v value) error {
-		s.broker.RetryFirst, s.sender.RetryFirst, s.fetcher.RetryFirst, s.group.RetryFirst = v.d, v.d, v.d, v.d
+		d := max(v.d, time.Millisecond)
+		s.broker.RetryFirst, s.sender.RetryFirst, s.fetcher.RetryFirst, s.group.RetryFirst = d, d, d, d
 		return nil
 	},
 	"retry.backoff.max.ms": func(s *settings, v value) error {
-		s.broker.RetryMax, s.sender.RetryMax, s.fetcher.RetryMax, s.group.RetryMax = v.d, v.d, v.d, v.d
+		d := max(v.d, time.Millisecond)
+		s.broker.RetryMax, s.sender.RetryMax, s.fetcher.RetryMax, s.group.RetryMax = d, d, d, d
 		return nil
 	},
 	"metadata.max.age.ms": func(s *settings, v value) error {
@@ -50,14 +59,14 @@ var setters = map[string]func(*settings, value) error{
 	"broker.version.fallback":                  func(s *settings, v value) error { s.broker.ReleaseFallback = v.text; return nil },
 	"broker.version":                           func(s *settings, v value) error { s.broker.Release = v.text; return nil },
 	"client.dns.lookup":                        func(*settings, value) error { return nil }, // there is one value
-	"security.protocol":                        func(s *settings, v value) error { s.wantsTLS = v.text == "SSL"; return nil },
+	"security.protocol":                        func(s *settings, v value) error { s.protocol = v.text; return nil },
 	"acks": func(s *settings, v value) error {
 		s.sender.Acks = map[string]int16{"all": -1, "-1": -1, "1": 1, "0": 0}[v.text]
 		return nil
 	},
 	"enable.idempotence": func(s *settings, v value) error { s.sender.Idempotent = v.on; return nil },
 	"linger.ms":          func(s *settings, v value) error { s.sender.Linger, s.sender.Adaptive = v.d, false; return nil },
-	"batch.size":         func(s *settings, v value) error { s.sender.BatchSize = int(v.n); return nil },
+	"batch.size":         func(s *settings, v value) error { s.sender.BatchSize = int(max(1, v.n)); return nil },
 	"buffer.memory":      func(s *settings, v value) error { s.sender.BufferMemory = v.n; return nil },
 	"max.request.size":   func(s *settings, v value) error { s.sender.MaxRequest = int(v.n); return nil },
 	"max.block.ms":       func(s *settings, v value) error { s.sender.MaxBlock = v.d; return nil },
@@ -71,16 +80,17 @@ var setters = map[string]func(*settings, value) error{
 		s.sender.Codec, err = compress.Parse(v.text)
 		return err
 	},
+	"compression.level":       func(s *settings, v value) error { s.set["level"] = v.text; return nil },
 	"compression.gzip.level":  func(s *settings, v value) error { return s.level(compress.Gzip, v) },
 	"compression.lz4.level":   func(s *settings, v value) error { return s.level(compress.LZ4, v) },
 	"compression.zstd.level":  func(s *settings, v value) error { return s.level(compress.Zstd, v) },
 	"partitioner.ignore.keys": func(s *settings, v value) error { s.keyless = v.on; return nil },
 	"partitioner.class":       func(s *settings, v value) error { s.class, s.sender.Partitioner = v.text, nil; return nil },
 	"fetch.min.bytes":         func(s *settings, v value) error { s.fetcher.MinBytes = int(v.n); return nil },
-	"fetch.max.bytes":         func(s *settings, v value) error { s.fetcher.MaxBytes = int(v.n); return nil },
-	"fetch.max.wait.ms":       func(s *settings, v value) error { s.fetcher.MaxWait = v.d; return nil },
+	"fetch.max.bytes":         func(s *settings, v value) error { s.fetcher.MaxBytes = int(max(1, v.n)); return nil },
+	"fetch.max.wait.ms":       func(s *settings, v value) error { s.fetcher.MaxWait = max(v.d, time.Millisecond); return nil },
 	"max.partition.fetch.bytes": func(s *settings, v value) error {
-		s.fetcher.PartitionBytes = int(v.n)
+		s.fetcher.PartitionBytes = int(max(1, v.n))
 		return nil
 	},
 	"check.crcs": func(s *settings, v value) error { s.fetcher.CheckCRCs = v.on; return nil },
@@ -115,7 +125,7 @@ var setters = map[string]func(*settings, value) error{
 	"max.poll.interval.ms":    func(s *settings, v value) error { s.group.MaxPoll = v.d; return nil },
 	"enable.auto.commit":      func(s *settings, v value) error { s.group.AutoCommit = v.on; return nil },
 	"offsets.retention.ms":    func(s *settings, v value) error { s.group.Retention = v.d; return nil },
-	"auto.commit.interval.ms": func(s *settings, v value) error { s.group.AutoInterval = v.d; return nil },
+	"auto.commit.interval.ms": func(s *settings, v value) error { s.group.AutoInterval = max(v.d, time.Millisecond); return nil },
 	"default.api.timeout.ms":  func(s *settings, v value) error { s.group.Timeout = v.d; return nil },
 	"exclude.internal.topics": func(s *settings, v value) error { s.group.Internal = !v.on; return nil },
 	"consumer.timeout.ms":     func(s *settings, v value) error { s.patience = max(0, v.d); return nil },
@@ -136,15 +146,16 @@ func (s *settings) level(c compress.Codec, v value) error {
 }
 
 func (s *settings) reset(text string) error {
-	switch {
-	case text == "latest":
+	word, duration, _ := strings.Cut(text, ":")
+	switch strings.ToLower(word) {
+	case "latest", "largest", "end":
 		s.fetcher.Reset = fetcher.ResetLatest
-	case text == "earliest":
+	case "earliest", "smallest", "beginning":
 		s.fetcher.Reset = fetcher.ResetEarliest
-	case text == "none":
+	case "none", "error":
 		s.fetcher.Reset = fetcher.ResetNone
-	case strings.HasPrefix(text, "by_duration:"):
-		d, err := isoDuration(strings.TrimPrefix(text, "by_duration:"))
+	case "by_duration":
+		d, err := isoDuration(duration)
 		if err != nil {
 			return err
 		}
@@ -187,22 +198,26 @@ func isoDuration(s string) (time.Duration, error) {
 // finished gives the settings with what follows from several of them, checked. The receiver stays as it was set: options that are given later are merged with what was set, not with what followed from it.
 func (s *settings) finished() (*settings, error) {
 	s = s.clone()
-	if text := s.set["level "+s.sender.Codec.String()]; text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil {
-			return nil, err
+	for _, name := range []string{"level", "level " + s.sender.Codec.String()} { // the codec's own comes first
+		if text := s.set[name]; text != "" {
+			n, err := strconv.Atoi(text)
+			if err != nil {
+				return nil, err
+			}
+			if s.sender.Level = n; n == -1 && s.sender.Codec != compress.Zstd { // which has levels below zero
+				s.sender.Level = compress.DefaultLevel
+			}
 		}
-		s.sender.Level = n
 	}
 	if s.set["enable.idempotence"] == "" && (s.sender.Acks != -1 || s.sender.Retries == 0) { // as in Java: asked for less, one gets less
 		s.sender.Idempotent = false
 	}
 	switch {
 	case s.sender.Partitioner != nil:
-	case s.class == "roundrobin":
-		s.sender.Partitioner = sender.RoundRobin()
-	case s.class == "uniform" || s.keyless:
+	case s.keyless && s.class == "default":
 		s.sender.Partitioner = sender.Uniform(s.sender.BatchSize)
+	case s.class != "default":
+		s.sender.Partitioner, _ = sender.Named(s.class, s.sender.BatchSize) // the table has their names
 	}
 	if s.sender.DeliveryTimeout < s.sender.Linger+s.sender.RequestTimeout && s.set["delivery.timeout.ms"] == "" {
 		s.sender.DeliveryTimeout = s.sender.Linger + s.sender.RequestTimeout
@@ -210,15 +225,53 @@ func (s *settings) finished() (*settings, error) {
 	return s, s.check()
 }
 
-// check tells everything that is wrong.
+// check tells everything that is wrong for the role.
 func (s *settings) check() error {
-	if s.wantsTLS && !s.secured {
+	if s.protocol == "SSL" && !s.secured {
 		return errors.New("security.protocol: SSL needs a *tls.Config, given with api.TLS")
 	}
-	if s.secured && s.set["security.protocol"] == "PLAINTEXT" {
+	if s.secured && s.set["security.protocol"] != "" && s.protocol == "PLAINTEXT" {
 		return errors.New("security.protocol: PLAINTEXT contradicts the TLS configuration that is given")
 	}
-	return errors.Join(s.broker.Validate(), s.sender.Validate(), s.fetcher.Validate(), s.group.Validate(), s.replaced())
+	switch s.of {
+	case ofProducer:
+		return s.sender.Validate()
+	case ofConsumer:
+		return errors.Join(s.fetcher.Validate(), s.group.Validate(), s.replaced())
+	}
+	return errors.Join(s.broker.Validate(), s.spoken())
+}
+
+// bootstrap takes addresses as Java's client does, and as they are copied from a broker's advertised.listeners (SSL://host:9093): a host without a port has Kafka's.
+func (s *settings) bootstrap(addrs []string) error {
+	s.broker.Bootstrap, s.schemes = nil, map[string]bool{}
+	for _, a := range addrs {
+		if scheme, rest, ok := strings.Cut(a, "://"); ok {
+			s.schemes[strings.ToUpper(scheme)], a = true, rest
+		}
+		if bare := strings.Trim(a, "[]"); !strings.Contains(a, ":") || bare != a && strings.HasSuffix(a, "]") {
+			a = net.JoinHostPort(bare, kafkaPort)
+		}
+		s.broker.Bootstrap = append(s.broker.Bootstrap, a)
+	}
+	return nil
+}
+
+// kafkaPort is where brokers listen if nobody says otherwise.
+const kafkaPort = "9092"
+
+// spoken holds what addresses say of the protocol against what is spoken.
+func (s *settings) spoken() error {
+	for scheme := range s.schemes {
+		speaks := s.protocol
+		if s.secured {
+			speaks = "SSL"
+		}
+		if scheme != speaks {
+			return fmt.Errorf("bootstrap.servers: an address begins with %s://, and security.protocol is %s", printable.Text(scheme), speaks)
+		}
+	}
+	return nil
 }
 
 // replaced refuses options that mean nothing to the protocol of KIP-848: the broker decides there.
@@ -237,5 +290,7 @@ func (s *settings) replaced() error {
 }
 
 func (s *settings) config() actors.Config {
-	return actors.Config{Broker: s.broker, Network: s.network, World: s.world, Logger: s.logger, Hooks: s.hooks}
+	network := s.network
+	network.SetupTimeout = max(s.broker.SetupTimeout, s.broker.SetupMax)
+	return actors.Config{Broker: s.broker, Network: network, World: s.world, Logger: s.logger, Hooks: s.hooks}
 }

@@ -17,6 +17,7 @@ type Config struct {
 	Bootstrap        []string      // host:port of some brokers (bootstrap.servers)
 	ClientID         string        // sent with every request (client.id)
 	SetupTimeout     time.Duration // of one attempt to connect to one address (socket.connection.setup.timeout.ms, 10 s)
+	SetupMax         time.Duration // and of one behind attempts that have failed, each of which doubles it (socket.connection.setup.timeout.max.ms, 10 s: it does not grow; KIP-601)
 	MaxIdle          time.Duration // a connection nobody uses is closed (connections.max.idle.ms, 9 min); zero: never
 	RequestTimeout   time.Duration // of the client's own requests for metadata and coordinators (request.timeout.ms, 30 s)
 	ReconnectFirst   time.Duration // delay after the first failure to connect (reconnect.backoff.ms, 50 ms)
@@ -40,7 +41,7 @@ type Config struct {
 // Default is the configuration of the Java client 4.3, where it has the setting.
 func Default() Config {
 	return Config{
-		ClientID: "kactor", SetupTimeout: 10 * time.Second, MaxIdle: 9 * time.Minute, RequestTimeout: 30 * time.Second,
+		ClientID: "kactor", SetupTimeout: 10 * time.Second, SetupMax: 10 * time.Second, MaxIdle: 9 * time.Minute, RequestTimeout: 30 * time.Second,
 		ReconnectFirst: 50 * time.Millisecond, ReconnectMax: time.Second, RetryFirst: 100 * time.Millisecond, RetryMax: time.Second,
 		MetadataMaxAge: 5 * time.Minute, TopicIdle: 5 * time.Minute, RebootstrapAfter: 5 * time.Minute, AutoCreateTopics: true,
 		MaxInFlight: 64, MaxBrokers: 10_000, MaxPartitions: 2_000_000, LateAfter: 500 * time.Millisecond,

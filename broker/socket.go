@@ -21,6 +21,10 @@ type NetworkConfig struct {
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// TLS, if not nil, is spoken on every connection. ServerName is the broker's host unless set.
 	TLS *tls.Config
+	// ReceiveBuffer and SendBuffer are the sizes of the socket's buffers (SO_RCVBUF, SO_SNDBUF); zero: what the operating system gives.
+	ReceiveBuffer, SendBuffer int
+	// NoKeepAlive switches TCP keep-alive probes off.
+	NoKeepAlive bool
 	// SetupTimeout bounds dialling and the TLS handshake (10 s).
 	SetupTimeout time.Duration
 	// MaxFrame is the largest frame that is read (100 MiB).
@@ -33,7 +37,11 @@ type NetworkConfig struct {
 func NewNetwork(cfg NetworkConfig) role.Network {
 	custom := cfg.Dial != nil
 	if !custom {
-		cfg.Dial = (&net.Dialer{}).DialContext
+		d := &net.Dialer{}
+		if cfg.NoKeepAlive {
+			d.KeepAlive = -1
+		}
+		cfg.Dial = d.DialContext
 	}
 	if cfg.SetupTimeout == 0 {
 		cfg.SetupTimeout = 10 * time.Second
@@ -156,6 +164,7 @@ func (l *link) dial(ctx context.Context, address, host string) (net.Conn, error)
 	if err != nil {
 		return nil, err
 	}
+	l.net.buffers(conn)
 	if l.net.cfg.TLS == nil {
 		return conn, nil
 	}
@@ -169,6 +178,23 @@ func (l *link) dial(ctx context.Context, address, host string) (net.Conn, error)
 		return nil, &reason{ErrTLS, ofTLS(err)}
 	}
 	return t, nil
+}
+
+// buffers sets the sizes of a socket's buffers, as far as the system allows it.
+func (n *network) buffers(conn net.Conn) {
+	c, ok := conn.(interface {
+		SetReadBuffer(bytes int) error
+		SetWriteBuffer(bytes int) error
+	})
+	if !ok {
+		return
+	}
+	if n.cfg.ReceiveBuffer > 0 {
+		_ = c.SetReadBuffer(n.cfg.ReceiveBuffer)
+	}
+	if n.cfg.SendBuffer > 0 {
+		_ = c.SetWriteBuffer(n.cfg.SendBuffer)
+	}
 }
 
 // fail ends the connection with the first reason.

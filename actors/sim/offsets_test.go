@@ -101,7 +101,7 @@ func TestAnIdleConsumerKeepsItsOffsetsAlive(t *testing.T) {
 // TestADeletedTopicHoldsUpNobody has a topic deleted whose records were read and not committed.
 func TestADeletedTopicHoldsUpNobody(t *testing.T) {
 	for _, protocol := range []string{"classic", "consumer"} {
-		opts := []api.Option{api.Topics("a", "b"), api.Property("group.protocol", protocol), api.Property("auto.commit.interval.ms", "3600000"), api.Property("allow.auto.create.topics", "false")}
+		opts := []api.Option{api.Topics("a", "b"), api.Property("group.protocol", protocol), api.Property("auto.commit.interval.ms", "3600000")}
 		if err := sim.Run(1, reading(opts, func(r *reader) (err error) {
 			if got := r.poll(10 * time.Second); got["a"]+got["b"] != 10 {
 				return fmt.Errorf("read are %v", got)

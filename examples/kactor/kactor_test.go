@@ -106,7 +106,7 @@ func TestBadCommandLines(t *testing.T) {
 		{"produce -t a", "-b is missing"},
 		{"produce -b HOSTS", "-t is missing"},
 		{"produce -b HOSTS -t a -p -3", "-p -3"},
-		{"produce -b HOSTS -t a -X linger.mss=1", `the nearest is "linger.ms"`},
+		{"produce -b HOSTS -t a -X linger.mss=1", `did you mean "linger.ms"?`},
 		{"produce -b HOSTS -t a -X acks=1 -X enable.idempotence=true", "acks: must be all"},
 		{"produce -b HOSTS -t a -X acks=1 -X acks=0", "acks is given twice"},
 		{"produce -b HOSTS -t a -z lzo", "compression.type"},

@@ -26,7 +26,8 @@ var groupSubscriptions = slices.Concat(
 	}),
 	grouped("a topic that does not exist yet is read when it does", 1, func(g *G) {
 		late := g.T.name()
-		k := g.consumer(api.Topics(late), props("allow.auto.create.topics", "false"))
+		g.shared = g.dial(props("allow.auto.create.topics", "false"))
+		k := g.consumer(api.Topics(late))
 		g.none(k)
 		g.create(g.client, late, 1)
 		p := g.producer(g.client)

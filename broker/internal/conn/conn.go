@@ -55,6 +55,7 @@ type Config struct {
 	Port         int32
 	ClientID     *string
 	SetupTimeout time.Duration // socket.connection.setup.timeout.ms
+	SetupMax     time.Duration // socket.connection.setup.timeout.max.ms; less than SetupTimeout: it does not grow
 	MaxIdle      time.Duration // connections.max.idle.ms; zero: never
 	Window       int           // calls in flight at once
 	BackoffFirst time.Duration // reconnect.backoff.ms
@@ -214,7 +215,7 @@ func (c *Core) drive(now time.Time, out *Effects) {
 		c.opens(now)
 		c.gen++
 		out.Gen = c.gen
-		c.setupBy = now.Add(c.cfg.SetupTimeout)
+		c.setupBy = now.Add(c.setupTime())
 		c.lateBy, c.suspect = now.Add(c.cfg.LateFloor), false
 		if !c.silent {
 			c.asking = c.first(now)
@@ -295,7 +296,7 @@ func (c *Core) expire(now time.Time, out *Effects) {
 	case Resolving, Dialling, Negotiating:
 		if !now.Before(c.setupBy) {
 			c.silent = c.state == Negotiating && c.lower()
-			c.broken(now, fmt.Errorf("%w: connection set-up took more than %s", ErrTimeout, c.cfg.SetupTimeout), out)
+			c.broken(now, fmt.Errorf("%w: connection set-up took more than %s", ErrTimeout, c.setupTime()), out)
 		} else if !c.suspect && !now.Before(c.lateBy) {
 			c.suspect, out.Late = true, true
 		}

@@ -38,7 +38,16 @@ func (c *Core) dial(now time.Time, out *Effects) {
 	out.Gen = c.gen
 	out.Dial = c.addr()
 	c.next++
-	c.setupBy = now.Add(c.cfg.SetupTimeout)
+	c.setupBy = now.Add(c.setupTime())
+}
+
+// setupTime is how long this attempt to connect may take: it doubles with each that has failed (KIP-601).
+func (c *Core) setupTime() time.Duration {
+	d := c.cfg.SetupTimeout
+	for i := 0; i < c.failures && d < c.cfg.SetupMax; i++ {
+		d = min(2*d, c.cfg.SetupMax)
+	}
+	return d
 }
 
 func (c *Core) addr() string {
