@@ -31,6 +31,7 @@ type (
 	}
 	metadataAnswer    struct{ m meta.Metadata }
 	coordinatorAnswer struct{ m meta.Coordinator }
+	more              struct{}
 )
 
 func (*up) cluster()                {}
@@ -43,6 +44,7 @@ func (*down) cluster()              {}
 func (*connFailed) cluster()        {}
 func (*metadataAnswer) cluster()    {}
 func (*coordinatorAnswer) cluster() {}
+func (*more) cluster()              {}
 
 // Step translates a message for the core; what is not about metadata is done here. The method makes Client a role.Core; only its host calls it.
 func (c *Client) Step(now time.Time, m Message, out *meta.Effects) {
@@ -96,6 +98,8 @@ func (c *Client) Step(now time.Time, m Message, out *meta.Effects) {
 		c.core.Step(now, &m.m, out)
 	case *coordinatorAnswer:
 		c.core.Step(now, &m.m, out)
+	case *more:
+		c.core.Step(now, &meta.More{}, out)
 	case *connClosed:
 		c.drop(m.k)
 	case *connLeft:
@@ -249,6 +253,9 @@ func (c *Client) perform(h *role.Handle, out *meta.Effects) {
 	}
 	if len(out.Barred) > 0 {
 		c.barred(out.Barred)
+	}
+	if out.More {
+		c.self.Tell(&more{})
 	}
 	c.driveClose()
 }

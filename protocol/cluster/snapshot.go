@@ -76,10 +76,11 @@ type Topic struct {
 
 // Equal tells whether nothing that is known is different.
 func (t *Topic) Equal(o *Topic) bool {
-	return t == o || t != nil && o != nil && t.Name == o.Name && t.ID == o.ID && t.Internal == o.Internal && t.Err == o.Err && slices.EqualFunc(t.Partitions, o.Partitions, Partition.equal)
+	return t == o || t != nil && o != nil && t.Name == o.Name && t.ID == o.ID && t.Internal == o.Internal && t.Err == o.Err && slices.EqualFunc(t.Partitions, o.Partitions, func(p, o Partition) bool { return p.Equal(&o) })
 }
 
-func (p Partition) equal(o Partition) bool {
+// Equal tells whether nothing that is known is different.
+func (p *Partition) Equal(o *Partition) bool {
 	return p.Index == o.Index && p.Leader == o.Leader && p.LeaderEpoch == o.LeaderEpoch && p.Err == o.Err &&
 		slices.Equal(p.Replicas, o.Replicas) && slices.Equal(p.ISR, o.ISR) && slices.Equal(p.Offline, o.Offline)
 }

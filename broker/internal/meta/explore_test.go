@@ -8,7 +8,7 @@ import (
 )
 
 // forgotten are what decides nothing.
-var forgotten = []string{"meta.Core.cfg", "cluster.Snapshot.Version"}
+var forgotten = []string{"meta.Core.cfg", "meta.Core.work", "cluster.Snapshot.Version"}
 
 var worlds = []struct {
 	rules rules

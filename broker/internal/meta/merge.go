@@ -24,8 +24,26 @@ func (a *answer) lists(ids []int32) bool {
 	return len(a.ids) == len(ids) && (len(ids) == 0 || &a.ids[0] == &ids[0] || slices.Equal(a.ids, ids))
 }
 
-// merge makes the next snapshot of an answer and of what was known. Topics that the answer does not speak of stay as they are; if nothing is different, so does the snapshot.
+// merging is an answer that is being taken: a piece with each step, because it may tell of a million partitions. Between two of them the actor does what else there is to do, and each makes a snapshot of its own.
+type merging struct {
+	answer
+	next   int       // topic of the answer
+	sift   *sifting  // the one that is begun with; nil: none is
+	churns bool      // so far
+	behind []Message // what would have to do with what is being taken
+}
+
+// pieceWork is how much of an answer is taken in one step: so many partitions, which is a matter of a few milliseconds. A topic is as much as topicWork of them.
+const (
+	pieceWork = 20_000
+	topicWork = 10
+)
+
+// merge begins with an answer. It makes the next snapshot of it and of what was known: topics that it does not speak of stay as they are; if nothing is different, so does the snapshot.
 func (c *Core) merge(now time.Time, a *answer, out *Effects) {
+	c.merged++
+	c.merging = &merging{answer: *a}
+	a = &c.merging.answer
 	s := c.snap
 	if !a.late {
 		s = nodes(a)
@@ -34,16 +52,68 @@ func (c *Core) merge(now time.Time, a *answer, out *Effects) {
 			c.most, c.mostAt = len(s.Nodes), now
 		}
 	}
-	changed := c.judgeAll(now, a)
-	if s.Controller != c.snap.Controller || s.ClusterID != c.snap.ClusterID || !slices.Equal(s.Nodes, c.snap.Nodes) {
+	news := s.Controller != c.snap.Controller || s.ClusterID != c.snap.ClusterID || !slices.Equal(s.Nodes, c.snap.Nodes)
+	if news {
 		c.refresh.waits.count = 0
-	} else if len(changed) == 0 {
-		c.reconcile(out)
+	}
+	c.piece(now, func(changed []*cluster.Topic) {
+		if !news && len(changed) == 0 {
+			c.reconcile(out)
+			return
+		}
+		next := c.snap.With(changed, nil)
+		next.Controller, next.ClusterID, next.Nodes = s.Controller, s.ClusterID, s.Nodes
+		c.publish(next, out)
+	}, out)
+}
+
+// more goes on with an answer.
+func (c *Core) more(now time.Time, out *Effects) {
+	if c.merging == nil {
+		return // nobody wants to know any more
+	}
+	c.piece(now, func(changed []*cluster.Topic) {
+		if len(changed) > 0 {
+			c.publish(c.snap.With(changed, nil), out)
+		}
+	}, out)
+}
+
+// piece takes a piece of an answer, and what has waited for its end.
+func (c *Core) piece(now time.Time, take func([]*cluster.Topic), out *Effects) {
+	g := c.merging
+	changed, done := c.judgeAll(now, g)
+	take(changed)
+	if !done {
+		out.More = true
 		return
 	}
-	next := c.snap.With(changed, nil)
-	next.Controller, next.ClusterID, next.Nodes = s.Controller, s.ClusterID, s.Nodes
-	c.publish(next, out)
+	c.merging = nil
+	if !g.late {
+		c.churns(now, g.churns)
+	}
+	c.taken(now, &g.answer, out)
+	for i, m := range g.behind {
+		if c.merging != nil {
+			c.merging.behind = append(c.merging.behind, g.behind[i:]...)
+			return
+		}
+		c.news(now, m, out)
+	}
+}
+
+// news takes what changes the picture, or lets it wait for its turn.
+func (c *Core) news(now time.Time, m Message, out *Effects) {
+	if c.merging != nil {
+		c.merging.behind = append(c.merging.behind, m)
+		return
+	}
+	switch m := m.(type) {
+	case *Metadata:
+		c.metadata(now, m, out)
+	case *Hint:
+		c.hint(now, m, out)
+	}
 }
 
 // list notes which brokers an answer lists.
@@ -80,39 +150,53 @@ func nodes(a *answer) *cluster.Snapshot {
 	return s
 }
 
-// judgeAll makes of what an answer tells of topics those that are different now.
-func (c *Core) judgeAll(now time.Time, a *answer) (changed []*cluster.Topic) {
-	c.merged++
-	churns := false
-	for k := range a.resp.Topics {
-		in := &a.resp.Topics[k]
+// judgeAll makes of what an answer tells of topics those that are different now, as far as the work of the step allows. done: that was all.
+func (c *Core) judgeAll(now time.Time, g *merging) (changed []*cluster.Topic, done bool) {
+	for {
+		if g.sift == nil && !c.judgeNext(now, g) {
+			return changed, true
+		}
+		if !c.sift(now, g.sift, &g.answer) {
+			return changed, false
+		}
+		s := g.sift
+		if g.sift = nil; c.topics[s.i.name] != s.i {
+			continue // nobody is interested any more
+		}
+		g.churns = g.churns || s.i.churns
+		if s.t != nil && s.t != c.snap.Topic(s.i.name) {
+			changed = append(changed, s.t)
+			s.i.waits.count = 0
+		}
+		if !s.doubt {
+			s.i.doubts = 0
+		} else {
+			c.refresh.askFor(now.Add(c.backoff(s.i.doubts+1)), s.i, g.ask+1)
+			s.i.doubts++
+		}
+	}
+}
+
+// judgeNext begins with the next topic of an answer that somebody is interested in; false: there is none.
+func (c *Core) judgeNext(now time.Time, g *merging) bool {
+	for g.next < len(g.resp.Topics) {
+		in := &g.resp.Topics[g.next]
+		g.next++
 		if in.Name == nil {
 			continue
 		}
 		i := c.topics[*in.Name]
-		if i == nil || i.merged == c.merged || a.late && a.ask <= i.told {
+		if i == nil || i.merged == c.merged || g.late && g.ask <= i.told {
 			continue
 		}
+		c.work -= topicWork
 		i.merged = c.merged
-		i.told, i.toldAt = a.ask, now
+		i.told, i.toldAt = g.ask, now
 		i.churns = false
-		t, doubt := c.judge(now, i, in, a)
-		churns = churns || i.churns
-		if t != nil && t != c.snap.Topic(i.name) {
-			changed = append(changed, t)
-			i.waits.count = 0
-		}
-		if !doubt {
-			i.doubts = 0
-		} else {
-			c.refresh.askFor(now.Add(c.backoff(i.doubts+1)), i, a.ask+1)
-			i.doubts++
-		}
+		g.sift = c.judge(now, i, in, &g.answer)
+		return true
 	}
-	if !a.late {
-		c.churns(now, churns)
-	}
-	return changed
+	return false
 }
 
 // publish makes s, which nobody has seen yet, the present picture.

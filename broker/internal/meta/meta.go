@@ -130,6 +130,8 @@ type (
 	}
 	// Drop ends the interest in topics.
 	Drop struct{ Topics []string }
+	// More answers Effects.More.
+	More struct{}
 	// Close refuses everything from now on.
 	Close struct{}
 )
@@ -146,6 +148,7 @@ func (*Ended) meta()       {}
 func (*Hint) meta()        {}
 func (*Forget) meta()      {}
 func (*Drop) meta()        {}
+func (*More) meta()        {}
 func (*Close) meta()       {}
 
 // Place sends a request to a peer.
@@ -199,6 +202,7 @@ type Effects struct {
 	Gone     []cluster.Node // peers that are no longer in the cluster, or not at that address
 	Barred   []cluster.Node // peers that are new, and not to be connected to
 	Unfit    *Unfit
+	More     bool // there is more to do, when others had their turn: More is to be told
 }
 
 // Unfit is a broker whose answers are refused, and why; nil: they are not any more.
@@ -224,6 +228,9 @@ type Core struct {
 	suspects int             // how many of them are
 	listed   []int32         // the brokers that the last answer has listed, by id
 	merged   uint64          // answers that were merged
+	merging  *merging        // the answer that is being merged; nil: none is
+	portion  int             // how much of it a step does
+	work     int             // how much of it this step still does
 	topics   map[string]*interest
 
 	parked    []*Route
@@ -241,7 +248,7 @@ type Core struct {
 
 // New makes the core of a cluster of which only addresses are known.
 func New(cfg Config) *Core {
-	c := &Core{cfg: cfg, snap: cluster.New(cluster.Snapshot{Controller: cluster.NoNode}), topics: map[string]*interest{}, byID: map[int32]*peer{}, coord: map[coordKey]*coordinator{}}
+	c := &Core{cfg: cfg, portion: pieceWork, snap: cluster.New(cluster.Snapshot{Controller: cluster.NoNode}), topics: map[string]*interest{}, byID: map[int32]*peer{}, coord: map[coordKey]*coordinator{}}
 	c.addBootstrap()
 	return c
 }
@@ -251,6 +258,7 @@ func (c *Core) Snapshot() *cluster.Snapshot { return c.snap }
 
 // Step takes one message.
 func (c *Core) Step(now time.Time, m Message, out *Effects) {
+	c.work = c.portion
 	switch m := m.(type) {
 	case *Route:
 		c.route(now, m, out)
@@ -258,8 +266,10 @@ func (c *Core) Step(now time.Time, m Message, out *Effects) {
 		c.wish(now, m, out)
 	case *Unwish:
 		c.unwish(m.Owner)
-	case *Metadata:
-		c.metadata(now, m, out)
+	case *Metadata, *Hint:
+		c.news(now, m, out)
+	case *More:
+		c.more(now, out)
 	case *Coordinator:
 		c.found(now, m, out)
 	case *Up:
@@ -274,14 +284,12 @@ func (c *Core) Step(now time.Time, m Message, out *Effects) {
 			p.placed--
 		}
 		c.coordinated(now, m.Call)
-	case *Hint:
-		c.hint(now, m, out)
 	case *Forget:
 		c.forget(now, m.Key, m.KeyType)
 	case *Drop:
 		c.drop(m.Topics, out)
 	case *Close:
-		c.closed = true
+		c.closed, c.merging = true, nil
 		c.refuseAll(ErrClosed, out)
 	}
 	c.drive(now, out)
@@ -341,7 +349,7 @@ func (c *Core) Next() time.Time {
 
 // Abort refuses everything.
 func (c *Core) Abort(err error, out *Effects) {
-	c.closed = true
+	c.closed, c.merging = true, nil
 	c.refuseAll(err, out)
 }
 

@@ -42,6 +42,10 @@ func (b *bench) step(m Message) *Effects {
 	}
 	b.out = Effects{}
 	b.c.Step(b.now, m, &b.out)
+	for b.out.More {
+		b.out.More = false
+		b.c.Step(b.now, &More{}, &b.out)
+	}
 	return &b.out
 }
 

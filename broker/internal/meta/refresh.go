@@ -379,7 +379,7 @@ func (c *Core) otherPeer(now time.Time, p *patience, metadata bool, last int32, 
 	return to
 }
 
-// metadata takes an answer.
+// metadata takes an answer: at once what is wrong with it, and what it tells in pieces (merge).
 func (c *Core) metadata(now time.Time, m *Metadata, out *Effects) {
 	r := &c.refresh
 	if c.closed {
@@ -401,7 +401,6 @@ func (c *Core) metadata(now time.Time, m *Metadata, out *Effects) {
 	if m.Ask != r.ask || !r.inFlight { // somebody else was asked meanwhile: what it tells of topics is of use
 		if a.late = true; err == nil {
 			c.merge(now, a, out)
-			c.unpark(now, out)
 		}
 		return
 	}
@@ -419,19 +418,28 @@ func (c *Core) metadata(now time.Time, m *Metadata, out *Effects) {
 	if p := c.peer(r.peer); p != nil {
 		p.vain, p.askAt = 0, time.Time{}
 	}
-	r.inFlight, r.failures, r.begun, r.last, r.told, a.peer = false, 0, time.Time{}, now, r.ask, r.peer
+	r.failures, r.begun, a.peer = 0, time.Time{}, r.peer
+	c.merge(now, a, out)
+}
+
+// taken ends a question when its answer was taken.
+func (c *Core) taken(now time.Time, a *answer, out *Effects) {
+	defer c.unpark(now, out)
+	r := &c.refresh
+	if a.late || a.ask != r.ask || !r.inFlight { // or it was asked of somebody else while the answer was being taken
+		return
+	}
+	r.inFlight, r.last, r.told = false, now, r.ask
 	for _, name := range r.asked {
 		if i := c.topics[name]; i != nil {
 			i.told, i.toldAt = r.ask, now
 		}
 	}
-	c.merge(now, a, out)
 	out.Fresh = append(out.Fresh, r.waiters...)
 	r.waiters, r.asked = nil, nil
 	if r.all.IsZero() {
 		r.all = now.Add(c.cfg.MaxAge)
 	}
-	c.unpark(now, out)
 	away := map[int32]bool{}
 	soon := false // its partitions may soon be led elsewhere
 	for _, p := range c.peers {

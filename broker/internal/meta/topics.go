@@ -152,10 +152,25 @@ func (c *Core) drop(topics []string, out *Effects) {
 	}
 }
 
-// judge makes of an answer what is to be known of a topic from now on: old, if nothing is different. doubt: what it says is not believed yet, another broker should be asked.
-func (c *Core) judge(now time.Time, i *interest, m *msg.MetadataResponseMetadataResponseTopic, a *answer) (t *cluster.Topic, doubt bool) {
+// sifting is a topic of an answer on its way to what is to be known of it from now on.
+type sifting struct {
+	i     *interest
+	t     *cluster.Topic // what is to be known; as it was, if nothing is different
+	doubt bool           // what the answer says is not believed yet, another broker should be asked
+
+	// What follows is of partitions that are still to be gone through.
+	told  *msg.MetadataResponseMetadataResponseTopic // nil: it has none, or they do not count
+	old   *cluster.Topic                             // what was known of this life of the topic
+	k     int                                        // the next of them
+	equal bool                                       // it is looked whether they are those of old
+	gaps  bool                                       // they are not in order, or some are missing
+	other bool                                       // there is a partition that is not as in old
+}
+
+// judge begins to make of an answer what is to be known of a topic.
+func (c *Core) judge(now time.Time, i *interest, m *msg.MetadataResponseMetadataResponseTopic, a *answer) *sifting {
 	old := c.snap.Topic(i.name)
-	t = &cluster.Topic{Name: i.name, ID: wire.UUID(m.TopicID), Internal: m.IsInternal, Err: protocol.Code(m.ErrorCode), Use: i.use}
+	t := &cluster.Topic{Name: i.name, ID: wire.UUID(m.TopicID), Internal: m.IsInternal, Err: protocol.Code(m.ErrorCode), Use: i.use}
 	if t.Err == protocol.None || t.Err == protocol.LeaderNotAvailable {
 		i.create = false
 	}
@@ -176,7 +191,7 @@ func (c *Core) judge(now time.Time, i *interest, m *msg.MetadataResponseMetadata
 		if t.Err = protocol.UnknownServerError; old != nil && len(old.Partitions) > 0 {
 			t = old
 		}
-		return same(old, t), false
+		return &sifting{i: i, t: same(old, t)}
 	}
 	if !fits {
 		gone := i.unknown >= goneAnswers && now.Sub(i.unknownSince) >= goneAfter
@@ -188,35 +203,34 @@ func (c *Core) judge(now time.Time, i *interest, m *msg.MetadataResponseMetadata
 		if gone && old != nil && old.ID != (wire.UUID{}) && !slices.Contains(i.lives, old.ID) {
 			i.bury(old.ID)
 		}
-		return same(old, t), false
+		return &sifting{i: i, t: same(old, t)}
 	}
 	if old == nil {
 		old = &cluster.Topic{Name: i.name}
 	}
-	none := wire.UUID{}
+	nameless := wire.UUID{}
 	switch {
-	case t.ID == none: // an older broker among newer ones: it contradicts nobody
+	case t.ID == nameless: // an older broker among newer ones: it contradicts nobody
 		t.ID = old.ID
 		if i.life.count > 0 && a.peer >= 0 {
 			i.life.by = with(i.life.by, a.peer)
 		}
-	case t.ID == old.ID || old.ID == none && !slices.Contains(i.lives, t.ID):
+	case t.ID == old.ID || old.ID == nameless && !slices.Contains(i.lives, t.ID):
 		i.life = contrary{}
 	case slices.Contains(i.lives, t.ID):
 		if !c.contradict(now, &i.life, a) {
-			return c.snap.Topic(i.name), !a.late
+			return &sifting{i: i, t: old, doubt: !a.late}
 		}
 		i.lives = slices.DeleteFunc(i.lives, func(id wire.UUID) bool { return id == t.ID })
 		fallthrough
 	default: // created again: nothing of its old life counts
-		if old.ID != none {
+		if old.ID != nameless {
 			i.bury(old.ID)
 		}
 		i.life, i.back, old = contrary{}, nil, &cluster.Topic{Name: i.name}
 		c.moved(now, i, -1)
 	}
-	doubt = c.partitions(now, i, t, old, m, a)
-	return same(c.snap.Topic(i.name), t), doubt
+	return &sifting{i: i, t: t, told: m, old: old, equal: len(old.Partitions) == len(m.Partitions)}
 }
 
 // bury notes an id that the topic has no more.
@@ -243,56 +257,101 @@ func same(old, t *cluster.Topic) *cluster.Topic {
 	return t
 }
 
-// partitions are those of an answer; where it tells an older epoch than is known of the same life of the topic, or nothing of some, what is known. doubt: there are such.
-func (c *Core) partitions(now time.Time, i *interest, t, old *cluster.Topic, m *msg.MetadataResponseMetadataResponseTopic, a *answer) (doubt bool) {
-	if unchanged(old, m, a) {
-		t.Partitions, i.back, i.hints, i.fewer = old.Partitions, nil, nil, contrary{}
-		return false
+// sift goes through the partitions of an answer, as far as the work of the step allows, and tells whether that was all. Where it tells an older epoch than is known of the same life of the topic, or nothing of some, what is known holds.
+func (c *Core) sift(now time.Time, s *sifting, a *answer) (done bool) {
+	if s.told == nil {
+		return true
 	}
-	n, gaps := int32(0), false
+	m, old, i := s.told, s.old, s.i
+	if s.equal {
+		switch c.compare(s, a); {
+		case !s.equal:
+			s.k = 0
+		case s.k < len(m.Partitions):
+			return false
+		default:
+			s.t.Partitions, i.back, i.hints, i.fewer = old.Partitions, nil, nil, contrary{}
+			s.t = same(c.snap.Topic(i.name), s.t)
+			return true
+		}
+	}
+	if s.t.Partitions == nil {
+		c.makeRoom(now, s, a)
+	}
+	for ; s.k < len(m.Partitions); s.k++ {
+		if c.work <= 0 {
+			return false
+		}
+		c.work--
+		if p := &m.Partitions[s.k]; p.PartitionIndex >= 0 {
+			c.take(now, s, partition(p, a.version), a)
+		}
+	}
+	if !s.gaps && s.other {
+		return true
+	}
+	if !s.gaps { // what is different is not believed
+		s.t.Partitions = old.Partitions
+	}
+	s.t = same(c.snap.Topic(i.name), s.t)
+	return true
+}
+
+// makeRoom makes room for the partitions of an answer: those that it does not tell of are in it.
+func (c *Core) makeRoom(now time.Time, s *sifting, a *answer) {
+	m, old, t, i := s.told, s.old, s.t, s.i
+	n := int32(0)
 	for k := range m.Partitions {
 		n = max(n, m.Partitions[k].PartitionIndex+1)
-		gaps = gaps || m.Partitions[k].PartitionIndex != int32(k)
+		s.gaps = s.gaps || m.Partitions[k].PartitionIndex != int32(k)
 	}
-	t.Partitions = make([]cluster.Partition, n)
-	for k := 0; gaps && k < len(t.Partitions); k++ {
-		t.Partitions[k] = cluster.Partition{Index: int32(k), Leader: cluster.NoNode, LeaderEpoch: -1, Err: protocol.LeaderNotAvailable}
-	}
+	kept := 0
 	switch { // a topic loses no partitions: who says so has not heard yet that some were added, unless all go on saying so
 	case int(n) >= len(old.Partitions) || t.ID != old.ID || t.ID == (wire.UUID{}):
 		i.fewer = contrary{}
 	case c.contradict(now, &i.fewer, a):
 		i.fewer, i.back, i.hints = contrary{}, nil, nil
 	default:
-		t.Partitions, doubt = append(t.Partitions, old.Partitions[n:]...), !a.late
+		kept, s.doubt = len(old.Partitions)-int(n), !a.late
 	}
-	for k := range m.Partitions {
-		p := &m.Partitions[k]
-		if p.PartitionIndex < 0 {
-			continue
-		}
-		q := partition(p, a.version)
-		odd, ahead := false, false
-		if int(q.Index) < len(old.Partitions) && q.LeaderEpoch >= 0 {
-			ahead = far(old.Partitions[q.Index].LeaderEpoch, q.LeaderEpoch)
-			odd = ahead || old.Partitions[q.Index].LeaderEpoch > q.LeaderEpoch
-		}
-		switch {
-		case odd && !c.odd(now, i, q.Index, ahead, a):
-			q, doubt = old.Partitions[q.Index], !a.late
-		case i.back != nil && !odd:
-			delete(i.back, q.Index)
-			fallthrough
-		case i.hints != nil:
-			delete(i.hints, q.Index)
-		}
-		if int(q.Index) < len(old.Partitions) && q.Leader != old.Partitions[q.Index].Leader && q.Leader >= 0 {
-			c.moved(now, i, q.Index)
-		}
-		t.Partitions[q.Index] = q
+	t.Partitions = make([]cluster.Partition, int(n)+kept)
+	for k := 0; s.gaps && k < int(n); k++ {
+		t.Partitions[k] = cluster.Partition{Index: int32(k), Leader: cluster.NoNode, LeaderEpoch: -1, Err: protocol.LeaderNotAvailable}
 	}
-	return doubt
+	copy(t.Partitions[n:], old.Partitions[len(old.Partitions)-kept:])
+	s.other = len(t.Partitions) != len(old.Partitions)
 }
+
+// take takes a partition of an answer, or leaves it as it was.
+func (c *Core) take(now time.Time, s *sifting, q cluster.Partition, a *answer) {
+	i, known := s.i, s.old.Partitions
+	was := &none
+	if int(q.Index) < len(known) {
+		was = &known[q.Index]
+	}
+	odd, ahead := false, false
+	if q.LeaderEpoch >= 0 && was != &none {
+		ahead = far(was.LeaderEpoch, q.LeaderEpoch)
+		odd = ahead || was.LeaderEpoch > q.LeaderEpoch
+	}
+	switch {
+	case odd && !c.odd(now, i, q.Index, ahead, a):
+		q, s.doubt = *was, !a.late
+	case i.back != nil && !odd:
+		delete(i.back, q.Index)
+		fallthrough
+	case i.hints != nil:
+		delete(i.hints, q.Index)
+	}
+	if was != &none && q.Leader != was.Leader && q.Leader >= 0 {
+		c.moved(now, i, q.Index)
+	}
+	s.other = s.other || was == &none || !q.Equal(was)
+	s.t.Partitions[q.Index] = q
+}
+
+// none is no partition.
+var none cluster.Partition
 
 // mostMoves of a topic are remembered: where more partitions move at once, these stand for the others.
 const mostMoves = 1000
@@ -309,23 +368,21 @@ func (c *Core) moved(now time.Time, i *interest, partition int32) {
 	}
 }
 
-// unchanged tells whether an answer tells the same partitions, in their order: with a million of them it is not to cost as much as news.
-func unchanged(old *cluster.Topic, m *msg.MetadataResponseMetadataResponseTopic, a *answer) bool {
-	if len(old.Partitions) != len(m.Partitions) {
-		return false
-	}
-	for k := range m.Partitions {
-		p, q := &m.Partitions[k], &old.Partitions[k]
+// compare looks whether the partitions of an answer are those that are known, in their order, as far as the work of the step allows: with a million of them it is not to cost as much as news.
+func (c *Core) compare(s *sifting, a *answer) {
+	for ; s.k < len(s.told.Partitions) && c.work > 0; s.k++ {
+		c.work--
+		p, q := &s.told.Partitions[s.k], &s.old.Partitions[s.k]
 		told := epoch(p.LeaderEpoch)
 		if a.version < 7 {
 			told = -1
 		}
 		if p.PartitionIndex != q.Index || node(p.LeaderID) != q.Leader || told != q.LeaderEpoch || protocol.Code(p.ErrorCode) != q.Err ||
 			!slices.Equal(p.ReplicaNodes, q.Replicas) || !slices.Equal(p.IsrNodes, q.ISR) || !slices.Equal(p.OfflineReplicas, q.Offline) {
-			return false
+			s.equal = false
+			return
 		}
 	}
-	return true
 }
 
 // partition is one of an answer.
