@@ -335,13 +335,25 @@ func crowd(brokers, partitions int) *msg.MetadataResponse {
 	return m
 }
 
-// BenchmarkFirstMetadata is what the first answer that tells of a million partitions costs.
+// BenchmarkFirstMetadata is what the first answer that tells of a million partitions costs, and the longest of its steps.
 func BenchmarkFirstMetadata(b *testing.B) {
-	resp := crowd(3, 1_000_000)
-	for b.Loop() {
-		t := newBench(&testing.T{}, nil)
-		t.step(&Refresh{Topics: []string{"a"}, Except: cluster.NoNode})
-		t.step(&Metadata{Resp: resp, Version: 12})
+	for _, topics := range []int{1, 1000} {
+		b.Run(fmt.Sprintf("%d topics", topics), func(b *testing.B) {
+			resp := provinces(topics, 1_000_000/topics)
+			longest := time.Duration(0)
+			for b.Loop() {
+				t := newBench(&testing.T{}, nil)
+				t.step(&Refresh{Topics: names(resp), Except: cluster.NoNode})
+				for m := Message(&Metadata{Ask: t.c.refresh.ask, Resp: resp, Version: 12}); ; m = &More{} {
+					begun := time.Now()
+					more := t.piece(m).More
+					if longest = max(longest, time.Since(begun)); !more {
+						break
+					}
+				}
+			}
+			b.ReportMetric(float64(longest.Microseconds())/1000, "ms/longest-step")
+		})
 	}
 }
 
