@@ -344,7 +344,8 @@ func BenchmarkFirstMetadata(b *testing.B) {
 			for b.Loop() {
 				t := newBench(&testing.T{}, nil)
 				t.step(&Refresh{Topics: names(resp), Except: cluster.NoNode})
-				for m := Message(&Metadata{Ask: t.c.refresh.ask, Resp: resp, Version: 12}); ; m = &More{} {
+				var m Message = &Metadata{Ask: t.c.refresh.ask, Resp: resp, Version: 12}
+				for ; ; m = (&More{}) {
 					begun := time.Now()
 					more := t.piece(m).More
 					if longest = max(longest, time.Since(begun)); !more {

@@ -191,7 +191,7 @@ var ofClients = []mutation{
 	{"one broker that tells an older epoch believed", "broker/internal/meta/topics.go",
 		"len(k.by) >= min(contraryBrokers, c.most)", "len(k.by) >= 1"},
 	{"older metadata believed", "broker/internal/meta/topics.go",
-		"odd = ahead || old.Partitions[q.Index].LeaderEpoch > q.LeaderEpoch", "odd = ahead"},
+		"odd = ahead || was.LeaderEpoch > q.LeaderEpoch", "odd = ahead"},
 	{"fetch session kept after an error", "fetcher/internal/plan/fetch.go",
 		"\tif m.Err != nil {\n\t\tif !m.Request.Aside {", "\tif m.Err != nil {\n\t\tif false {"},
 	{"partition forgotten when its batch comes back", "sender/internal/drain/answer.go",
