@@ -62,8 +62,14 @@ type topicBuffer struct {
 type topicView struct {
 	version    atomic.Int64   // of the latest snapshot that has been looked at; -1: none
 	meta       *cluster.Topic // nil: not known
-	partitions []*partitionBuffer
+	partitions []*page
 }
+
+// pageLen is how many partitions have their buffers in one page.
+const pageLen = 256
+
+// page has the buffers of partitions that follow each other. Each is made when its first record comes: a topic may have a million partitions, and its writer is not to wait until all have theirs.
+type page [pageLen]atomic.Pointer[partitionBuffer]
 
 type partitionBuffer struct {
 	to     cluster.TopicPartition
@@ -132,24 +138,34 @@ func (b *buffer) renew(t *topicBuffer) *topicView {
 	return v
 }
 
-func newView(version int64, meta *cluster.Topic, partitions []*partitionBuffer) *topicView {
+func newView(version int64, meta *cluster.Topic, partitions []*page) *topicView {
 	v := &topicView{meta: meta, partitions: partitions}
 	v.version.Store(version)
 	return v
 }
 
-// grown gives the buffers of at least n partitions. Partitions keep theirs; the actor finds new ones from now on. The lock is held.
-func (t *topicBuffer) grown(n int) []*partitionBuffer {
+// grown gives the pages of at least n partitions. Partitions keep theirs; the actor finds new ones from now on. The lock is held.
+func (t *topicBuffer) grown(n int) []*page {
 	list := t.view.Load().partitions
-	if len(list) >= n {
+	if len(list)*pageLen >= n {
 		return list
 	}
-	list = slices.Clone(list)
-	for i := len(list); i < n; i++ {
-		list = append(list, &partitionBuffer{to: cluster.TopicPartition{Topic: t.name, Partition: int32(i)}})
+	list = slices.Grow(slices.Clone(list), (n+pageLen-1)/pageLen-len(list))
+	for len(list)*pageLen < n {
+		list = append(list, new(page))
 	}
 	t.view.Store(newView(-1, nil, list))
 	return list
+}
+
+// at gives the buffer of partition n, for which pages has room.
+func (t *topicBuffer) at(pages []*page, n int32) *partitionBuffer {
+	p := &pages[uint32(n)/pageLen][uint32(n)%pageLen]
+	if b := p.Load(); b != nil {
+		return b
+	}
+	p.CompareAndSwap(nil, &partitionBuffer{to: cluster.TopicPartition{Topic: t.name, Partition: n}}) // else another goroutine has made it
+	return p.Load()
 }
 
 // choose gives the partition buffer for a record of about size bytes on a lane, or nil if its topic or partition is not known; err if the record cannot go anywhere, errInside if it cannot be known now.
@@ -182,7 +198,7 @@ func (b *buffer) choose(ctx context.Context, t *topicBuffer, r *Record, lane, si
 	if n < 0 || int(n) >= len(v.meta.Partitions) {
 		return nil, fmt.Errorf("produce %s/%d: %w", printable.Text(r.Topic), n, ErrUnknownTopic)
 	}
-	return v.partitions[n], nil
+	return t.at(v.partitions, n), nil
 }
 
 // manner is how a record is handed over.
@@ -414,7 +430,7 @@ func (b *buffer) Cut(to cluster.TopicPartition, closed []*batch.Batch) []*batch.
 	if !ok {
 		return closed
 	}
-	p := t.(*topicBuffer).view.Load().partitions[to.Partition]
+	p := t.(*topicBuffer).at(t.(*topicBuffer).view.Load().partitions, to.Partition)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	closed = append(closed, p.closed...)

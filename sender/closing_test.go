@@ -53,7 +53,7 @@ func TestNoRecordIsLeftWhenTheActorIsStopped(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := topic.grown(1)[0]
+	p := topic.at(topic.grown(1), 0)
 	p.mu.Lock()
 	if err := s.buf.makeRoom(t.Context(), p, 100, waits); err != nil {
 		t.Fatal(err)

@@ -102,7 +102,7 @@ func (b *buffer) sift(t *topicBuffer, now time.Time, refused refusal) (first *he
 	if m != nil && m.Err != 0 && !m.Err.Retriable() && len(m.Partitions) == 0 {
 		refused = refusal{m.Err, math.MaxUint64}
 	}
-	var partitions []*partitionBuffer
+	var partitions []*page
 	if m != nil {
 		partitions = t.grown(len(m.Partitions))
 	}
@@ -110,7 +110,7 @@ func (b *buffer) sift(t *topicBuffer, now time.Time, refused refusal) (first *he
 	for _, h := range t.held {
 		known := m != nil && int(h.lowest()) < len(m.Partitions)
 		if known && first == nil && !t.asks(h) {
-			b.put(m, partitions, h, t.named(m, h))
+			b.put(m, t, partitions, h, t.named(m, h))
 			continue
 		}
 		end := h.begun.Add(b.cfg.MaxBlock)
@@ -203,7 +203,7 @@ func (b *buffer) first(t *topicBuffer) (*held, *cluster.Topic) {
 			}
 			return h, m
 		default:
-			b.put(m, t.grown(len(m.Partitions)), h, t.named(m, h))
+			b.put(m, t, t.grown(len(m.Partitions)), h, t.named(m, h))
 			b.drop(t, i)
 		}
 	}
@@ -221,18 +221,18 @@ func (b *buffer) answered(t *topicBuffer, m *cluster.Topic, h *held, n int32, er
 	if err != nil {
 		b.fail(h, fmt.Errorf("produce %s: %w", printable.Text(h.Topic), err))
 	} else {
-		b.put(m, t.grown(len(m.Partitions)), h, n)
+		b.put(m, t, t.grown(len(m.Partitions)), h, n)
 	}
 	b.drop(t, i)
 }
 
 // put puts a record that was held into the batch of partition n. The topic's lock is held.
-func (b *buffer) put(m *cluster.Topic, partitions []*partitionBuffer, h *held, n int32) {
+func (b *buffer) put(m *cluster.Topic, t *topicBuffer, partitions []*page, h *held, n int32) {
 	if n < 0 || int(n) >= len(m.Partitions) {
 		b.fail(h, fmt.Errorf("produce %s/%d: %w", printable.Text(h.Topic), n, ErrUnknownTopic))
 		return
 	}
-	p := partitions[n]
+	p := t.at(partitions, n)
 	p.mu.Lock()
 	if p.open != nil && !b.fits(p.open, h.size) {
 		p.closed = append(p.closed, p.close())

@@ -74,13 +74,13 @@ func epoch(n int32) int32 { return max(n, -1) }
 // far tells whether an epoch is too far ahead of what is known to be believed at once.
 func far(known, told int32) bool { return known >= 0 && int64(told)-int64(known) > epochReach }
 
-// indexesFit tells whether the indexes of partitions are about as many as there are partitions, and not more than are taken.
+// indexesFit tells whether the indexes of partitions are about as many as there are partitions, and not more than are taken: what is between them takes memory, too.
 func (c *Core) indexesFit(m *msg.MetadataResponseMetadataResponseTopic) bool {
 	n := int32(-1)
 	for i := range m.Partitions {
 		n = max(n, m.Partitions[i].PartitionIndex)
 	}
-	return n >= 0 && int(n) < min(4*len(m.Partitions)+16, c.mostPartitions())
+	return n >= 0 && int(n) < min(len(m.Partitions)+len(m.Partitions)/4+32, c.mostPartitions())
 }
 
 // coordinatorOf reads an answer to FindCoordinator: one coordinator up to version 3, a list from version 4 on (KIP-699).

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -115,7 +116,21 @@ func TestTooMuchIsRefused(t *testing.T) {
 	}
 }
 
-// TestIndexesThatWouldTakeTooMuch: 300,000 partitions of which each has four times the index make 1,200,000.
+// TestGapsAreFew: 300,000 partitions of which each has four times the index made 1,200,000, and 72 bytes of memory for each that came.
+func TestGapsAreFew(t *testing.T) {
+	for last, known := range map[int32]int{99: 100, 124: 125, 157: 0, 399: 0} {
+		b := newBench(t, nil)
+		b.step(&Refresh{Topics: []string{"a"}, Except: cluster.NoNode})
+		m := metadata(slices.Repeat([]int32{1}, 100), slices.Repeat([]int32{1}, 100))
+		m.Topics[0].Partitions[99].PartitionIndex = last
+		b.step(&Metadata{Resp: m, Version: 12})
+		if topic := b.c.snap.Topic("a"); topic == nil || len(topic.Partitions) != known || (topic.Err == protocol.None) != (known > 0) {
+			t.Errorf("100 partitions, of which the last has the index %d: %+v", last, topic)
+		}
+	}
+}
+
+// TestIndexesThatWouldTakeTooMuch: what is taken of an answer has a limit.
 func TestIndexesThatWouldTakeTooMuch(t *testing.T) {
 	for last, known := range map[int32]int{19: 20, 20: 0, -1: 0, math.MaxInt32: 0} {
 		b := newBench(t, func(c *Config) { c.MaxPartitions = 20 })
