@@ -27,7 +27,7 @@ const (
 	largestSpare  = 128 << 20
 	mostSpares    = 64
 	// startFrame is how much is allocated for a frame at once: a longer one grows with what really comes.
-	startFrame = 4 << 20
+	startFrame = 256 << 10
 )
 
 // get gives n bytes of any content if there is memory to be used again; nil if not.

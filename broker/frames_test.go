@@ -2,6 +2,7 @@ package broker
 
 import (
 	"bytes"
+	"runtime"
 	"runtime/debug"
 	"testing"
 )
@@ -56,5 +57,23 @@ func TestMemoryOfFramesThatNobodyUsesIsLeftToTheCollector(t *testing.T) {
 	f.age()
 	if f.get(1<<20) != nil {
 		t.Error("memory was kept over two collections")
+	}
+}
+
+func TestAFrameThatDoesNotComeTakesLittleMemory(t *testing.T) {
+	uncollected(t)
+	data := make([]byte, 20<<20)
+	for _, came := range []int{0, 4, 100 << 10, 1 << 20, 5 << 20, 20 << 20} {
+		var f frames
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := f.read(bytes.NewReader(data[:came]), 100<<20-1)
+		runtime.ReadMemStats(&after)
+		if err == nil {
+			t.Fatalf("%d bytes were a frame of 100 MiB", came)
+		}
+		if took := int(after.TotalAlloc - before.TotalAlloc); took > 8*came+256<<10+16<<10 { // of which the last are the error's and the reader's
+			t.Errorf("%d bytes of a frame of 100 MiB took %d", came, took)
+		}
 	}
 }

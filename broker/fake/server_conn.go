@@ -65,11 +65,26 @@ func (s *Server) requests(id ConnID, k *serverConn) error {
 		if n < 8 || n > protocol.MaxFrame {
 			return errNoFrame
 		}
-		frame := make([]byte, n)
-		if _, err := io.ReadFull(k.conn, frame); err != nil {
+		frame, err := readFrame(k.conn, int(n))
+		if err != nil {
 			return err
 		}
 		s.handle(id, k, frame)
+	}
+}
+
+// startFrame is how much memory a frame gets at once: a longer one grows with what really comes.
+const startFrame = 256 << 10
+
+// readFrame reads n bytes.
+func readFrame(r io.Reader, n int) ([]byte, error) {
+	var frame []byte
+	for room := min(n, startFrame); ; room = min(n, 4*room) {
+		have := len(frame)
+		frame = append(make([]byte, 0, room), frame...)[:room]
+		if _, err := io.ReadFull(r, frame[have:]); err != nil || room == n {
+			return frame, err
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -145,6 +146,28 @@ func TestServerDropped(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A connection that announces a long request takes memory for what it sends of it.
+func TestServerTakesMemoryForWhatComes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := pipes(t)
+		defer server.Close()
+		const conns, came = 20, 100_000
+		part := append(binary.BigEndian.AppendUint32(nil, protocol.MaxFrame), make([]byte, came)...)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		for range conns {
+			conn := dial(t, server)
+			defer conn.Close()
+			send(t, conn, part)
+		}
+		synctest.Wait()
+		runtime.ReadMemStats(&after)
+		if got := (after.TotalAlloc - before.TotalAlloc) / conns; got > 8*came {
+			t.Errorf("%d bytes are allocated for %d that came of a frame of 100 MiB", got, came)
+		}
+	})
 }
 
 // Of a client that reads nothing only so many requests are handled as there is room for their answers; when it reads, it has them all.
