@@ -71,12 +71,31 @@ func (a *Admin) ListGroups(ctx context.Context, filter GroupFilter) ([]ListedGro
 			errs = append(errs, fmt.Errorf("list groups of broker %d: %w", n.ID, err))
 			continue
 		}
+		out = slices.Grow(out, len(resp.Groups))
 		for _, g := range resp.Groups {
 			out = append(out, ListedGroup{g.GroupID, g.ProtocolType, g.GroupState, strings.ToLower(g.GroupType), n.ID})
 		}
 	}
-	slices.SortFunc(out, func(a, b ListedGroup) int { return cmp.Compare(a.Group, b.Group) })
+	if err := sortWithin(ctx, out, func(a, b ListedGroup) int { return cmp.Compare(a.Group, b.Group) }); err != nil {
+		errs = append(errs, fmt.Errorf("list groups: %w", err))
+	}
 	return out, errors.Join(errs...)
+}
+
+// sortWithin sorts as long as ctx lasts, and is its error if that was too short: millions take seconds.
+func sortWithin[T any](ctx context.Context, list []T, compare func(a, b T) int) error {
+	var err error
+	n := 0
+	slices.SortFunc(list, func(a, b T) int {
+		if n++; n%1024 == 0 && err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			return 0 // in order, for all it matters: it ends soon
+		}
+		return compare(a, b)
+	})
+	return err
 }
 
 // DescribeGroups asks the coordinators of consumer groups for their members. A group that there is not has the error protocol.GroupIDNotFound.
