@@ -37,9 +37,14 @@ func (a *Admin) timeoutMs() int32 {
 	return int32(a.client.settings.broker.RequestTimeout.Milliseconds())
 }
 
-// each sends a request about topics until all have an answer that is not an error that goes away by itself. attempt makes one about those that are left; answers gives what an answer says of each.
+// each sends a request about topics until all have an answer that is not an error that goes away by itself. attempt makes one about those that are left; answers gives what an answer says of each. A topic that it does not tell of has
+// an error, as with Java's client ("The controller response did not contain a result for topic"), and one that was not asked about is none.
 func (a *Admin) each(ctx context.Context, what string, names []string, attempt func(left []string) broker.Route, answers func(protocol.Response, func(name string, code int16, message *string))) (map[string]error, error) {
 	out := map[string]error{}
+	asked := map[string]bool{}
+	for _, n := range names {
+		asked[n] = true
+	}
 	left := names
 	var kind broker.TargetKind
 	_, err := broker.Insist(ctx, a.client.system.Cluster(), a.client.settings.group.Timeout, func() broker.Route {
@@ -49,6 +54,9 @@ func (a *Admin) each(ctx context.Context, what string, names []string, attempt f
 	}, func(reply broker.Reply) (first protocol.Code) {
 		var again []string
 		answers(reply.Resp, func(name string, code int16, message *string) {
+			if len(names) > 0 && !asked[name] {
+				return
+			}
 			if out[name] = codeError(what+" "+printable.Text(name), code, message); broker.Passes(kind, protocol.Code(code)) {
 				again, first = append(again, name), protocol.Code(code)
 			}
@@ -58,6 +66,11 @@ func (a *Admin) each(ctx context.Context, what string, names []string, attempt f
 	})
 	if err != nil && len(out) == 0 {
 		return nil, public(err)
+	}
+	for n := range asked {
+		if _, told := out[n]; !told {
+			out[n] = fmt.Errorf("%s %s: the answer does not tell of it: %w", what, printable.Text(n), protocol.UnknownServerError)
+		}
 	}
 	return out, nil
 }

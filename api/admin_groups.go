@@ -142,7 +142,7 @@ func (a *Admin) describeConsumerGroup(ctx context.Context, id string) (d Describ
 	var g msg.ConsumerGroupDescribeResponseDescribedGroup
 	err = a.insist(ctx, broker.Route{Req: &msg.ConsumerGroupDescribeRequest{GroupIDs: []string{id}}, To: coordinatorOf(id)}, func(r protocol.Response) protocol.Code {
 		groups := r.(*msg.ConsumerGroupDescribeResponse).Groups
-		if len(groups) != 1 {
+		if len(groups) != 1 || groups[0].GroupID != id {
 			return protocol.UnknownServerError
 		}
 		g = groups[0]
@@ -174,7 +174,7 @@ func (a *Admin) describeClassicGroup(ctx context.Context, id string) (d Describe
 	var g msg.DescribeGroupsResponseDescribedGroup
 	err = a.insist(ctx, broker.Route{Req: &msg.DescribeGroupsRequest{Groups: []string{id}}, To: coordinatorOf(id)}, func(r protocol.Response) protocol.Code {
 		groups := r.(*msg.DescribeGroupsResponse).Groups
-		if len(groups) != 1 {
+		if len(groups) != 1 || groups[0].GroupID != id {
 			return protocol.UnknownServerError
 		}
 		g = groups[0]
