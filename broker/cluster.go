@@ -51,7 +51,8 @@ func (c *Client) Step(now time.Time, m Message, out *meta.Effects) {
 	switch m := m.(type) {
 	case *Route:
 		t := meta.Target{Kind: uint8(m.To.Kind), Node: m.To.Node, Topic: m.To.Topic, Partition: m.To.Partition, Key: m.To.Key, KeyType: m.To.KeyType}
-		c.core.Step(now, &meta.Route{Target: t, Deadline: m.Deadline, Wait: m.Wait, Owner: m}, out)
+		placed := m.Deadline.Add(-m.Wait) // else there is no time left for the broker to let it wait
+		c.core.Step(now, &meta.Route{Target: t, Deadline: placed, Wait: m.Wait, Owner: m}, out)
 	case *Refresh:
 		if c.hooks.Refresh != nil {
 			topics, why := slices.Clone(m.Topics), m.Why

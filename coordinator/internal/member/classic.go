@@ -182,9 +182,13 @@ func (c *Core) joined(now time.Time, m *Answer, out *Effects) {
 			return
 		}
 	case protocol.MemberIDRequired:
+		if c.id != "" { // it has one
+			c.met(now, trouble.Passing, code, out)
+		}
 		c.id = resp.MemberID
 		return
 	case protocol.UnknownMemberID, protocol.IllegalGeneration:
+		c.met(now, trouble.Passing, code, out)
 		if code == protocol.UnknownMemberID {
 			c.id = ""
 		}
@@ -255,6 +259,7 @@ func (c *Core) synced(now time.Time, m *Answer, out *Effects) {
 		return
 	case protocol.UnknownMemberID, protocol.IllegalGeneration:
 		c.restless(now, m.Call)
+		c.met(now, trouble.Passing, code, out)
 		c.outdated(code, out)
 		return
 	case protocol.FencedInstanceID:

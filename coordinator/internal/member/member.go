@@ -273,11 +273,16 @@ func (c *Core) later(now time.Time, err error, out *Effects) { c.puts(now, troub
 
 // puts is later with a kind of trouble: what only a broker with a bug says is told at once.
 func (c *Core) puts(now time.Time, kind trouble.Kind, err error, out *Effects) {
+	c.met(now, kind, err, out)
+	d := c.trouble.RetryAt.Sub(now)
+	c.retryAt = now.Add(d - d/5 + time.Duration(c.cfg.Rand.Int64N(int64(d)*2/5+1)))
+}
+
+// met notes a trouble of the membership, and tells it when it is due.
+func (c *Core) met(now time.Time, kind trouble.Kind, err error, out *Effects) {
 	if c.trouble.Met(now, kind, err, c.backoff()) {
 		out.Errors = append(out.Errors, fmt.Errorf("membership in group %s: %w", printable.Text(c.cfg.Group), err))
 	}
-	d := c.trouble.RetryAt.Sub(now)
-	c.retryAt = now.Add(d - d/5 + time.Duration(c.cfg.Rand.Int64N(int64(d)*2/5+1)))
 }
 
 // fail ends the membership for good.
