@@ -224,14 +224,19 @@ func (c *Core) fetched(now time.Time, m *Fetched, out *Effects) {
 		}
 		return
 	}
-	well, brought, poor := false, 0, 0
+	well, strange, brought, poor, looked := false, false, 0, 0, 0
 	defer func() { // not before: its answers are taken only for partitions that it is the request of
 		for _, p := range m.Request.parts {
 			if p.flight != m.Request.flight {
 				continue
 			}
 			p.flight = nil
-			if well && p.state == Fetching && p.offset == p.wanted { // in a session a broker leaves out what has nothing new
+			switch {
+			case !well || p.state != Fetching || p.offset != p.wanted:
+			case strange && brought == 0:
+				poor++
+				c.hindered(now, p, errOthers, out)
+			default: // in a session a broker leaves out what has nothing new
 				p.came(m.Request.calm(now))
 			}
 		}
@@ -283,6 +288,9 @@ func (c *Core) fetched(now time.Time, m *Fetched, out *Effects) {
 		for k := range t.Partitions {
 			p := c.asked(m, t, &t.Partitions[k])
 			if p == nil {
+				if looked++; looked <= mostLooked && !strange {
+					strange = !m.Request.wants(m.Version, t, t.Partitions[k].PartitionIndex)
+				}
 				continue
 			}
 			switch c.partition(now, p, m, &t.Partitions[k], out) {
@@ -377,6 +385,16 @@ func (c *Core) asked(m *Fetched, t *msg.FetchResponseFetchableTopicResponse, d *
 	return p
 }
 
+// mostLooked is how many partitions of an answer that cannot be taken are looked for in the request.
+const mostLooked = 8
+
+// wants tells whether a partition of an answer is one that was asked for: in a session, too, all are among Wants.
+func (r *Request) wants(version int16, t *msg.FetchResponseFetchableTopicResponse, partition int32) bool {
+	return slices.ContainsFunc(r.Wants, func(w session.Want) bool {
+		return w.Partition == partition && (version < 13 && w.Topic == t.Topic || version >= 13 && w.ID == wire.UUID(t.TopicID))
+	})
+}
+
 // What an answer is for a partition.
 type outcome uint8
 
@@ -396,6 +414,11 @@ func (c *Core) partition(now time.Time, p *part, m *Fetched, d *msg.FetchRespons
 	}
 	p.stale = 0
 	if m.Version >= 11 && d.PreferredReadReplica >= 0 && d.PreferredReadReplica != m.Request.Node { // nothing has come yet: a follower that refuses is named again and again
+		if p.near { // Kafka's followers name none (ReplicaManager.findPreferredReadReplica)
+			p.replica = cluster.NoNode
+			c.hindered(now, p, errSentOn, out)
+			return vain
+		}
 		p.replica, p.replicaBy = d.PreferredReadReplica, now.Add(c.cfg.ReplicaAge)
 		if _, there := c.snap.Node(p.replica); !there {
 			c.refresh(p.Topic, "the replica to read from is not known", out)

@@ -11,6 +11,12 @@ import (
 // errLeftOut says that a broker has not answered for a partition that it was asked for.
 var errLeftOut = errors.New("the broker's answer says nothing of it")
 
+// What a broker answers that has nothing to give.
+var (
+	errOthers = errors.New("the broker's answer is about partitions that it was not asked for")
+	errSentOn = errors.New("the replica to read from names another one to read from")
+)
+
 // rarely is how many times retry.backoff.max.ms lie between two questions for a topic that is not there, at most.
 const rarely = 5
 

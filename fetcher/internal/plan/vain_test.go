@@ -69,6 +69,12 @@ func TestAFollowerThatRefusesForEverIsTold(t *testing.T) {
 	diverging := data(0)
 	diverging.DivergingEpoch = msg.FetchResponseEpochEndOffset{Epoch: 4, EndOffset: 30}
 	reasons := []reason{
+		{"the leader is the one to read from", 10, func(b *bench, r *Request) {
+			d := data(0)
+			d.PreferredReadReplica = 1
+			b.answer(r, d)
+		}},
+		{"it tells of another partition", 10, func(b *bench, r *Request) { b.answer(r, data(1)) }},
 		{"another log", 10, func(b *bench, r *Request) { b.answer(r, diverging) }},
 		{"no connection", 10, func(b *bench, r *Request) { b.step(&Fetched{Request: r, Err: errors.New("no connection")}) }},
 		{"an error of the whole answer", 10, func(b *bench, r *Request) {
