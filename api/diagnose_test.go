@@ -315,8 +315,8 @@ func TestDiagnoseOfWhatIsWell(t *testing.T) {
 			}
 		}
 	}
-	if _, err := api.Diagnose(t.Context(), api.Brokers("nowhere")); err == nil || !strings.Contains(err.Error(), "host:port") {
-		t.Errorf("an address without a port: %v", err)
+	if _, err := api.Diagnose(t.Context(), api.Brokers("no:where")); err == nil || !strings.Contains(err.Error(), "host:port") {
+		t.Errorf("an address whose port is none: %v", err)
 	}
 }
 

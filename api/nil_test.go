@@ -23,8 +23,8 @@ func TestANilOptionIsAnError(t *testing.T) {
 	defer k.Close(ctx)
 	for what, call := range map[string]func() error{
 		"Dial":     func() error { _, err := api.Dial(ctx, api.ClientID("a"), nil); return err },
-		"Producer": func() error { _, err := client.Producer(api.ClientID("a"), nil); return err },
-		"Consumer": func() error { _, err := client.Consumer("", api.ClientID("a"), nil); return err },
+		"Producer": func() error { _, err := client.Producer(api.Linger(0), nil); return err },
+		"Consumer": func() error { _, err := client.Consumer("", api.Topics("a"), nil); return err },
 		"Poll":     func() error { _, err := k.Poll(ctx, api.Peek(), nil); return err },
 		"Handle": func() error {
 			return k.Handle(ctx, func(context.Context, *api.Record) error { return nil }, api.Concurrency(1), nil)

@@ -49,13 +49,14 @@ type settings struct {
 	panics    *role.Panics // of interceptors
 	hooks     broker.Hooks
 	secured   bool
-	protocol  string            // security.protocol
-	schemes   map[string]bool   // that bootstrap.servers has before addresses
-	set       map[string]string // what was set by name
-	lenient   bool              // config.strict=false
-	unknown   []error           // names that are no options
-	notes     []string          // what was set and does nothing
-	of        string            // the role whose options are being set: client, producer or consumer
+	protocol  string                       // security.protocol
+	schemes   map[string]bool              // that bootstrap.servers has before addresses
+	set       map[string]string            // what was set by name
+	lenient   bool                         // config.strict=false
+	unknown   []error                      // names that are no options
+	notes     []string                     // what was set and does nothing
+	profiled  map[string]map[string]string // what a profile says of one role, of options that all have
+	of        string                       // the role whose options are being set: client, producer or consumer
 }
 
 func defaults() *settings {
@@ -65,6 +66,7 @@ func defaults() *settings {
 func (s *settings) clone() *settings {
 	c := *s
 	c.set, c.schemes, c.unknown, c.notes = maps.Clone(s.set), maps.Clone(s.schemes), nil, nil
+	c.profiled = map[string]map[string]string{ofProducer: maps.Clone(s.profiled[ofProducer]), ofConsumer: maps.Clone(s.profiled[ofConsumer])}
 	return &c
 }
 

@@ -12,7 +12,7 @@ import (
 	"github.com/kactor-go/kactor/protocol/wire"
 )
 
-//go:generate go run ./internal/gen -options ../schemas/options.json -foreign ../schemas/foreign.json -out options_gen.go
+//go:generate go run ./internal/gen -options ../schemas/options.json -foreign ../schemas/foreign.json -profiles ../schemas/profiles.json -out options_gen.go
 
 // option is a row of the table made from schemas/options.json.
 type option struct {
@@ -89,6 +89,10 @@ func (s *settings) property(name, value string) error {
 		return misplaced(o.name, o.role, s.of)
 	}
 	s.set[o.name] = value
+	if s.of == ofClient { // what is said for all comes after what a profile says for some
+		delete(s.profiled[ofProducer], o.name)
+		delete(s.profiled[ofConsumer], o.name)
+	}
 	if err := setters[o.name](s, v); err != nil {
 		return fmt.Errorf("%s: %w", o.name, err)
 	}
