@@ -6,6 +6,7 @@ require (
 	github.com/asynkron/protoactor-go v0.0.0-20240822202345-3c0e61ca19c9
 	github.com/klauspost/compress v1.20.3
 	github.com/magiconair/properties v1.18.13
+	github.com/pborman/getopt/v2 v2.2.0
 	github.com/pierrec/lz4/v4 v4.1.33
 )
 

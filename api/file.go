@@ -34,7 +34,9 @@ func File(path string) Option {
 				}
 			}
 		}
-		maps.DeleteFunc(props, func(name, _ string) bool { return name == "config.providers" || strings.HasPrefix(name, "config.providers.") })
+		maps.DeleteFunc(props, func(name, _ string) bool {
+			return name == "config.providers" || strings.HasPrefix(name, "config.providers.")
+		})
 		var errs []error
 		for name, value := range props {
 			if props[name], err = resolve(value, providers); err != nil {

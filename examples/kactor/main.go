@@ -8,6 +8,7 @@
 //	kactor verifiable-producer ...         what Kafka's own tool of that name does, for its system tests; and verifiable-consumer
 //	kactor codec                           protocol messages between bytes and JSON, a line each
 //	kactor bench --mode produce ...        one measurement, one line of JSON
+//	kactor -C | -P | -L | -Q | -G ...      kcat's command lines, with kcat's output
 //
 // Every command prints its flags with -h, on standard output, and ends with 0. Properties with Kafka's names go in with -X name=value.
 package main
@@ -20,6 +21,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 )
@@ -27,8 +29,14 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr); err != nil {
-		fmt.Fprintln(os.Stderr, "kactor:", err)
+	args := os.Args[1:]
+	if filepath.Base(os.Args[0]) == "kcat" {
+		args = append([]string{"kcat"}, args...)
+	}
+	if err := run(ctx, args, os.Stdin, os.Stdout, os.Stderr); err != nil {
+		if !errors.Is(err, errSaid) {
+			fmt.Fprintln(os.Stderr, "kactor:", err)
+		}
 		os.Exit(1)
 	}
 }
@@ -41,11 +49,15 @@ const usage = `usage: kactor COMMAND [flags]
   fake      brokers for development in one process
   codec     protocol messages between bytes and JSON
   bench     one measurement
+  kcat      what kcat does; the word may be left out where a flag follows: kactor -L -b HOSTS
   verifiable-producer, verifiable-consumer
             what Kafka's own tools of these names do
 
 kactor COMMAND -h prints the flags of a command.
 `
+
+// errSaid is an error that has been told.
+var errSaid = errors.New("see above")
 
 // run runs a command. Who asks for its flags is told on out, and who gives others on errs.
 func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) error {
@@ -81,6 +93,9 @@ func readFlags(f *flag.FlagSet, args []string) error {
 }
 
 func runCommand(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) error {
+	if isKcat(args) {
+		return runKcat(ctx, args, in, out, errs)
+	}
 	if len(args) == 0 {
 		fmt.Fprint(errs, usage)
 		return errors.New("no command given")
@@ -102,6 +117,8 @@ func runCommand(ctx context.Context, args []string, in io.Reader, out, errs io.W
 		return codec(args[1:], in, out)
 	case "bench":
 		return runBench(ctx, args[1:], out)
+	case "kcat":
+		return runKcat(ctx, args[1:], in, out, errs)
 	case "-h", "--help", "help":
 		fmt.Fprint(out, usage)
 		return nil
