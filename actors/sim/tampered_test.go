@@ -20,14 +20,25 @@ import (
 // TestTampered plays seeds: somebody changes answers on their way, now and then one, or for seconds every answer of an API in the same field. Whatever comes, no call outlasts its context by more than a moment, nobody is given a
 // record that nobody has produced to that topic, nobody asks in a hurry who gets no further, and twenty seconds after it is over all goes on.
 func TestTampered(t *testing.T) {
+	playTampered(t, (*tamper.Proxy).Insist)
+}
+
+// TestTamperedInTurns is TestTampered with answers that are changed to another value each time, and right ones between them.
+func TestTamperedInTurns(t *testing.T) {
+	playTampered(t, (*tamper.Proxy).Vary)
+}
+
+// playTampered plays seeds: change begins a change to the answers of an API.
+func playTampered(t *testing.T, change func(p *tamper.Proxy, key int16)) {
+	t.Helper()
 	if playOne(t, func(s script) (string, fmt.Stringer, error) {
-		p := tamperedSeed(s, true)
+		p := tamperedSeed(s, true, change)
 		return p.summary(), &p.log, p.err
 	}) {
 		return
 	}
 	playSeeds(t, func(s script) (tally, error) {
-		p := tamperedSeed(s, false)
+		p := tamperedSeed(s, false, change)
 		return tally{"records": p.got, "changes": p.proxy.Count()}, p.err
 	})
 }
@@ -46,6 +57,7 @@ type tamperedPlay struct {
 	n      *sim.Network
 	rng    *rand.Rand
 	proxy  *tamper.Proxy
+	change func(p *tamper.Proxy, key int16)
 	sent   map[string]bool // values that were handed to the producer
 	got    int
 	calm   time.Time            // since when nobody tampers
@@ -61,9 +73,9 @@ func (p *tamperedPlay) summary() string {
 	return fmt.Sprintf("%d records, %d changes, %s of virtual time", p.got, p.proxy.Count(), p.w.Now().Sub(sim.Epoch))
 }
 
-func tamperedSeed(s script, tracing bool) *tamperedPlay {
+func tamperedSeed(s script, tracing bool, change func(p *tamper.Proxy, key int16)) *tamperedPlay {
 	w := sim.New(s.seed)
-	p := &tamperedPlay{w: w, sent: map[string]bool{}, news: map[string]time.Time{}}
+	p := &tamperedPlay{w: w, change: change, sent: map[string]bool{}, news: map[string]time.Time{}}
 	if tracing {
 		w.Trace(&p.log)
 	}
@@ -107,7 +119,7 @@ func (p *tamperedPlay) run(w *sim.World) error {
 	for range 4 + p.rng.IntN(6) {
 		p.proxy.Share = []int{0, 20, 200}[p.rng.IntN(3)]
 		if p.proxy.Relent(); p.rng.IntN(3) > 0 {
-			p.proxy.Insist(keys[p.rng.IntN(len(keys))])
+			p.change(p.proxy, keys[p.rng.IntN(len(keys))])
 		}
 		_ = w.Sleep(ctx, time.Duration(500+p.rng.IntN(5000))*time.Millisecond)
 		w.Tracef("until now %d in a thousand, and %s", p.proxy.Share, p.proxy.Insisted())

@@ -40,12 +40,20 @@ type rule struct {
 	key  int16
 	path string // the field, without indexes; empty: not known before an answer has come
 	draw uint64 // what its value is drawn from
+
+	every int // of its answers that one of so many is changed, each to another value; 0: all, to the same
+	count int // of its answers that have come
 }
 
 // Insist has every answer of an API changed in the same field to the same value, or by the same rule, from now on; which field that is follows from the seed. Relent ends it.
 func (p *Proxy) Insist(key int16) { p.rule = &rule{key: key, draw: p.rng.Uint64()} }
 
-// Relent ends what Insist has begun.
+// Vary has answers of an API changed in the same field, each to another value: every answer, or the second, or the third of them. Who believes the latest is sent to and fro, and what is right comes between. Relent ends it.
+func (p *Proxy) Vary(key int16) {
+	p.rule = &rule{key: key, draw: p.rng.Uint64(), every: 1 + p.rng.IntN(3)}
+}
+
+// Relent ends what Insist or Vary has begun.
 func (p *Proxy) Relent() { p.rule = nil }
 
 // Insisted tells which field of which answers is changed; empty for none.
@@ -53,7 +61,11 @@ func (p *Proxy) Insisted() string {
 	if p.rule == nil {
 		return ""
 	}
-	return fmt.Sprintf("%s.%s (%x)", protocol.APIName(p.rule.key), p.rule.path, p.rule.draw)
+	how := ""
+	if p.rule.every > 0 {
+		how = fmt.Sprintf(", one of %d, another each time", p.rule.every)
+	}
+	return fmt.Sprintf("%s.%s (%x%s)", protocol.APIName(p.rule.key), p.rule.path, p.rule.draw, how)
 }
 
 // Answer decides what becomes of an answer to a request of this API and version. frame is not changed.
@@ -88,9 +100,16 @@ func (p *Proxy) insist(version int16, frame []byte) Outcome {
 		}
 		p.rule.path = fields[rand.New(rand.NewPCG(p.rule.draw, 1)).IntN(len(fields))].path
 	}
+	turn := uint64(0)
+	if p.rule.every > 0 {
+		if p.rule.count++; p.rule.count%p.rule.every != 0 {
+			return out
+		}
+		turn = uint64(p.rule.count)
+	}
 	for _, f := range fields {
 		if f.path == p.rule.path {
-			out.Change = f.change(rand.New(rand.NewPCG(p.rule.draw, 2)))
+			out.Change = f.change(rand.New(rand.NewPCG(p.rule.draw, 2+turn)))
 		}
 	}
 	if changed, err := protocol.AppendResponse(nil, m, version, id); err == nil && out.Change != "" {

@@ -58,6 +58,35 @@ func TestInsist(t *testing.T) {
 	}
 }
 
+// Who varies changes one field of some answers of an API, each time to another value, and lets the others pass.
+func TestVary(t *testing.T) {
+	every, most := map[int]bool{}, 0
+	for seed := range uint64(200) {
+		p := tamper.New(rand.New(rand.NewPCG(seed, 0)))
+		p.Vary(msg.ConsumerGroupHeartbeatAPI)
+		frame := heartbeat(t, 4)
+		first, values := 0, map[string]bool{}
+		for i := 1; i <= 12; i++ {
+			out := p.Answer(msg.ConsumerGroupHeartbeatAPI, 1, frame)
+			if out.Change == "" {
+				continue
+			}
+			if first == 0 {
+				first = i
+			}
+			if i%first != 0 {
+				t.Errorf("seed %d: of every %d answers the %dth is changed: %s", seed, first, i, p.Insisted())
+			}
+			values[string(out.Frames[0])] = true
+		}
+		every[first] = true
+		most = max(most, len(values))
+	}
+	if !every[1] || !every[2] || !every[3] || most < 6 {
+		t.Errorf("one of so many is changed: %v, to %d values at the most", every, most)
+	}
+}
+
 // Now and then any answer is changed, of every API and version, and never by a panic.
 func TestShare(t *testing.T) {
 	p := tamper.New(rand.New(rand.NewPCG(1, 2)))
