@@ -9,6 +9,7 @@ import (
 	"github.com/kactor-go/kactor/actors/role"
 	"github.com/kactor-go/kactor/broker"
 	"github.com/kactor-go/kactor/fetcher/internal/plan"
+	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/cluster"
 	"github.com/kactor-go/kactor/protocol/msg"
 )
@@ -94,6 +95,20 @@ func (f *Fetcher) Stop(ctx context.Context) error {
 	return err
 }
 
+// explain adds to the trouble that a partition has no leader which addresses cannot be connected to: a client that reaches nobody knows of none.
+func (f *Fetcher) explain(fails []plan.Failure) {
+	var why error
+	for i := range fails {
+		if fails[i].Err != error(protocol.LeaderNotAvailable) {
+			continue
+		}
+		if why == nil {
+			why = f.client.Because(fails[i].Err)
+		}
+		fails[i].Err = why
+	}
+}
+
 // perform carries out the effects in the order that plan.Effects documents.
 func (f *Fetcher) perform(h *role.Handle, out *plan.Effects) {
 	ref := f.client.Ref()
@@ -116,6 +131,7 @@ func (f *Fetcher) perform(h *role.Handle, out *plan.Effects) {
 	for _, q := range out.Check {
 		f.check(now, q)
 	}
+	f.explain(out.Fail)
 	for _, n := range few(f.buf.put(out)) {
 		if f.note != nil {
 			f.note(n.what, n.partition, n.text)

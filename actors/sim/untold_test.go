@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"syscall"
 	"testing"
 	"time"
 
@@ -74,5 +75,39 @@ func TestAMemberThatDoesNotGetInSaysWhy(t *testing.T) {
 		}); err != nil {
 			t.Errorf("%s, %s: %v", c.protocol, c.name, err)
 		}
+	}
+}
+
+// TestAReaderThatReachesNobodySaysWhy has addresses at which nobody listens: all that was told was that a partition has no leader.
+func TestAReaderThatReachesNobodySaysWhy(t *testing.T) {
+	if err := sim.Run(1, func(w *sim.World) error {
+		cluster, err := fake.NewCluster(fake.Config{Nodes: 1, Topics: []fake.Topic{{Name: "t", Partitions: 1}}, Seed: w.Seed()})
+		if err != nil {
+			return err
+		}
+		n := sim.NewNetwork(w, cluster)
+		n.Refuse(1)
+		ctx := context.Background()
+		client, err := api.Dial(ctx, api.World(w), api.Brokers("broker-1:9092"), api.Lazy())
+		if err != nil {
+			return err
+		}
+		defer func() { _ = client.Close(ctx) }()
+		consumer, err := client.Consumer("")
+		if err != nil {
+			return err
+		}
+		if err := consumer.Assign(api.TopicPartition{Topic: "t"}); err != nil {
+			return err
+		}
+		some, cancel := w.WithTimeout(ctx, 20*time.Second)
+		defer cancel()
+		_, err = consumer.Poll(some)
+		if !errors.Is(err, protocol.LeaderNotAvailable) || !errors.Is(err, syscall.ECONNREFUSED) {
+			return fmt.Errorf("it is told %w", err)
+		}
+		return nil
+	}); err != nil {
+		t.Error(err)
 	}
 }
