@@ -119,6 +119,7 @@ func (c *Client) with(of string, opts []Option) (*settings, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.tell()
 	s.panics = role.NewPanics(c.system.World())
 	return s, nil
 }

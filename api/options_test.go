@@ -270,12 +270,22 @@ func TestAddresses(t *testing.T) {
 func TestNotesAreLogged(t *testing.T) {
 	var log strings.Builder
 	s := defaults()
+	s.broker.Bootstrap = []string{"a:1"}
 	s.logger = slog.New(slog.NewTextHandler(&log, nil))
 	if err := s.apply([]Option{Properties(map[string]string{"threads": "4", "config.strict": "false", "metric.reporters": "x", "ssl.protocol": ""})}); err != nil {
 		t.Fatal(err)
 	}
 	s.tell()
-	want := "level=WARN msg=\"unknown property \\\"threads\\\"\"\n" + "level=INFO msg=\"metric.reporters changes nothing: metrics are those of OpenTelemetry\"\n"
+	s.of = ofProducer
+	if err := s.apply([]Option{Property("acks", "1")}); err != nil {
+		t.Fatal(err)
+	}
+	f, err := s.finished()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.tell()
+	want := "level=WARN msg=\"unknown property \\\"threads\\\"\"\n" + "level=INFO msg=\"metric.reporters changes nothing: metrics are those of OpenTelemetry\"\n" + "level=INFO msg=\"the producer is not idempotent, because of acks or retries: records may be written twice, or in another order; enable.idempotence=false says that it is meant\"\n"
 	if got := regexp.MustCompile(`time=\S+ `).ReplaceAllString(log.String(), ""); got != want {
 		t.Errorf("logged:\n%s\nexpected:\n%s", got, want)
 	}

@@ -211,6 +211,9 @@ func (s *settings) finished() (*settings, error) {
 	}
 	if s.set["enable.idempotence"] == "" && (s.sender.Acks != -1 || s.sender.Retries == 0) { // as in Java: asked for less, one gets less
 		s.sender.Idempotent = false
+		if s.of == ofProducer {
+			s.notes = append(s.notes, "the producer is not idempotent, because of acks or retries: records may be written twice, or in another order; enable.idempotence=false says that it is meant")
+		}
 	}
 	switch {
 	case s.sender.Partitioner != nil:
