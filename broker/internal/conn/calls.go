@@ -164,6 +164,22 @@ func (c *Core) transmit(now time.Time, m *Call, version int16, out *Effects) err
 	return nil
 }
 
+// measured takes note of how long an answer took. What was slow once is soon forgotten: with a broker that stands still now it would be waited for as long as then, 18 s instead of 2 with an answer that took 12.
+func (c *Core) measured(took time.Duration) {
+	took = min(took, mostLate*c.cfg.LateFloor/4)
+	switch {
+	case c.rtt == 0:
+		c.rtt = took
+	case took < c.rtt:
+		c.rtt -= (c.rtt - took) / 2
+	default:
+		c.rtt += (took - c.rtt) / 8
+	}
+}
+
+// mostLate is after how many times LateFloor an answer is late at the latest, however long others took.
+const mostLate = 10
+
 // received takes an answer. Brokers answer in order, so it must be that of the oldest call.
 func (c *Core) received(now time.Time, frame []byte, out *Effects) {
 	out.Consumed += len(frame)
@@ -181,11 +197,7 @@ func (c *Core) received(now time.Time, frame []byte, out *Effects) {
 	c.lastUse = now
 	out.Alive, c.suspect = true, false
 	if m.Wait == 0 {
-		took := now.Sub(m.sent)
-		if c.rtt == 0 {
-			c.rtt = took
-		}
-		c.rtt += (took - c.rtt) / 8
+		c.measured(now.Sub(m.sent))
 	}
 	switch {
 	case m.then != nil:

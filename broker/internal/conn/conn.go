@@ -103,6 +103,7 @@ type Core struct {
 	unflushed []unflushed
 	nextID    int32
 	rtt       time.Duration
+	turn      int // how many addresses of the host have failed since one was well: the next attempt begins behind them
 	holdUntil time.Time
 	lastUse   time.Time
 	suspect   bool
@@ -261,8 +262,9 @@ func (c *Core) broken(now time.Time, err error, out *Effects) {
 	switch c.state {
 	case Dialling:
 		c.asking = c.first(now) // it may be another broker that listens there the next time
-		if c.next < len(c.addrs) {
+		if c.next < len(c.addrs) && !now.Before(c.mayOpen()) {
 			c.lastErr = err
+			c.opens(now)
 			c.dial(now, out)
 			return
 		}

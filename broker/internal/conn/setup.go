@@ -29,6 +29,9 @@ func (c *Core) resolved(now time.Time, m *Resolved, out *Effects) {
 		c.failSetup(now, fatal{fmt.Errorf("%s is at %s: %w", printable.Text(c.cfg.Host), printable.Text(strings.Join(m.Addrs, ", ")), ErrNotAllowed)}, out)
 		return
 	}
+	if n := c.turn % len(c.addrs); n > 0 { // there may be fewer now
+		c.addrs = slices.Concat(c.addrs[n:], c.addrs[:n])
+	}
 	c.dial(now, out)
 }
 
@@ -119,7 +122,7 @@ func (c *Core) ready(now time.Time, out *Effects) {
 	c.become(Ready)
 	c.lastErr, c.refused, c.retryAt, c.suspect = nil, nil, time.Time{}, false
 	c.since, c.proven = now, false
-	c.lastUse = now
+	c.lastUse, c.turn = now, 0
 	switch {
 	case c.asking == c.newest():
 		c.learnt = Learnt{}
@@ -133,6 +136,10 @@ func (c *Core) ready(now time.Time, out *Effects) {
 func (c *Core) failSetup(now time.Time, err error, out *Effects) {
 	phase := c.state.String()
 	err = classed(err)
+	untried := c.state == Dialling && c.next < len(c.addrs)
+	if c.state == Dialling {
+		c.turn = (c.turn + c.next) % len(c.addrs)
+	}
 	hangUp(out)
 	c.become(Idle)
 	c.gen++
@@ -140,7 +147,7 @@ func (c *Core) failSetup(now time.Time, err error, out *Effects) {
 	c.lastErr = err
 	c.failFlight(now, err, out)
 	c.refused = nil
-	if errors.Is(err, ErrFatal) {
+	if errors.Is(err, ErrFatal) && !untried {
 		c.refused = &End{Err: err, Phase: phase}
 	}
 	c.retryAt = now.Add(c.backoff())
