@@ -129,19 +129,26 @@ func (c *Core) hint(b *batch.Batch, a partitionAnswer, m *Answer, out *Effects) 
 	if a.CurrentLeader.LeaderID < 0 || m.Version < 10 || a.ErrorCode == 0 {
 		return
 	}
-	h := Hint{To: b.To, Leader: a.CurrentLeader.LeaderID, Epoch: a.CurrentLeader.LeaderEpoch}
+	h := Hint{To: b.To, Leader: a.CurrentLeader.LeaderID, Epoch: a.CurrentLeader.LeaderEpoch, Node: m.node(a.CurrentLeader.LeaderID)}
 	if m.Version >= 13 {
 		h.Topic = b.TopicID
 	}
-	for _, n := range m.Resp.NodeEndpoints {
-		if n.NodeID == h.Leader {
-			h.Node = &cluster.Node{ID: n.NodeID, Host: n.Host, Port: n.Port}
+	out.Hints = append(out.Hints, h)
+}
+
+// node gives a broker that the answer names; nil if it does not.
+func (m *Answer) node(id int32) *cluster.Node {
+	if m.nodes == nil {
+		m.nodes = make(map[int32]*cluster.Node, len(m.Resp.NodeEndpoints))
+		for _, n := range m.Resp.NodeEndpoints {
+			node := &cluster.Node{ID: n.NodeID, Host: n.Host, Port: n.Port}
 			if n.Rack != nil {
-				h.Node.Rack = *n.Rack
+				node.Rack = *n.Rack
 			}
+			m.nodes[n.NodeID] = node
 		}
 	}
-	out.Hints = append(out.Hints, h)
+	return m.nodes[id]
 }
 
 // outcome deals with what the broker says of one batch.

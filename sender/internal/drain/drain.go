@@ -122,6 +122,7 @@ type Core struct {
 	index   map[cluster.TopicPartition]*part
 	topics  map[string][]*part // the same, by topic
 	lines   []*line            // in the order they were met
+	byNode  map[int32]*line
 	ids     numbers
 	serial  uint64
 	alive   int            // batches not settled
@@ -146,7 +147,7 @@ const gap = 1 << 32
 
 // New makes the core.
 func New(cfg Config, source Source, snap *cluster.Snapshot) *Core {
-	c := &Core{cfg: cfg, source: source, snap: snap, index: map[cluster.TopicPartition]*part{}, topics: map[string][]*part{}}
+	c := &Core{cfg: cfg, source: source, snap: snap, index: map[cluster.TopicPartition]*part{}, topics: map[string][]*part{}, byNode: map[int32]*line{}}
 	c.ids = plain{c}
 	if cfg.Idempotent {
 		c.ids = &idempotent{c: c}
@@ -183,13 +184,11 @@ func (c *Core) look(p *part) int32 {
 }
 
 func (c *Core) line(node int32) *line {
-	for _, l := range c.lines {
-		if l.node == node {
-			return l
-		}
+	l := c.byNode[node]
+	if l == nil {
+		l = &line{node: node}
+		c.lines, c.byNode[node] = append(c.lines, l), l
 	}
-	l := &line{node: node}
-	c.lines = append(c.lines, l)
 	return l
 }
 
@@ -343,8 +342,11 @@ func (c *Core) forgetLines() {
 		used[p.home] = struct{}{}
 	}
 	c.lines = slices.DeleteFunc(c.lines, func(l *line) bool {
-		_, is := used[l]
-		return !is && l.flight == 0
+		if _, is := used[l]; is || l.flight > 0 {
+			return false
+		}
+		delete(c.byNode, l.node)
+		return true
 	})
 }
 

@@ -37,6 +37,8 @@ type (
 		Sent    bool
 		Moved   bool // the work has moved: go on at once
 		Refused bool // the request itself is impossible: no repetition can help
+
+		nodes map[int32]*cluster.Node // that it names, made when the first is asked for
 	}
 	// Released says that nobody reads the bytes of a request any more.
 	Released struct{ Request *Request }
