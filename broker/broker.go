@@ -197,7 +197,10 @@ type Watch struct {
 	Gone    func() // if not nil, called when the listener was removed; it must only note
 }
 
-// Hint is a leader learnt from an error answer (KIP-951). Role -> cluster; the snapshot changes at once if the epoch is higher.
+// Hints are the leaders learnt from an error answer (KIP-951). Role -> cluster; the snapshot changes at once where an epoch is higher.
+type Hints []Hint
+
+// Hint is one of them.
 type Hint struct {
 	cluster.TopicPartition
 	TopicID       protocol.UUID // that was asked for; zero: the request had names
@@ -224,7 +227,7 @@ type Close struct {
 func (*Route) cluster()   {}
 func (*Refresh) cluster() {}
 func (*Watch) cluster()   {}
-func (*Hint) cluster()    {}
+func (Hints) cluster()    {}
 func (*Forget) cluster()  {}
 func (*Drop) cluster()    {}
 func (*Close) cluster()   {}

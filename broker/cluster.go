@@ -65,8 +65,12 @@ func (c *Client) Step(now time.Time, m Message, out *meta.Effects) {
 		c.core.Step(now, r, out)
 	case *Watch:
 		c.watch(m)
-	case *Hint:
-		c.core.Step(now, &meta.Hint{TopicPartition: m.TopicPartition, TopicID: m.TopicID, Leader: m.Leader, Epoch: m.Epoch, Node: m.Node}, out)
+	case Hints:
+		hints := make(meta.Hints, len(m))
+		for i, h := range m {
+			hints[i] = meta.Hint{TopicPartition: h.TopicPartition, TopicID: h.TopicID, Leader: h.Leader, Epoch: h.Epoch, Node: h.Node}
+		}
+		c.core.Step(now, hints, out)
 	case *Forget:
 		c.core.Step(now, &meta.Forget{Key: m.Key, KeyType: m.KeyType}, out)
 	case *Drop:

@@ -112,8 +112,12 @@ func (f *Fetcher) explain(fails []plan.Failure) {
 // perform carries out the effects in the order that plan.Effects documents.
 func (f *Fetcher) perform(h *role.Handle, out *plan.Effects) {
 	ref := f.client.Ref()
-	for _, e := range out.Hints {
-		ref.Tell(&broker.Hint{TopicPartition: e.TopicPartition, TopicID: e.Topic, Leader: e.Leader, Epoch: e.Epoch, Node: e.Node})
+	if len(out.Hints) > 0 {
+		hints := make(broker.Hints, len(out.Hints))
+		for i, e := range out.Hints {
+			hints[i] = broker.Hint{TopicPartition: e.TopicPartition, TopicID: e.Topic, Leader: e.Leader, Epoch: e.Epoch, Node: e.Node}
+		}
+		ref.Tell(hints)
 	}
 	if len(out.Refresh) > 0 {
 		ref.Tell(&broker.Refresh{Topics: slices.Clone(out.Refresh), Except: cluster.NoNode, Why: out.Why})

@@ -297,8 +297,12 @@ func (s *Sender) perform(h *role.Handle, out *drain.Effects) {
 	if out.AskIdentity {
 		s.askIdentity(h)
 	}
-	for _, e := range out.Hints {
-		s.client.Ref().Tell(&broker.Hint{TopicPartition: e.To, TopicID: e.Topic, Leader: e.Leader, Epoch: e.Epoch, Node: e.Node})
+	if len(out.Hints) > 0 {
+		hints := make(broker.Hints, len(out.Hints))
+		for i, e := range out.Hints {
+			hints[i] = broker.Hint{TopicPartition: e.To, TopicID: e.Topic, Leader: e.Leader, Epoch: e.Epoch, Node: e.Node}
+		}
+		s.client.Ref().Tell(hints)
 	}
 	for _, r := range out.Refresh {
 		s.client.Ref().Tell(&broker.Refresh{Topics: []string{r.Topic}, Except: r.Except, Why: r.Why})

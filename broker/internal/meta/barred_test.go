@@ -80,7 +80,7 @@ func TestACoordinatorThatIsBarred(t *testing.T) {
 // TestALeaderThatIsBarred is named by an answer of another kind (KIP-951).
 func TestALeaderThatIsBarred(t *testing.T) {
 	b := newBench(t, barring("evil")).known()
-	out := b.step(&Hint{TopicPartition: cluster.TopicPartition{Topic: "a"}, Leader: 9, Epoch: 100, Node: &cluster.Node{ID: 9, Host: "evil", Port: 9092}})
+	out := b.step(Hints{{TopicPartition: cluster.TopicPartition{Topic: "a"}, Leader: 9, Epoch: 100, Node: &cluster.Node{ID: 9, Host: "evil", Port: 9092}}})
 	if len(out.Barred) != 1 {
 		t.Fatalf("%+v", out)
 	}

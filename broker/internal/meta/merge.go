@@ -1,6 +1,8 @@
 package meta
 
 import (
+	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -111,8 +113,8 @@ func (c *Core) news(now time.Time, m Message, out *Effects) {
 	switch m := m.(type) {
 	case *Metadata:
 		c.metadata(now, m, out)
-	case *Hint:
-		c.hint(now, m, out)
+	case Hints:
+		c.hints(now, m, out)
 	}
 }
 
@@ -212,36 +214,58 @@ func (c *Core) publish(s *cluster.Snapshot, out *Effects) {
 	}
 }
 
-// hint takes over a leader learnt from an answer (KIP-951), if it is newer than what is known, and of the topic's present life. One that is far ahead is not believed: metadata will tell. And of one partition only so many are
-// taken until metadata says the same: each makes another picture of the cluster, and sends everybody elsewhere.
-func (c *Core) hint(now time.Time, m *Hint, out *Effects) {
-	t := c.snap.Topic(m.Topic)
-	if t == nil || m.Partition < 0 || int(m.Partition) >= len(t.Partitions) || m.Leader < 0 {
-		return
-	}
-	if known := t.Partitions[m.Partition].LeaderEpoch; m.Epoch <= known || far(max(known, 0), m.Epoch) {
-		return
-	}
-	if m.TopicID != (cluster.Topic{}).ID && t.ID != (cluster.Topic{}).ID && m.TopicID != t.ID {
-		return
-	}
+// hints takes over leaders learnt from an answer (KIP-951) that are newer than what is known, and of their topics' present lives. One that is far ahead is not believed: metadata will tell. And of one partition only so many are taken
+// until metadata says the same: they make another picture of the cluster, and send everybody elsewhere. All hints of an answer make one picture.
+func (c *Core) hints(now time.Time, m Hints, out *Effects) {
 	nodes := c.snap.Nodes
-	known := func(id int32) bool {
-		return slices.ContainsFunc(nodes, func(n cluster.Node) bool { return n.ID == id })
+	known := make(map[int32]bool, len(nodes))
+	for _, n := range nodes {
+		known[n.ID] = true
 	}
-	if m.Node != nil && !known(m.Node.ID) && reachable(m.Node.ID, m.Node.Host, m.Node.Port) {
-		nodes = append(slices.Clone(nodes), *m.Node)
-		slices.SortFunc(nodes, func(a, b cluster.Node) int { return int(a.ID) - int(b.ID) })
+	changed := map[string]*cluster.Topic{}
+	for i := range m {
+		h := &m[i]
+		t := changed[h.Topic]
+		if t == nil {
+			t = c.snap.Topic(h.Topic)
+		}
+		if !hintFits(t, h) {
+			continue
+		}
+		if h.Node != nil && !known[h.Node.ID] && reachable(h.Node.ID, h.Node.Host, h.Node.Port) {
+			nodes = append(slices.Clip(nodes), *h.Node)
+			known[h.Node.ID] = true
+		}
+		if !known[h.Leader] || !c.takes(now, h) {
+			continue
+		}
+		if changed[h.Topic] == nil {
+			next := *t
+			next.Partitions = slices.Clone(t.Partitions)
+			changed[h.Topic], t = &next, &next
+		}
+		t.Partitions[h.Partition].Leader, t.Partitions[h.Partition].LeaderEpoch = h.Leader, h.Epoch
 	}
-	if !known(m.Leader) || !c.takes(now, m) {
+	if len(changed) == 0 {
 		return
 	}
-	changed := *t
-	changed.Partitions = slices.Clone(t.Partitions)
-	changed.Partitions[m.Partition].Leader, changed.Partitions[m.Partition].LeaderEpoch = m.Leader, m.Epoch
-	next := c.snap.With([]*cluster.Topic{&changed}, nil)
+	if len(nodes) > len(c.snap.Nodes) {
+		slices.SortFunc(nodes, func(a, b cluster.Node) int { return cmp.Compare(a.ID, b.ID) })
+	}
+	next := c.snap.With(slices.SortedFunc(maps.Values(changed), func(a, b *cluster.Topic) int { return cmp.Compare(a.Name, b.Name) }), nil)
 	next.Nodes = nodes
 	c.publish(next, out)
+}
+
+// hintFits tells whether a hint is about a partition that there is, and newer than what is known of it.
+func hintFits(t *cluster.Topic, h *Hint) bool {
+	if t == nil || h.Partition < 0 || int(h.Partition) >= len(t.Partitions) || h.Leader < 0 {
+		return false
+	}
+	if known := t.Partitions[h.Partition].LeaderEpoch; h.Epoch <= known || far(max(known, 0), h.Epoch) {
+		return false
+	}
+	return h.TopicID == (cluster.Topic{}).ID || t.ID == (cluster.Topic{}).ID || h.TopicID == t.ID
 }
 
 // takes tells whether a hint may be taken now, and counts it.

@@ -116,7 +116,9 @@ type (
 		Peer int32
 		Call *Coordinated // nil: it did not go to a coordinator
 	}
-	// Hint is a leader learnt from an answer.
+	// Hints are the leaders learnt from an answer.
+	Hints []Hint
+	// Hint is one of them.
 	Hint struct {
 		cluster.TopicPartition
 		TopicID       wire.UUID // that it was asked about; zero: not known
@@ -145,7 +147,7 @@ func (*Up) meta()          {}
 func (*Down) meta()        {}
 func (*Late) meta()        {}
 func (*Ended) meta()       {}
-func (*Hint) meta()        {}
+func (Hints) meta()        {}
 func (*Forget) meta()      {}
 func (*Drop) meta()        {}
 func (*More) meta()        {}
@@ -266,7 +268,7 @@ func (c *Core) Step(now time.Time, m Message, out *Effects) {
 		c.wish(now, m, out)
 	case *Unwish:
 		c.unwish(m.Owner)
-	case *Metadata, *Hint:
+	case *Metadata, Hints:
 		c.news(now, m, out)
 	case *More:
 		c.more(now, out)

@@ -141,12 +141,12 @@ func TestARequestEndsAtItsDeadline(t *testing.T) {
 // TestLeadersNeverGoBack has rule R1: an answer that is older than what is known changes nothing.
 func TestLeadersNeverGoBack(t *testing.T) {
 	b := newBench(t, nil).known()
-	b.step(&Hint{TopicPartition: cluster.TopicPartition{Topic: "a", Partition: 0}, Leader: 3, Epoch: 6})
+	b.step(Hints{{TopicPartition: cluster.TopicPartition{Topic: "a", Partition: 0}, Leader: 3, Epoch: 6}})
 	if node, epoch := b.c.Snapshot().Leader("a", 0); node != 3 || epoch != 6 {
 		t.Fatalf("after the hint: node %d, epoch %d", node, epoch)
 	}
-	b.step(&Hint{TopicPartition: cluster.TopicPartition{Topic: "a", Partition: 0}, Leader: 2, Epoch: 6})
-	b.step(&Hint{TopicPartition: cluster.TopicPartition{Topic: "a", Partition: 0}, Leader: 9, Epoch: 9}) // a node nobody knows
+	b.step(Hints{{TopicPartition: cluster.TopicPartition{Topic: "a", Partition: 0}, Leader: 2, Epoch: 6}})
+	b.step(Hints{{TopicPartition: cluster.TopicPartition{Topic: "a", Partition: 0}, Leader: 9, Epoch: 9}}) // a node nobody knows
 	b.step(&Refresh{Except: cluster.NoNode})
 	b.later(time.Second)
 	b.step(&Metadata{Resp: metadata([]int32{1, 2}, []int32{5, 7}), Version: 12})
@@ -601,5 +601,40 @@ func TestWhatNoRetryCanHelpIsToldWhoWaits(t *testing.T) {
 	b.step(leader(0))
 	if out := b.step(&Down{Peer: -2, Err: wrong, Fatal: true}); len(out.Refuse) != 0 {
 		t.Fatalf("refused although one is well: %+v", out.Refuse)
+	}
+}
+
+// The hints of one answer make one picture, however many there are: 10,000 made 10,000, each with a copy of all partitions, and kept the actor busy for 13 s when a broker left.
+func TestHintsOfAnAnswerMakeOnePicture(t *testing.T) {
+	b := newBench(t, nil)
+	b.step(&Refresh{Topics: []string{"a"}, Except: cluster.NoNode})
+	const n = 1000
+	leaders, epochs := make([]int32, n), make([]int32, n)
+	for i := range leaders {
+		leaders[i], epochs[i] = 1, 5
+	}
+	b.step(&Metadata{Resp: metadata(leaders, epochs), Version: 12})
+	var hints Hints
+	for i := range int32(n) {
+		hints = append(hints, Hint{TopicPartition: cluster.TopicPartition{Topic: "a", Partition: i}, Leader: 2, Epoch: 6})
+	}
+	hints = append(hints, Hint{TopicPartition: cluster.TopicPartition{Topic: "a"}, Leader: 3, Epoch: 6}, Hint{TopicPartition: cluster.TopicPartition{Topic: "none"}, Leader: 2, Epoch: 6},
+		Hint{TopicPartition: cluster.TopicPartition{Topic: "a", Partition: 7}, Leader: 9, Epoch: 7, Node: &cluster.Node{ID: 9, Host: "nine", Port: 9}}, Hint{TopicPartition: cluster.TopicPartition{Topic: "a", Partition: 8}, Leader: 9, Epoch: 7})
+	before := b.c.snap
+	out := b.step(hints)
+	if out.Publish == nil || out.Publish.Version != before.Version+1 {
+		t.Fatalf("%+v", out.Publish)
+	}
+	for _, p := range out.Publish.Topic("a").Partitions {
+		want, epoch := int32(2), int32(6)
+		if p.Index == 7 || p.Index == 8 {
+			want, epoch = 9, 7
+		}
+		if p.Leader != want || p.LeaderEpoch != epoch {
+			t.Fatalf("%+v", p)
+		}
+	}
+	if !slices.ContainsFunc(out.Publish.Nodes, func(n cluster.Node) bool { return n.Host == "nine" }) || before.Topic("a").Partitions[0].Leader != 1 {
+		t.Errorf("brokers %+v; the picture before has leader %d", out.Publish.Nodes, before.Topic("a").Partitions[0].Leader)
 	}
 }

@@ -134,7 +134,7 @@ func (b *bench) led(topic string, partition, node, epoch int32) {
 func TestWhatComesWhileAnAnswerIsBeingTaken(t *testing.T) {
 	t.Run("a hint", func(t *testing.T) {
 		b, _ := begun(t)
-		b.piece(&Hint{TopicPartition: cluster.TopicPartition{Topic: "a", Partition: 0}, Leader: 3, Epoch: 7})
+		b.piece(Hints{{TopicPartition: cluster.TopicPartition{Topic: "a", Partition: 0}, Leader: 3, Epoch: 7}})
 		if fresh := b.rest(); len(fresh) != 1 {
 			t.Errorf("%d are told", len(fresh))
 		}

@@ -163,7 +163,7 @@ func TestOneAnswerDoesNotHideTheLeadersThatCome(t *testing.T) {
 	if out := poison(b); out.Publish != nil {
 		t.Error("metadata of one broker is believed")
 	}
-	out := b.step(&Hint{TopicPartition: cluster.TopicPartition{Topic: "a"}, Leader: 3, Epoch: math.MaxInt32})
+	out := b.step(Hints{{TopicPartition: cluster.TopicPartition{Topic: "a"}, Leader: 3, Epoch: math.MaxInt32}})
 	if out.Publish != nil {
 		t.Error("an answer to something else is believed")
 	}
@@ -207,7 +207,7 @@ func TestHintsAreTakenAtARate(t *testing.T) {
 	b := newBench(t, nil).known()
 	taken := 0
 	hint := func(p, epoch int32) bool {
-		return b.step(&Hint{TopicPartition: cluster.TopicPartition{Topic: "a", Partition: p}, Leader: 1 + epoch%3, Epoch: epoch}).Publish != nil
+		return b.step(Hints{{TopicPartition: cluster.TopicPartition{Topic: "a", Partition: p}, Leader: 1 + epoch%3, Epoch: epoch}}).Publish != nil
 	}
 	for i := range int32(900) {
 		if hint(0, 6+i) {

@@ -260,7 +260,7 @@ func TestAHintOfALifeBeforeIsNotTaken(t *testing.T) {
 		b.answers(withID(metadata([]int32{1, 2}, []int32{7, 7}), 1), 12)
 		now := withID(metadata([]int32{2, 2}, []int32{0, 0}), 2)
 		b.answers(now, 12)
-		b.step(&Hint{TopicPartition: cluster.TopicPartition{Topic: "a", Partition: 0}, TopicID: id, Leader: 3, Epoch: 8})
+		b.step(Hints{{TopicPartition: cluster.TopicPartition{Topic: "a", Partition: 0}, TopicID: id, Leader: 3, Epoch: 8}})
 		if node, _ := b.c.snap.Leader("a", 0); node == 3 && id != (wire.UUID{}) {
 			t.Error("a hint about another topic is believed")
 		}
