@@ -175,6 +175,7 @@ func (c *Core) judge(now time.Time, i *interest, m *msg.MetadataResponseMetadata
 		i.create = false
 	}
 	fits := c.indexesFit(m)
+	c.work -= len(m.Partitions) / 10
 	garbled := !fits && t.Err == protocol.None
 	if !lacks(t.Err) && !garbled {
 		i.missing = 0
@@ -320,6 +321,7 @@ func (c *Core) makeRoom(now time.Time, s *sifting, a *answer) {
 	}
 	copy(t.Partitions[n:], old.Partitions[len(old.Partitions)-kept:])
 	s.other = len(t.Partitions) != len(old.Partitions)
+	c.work -= len(t.Partitions) // what is made of a million is enough for one step
 }
 
 // take takes a partition of an answer, or leaves it as it was.
