@@ -174,10 +174,7 @@ func (c *Coordinator) put(change func()) {
 
 // lastSeen is when the application polled: now, if it waits for records, or is Busy, or, going through them, has read some since the last look.
 func (c *Coordinator) lastSeen(now time.Time) time.Time {
-	var sum int64
-	for _, r := range c.fetcher.Reads() {
-		sum += r.Offset
-	}
+	sum := c.fetcher.Progress()
 	moved := sum != c.progress
 	c.progress = sum
 	if c.waiting.Load() || c.busy.Load() > 0 || moved && c.reading.Load() {

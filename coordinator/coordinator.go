@@ -17,6 +17,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/kactor-go/kactor/actors/role"
@@ -276,15 +277,30 @@ func (c *Coordinator) CommitAsync(done func(error), offsets ...Offset) {
 // committing is told how a commit ended.
 type committing func(error)
 
+// mostAsked is for how many partitions is asked at a time.
+const mostAsked = 5000
+
 // Committed asks for committed offsets; Offset is -1 where there is none.
-func (c *Coordinator) Committed(ctx context.Context, parts ...cluster.TopicPartition) ([]Offset, error) {
+func (c *Coordinator) Committed(ctx context.Context, parts ...cluster.TopicPartition) (all []Offset, err error) {
+	at := c.deadline(ctx)
+	for some := range slices.Chunk(parts, mostAsked) {
+		got, err := c.committed(ctx, at, some)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, got...)
+	}
+	return all, nil
+}
+
+func (c *Coordinator) committed(ctx context.Context, at time.Time, parts []cluster.TopicPartition) ([]Offset, error) {
 	p := role.NewPromise[[]Offset](c.world)
 	done, err := c.waits.Add(func(err error) { p.Settle(nil, err) })
 	if err != nil {
 		return nil, err
 	}
 	defer done()
-	c.self.Tell(&member.Fetch{Parts: parts, Deadline: c.deadline(ctx), Owner: p})
+	c.self.Tell(&member.Fetch{Parts: parts, Deadline: at, Owner: p})
 	return p.Get(ctx)
 }
 

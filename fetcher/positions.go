@@ -54,6 +54,18 @@ func (f *Fetcher) Reads() (out []Read) {
 	return out
 }
 
+// Progress is the sum of all positions: it is another one when something was read. It costs less than Reads.
+func (f *Fetcher) Progress() (sum int64) {
+	f.buf.mu.Lock()
+	defer f.buf.mu.Unlock()
+	for _, p := range f.buf.order {
+		if n := p.life.position.Load(); n >= 0 {
+			sum += n
+		}
+	}
+	return sum
+}
+
 // Position gives the offset that is read next, and waits until it is known.
 func (f *Fetcher) Position(ctx context.Context, tp cluster.TopicPartition) (int64, error) {
 	return f.buf.position(ctx, tp)

@@ -44,11 +44,8 @@ func (tp TopicPartition) String() string {
 
 // Compare orders by topic, then partition.
 func (tp TopicPartition) Compare(o TopicPartition) int {
-	switch {
-	case tp.Topic < o.Topic:
-		return -1
-	case tp.Topic > o.Topic:
-		return 1
+	if order := strings.Compare(tp.Topic, o.Topic); order != 0 {
+		return order
 	}
 	return int(tp.Partition) - int(o.Partition)
 }

@@ -49,8 +49,7 @@ func (c *Core) heldBy(seq uint64) {
 	if r == nil || r.Seq != seq {
 		return
 	}
-	c.owned = append(without(c.owned, r.Revoke), r.Assign...)
-	slices.SortFunc(c.owned, Partition.Compare)
+	c.owned = with(without(c.owned, r.Revoke), r.Assign)
 	c.givenBy(r.IDs)
 	c.remote.stale, c.fetches.stale = true, true
 	if c.state == Taking { // else it was lost meanwhile, and the application is told so when it is done: it never begins

@@ -352,6 +352,18 @@ func without(all, some []Partition) (out []Partition) {
 	return out
 }
 
+// with are the partitions of both, which are in order.
+func with(all, more []Partition) []Partition {
+	out := make([]Partition, 0, len(all)+len(more))
+	for _, p := range more {
+		for len(all) > 0 && all[0].Compare(p) < 0 {
+			out, all = append(out, all[0]), all[1:]
+		}
+		out = append(out, p)
+	}
+	return append(out, all...)
+}
+
 // outdated deals with a group that does not know the member or its generation any more.
 func (c *Core) outdated(code protocol.Code, out *Effects) {
 	if code == protocol.UnknownMemberID && c.proto == Classic {

@@ -91,7 +91,9 @@ func (o *commits) next() (t time.Time) {
 			continue
 		}
 		for _, k := range m.left {
-			t = earlier(t, later(o.retryAt, o.due(k.Partition)))
+			if t = earlier(t, later(o.retryAt, o.due(k.Partition))); len(o.troubles) == 0 {
+				break // all the same
+			}
 		}
 	}
 	return t
@@ -147,15 +149,39 @@ func (c *Core) late(m *Commit) error {
 	return err
 }
 
-// refused is why an offset cannot be committed; nil if it can. Of a member only partitions that it owns are committed.
-func (c *Core) refused(k Offset) error {
-	switch {
-	case c.member && (c.generation < 0 || !c.owns(k.Partition) && c.leaving == nil):
-		return c.uncommitted(k, c.notOwned())
-	case c.replaced(k):
-		return c.uncommitted(k, errReplaced)
+// refusals look at offsets, mostly in the order of their partitions.
+type refusals struct {
+	c        *Core
+	at       int // where among what is owned the next one may be
+	topic    string
+	id       wire.UUID
+	replaced bool // what was found of them
+}
+
+// of is why an offset cannot be committed; nil if it can. Of a member only partitions that it owns are committed.
+func (r *refusals) of(k *Offset) error {
+	c := r.c
+	if c.member && (c.generation < 0 || c.leaving == nil && !r.owned(k.Partition)) {
+		return c.uncommitted(*k, c.notOwned())
+	}
+	if r.topic != k.Topic || r.id != k.TopicID || k.Topic == "" {
+		r.topic, r.id, r.replaced = k.Topic, k.TopicID, c.replaced(*k)
+	}
+	if r.replaced {
+		return c.uncommitted(*k, errReplaced)
 	}
 	return nil
+}
+
+func (r *refusals) owned(p Partition) bool {
+	owned := r.c.owned
+	if r.at < len(owned) && owned[r.at] == p {
+		r.at++
+		return true
+	}
+	i, found := slices.BinarySearchFunc(owned, p, Partition.Compare)
+	r.at = i + 1
+	return found
 }
 
 // errReplaced says that an offset is of a topic that was deleted, and another one has its name.
@@ -174,6 +200,9 @@ func (c *Core) replaced(k Offset) bool {
 	return t != nil && k.TopicID != (wire.UUID{}) && t.ID != (wire.UUID{}) && t.ID != k.TopicID
 }
 
+// mostAsked is for how many partitions the coordinator is asked, or told offsets, in one request: of the others in the next. A broker writes the offsets of a request as one batch, which may have 1 MiB (message.max.bytes).
+const mostAsked = 5000
+
 // commit sends what is to be committed.
 func (c *Core) commit(now time.Time, out *Effects) {
 	o := &c.commits
@@ -184,15 +213,20 @@ func (c *Core) commit(now time.Time, out *Effects) {
 			continue
 		}
 		if m.fresh { // nothing of a commit is written that is not wholly the member's
-			for _, k := range m.left {
-				if err := c.refused(k); err != nil && !vanished(err) {
+			r := refusals{c: c}
+			for i := range m.left {
+				if err := r.of(&m.left[i]); err != nil && !vanished(err) {
 					m.abort(err)
 					break
 				}
 			}
 		}
+		r := refusals{c: c}
 		m.settle(func(k Offset) (error, bool) {
-			err := c.refused(k)
+			if _, goes := latest[k.Partition]; !goes && len(latest) == mostAsked {
+				return nil, false
+			}
+			err := r.of(&k)
 			if err == nil && !now.Before(o.due(k.Partition)) {
 				latest[k.Partition] = sent{Offset: k, id: k.TopicID}
 			}

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/kactor-go/kactor/protocol"
@@ -384,8 +385,13 @@ func (c *Core) reconcile(now time.Time, out *Effects) {
 
 // approach goes from what is owned towards the target, as far as its topics are known.
 func (c *Core) approach(out *Effects) {
-	var target []Partition
-	ids, foreign := map[string]wire.UUID{}, ""
+	type topic struct {
+		name  string
+		id    wire.UUID
+		parts []int32
+	}
+	var topics []topic
+	n := 0
 	c.remote.unknown = false
 	for id, parts := range c.remote.target {
 		name := c.nameOf(id)
@@ -396,21 +402,29 @@ func (c *Core) approach(out *Effects) {
 		if had, ok := c.ids[name]; ok && had != id {
 			continue
 		}
-		subscribed := c.subscribed(name)
-		for _, p := range parts {
-			k := Partition{Topic: name, Partition: p}
+		topics = append(topics, topic{name, id, parts})
+		n += len(parts)
+	}
+	slices.SortFunc(topics, func(a, b topic) int { return strings.Compare(a.name, b.name) })
+	target, ids, foreign := make([]Partition, 0, n), make(map[string]wire.UUID, len(topics)), ""
+	for _, t := range topics {
+		subscribed := c.subscribed(t.name)
+		for _, p := range t.parts {
+			k := Partition{Topic: t.name, Partition: p}
 			if p < 0 || !subscribed && !c.owns(k) { // what is owned stays until it is taken
 				foreign = max(foreign, k.String())
 				continue
 			}
 			target = append(target, k)
-			ids[name] = id
+			ids[t.name] = t.id
 		}
 	}
 	if c.remote.told.topics { // else it is of the subscription before
 		c.strange(foreign, out)
 	}
-	slices.SortFunc(target, Partition.Compare)
+	if !slices.IsSortedFunc(target, Partition.Compare) { // mostly it is
+		slices.SortFunc(target, Partition.Compare)
+	}
 	r := c.change(slices.Compact(target))
 	r.Given = len(r.Assign) > 0
 	if len(r.Assign) == 0 && len(r.Revoke) == 0 {

@@ -40,14 +40,20 @@ type begin struct {
 
 // begin looks for where partitions begin.
 func (o *fetches) begin(manual bool, parts []Partition) {
+	if !slices.IsSortedFunc(parts, Partition.Compare) {
+		parts = slices.SortedFunc(slices.Values(parts), Partition.Compare)
+	}
 	before := o.begins
-	for _, p := range parts {
-		if _, found := slices.BinarySearchFunc(before, p, func(b begin, p Partition) int { return b.Compare(p) }); !found {
+	o.begins = make([]begin, 0, len(before)+len(parts))
+	for _, p := range slices.Compact(slices.Clone(parts)) {
+		for len(before) > 0 && before[0].Compare(p) < 0 {
+			o.begins, before = append(o.begins, before[0]), before[1:]
+		}
+		if len(before) == 0 || before[0].Partition != p {
 			o.begins = append(o.begins, begin{Partition: p, manual: manual})
 		}
 	}
-	slices.SortFunc(o.begins, func(a, b begin) int { return a.Compare(b.Partition) })
-	o.begins = slices.CompactFunc(o.begins, func(a, b begin) bool { return a.Partition == b.Partition })
+	o.begins = append(o.begins, before...)
 }
 
 // forgo ends the search for partitions that are not assigned any more.
@@ -100,7 +106,8 @@ func (c *Core) driveFetches(now time.Time, out *Effects) {
 	}
 	if o.stale {
 		o.stale = false
-		o.begins = slices.DeleteFunc(o.begins, func(b begin) bool { return !b.manual && !c.owns(b.Partition) }) // what was lost meanwhile
+		r := refusals{c: c}
+		o.begins = slices.DeleteFunc(o.begins, func(b begin) bool { return !b.manual && !r.owned(b.Partition) }) // what was lost meanwhile
 	}
 	if o.begun != nil || now.Before(o.trouble.RetryAt) || c.state == Failed {
 		return
@@ -108,6 +115,9 @@ func (c *Core) driveFetches(now time.Time, out *Effects) {
 	var due []Partition
 	var call *Call
 	for i := range o.begins {
+		if len(due) == mostAsked {
+			break
+		}
 		if b := &o.begins[i]; !now.Before(b.trouble.RetryAt) {
 			if call == nil {
 				call = &Call{at: now}
@@ -252,8 +262,11 @@ func (c *Core) beginWith(now time.Time, m *Answer, got map[Partition]found, err 
 	}
 	o.trouble.Over()
 	o.begins = slices.DeleteFunc(o.begins, func(b begin) bool {
+		if b.asked != m.Call {
+			return false
+		}
 		k, ok := got[b.Partition]
-		known := ok && k.code == protocol.None && b.asked == m.Call
+		known := ok && k.code == protocol.None
 		if known {
 			o.finding.Forward()
 			out.Begins = append(out.Begins, k.Offset)
