@@ -17,9 +17,12 @@ func (f *Fetcher) Assign(starts ...Begin) {
 	f.assign(starts)
 }
 
+// mostAtOnce partitions are begun with in one step of the actor.
+const mostAtOnce = 10_000
+
 // assign is Assign with the buffer's lock held.
 func (f *Fetcher) assign(starts []Begin) {
-	m := &plan.Assign{}
+	var all []plan.Start
 	var dropped []plan.Taking
 	var still []cluster.TopicPartition
 	var wake []*role.Waiter
@@ -46,7 +49,7 @@ func (f *Fetcher) assign(starts []Begin) {
 		if !s.Time.IsZero() {
 			p.ByTime, p.Time = true, Timestamp(s.Time)
 		}
-		m.Starts = append(m.Starts, p)
+		all = append(all, p)
 	}
 	if len(dropped) > 0 {
 		f.buf.give(dropped)
@@ -54,7 +57,9 @@ func (f *Fetcher) assign(starts []Begin) {
 	for _, w := range wake {
 		f.world.Wake(w)
 	}
-	f.self.Tell(m)
+	for starts := range slices.Chunk(all, mostAtOnce) {
+		f.self.Tell(&plan.Assign{Starts: starts})
+	}
 	if len(still) > 0 { // the core has not heard of a pause while they were held
 		f.self.Tell(&plan.Pause{Parts: still, On: true})
 	}

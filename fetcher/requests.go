@@ -25,7 +25,11 @@ func (f *Fetcher) fetch(now time.Time, r *plan.Request) {
 		w := &r.Ask.Send[i]
 		last := len(req.Topics) - 1
 		if last < 0 || req.Topics[last].Topic != w.Topic {
-			req.Topics = append(req.Topics, msg.FetchRequestFetchTopic{Topic: w.Topic, TopicID: w.ID})
+			n := 1
+			for i+n < len(r.Ask.Send) && r.Ask.Send[i+n].Topic == w.Topic {
+				n++
+			}
+			req.Topics = append(req.Topics, msg.FetchRequestFetchTopic{Topic: w.Topic, TopicID: w.ID, Partitions: make([]msg.FetchRequestFetchPartition, 0, n)})
 			last++
 		}
 		p := msg.FetchRequestFetchPartition{}

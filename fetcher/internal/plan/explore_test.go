@@ -9,7 +9,7 @@ import (
 )
 
 // forgotten are what decides nothing.
-var forgotten = []string{"plan.Core.cfg"}
+var forgotten = []string{"plan.Core.cfg", "plan.Core.lastTopic", "plan.Core.lastSnap", "plan.Core.wished"}
 
 // names are how requests are known to be of the present.
 var names = []string{"plan.Core.stamp", "plan.Request.stamp"}

@@ -162,9 +162,10 @@ func (c *Core) request(now time.Time, l *line, parts []*part, brokers int, out *
 	}
 	cost := min(int64(c.cfg.MaxBytes), max(c.cfg.Budget/int64(max(brokers, shares)), least), free)
 	r := &Request{Node: l.node, MaxByte: int32(cost), Cost: cost, Wait: c.cfg.MaxWait, asked: now, parts: parts, flight: new(flight), stamp: c.stamp, until: now.Add(renewal)}
+	r.Wants = make([]session.Want, 0, len(parts))
 	for _, p := range parts {
 		w := session.Want{TopicPartition: p.TopicPartition, Offset: p.offset, LogStart: -1, LeaderEpoch: p.epoch, LastEpoch: p.readEpoch, MaxBytes: p.maxBytes}
-		if t := c.snap.Topic(p.Topic); t != nil {
+		if t := c.topic(p.Topic); t != nil {
 			w.ID = t.ID
 		}
 		if w.ID == (wire.UUID{}) {
@@ -283,10 +284,16 @@ func (c *Core) fetched(now time.Time, m *Fetched, out *Effects) {
 		l.session.Answered(m.Resp.SessionID)
 	}
 	well = true
+	w := walk{parts: c.parts}
+	out.Places = slices.Grow(out.Places, min(m.size(), len(m.Request.parts)))
 	for i := range m.Resp.Responses {
 		t := &m.Resp.Responses[i]
+		name, known := c.nameOf(m, t)
+		if !known {
+			continue
+		}
 		for k := range t.Partitions {
-			p := c.asked(m, t, &t.Partitions[k])
+			p := asked(m, w.find(cluster.TopicPartition{Topic: name, Partition: t.Partitions[k].PartitionIndex}))
 			if p == nil {
 				if looked++; looked <= mostLooked && !strange {
 					strange = !m.Request.wants(m.Version, t, t.Partitions[k].PartitionIndex)
@@ -364,22 +371,32 @@ func (c *Core) repeat(now time.Time, m *Fetched, out *Effects) bool {
 	return true
 }
 
-// asked finds the partition of an answer among those that were asked for: nothing else is taken.
-func (c *Core) asked(m *Fetched, t *msg.FetchResponseFetchableTopicResponse, d *msg.FetchResponsePartitionData) *part {
-	name := t.Topic
-	if m.Version >= 13 {
-		topic := c.snap.TopicByID(wire.UUID(t.TopicID))
-		if topic == nil {
-			return nil
-		}
-		name = topic.Name
+// size is how many partitions an answer tells of.
+func (m *Fetched) size() (n int) {
+	if m.Resp == nil {
+		return 0
 	}
-	i, ok := c.find(cluster.TopicPartition{Topic: name, Partition: d.PartitionIndex})
-	if !ok {
-		return nil
+	for i := range m.Resp.Responses {
+		n += len(m.Resp.Responses[i].Partitions)
 	}
-	p := c.parts[i]
-	if p.flight != m.Request.flight || p.state != Fetching || p.offset != p.wanted {
+	return n
+}
+
+// nameOf gives the topic that a part of an answer is about.
+func (c *Core) nameOf(m *Fetched, t *msg.FetchResponseFetchableTopicResponse) (name string, known bool) {
+	if m.Version < 13 {
+		return t.Topic, true
+	}
+	topic := c.snap.TopicByID(wire.UUID(t.TopicID))
+	if topic == nil {
+		return "", false
+	}
+	return topic.Name, true
+}
+
+// asked gives the partition of an answer if it was asked for: nothing else is taken.
+func asked(m *Fetched, p *part) *part {
+	if p == nil || p.flight != m.Request.flight || p.state != Fetching || p.offset != p.wanted {
 		return nil
 	}
 	return p

@@ -1,10 +1,13 @@
 package plan
 
 import (
+	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/kactor-go/kactor/protocol/cluster"
+	"github.com/kactor-go/kactor/protocol/msg"
 )
 
 // What comes and goes together keeps its order. Of a partition that is named twice the last counts, and a topic is asked for once.
@@ -30,5 +33,58 @@ func TestManyPartitionsComeAndGoTogether(t *testing.T) {
 	b.step(&Revoke{Parts: []cluster.TopicPartition{tp(5), tp(9), tp(1), tp(1)}})
 	if got := have(); !slices.Equal(got, []int32{0, 3}) {
 		t.Errorf("it has %v", got)
+	}
+}
+
+// An answer about very many partitions is taken in one step, and what is to be asked next is found in another.
+func TestAnAnswerAboutManyPartitions(t *testing.T) {
+	const n = much + 1
+	leaders := make([]int32, n)
+	m := &Assign{}
+	for i := range leaders {
+		leaders[i] = 1
+		m.Starts = append(m.Starts, Start{TopicPartition: tp(int32(i)), Gen: 1, Offset: 7, Epoch: -1})
+	}
+	b := newBench(t, nil)
+	s := snapshot(5, leaders...)
+	s.Version = 1
+	b.step(&Changed{Snapshot: s})
+	b.step(m)
+	r := b.fetch()
+	var parts []msg.FetchResponsePartitionData
+	for i := range leaders {
+		d := data(int32(n - 1 - i))
+		d.HighWatermark = 1000 + int64(d.PartitionIndex)
+		parts = append(parts, d)
+	}
+	out := b.answer(r, parts...)
+	if len(out.Fetch) != 0 || len(out.Places) != n || b.c.Next() != b.now {
+		t.Fatalf("%d places, %d fetches, next at %s", len(out.Places), len(out.Fetch), b.c.Next())
+	}
+	for _, p := range out.Places {
+		if p.HighWater != 1000+int64(p.Partition) {
+			t.Fatalf("%+v", p)
+		}
+	}
+	b.later(0)
+	if next := b.fetch(); len(next.Wants) != n || next.Ask.Epoch != 1 || len(next.Ask.Send) != 0 {
+		t.Errorf("%d are wanted, %d told", len(next.Wants), len(next.Ask.Send))
+	}
+}
+
+// Of many topics without a leader each is asked for once.
+func TestManyTopicsAreAskedForOnce(t *testing.T) {
+	b := newBench(t, nil)
+	m := &Assign{}
+	for i := range 5 * fewWishes {
+		for p := range int32(2) {
+			m.Starts = append(m.Starts, Start{TopicPartition: cluster.TopicPartition{Topic: fmt.Sprint("t", i), Partition: p}, Gen: 1, Offset: 7, Epoch: -1})
+		}
+	}
+	for n, step := range []func() *Effects{func() *Effects { return b.step(m) }, func() *Effects { return b.later(time.Minute) }} {
+		out := step()
+		if slices.Sort(out.Refresh); len(out.Refresh) != 5*fewWishes || len(slices.Compact(out.Refresh)) != 5*fewWishes {
+			t.Errorf("step %d: asked for %d topics, %v", n, len(out.Refresh), out.Refresh)
+		}
 	}
 }

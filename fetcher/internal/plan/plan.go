@@ -163,6 +163,11 @@ type Core struct {
 	dirty  bool   // something has changed: there may be something to ask for
 	stamp  uint64 // grows with every change
 	closed bool
+
+	// What follows saves work where there is much of it.
+	lastTopic *cluster.Topic      // that was looked up last
+	lastSnap  *cluster.Snapshot   // where
+	wished    map[string]struct{} // topics of Effects.Refresh, of many in one step
 }
 
 // New makes the core.
@@ -179,6 +184,33 @@ func (c *Core) part(tp cluster.TopicPartition, gen uint64) *part {
 	return nil
 }
 
+// topic finds a topic. Partitions come in their order, so it mostly is that of the one before.
+func (c *Core) topic(name string) *cluster.Topic {
+	if t := c.lastTopic; t != nil && c.lastSnap == c.snap && t.Name == name {
+		return t
+	}
+	c.lastTopic, c.lastSnap = c.snap.Topic(name), c.snap
+	return c.lastTopic
+}
+
+// walk finds partitions, mostly the one behind the last that it has found.
+type walk struct {
+	parts []*part
+	at    int
+}
+
+func (w *walk) find(tp cluster.TopicPartition) *part {
+	if w.at >= len(w.parts) || w.parts[w.at].TopicPartition != tp {
+		i, ok := slices.BinarySearchFunc(w.parts, tp, func(p *part, tp cluster.TopicPartition) int { return p.Compare(tp) })
+		if w.at = i; !ok {
+			return nil
+		}
+	}
+	p := w.parts[w.at]
+	w.at++
+	return p
+}
+
 func (c *Core) line(node int32) *line {
 	for _, l := range c.lines {
 		if l.node == node {
@@ -192,6 +224,7 @@ func (c *Core) line(node int32) *line {
 
 // Step takes one message.
 func (c *Core) Step(now time.Time, m Message, out *Effects) {
+	c.wished = nil
 	if f, ok := m.(*Fetched); ok {
 		if f.Frame != nil {
 			out.Frames = append(out.Frames, f.Frame)
@@ -238,21 +271,32 @@ func (c *Core) Step(now time.Time, m Message, out *Effects) {
 		c.shut(m.Owner, out)
 	}
 	c.dirty = c.dirty || !quiet
+	if f, ok := m.(*Fetched); ok && f.size() > much {
+		c.at(now) // what follows from it is for another step
+		return
+	}
 	c.drive(now, out)
 }
 
+// much is of how many partitions an answer must tell so that taking it is enough for one step.
+const much = 20_000
+
 // Tick looks at the deadlines.
-func (c *Core) Tick(now time.Time, out *Effects) { c.drive(now, out) }
+func (c *Core) Tick(now time.Time, out *Effects) {
+	c.wished = nil
+	c.drive(now, out)
+}
 
 // assign adds partitions, or moves them: the fetch in flight, if there is one, belongs to the life before.
 func (c *Core) assign(starts []Start, out *Effects) {
 	var added []*part
+	w := walk{parts: c.parts}
 	for i := range starts {
 		s := &starts[i]
 		p := &part{TopicPartition: s.TopicPartition, replica: cluster.NoNode}
-		if i, ok := c.find(s.TopicPartition); ok {
-			p.paused = c.parts[i].paused
-			c.parts[i] = p
+		if old := w.find(s.TopicPartition); old != nil {
+			p.paused = old.paused
+			c.parts[w.at-1] = p
 		} else {
 			added = append(added, p)
 			if n := len(out.Refresh); n == 0 || out.Refresh[n-1] != s.Topic {
@@ -264,16 +308,18 @@ func (c *Core) assign(starts []Start, out *Effects) {
 	if len(added) == 0 {
 		return
 	}
-	c.parts = append(c.parts, added...)
-	slices.SortStableFunc(c.parts, func(a, b *part) int { return a.Compare(b.TopicPartition) })
-	last := c.parts[:0] // of what was named twice the last counts
-	for i, p := range c.parts {
-		if i+1 == len(c.parts) || c.parts[i+1].TopicPartition != p.TopicPartition {
-			last = append(last, p)
+	slices.SortStableFunc(added, func(a, b *part) int { return a.Compare(b.TopicPartition) })
+	have, all := c.parts, make([]*part, 0, len(c.parts)+len(added))
+	for i, p := range added {
+		if i+1 < len(added) && added[i+1].TopicPartition == p.TopicPartition { // of what was named twice the last counts
+			continue
 		}
+		for len(have) > 0 && have[0].Compare(p.TopicPartition) < 0 {
+			all, have = append(all, have[0]), have[1:]
+		}
+		all = append(all, p)
 	}
-	clear(c.parts[len(last):])
-	c.parts = last
+	c.parts = append(all, have...)
 }
 
 // begin is where a partition begins.
@@ -298,7 +344,7 @@ func (p *part) moveTo(offset int64, epoch int32) {
 
 // identify notes of which topic the position is, as soon as that is known, so that it does not outlive it.
 func (c *Core) identify(p *part, out *Effects) {
-	if t := c.snap.Topic(p.Topic); t != nil && p.topic == (wire.UUID{}) && t.ID != (wire.UUID{}) {
+	if t := c.topic(p.Topic); t != nil && p.topic == (wire.UUID{}) && t.ID != (wire.UUID{}) {
 		p.topic = t.ID
 		out.Places = append(out.Places, Place{TopicPartition: p.TopicPartition, Gen: p.gen, Position: -1, Topic: t.ID, HighWater: -1})
 	}
@@ -438,10 +484,13 @@ func (c *Core) leader(now time.Time, p *part, out *Effects) (node, epoch int32, 
 		c.at(p.trouble.RetryAt)
 		return 0, 0, false
 	}
-	node, epoch = c.snap.Leader(p.Topic, p.Partition)
+	node, epoch = cluster.NoNode, -1
+	if t := c.topic(p.Topic); t != nil && p.Partition >= 0 && int(p.Partition) < len(t.Partitions) {
+		node, epoch = t.Partitions[p.Partition].Leader, t.Partitions[p.Partition].LeaderEpoch
+	}
 	if node < 0 {
 		err := error(protocol.LeaderNotAvailable)
-		if t := c.snap.Topic(p.Topic); t != nil && t.Err != protocol.None {
+		if t := c.topic(p.Topic); t != nil && t.Err != protocol.None {
 			err = t.Err
 		}
 		c.refresh(p.Topic, "a partition has no leader", out)
@@ -465,14 +514,36 @@ func (p *part) another(t *cluster.Topic) bool {
 }
 
 // astray tells whether a partition waits for whoever has given it: another topic has the name now, or still. What is asked for by name is not of the one that was given.
-func (c *Core) astray(p *part) bool { return p.byID && p.another(c.snap.Topic(p.Topic)) }
+func (c *Core) astray(p *part) bool { return p.byID && p.another(c.topic(p.Topic)) }
 
 // staleLimit is how often a leader is not asked because a record before the position is of a newer epoch than it is said to have: who says so is cut off from the others. After that it is believed: an epoch may be of
 // a topic that was deleted and created again.
 const staleLimit = 5
 
+// fewWishes are looked through one by one.
+const fewWishes = 32
+
+// wishes tells whether a topic is asked for already.
+func (c *Core) wishes(topic string, out *Effects) bool {
+	n := len(out.Refresh)
+	switch {
+	case n == 0 || n <= fewWishes && c.wished == nil:
+		return slices.Contains(out.Refresh, topic)
+	case out.Refresh[n-1] == topic:
+		return true
+	case c.wished == nil:
+		c.wished = map[string]struct{}{}
+		for _, t := range out.Refresh {
+			c.wished[t] = struct{}{}
+		}
+	}
+	_, there := c.wished[topic]
+	c.wished[topic] = struct{}{}
+	return there
+}
+
 func (c *Core) refresh(topic, why string, out *Effects) {
-	if !slices.Contains(out.Refresh, topic) {
+	if !c.wishes(topic, out) {
 		out.Refresh = append(out.Refresh, topic)
 	}
 	out.Why = why

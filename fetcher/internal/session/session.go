@@ -8,7 +8,6 @@
 package session
 
 import (
-	"cmp"
 	"math"
 	"slices"
 
@@ -28,7 +27,7 @@ type Want struct {
 }
 
 func compare(a, b Want) int {
-	return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
+	return a.Compare(b.TopicPartition)
 }
 
 // Session with one broker.
