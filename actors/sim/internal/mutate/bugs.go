@@ -18,7 +18,7 @@ var suites = []suite{
 // ofWords are bugs of who believes brokers too much, or asks them in a hurry.
 var ofWords = []mutation{
 	{"who gets no further asks in a hurry", "protocol/trouble/pace.go",
-		"p.vain > Free", "p.vain > 1<<30"},
+		"p.vain++; p.vain > Free", "p.vain++; p.vain > 1<<30"},
 	{"what a broker speaks never asked again", "broker/internal/conn/versions.go",
 		"return c.asking != unasked && now.Sub(c.toldAt) >= sureFor", "return false"},
 	{"topic without partitions taken as it is told", "broker/internal/meta/topics.go",
@@ -37,7 +37,7 @@ var ofGroups = []mutation{
 	{"revoke without waiting for the listener", "coordinator/internal/member/classic.go",
 		"\tc.become(Giving)\n\tc.gave", "\tc.become(Giving)\n\tdefer c.become(Joining)\n\tc.gave"},
 	{"loss of what is being taken over not told", "coordinator/internal/member/application.go",
-		"\tc.owned = append(without(c.owned, r.Revoke), r.Assign...)\n", "\tif c.owned = without(c.owned, r.Revoke); c.state == Taking {\n\t\tc.owned = append(c.owned, r.Assign...)\n\t}\n"},
+		"\tc.owned = with(without(c.owned, r.Revoke), r.Assign)\n", "\tif c.owned = without(c.owned, r.Revoke); c.state == Taking {\n\t\tc.owned = with(c.owned, r.Assign)\n\t}\n"},
 	{"heartbeat stopped behind a slow handler", "coordinator/internal/member/classic.go",
 		"(c.state == Stable || c.state == Giving || c.state == Taking || c.state == Assigning)", "c.pending == nil && c.state == Stable"},
 	{"generation not checked", "coordinator/internal/member/member.go",
@@ -101,7 +101,7 @@ var ofLives = []mutation{
 	{"offsets of a topic that is deleted kept", "broker/fake/faults.go",
 		"\t\tg.forgetTopic(name)\n", "\t\t_ = g\n"},
 	{"what was read of a deleted topic committed for the next", "coordinator/internal/member/commits.go",
-		"\t\t\terr := c.refused(k)\n\t\t\tif err == nil && !now", "\t\t\terr := c.refused(k)\n\t\t\tif t := c.snap.Topic(k.Topic); c.replaced(k) && t != nil {\n\t\t\t\tk.TopicID, err = t.ID, nil\n\t\t\t}\n\t\t\tif err == nil && !now"},
+		"\t\t\terr := r.of(&k)\n\t\t\tif err == nil && !now", "\t\t\terr := r.of(&k)\n\t\t\tif t := c.snap.Topic(k.Topic); c.replaced(k) && t != nil {\n\t\t\t\tk.TopicID, err = t.ID, nil\n\t\t\t}\n\t\t\tif err == nil && !now"},
 	{"position in a deleted topic kept in the next", "fetcher/internal/plan/plan.go",
 		"case !p.byID && p.another(is):", "case false:"},
 	{"new topic of the name read before the group has given it", "fetcher/internal/plan/plan.go",
