@@ -16,10 +16,17 @@ import (
 )
 
 // TestAMemberThatDoesNotGetInSaysWhy has a coordinator that says something else each time, or that nobody finds: a member that goes round in circles for ten seconds tells its application. It was silent for max.poll.interval.ms, or
-// for ever.
+// for ever. That it may not ask for the coordinator is told at once.
 func TestAMemberThatDoesNotGetInSaysWhy(t *testing.T) {
 	joining := func(code protocol.Code, id string) fake.Action {
 		return fake.Action{Reply: &msg.JoinGroupResponse{ErrorCode: int16(code), MemberID: id, ProtocolName: new(string)}}
+	}
+	denied := func(_ int, r fake.Request) fake.Action {
+		resp := &msg.FindCoordinatorResponse{}
+		for _, k := range r.Req.(*msg.FindCoordinatorRequest).CoordinatorKeys {
+			resp.Coordinators = append(resp.Coordinators, msg.FindCoordinatorResponseCoordinator{Key: k, NodeID: -1, Port: -1, ErrorCode: int16(protocol.GroupAuthorizationFailed)})
+		}
+		return fake.Action{Reply: resp}
 	}
 	for _, c := range []struct {
 		name, protocol string
@@ -29,6 +36,8 @@ func TestAMemberThatDoesNotGetInSaysWhy(t *testing.T) {
 	}{
 		{"no answer about the coordinator", "classic", msg.FindCoordinatorAPI, func(int, fake.Request) fake.Action { return fake.Action{Cut: true} }, protocol.None},
 		{"no answer about the coordinator", "consumer", msg.FindCoordinatorAPI, func(int, fake.Request) fake.Action { return fake.Action{Cut: true} }, protocol.None},
+		{"not allowed", "classic", msg.FindCoordinatorAPI, denied, protocol.GroupAuthorizationFailed},
+		{"not allowed", "consumer", msg.FindCoordinatorAPI, denied, protocol.GroupAuthorizationFailed},
 		{"another id, which nobody knows", "classic", msg.JoinGroupAPI, func(n int, r fake.Request) fake.Action {
 			if r.Req.(*msg.JoinGroupRequest).MemberID == "" {
 				return joining(protocol.MemberIDRequired, fmt.Sprint("member-", n))
@@ -66,7 +75,11 @@ func TestAMemberThatDoesNotGetInSaysWhy(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			some, cancel := w.WithTimeout(ctx, 25*time.Second)
+			within := 25 * time.Second
+			if c.why == protocol.GroupAuthorizationFailed {
+				within = 5 * time.Second
+			}
+			some, cancel := w.WithTimeout(ctx, within)
 			defer cancel()
 			if _, err := consumer.Poll(some); err == nil || some.Err() != nil || c.why != protocol.None && !errors.Is(err, c.why) {
 				return fmt.Errorf("after %d requests it is told: %w", n, err)

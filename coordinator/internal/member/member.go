@@ -14,12 +14,14 @@
 package member
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"time"
 
 	"github.com/kactor-go/kactor/coordinator/assign"
+	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/cluster"
 	"github.com/kactor-go/kactor/protocol/printable"
 	"github.com/kactor-go/kactor/protocol/trouble"
@@ -268,8 +270,14 @@ func (c *Core) answer(now time.Time, m *Answer, out *Effects) {
 	}
 }
 
-// later puts the next attempt off. The application is told of what lasts.
-func (c *Core) later(now time.Time, err error, out *Effects) { c.puts(now, trouble.Passing, err, out) }
+// later puts the next attempt off. The application is told of what lasts, and at once that it may not ask who coordinates the group.
+func (c *Core) later(now time.Time, err error, out *Effects) {
+	kind := trouble.Passing
+	if errors.Is(err, protocol.GroupAuthorizationFailed) {
+		kind = trouble.Lasting
+	}
+	c.puts(now, kind, err, out)
+}
 
 // puts is later with a kind of trouble: what only a broker with a bug says is told at once.
 func (c *Core) puts(now time.Time, kind trouble.Kind, err error, out *Effects) {
