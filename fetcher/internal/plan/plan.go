@@ -157,6 +157,7 @@ type Core struct {
 	snap   *cluster.Snapshot
 	parts  []*part // in order of topic and partition
 	lines  []*line
+	byNode map[int32]*line
 	used   int64 // of the budget: reserved and buffered
 	turn   uint64
 	nextAt time.Time
@@ -171,7 +172,7 @@ type Core struct {
 }
 
 // New makes the core.
-func New(cfg Config, snap *cluster.Snapshot) *Core { return &Core{cfg: cfg, snap: snap} }
+func New(cfg Config, snap *cluster.Snapshot) *Core { return &Core{cfg: cfg, snap: snap, byNode: map[int32]*line{}} }
 
 func (c *Core) find(tp cluster.TopicPartition) (int, bool) {
 	return slices.BinarySearchFunc(c.parts, tp, func(p *part, tp cluster.TopicPartition) int { return p.Compare(tp) })
@@ -212,13 +213,11 @@ func (w *walk) find(tp cluster.TopicPartition) *part {
 }
 
 func (c *Core) line(node int32) *line {
-	for _, l := range c.lines {
-		if l.node == node {
-			return l
-		}
+	l := c.byNode[node]
+	if l == nil {
+		l = &line{node: node}
+		c.lines, c.byNode[node] = append(c.lines, l), l
 	}
-	l := &line{node: node}
-	c.lines = append(c.lines, l)
 	return l
 }
 
@@ -438,8 +437,11 @@ func (c *Core) changed(now time.Time, s *cluster.Snapshot, out *Effects) (quiet 
 		}
 	}
 	c.lines = slices.DeleteFunc(c.lines, func(l *line) bool { // the broker has left, and its sessions with it
-		_, there := s.Node(l.node)
-		return !there && !l.flight && !l.beside
+		if _, there := s.Node(l.node); there || l.flight || l.beside {
+			return false
+		}
+		delete(c.byNode, l.node)
+		return true
 	})
 	return quiet
 }

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"slices"
 	"time"
 
 	"github.com/kactor-go/kactor/protocol/cluster"
@@ -77,7 +76,7 @@ func (c *Core) doubt(l *line) Doubt {
 		if p.replica == l.node {
 			p.replica = cluster.NoNode
 		}
-		if !slices.Contains(d.Topics, p.Topic) {
+		if n := len(d.Topics); n == 0 || d.Topics[n-1] != p.Topic { // partitions are in order of their topics
 			d.Topics = append(d.Topics, p.Topic)
 		}
 	}
