@@ -325,6 +325,10 @@ func (c *Core) hinder(now time.Time, r *Request, err error, out *Effects) {
 
 // evict asks for room: what the application has paused may wait longer than those that it reads. As much as one fetch wants is enough.
 func (c *Core) evict(now time.Time, out *Effects) {
+	if out.evicted { // for another broker
+		return
+	}
+	out.evicted = true
 	free := int64(0)
 	for _, p := range c.parts {
 		if free >= c.cfg.Budget/shares {

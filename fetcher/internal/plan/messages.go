@@ -219,6 +219,8 @@ type Effects struct {
 	Frames  []any // the core is done with these, but for the chunks in them
 	End     []EndSession
 	Closed  any
+
+	evicted bool // what can be was looked for
 }
 
 // Eviction asks to give back what a paused partition has in the buffer: others need the room. It is fetched again when the partition is resumed.
