@@ -82,7 +82,7 @@ func (c *Core) goodbye() (protocol.Request, Kind) {
 		}
 		return c.goodbyeConsumer(), ConsumerCall
 	}
-	if c.id == "" || c.generation < 0 && c.state != Joining {
+	if c.id == "" || c.generation < 0 && c.state != Joining && c.state != Failed { // who has failed of itself, as with an assignor that cannot divide, is waited for
 		return nil, 0
 	}
 	static := c.cfg.Instance != ""
