@@ -88,3 +88,21 @@ func TestManyTopicsAreAskedForOnce(t *testing.T) {
 		}
 	}
 }
+
+// TestPartitionsWithoutALeaderAskTogether has twenty partitions of one topic that were given one after the other: each asked for the topic by itself, which made twenty questions a second for as long as they had no leader.
+func TestPartitionsWithoutALeaderAskTogether(t *testing.T) {
+	b := newBench(t, nil)
+	asked := 0
+	for i := range int32(20) {
+		b.gens[100+i] = 1
+		b.step(&Assign{Starts: []Start{{TopicPartition: tp(100 + i), Gen: 1, Offset: 50, Epoch: 5}}})
+		b.later(47 * time.Millisecond)
+	}
+	for begun := b.now; b.now.Sub(begun) < 20*time.Second; {
+		b.later(max(time.Millisecond, b.c.Next().Sub(b.now)))
+		asked += len(b.out.Refresh)
+	}
+	if asked < 15 || asked > 60 {
+		t.Errorf("the topic is asked for %d times in 20 s", asked)
+	}
+}

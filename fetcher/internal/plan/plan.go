@@ -165,6 +165,8 @@ type Core struct {
 	stamp  uint64 // grows with every change
 	closed bool
 
+	leaderless map[string]time.Time // when a topic was asked for last because a partition has no leader
+
 	// What follows saves work where there is much of it.
 	lastTopic *cluster.Topic      // that was looked up last
 	lastSnap  *cluster.Snapshot   // where
@@ -254,6 +256,7 @@ func (c *Core) Step(now time.Time, m Message, out *Effects) {
 			gone[tp] = true
 		}
 		c.parts = slices.DeleteFunc(c.parts, func(p *part) bool { return gone[p.TopicPartition] })
+		clear(c.leaderless) // topics that nobody reads any more are not kept
 	case *Pause:
 		for _, tp := range m.Parts {
 			if i, ok := c.find(tp); ok {
@@ -495,7 +498,13 @@ func (c *Core) leader(now time.Time, p *part, out *Effects) (node, epoch int32, 
 		if t := c.topic(p.Topic); t != nil && t.Err != protocol.None {
 			err = t.Err
 		}
-		c.refresh(p.Topic, "a partition has no leader", out)
+		if at, asked := c.leaderless[p.Topic]; !asked || now.Sub(at) >= c.backoff().After(p.trouble.Fails)/2 { // one answer is for all partitions of a topic, whenever each of them began to want it
+			c.refresh(p.Topic, "a partition has no leader", out)
+			if c.leaderless == nil {
+				c.leaderless = map[string]time.Time{}
+			}
+			c.leaderless[p.Topic] = now
+		}
 		c.hindered(now, p, err, out)
 		c.at(p.trouble.RetryAt)
 		return 0, 0, false
