@@ -20,6 +20,8 @@ type general struct {
 	order   []string // members by how much they have
 	moves   movements
 	revoked bool
+	settled bool // it was found even, and nothing has moved since
+	uneven  bool // it was found not to be, and nothing has moved since
 }
 
 func newGeneral(g *Group, h *history, r *racks) *general {
@@ -107,17 +109,37 @@ func (x *general) build() Assignment {
 
 // give gives a free partition to the member with the least of those that may have it.
 func (x *general) give(p Partition, may func(string) bool) bool {
-	for _, id := range x.order {
-		if x.has[id][p.Topic] && may(id) {
-			x.leave(id)
-			x.now[id] = append(x.now[id], p)
-			x.owner[p] = id
-			x.enter(id)
-			return true
+	id, found := x.least(p.Topic, may)
+	if found {
+		x.leave(id)
+		x.now[id] = append(x.now[id], p)
+		x.owner[p] = id
+		x.enter(id)
+	}
+	return found
+}
+
+// fewMembers are looked through one by one; where more can have a topic, one of those with least soon can.
+const fewMembers = 32
+
+// least gives the member with least of those that can have a topic.
+func (x *general) least(topic string, may func(string) bool) (least string, found bool) {
+	if len(x.members[topic]) > fewMembers {
+		i := slices.IndexFunc(x.order, func(id string) bool { return x.has[id][topic] && may(id) })
+		if i < 0 {
+			return "", false
+		}
+		return x.order[i], true
+	}
+	for _, id := range x.members[topic] {
+		if may(id) && (!found || x.less(id, least) < 0) {
+			least, found = id, true
 		}
 	}
-	return false
+	return least, found
 }
+
+func anybody(string) bool { return true }
 
 func (x *general) balance(all, free []Partition) {
 	beginning := len(x.order) == 0 || len(x.now[x.order[len(x.order)-1]]) == 0
@@ -131,7 +153,7 @@ func (x *general) balance(all, free []Partition) {
 		}
 	}
 	for _, p := range rest {
-		x.give(p, func(string) bool { return true })
+		x.give(p, anybody)
 	}
 	movable := func(p Partition) bool { return len(x.members[p.Topic]) >= 2 }
 	all = slices.DeleteFunc(all, func(p Partition) bool { return !movable(p) })
@@ -198,7 +220,15 @@ func (x *general) move(parts []Partition) (moved bool) {
 
 // better moves p to somebody who has fewer partitions, if there is one.
 func (x *general) better(p Partition, from string) bool {
-	near := x.r.aware && x.r.members[from] != "" && !x.r.mismatch(from, p) // who shares the partition's racks gives to who does, if he can
+	if !x.r.aware { // whoever has least of those that can have it
+		to, found := x.least(p.Topic, anybody)
+		if !found || len(x.now[from]) <= len(x.now[to])+1 {
+			return false
+		}
+		x.reassign(p, to)
+		return true
+	}
+	near := x.r.members[from] != "" && !x.r.mismatch(from, p) // who shares the partition's racks gives to who does, if he can
 	for _, far := range []bool{!near, true} {
 		for _, id := range x.members[p.Topic] {
 			if len(x.now[from]) > len(x.now[id])+1 && (far || !x.r.mismatch(id, p)) {
@@ -216,6 +246,7 @@ func (x *general) better(p Partition, from string) bool {
 
 // reassign moves p, or another partition of its topic: one that would go the way back.
 func (x *general) reassign(p Partition, to string) {
+	x.settled, x.uneven = false, false
 	p = x.moves.instead(p, x.owner[p], to)
 	from := x.owner[p]
 	x.leave(to)
@@ -228,38 +259,69 @@ func (x *general) reassign(p Partition, to string) {
 	x.enter(from)
 }
 
-// even tells whether nobody could get anything from somebody who has more.
+// even tells whether nobody could get anything from somebody who has more. It is asked for each partition, and looked for again only when something has moved.
 func (x *general) even() bool {
-	if len(x.order) == 0 || len(x.now[x.order[0]]) >= len(x.now[x.order[len(x.order)-1]])-1 {
+	if !x.settled && !x.uneven {
+		x.settled = x.looksEven()
+		x.uneven = !x.settled
+	}
+	return x.settled
+}
+
+func (x *general) looksEven() bool {
+	if len(x.order) == 0 {
 		return true
 	}
+	most := len(x.now[x.order[len(x.order)-1]])
+	if len(x.now[x.order[0]]) >= most-1 {
+		return true
+	}
+	top := map[string]int{} // what the owner of a partition of the topic has at most, of those that were gone through
 	for _, id := range x.order {
 		n := len(x.now[id])
+		if n >= most { // as all that follow
+			return true
+		}
 		if n == x.most(id) {
 			continue
 		}
 		for _, t := range x.topics[id] {
-			for p := range int32(len(x.g.Topics[t])) {
-				other, owned := x.owner[Partition{Topic: t, Partition: p}]
-				if parts, takes := x.now[other]; owned && takes && other != id && n < len(parts) {
+			if _, looked := top[t]; !looked {
+				have, all := x.top(t, n)
+				if !all {
 					return false
 				}
+				top[t] = have
+			}
+			if n < top[t] {
+				return false
 			}
 		}
 	}
 	return true
 }
 
+// top is how much the owner of a partition of a topic has at most; all is false if one is found that has more than n.
+func (x *general) top(topic string, n int) (most int, all bool) {
+	for p := range int32(len(x.g.Topics[topic])) {
+		if owner, owned := x.owner[Partition{Topic: topic, Partition: p}]; owned {
+			if most = max(most, len(x.now[owner])); most > n {
+				return most, false
+			}
+		}
+	}
+	return most, true
+}
+
 // score is how uneven it is: the sum of all differences.
 func score(now map[string][]Partition) (sum int) {
-	var sizes []int
+	sizes := make([]int, 0, len(now))
 	for _, parts := range now {
 		sizes = append(sizes, len(parts))
 	}
-	for i := range sizes {
-		for _, b := range sizes[i+1:] {
-			sum += max(sizes[i]-b, b-sizes[i])
-		}
+	slices.Sort(sizes)
+	for i, n := range sizes { // it is more than i, and less than the others
+		sum += n * (2*i + 1 - len(sizes))
 	}
 	return sum
 }
