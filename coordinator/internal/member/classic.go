@@ -315,9 +315,10 @@ func (c *Core) given(target []Partition, also matching, out *Effects) {
 // wanted are the partitions of an assignment that are subscribed to. The others are left from a subscription of before: a coordinator gives a static member that comes back what it had, whatever it asks for now. As Java's
 // client does, the member joins again then, once, which lets the group begin anew if it leads; what comes again in the same generation is left alone, and what comes in another one is told.
 func (c *Core) wanted(target []Partition, also []string) []Partition {
+	var known extent
 	return slices.DeleteFunc(slices.Clone(target), func(p Partition) bool {
 		_, matches := slices.BinarySearch(also, p.Topic)
-		return p.Partition < 0 || !matches && !c.subscribed(p.Topic)
+		return !known.has(c.snap, p) || !matches && !c.subscribed(p.Topic)
 	})
 }
 

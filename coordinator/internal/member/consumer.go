@@ -407,11 +407,12 @@ func (c *Core) approach(out *Effects) {
 	}
 	slices.SortFunc(topics, func(a, b topic) int { return strings.Compare(a.name, b.name) })
 	target, ids, foreign := make([]Partition, 0, n), make(map[string]wire.UUID, len(topics)), ""
+	var known extent
 	for _, t := range topics {
 		subscribed := c.subscribed(t.name)
 		for _, p := range t.parts {
 			k := Partition{Topic: t.name, Partition: p}
-			if p < 0 || !subscribed && !c.owns(k) { // what is owned stays until it is taken
+			if !known.has(c.snap, k) || !subscribed && !c.owns(k) { // what is owned stays until it is taken
 				foreign = max(foreign, k.String())
 				continue
 			}
@@ -457,7 +458,7 @@ func (c *Core) subscribed(topic string) bool {
 // strange tells once that the group gives what is not subscribed to, or cannot be: example is one such partition, empty if there is none any more. It is not taken.
 func (c *Core) strange(example string, out *Effects) {
 	if example != "" && !c.strangers {
-		out.Notes = append(out.Notes, Note{"a topic is given that is not subscribed to", fmt.Sprintf("\"%s\" is not read: %v", printable.Text(example), ErrBroker)})
+		out.Notes = append(out.Notes, Note{"a partition is given of a topic that is not subscribed to, or that cannot be", fmt.Sprintf("\"%s\" is not read: %v", printable.Text(example), ErrBroker)})
 	}
 	c.strangers = example != ""
 }

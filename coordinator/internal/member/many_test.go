@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/cluster"
 	"github.com/kactor-go/kactor/protocol/msg"
 )
 
@@ -32,6 +33,7 @@ func (b *bench) asked(call *Call) (parts []int32) {
 // crowded is a member that has just been given so many partitions, and what it asks for then.
 func crowded(t *testing.T, n int) (*bench, Effects) {
 	b := newBench(t, func(c *Config) { c.Protocol = Consumer })
+	b.step(&Changed{Snapshot: cluster.New(cluster.Snapshot{Version: 1}, &cluster.Topic{Name: "work", ID: work, Partitions: make([]cluster.Partition, n)})})
 	var all []int32
 	for i := range n {
 		all = append(all, int32(i))
