@@ -109,10 +109,25 @@ func (c *Core) divide(now time.Time, out *Effects) {
 		return
 	}
 	k, snap, generation, members, topics := c.classic.assignor, c.snap, c.generation, c.classic.members, c.classic.topics
-	light := total+len(members)*len(topics) <= lightWork
+	light := total+len(members)*len(topics) <= lightWork && replicas(snap, topics) <= 10*lightWork
 	c.consult(now, "assignor "+k.name, k.own && light, now.Add(c.cfg.MaxPoll), c.maxPoll(), func() any {
 		return divideBy(k, assign.Group{Members: members, Topics: racks(snap, topics), Generation: generation})
 	}, func(now time.Time, d any, out *Effects) { c.divided(now, total, d.(division), out) }, out)
+}
+
+// mostRacks are looked at for a partition: it has replicas on some brokers, and not on thousands.
+const mostRacks = 64
+
+// replicas counts those of topics.
+func replicas(snap *cluster.Snapshot, topics []string) (n int) {
+	for _, name := range topics {
+		if t := snap.Topic(name); t != nil {
+			for i := range t.Partitions {
+				n += len(t.Partitions[i].Replicas)
+			}
+		}
+	}
+	return n
 }
 
 // racks are the partitions of topics, each with the racks of its replicas.
@@ -126,6 +141,9 @@ func racks(snap *cluster.Snapshot, topics []string) map[string][]assign.Racks {
 		racks := make([]assign.Racks, len(t.Partitions))
 		for i := range t.Partitions {
 			for _, id := range t.Partitions[i].Replicas {
+				if len(racks[i]) == mostRacks {
+					break
+				}
 				if n, ok := snap.Node(id); ok && n.Rack != "" && !slices.Contains(racks[i], n.Rack) {
 					racks[i] = append(racks[i], n.Rack)
 				}
