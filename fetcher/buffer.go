@@ -207,7 +207,7 @@ func (b *buffer) put(out *plan.Effects) (notes []note) {
 		if p == nil {
 			continue
 		}
-		if e.Why != "" && !e.Quiet {
+		if e.Why != "" && !e.Quiet && e.Position >= 0 { // a line when it is known
 			notes = append(notes, note{"position reset", e.TopicPartition.String(), fmt.Sprintf("%s; position %d", e.Why, e.Position)})
 		}
 		if e.Position >= 0 {

@@ -234,7 +234,7 @@ func TestATopicWhoseEpochsBeginAnewIsReadFromItsBeginning(t *testing.T) {
 	})
 }
 
-// TestADeletedTopicIsToldAndAskedForRarely has a topic that is deleted under its reader.
+// TestADeletedTopicIsToldAndAskedForRarely has a topic that is deleted under its reader: it may be back any time, so it is asked for once a second.
 func TestADeletedTopicIsToldAndAskedForRarely(t *testing.T) {
 	play(t, fake.Config{}, map[string]string{"allow.auto.create.topics": "false"}, func(s *stage) error {
 		if err := s.k.Assign(tp); err != nil {
@@ -259,7 +259,7 @@ func TestADeletedTopicIsToldAndAskedForRarely(t *testing.T) {
 		if told < 4 || told > 6 {
 			t.Errorf("told %d times in a minute", told)
 		}
-		if asked[msg.FetchAPI] > 25 || asked[msg.MetadataAPI] > 25 {
+		if asked[msg.FetchAPI] > 70 || asked[msg.MetadataAPI] > 70 {
 			t.Errorf("asked %v", asked)
 		}
 		return nil

@@ -196,6 +196,9 @@ func (n *Network) Dial(address, _ string, sink role.Sink) role.Link {
 	l.up = pipe{l: l, name: "up"}
 	l.down = pipe{l: l, name: "down"}
 	n.links = append(n.links, l)
+	if err := n.Rates.dialled(n.w.Now(), n.w.current, id); err != nil {
+		n.w.Report(err)
+	}
 	l.up.push(func() {
 		if err != nil || n.refuse[id] || moves != n.moves[id] {
 			l.down.push(func() { l.breaks(errRefused) })

@@ -5,10 +5,19 @@ import (
 	"time"
 )
 
-// mostLines of one cause in a second are no storm: five of each of the clients of a world, which are four at most as a rule.
-const mostLines = 20
+// Lines that an actor, or a caller, has for the log in a second without being a storm: of one cause, and of all.
+const (
+	mostLines = 5
+	mostWords = 20
+)
 
-// heard is what was to be logged about one cause since a moment.
+// telling is who says something, and why; "": whatever it is.
+type telling struct {
+	by    uint64
+	cause string
+}
+
+// heard is what was to be logged since a moment.
 type heard struct {
 	since time.Time
 	lines int
@@ -17,12 +26,21 @@ type heard struct {
 // Overhear is told of each warning that is to be logged, also of those that are left out because the like was said a moment ago. More than a few of one cause in a second of virtual time are a bug: a role goes round and round
 // without getting anywhere.
 func (w *World) Overhear(cause string) {
-	h := w.heard[cause]
-	if h == nil || w.now.Sub(h.since) >= time.Second {
-		h = &heard{since: w.now}
-		w.heard[cause] = h
-	}
-	if h.lines++; h.lines == mostLines+1 {
+	if w.hear(telling{w.current, cause}) == mostLines+1 {
 		w.Report(fmt.Errorf("sim: more than %d lines in the log within a second: %s", mostLines, cause))
 	}
+	if w.hear(telling{w.current, ""}) == mostWords+1 {
+		w.Report(fmt.Errorf("sim: more than %d lines in the log within a second, the last of which is: %s", mostWords, cause))
+	}
+}
+
+// hear counts.
+func (w *World) hear(t telling) int {
+	h := w.heard[t]
+	if h == nil || w.now.Sub(h.since) >= time.Second {
+		h = &heard{since: w.now}
+		w.heard[t] = h
+	}
+	h.lines++
+	return h.lines
 }

@@ -46,7 +46,7 @@ type World struct {
 	bugs       []error
 	failIn     int // so often an actor acts until it fails
 	checks     []func() error
-	heard      map[string]*heard // warnings, by cause
+	heard      map[telling]*heard // warnings
 	ended      bool
 
 	patience time.Duration // see Patience
@@ -68,7 +68,7 @@ func New(seed uint64) *World {
 		now:   Epoch,
 		pairs: map[pair]*mail{},
 		hash:  14695981039346656037,
-		heard: map[string]*heard{},
+		heard: map[telling]*heard{},
 	}
 }
 

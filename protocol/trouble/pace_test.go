@@ -5,6 +5,40 @@ import (
 	"time"
 )
 
+// Who was held back takes two steps at once when answers turn. If all of them do, that are three requests each time.
+func TestPaceOfAnswersThatTurn(t *testing.T) {
+	b := Backoff{First: 100 * time.Millisecond, Max: time.Second}
+	now := time.Unix(1000, 0)
+	var p Pace
+	for range Free + 5 {
+		p.Vain(now, b)
+		now, _ = p.Waits(time.Time{})
+	}
+	for range mostTurns {
+		if p.Turned(now, b); p.at.After(now) {
+			t.Errorf("it waits until %v", p.at)
+		}
+	}
+	p = Pace{}
+	var asked []time.Time
+	for begun := now; now.Before(begun.Add(time.Minute)); {
+		if until, waits := p.Waits(now); waits {
+			now = until
+			continue
+		}
+		asked = append(asked, now)
+		p.Turned(now, b)
+	}
+	for i, at := range asked {
+		if i >= 20 && at.Sub(asked[i-20]) < time.Second {
+			t.Errorf("requests %d to %d within %v", i-20, i, at.Sub(asked[i-20]))
+		}
+	}
+	if n := len(asked); n > 200 {
+		t.Errorf("%d requests in a minute", n)
+	}
+}
+
 // Who gets no further asks at most so often in any second, however fast the answers are; who gets on is never held back.
 func TestPace(t *testing.T) {
 	b := Backoff{First: 100 * time.Millisecond, Max: time.Second}

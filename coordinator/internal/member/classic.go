@@ -139,6 +139,7 @@ func (c *Core) hindered(now time.Time, m *Answer, code protocol.Code, out *Effec
 	if !m.Moved && m.Err == nil && !transient(code) {
 		return false
 	}
+	c.said = protocol.None
 	c.restless(now, m.Call)
 	if m.Moved {
 		c.retryAt = now
@@ -174,7 +175,11 @@ func (c *Core) joined(now time.Time, m *Answer, out *Effects) {
 	if c.hindered(now, m, code, out) {
 		return
 	}
-	c.restless(now, m.Call)
+	if code == protocol.MemberIDRequired || code == protocol.UnknownMemberID {
+		c.turned(now, m.Call, code)
+	} else {
+		c.restless(now, m.Call)
+	}
 	switch code {
 	case protocol.None:
 		if resp.GenerationID < 0 || resp.MemberID == "" {
@@ -258,7 +263,7 @@ func (c *Core) synced(now time.Time, m *Answer, out *Effects) {
 		c.become(Joining)
 		return
 	case protocol.UnknownMemberID, protocol.IllegalGeneration:
-		c.restless(now, m.Call)
+		c.turned(now, m.Call, code)
 		c.met(now, trouble.Passing, code, out)
 		c.outdated(code, out)
 		return
@@ -429,7 +434,7 @@ func (c *Core) beaten(now time.Time, m *Answer, out *Effects) {
 			c.restless(now, m.Call)
 		}
 	case protocol.UnknownMemberID, protocol.IllegalGeneration:
-		c.restless(now, m.Call)
+		c.turned(now, m.Call, code)
 		c.outdated(code, out)
 	case protocol.FencedInstanceID:
 		c.supplanted(code, out)

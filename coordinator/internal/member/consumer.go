@@ -265,7 +265,7 @@ func (c *Core) consumed(now time.Time, m *Answer, out *Effects) {
 			c.fallBack(fmt.Sprintf("a classic group that cannot become one of group.protocol=consumer (%v)", why()), out)
 			return
 		}
-		c.restless(now, m.Call)
+		c.turned(now, m.Call, code)
 		if c.generation < 0 { // it was not a member; a new one has nothing to lose
 			c.later(now, why(), out)
 			return

@@ -129,6 +129,7 @@ type Core struct {
 	retryAt time.Time
 	trouble trouble.State // of the membership
 	pace    trouble.Pace  // of its requests
+	said    protocol.Code // see turned; 0: there was other trouble since, or it lasted
 	changed time.Time     // when an answer has changed it last
 	rejoin  bool
 	reason  string

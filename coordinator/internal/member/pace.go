@@ -3,6 +3,7 @@ package member
 import (
 	"time"
 
+	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/trouble"
 )
 
@@ -18,11 +19,21 @@ func (c *Core) restless(now time.Time, call *Call) {
 	c.pace.Vain(call.at, slowly)
 }
 
+// turned is restless for an answer that tells a member to begin anew: where it was held back it may be the first good one after long trouble, and then no step waits.
+func (c *Core) turned(now time.Time, call *Call, code protocol.Code) {
+	if !c.pace.Held() || code == c.said {
+		c.restless(now, call)
+		return
+	}
+	c.said, c.changed = code, now
+	c.pace.Turned(call.at, slowly)
+}
+
 // lasts notes that a heartbeat was due, whatever the answer to it says.
 func (c *Core) lasts(beat *Call) {
 	if beat.at.Sub(c.changed) >= settled {
 		c.pace.Forward()
-		c.changed = time.Time{}
+		c.changed, c.said = time.Time{}, protocol.None
 	}
 }
 

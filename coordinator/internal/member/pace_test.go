@@ -88,6 +88,9 @@ func TestWhoGetsNoFurtherDoesNotHurry(t *testing.T) {
 	for _, k := range []hostile{
 		{"join: UNKNOWN_MEMBER_ID", nil, coded(protocol.UnknownMemberID)},
 		{"join: MEMBER_ID_REQUIRED", nil, coded(protocol.MemberIDRequired)},
+		{"join: UNKNOWN_MEMBER_ID and MEMBER_ID_REQUIRED", nil, func(n int, c *Call) *Answer {
+			return coded([]protocol.Code{protocol.UnknownMemberID, protocol.MemberIDRequired}[n%2])(n, c)
+		}},
 		{"join: ILLEGAL_GENERATION", nil, coded(protocol.IllegalGeneration)},
 		{"join: REBALANCE_IN_PROGRESS", nil, coded(protocol.RebalanceInProgress)},
 		{"join: moved", nil, moved(JoinCall)},
@@ -240,6 +243,59 @@ func few(t *testing.T, what string, list []time.Time, most int) {
 		if d := list[i].Sub(list[i-most]); d < time.Second {
 			t.Errorf("%s: %d within %s", what, most+1, d)
 			return
+		}
+	}
+}
+
+// When long trouble is over a member is told that it is none, and gets an id. It joins one wait after the trouble at most: no step of these waits again.
+func TestWhoWasInTroubleIsBackSoon(t *testing.T) {
+	for _, code := range []protocol.Code{protocol.UnknownServerError, protocol.CoordinatorLoadInProgress, protocol.NotCoordinator, protocol.RebalanceInProgress, protocol.RequestTimedOut} {
+		for _, remote := range []bool{false, true} {
+			if remote && code == protocol.RebalanceInProgress {
+				continue // no such answer
+			}
+			b := newBench(t, func(c *Config) {
+				if remote {
+					c.Protocol = Consumer
+				}
+			})
+			kind := JoinCall
+			if remote {
+				kind = ConsumerCall
+			}
+			next := func(out Effects) *Call {
+				if out.Rebalance != nil {
+					calls := out.Calls
+					b.takes(out)
+					out = Effects{Calls: append(calls, b.out.Calls...)}
+				}
+				for i := 0; len(out.Calls) == 0; i++ {
+					if i > 100 {
+						t.Fatalf("%s, KIP-848: %v: nothing is asked any more", code, remote)
+					}
+					out = b.later(max(0, b.c.Next().Sub(b.now)))
+				}
+				return b.call(out, kind)
+			}
+			say := func(call *Call, code protocol.Code) Effects {
+				a := coded(code)(0, call)
+				a.Call, a.Version = call, 9
+				return b.step(a)
+			}
+			call := next(b.step(&Subscribe{Topics: []string{"work"}}))
+			if remote {
+				call = next(b.answer(call, target(1, 0)))
+			}
+			for range 10 {
+				call = next(say(call, code))
+			}
+			well := b.now
+			if call = next(say(call, protocol.UnknownMemberID)); !remote {
+				call = next(say(call, protocol.MemberIDRequired))
+			}
+			if took := b.now.Sub(well); took > 0 {
+				t.Errorf("%s, KIP-848: %v: it is a member after %s", code, remote, took)
+			}
 		}
 	}
 }

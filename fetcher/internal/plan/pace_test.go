@@ -370,6 +370,31 @@ func TestWhoIsSentBackDoesNotHurry(t *testing.T) {
 	}
 }
 
+// TestATopicThatIsCreatedAgainAndAgain has metadata that tells another id each time: what follows is done, and told, ever more rarely.
+func TestATopicThatIsCreatedAgainAndAgain(t *testing.T) {
+	b := newBench(t, nil)
+	b.assign(0, 0)
+	loud, lists := 0, 0
+	for i := range 200 {
+		topic := *b.c.snap.Topics()[0]
+		topic.ID = wire.UUID{2, byte(i)}
+		b.now = b.now.Add(10 * time.Millisecond)
+		b.step(&Changed{Snapshot: b.c.snap.With([]*cluster.Topic{&topic}, nil)})
+		for len(b.out.List) > 0 {
+			lists++
+			b.listed(protocol.None, 0)
+			for _, p := range b.out.Places {
+				if p.Position >= 0 && !p.Quiet {
+					loud++
+				}
+			}
+		}
+	}
+	if loud > 5 || lists > 20 {
+		t.Errorf("in two seconds it was told %d times, and asked for offsets %d times", loud, lists)
+	}
+}
+
 // TestHonestWaysAreNotSlowed: a new leader, a follower to read from, a batch larger than what was asked for.
 func TestHonestWaysAreNotSlowed(t *testing.T) {
 	b := newBench(t, func(c *Config) { c.PartitionBytes = 20 })

@@ -17,9 +17,6 @@ var (
 	errSentOn = errors.New("the replica to read from names another one to read from")
 )
 
-// rarely is how many times retry.backoff.max.ms lie between two questions for a topic that is not there, at most.
-const rarely = 5
-
 // kindOf sorts what a broker says of a partition. Refusals last until somebody changes what is allowed or what a topic is; a damage may have been repaired by a replica. All else is the cluster's own affair.
 func kindOf(err error) trouble.Kind {
 	var code protocol.Code
@@ -42,11 +39,7 @@ func (c *Core) hindered(now time.Time, p *part, err error, out *Effects) {
 }
 
 func (c *Core) troubled(now time.Time, p *part, kind trouble.Kind, err error, out *Effects) {
-	b := c.backoff()
-	if errors.Is(err, protocol.UnknownTopicOrPartition) || errors.Is(err, protocol.UnknownTopicID) { // it may be gone for ever; if it comes back metadata tells
-		b.Max *= rarely
-	}
-	if p.trouble.Met(now, kind, err, b) {
+	if p.trouble.Met(now, kind, err, c.backoff()) {
 		out.Fail = append(out.Fail, Failure{p.TopicPartition, p.gen, p.offset, err, true, kind == trouble.Passing})
 	}
 }
@@ -78,9 +71,9 @@ func (c *Core) lapse(now time.Time, p *part, err error, out *Effects) {
 	p.lapsed = true
 }
 
-// sent notes that a position was moved by what a broker says. Who is sent back has been there already: what comes then is no progress, however much it is. It is forgotten when that has not happened for a while.
+// sent notes that a position was moved by what a broker says. Who is sent back, or stays where it was, has been there already: what comes then is no progress, however much it is. It is forgotten when that has not happened for a while.
 func (c *Core) sent(now time.Time, p *part, from, to int64) {
-	if to >= from {
+	if to > from {
 		return
 	}
 	if now.Sub(p.backAt) >= trouble.Pause {

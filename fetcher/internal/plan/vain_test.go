@@ -107,7 +107,7 @@ func TestAFollowerThatRefusesForEverIsTold(t *testing.T) {
 		if asked < 10 || asked > 130 {
 			t.Errorf("%s: asked %d times in 35 s", c.name, asked)
 		}
-		if len(told) < 2 || len(told) > 4 || told[0] < c.first || told[0] > c.first+rarely {
+		if len(told) < 2 || len(told) > 4 || told[0] < c.first || told[0] > c.first+2 {
 			t.Errorf("%s: told at %v", c.name, told)
 		}
 		b.in(5*time.Second, func(r *Request) { // it is well again
