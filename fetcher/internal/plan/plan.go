@@ -174,7 +174,9 @@ type Core struct {
 }
 
 // New makes the core.
-func New(cfg Config, snap *cluster.Snapshot) *Core { return &Core{cfg: cfg, snap: snap, byNode: map[int32]*line{}} }
+func New(cfg Config, snap *cluster.Snapshot) *Core {
+	return &Core{cfg: cfg, snap: snap, byNode: map[int32]*line{}}
+}
 
 func (c *Core) find(tp cluster.TopicPartition) (int, bool) {
 	return slices.BinarySearchFunc(c.parts, tp, func(p *part, tp cluster.TopicPartition) int { return p.Compare(tp) })
