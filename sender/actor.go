@@ -413,16 +413,23 @@ func (s *Sender) fit(version int16, req protocol.Request) error {
 		magic = 0
 	}
 	m := req.(*msg.ProduceRequest)
+	var sets [][]byte // a request that is refused stays as it is: it may be tried with another version
 	for i := range m.TopicData {
 		for k := range m.TopicData[i].PartitionData {
-			p := &m.TopicData[i].PartitionData[k]
-			b, _, ok, err := record.Next(p.Records)
+			set := m.TopicData[i].PartitionData[k].Records
+			b, _, ok, err := record.Next(set)
 			if err == nil && ok {
-				p.Records, err = record.AppendLegacy(nil, &b, magic, s.cfg.Codec, s.cfg.Level)
+				set, err = record.AppendLegacy(nil, &b, magic, s.cfg.Codec, s.cfg.Level)
 			}
 			if err != nil {
 				return &refused{err}
 			}
+			sets = append(sets, set)
+		}
+	}
+	for i := range m.TopicData {
+		for k := range m.TopicData[i].PartitionData {
+			m.TopicData[i].PartitionData[k].Records, sets = sets[0], sets[1:]
 		}
 	}
 	return nil

@@ -108,15 +108,15 @@ func (c *Core) send(now time.Time, out *Effects) {
 	for len(c.waiting) > 0 && len(c.flight) < c.cfg.Window && !now.Before(c.holdUntil) && c.open() {
 		m := c.waiting[0]
 		version, err := c.version(m)
+		if err == nil && m.Fit != nil {
+			err = m.Fit(version, m.Req)
+		}
 		if err != nil && c.doubtful(now) {
 			c.askAgain(now, out)
 			return
 		}
 		c.waiting[0] = nil
 		c.waiting = c.waiting[1:]
-		if err == nil && m.Fit != nil {
-			err = m.Fit(version, m.Req)
-		}
 		if err == nil {
 			err = c.transmit(now, m, version, out)
 		}

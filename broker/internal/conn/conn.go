@@ -100,6 +100,7 @@ type Core struct {
 	decoding  *Decode   // the answer that is being read beside the actor, of a call that is not in flight any more; nil: there is none
 	behind    []Message // what the link has told since: it waits for its turn
 	toldAt    time.Time // when the broker was asked for its versions, or has told them
+	sure      bool      // it was asked again on this connection
 	unflushed []unflushed
 	nextID    int32
 	rtt       time.Duration

@@ -201,6 +201,7 @@ func TestVersionLimits(t *testing.T) {
 	} {
 		b := newBench(t, nil)
 		b.ready(b.call())
+		b.c.sure, b.c.toldAt = true, b.now
 		out := b.step(b.call(func(m *Call) { m.MinVersion, m.MaxVersion = c.low, c.high }))
 		if c.want < 0 {
 			if len(out.Ends) != 1 || !errors.Is(out.Ends[0].Err, ErrUnsupported) || out.Ends[0].Sent || len(out.Released) != 1 {
@@ -510,6 +511,9 @@ func TestACallThatCannotBeSentDoesNotHoldTheCloseUp(t *testing.T) { // seed 1015
 	f := b.sent()
 	b.step(&Flushed{Gen: b.c.gen})
 	b.step(&Close{Deadline: b.now.Add(time.Minute)})
+	b.answer(f, versions(9))
+	f = b.sent() // once more
+	b.step(&Flushed{Gen: b.c.gen})
 	if out := b.answer(f, versions(9)); len(out.Ends) != 1 || !errors.Is(out.Ends[0].Err, ErrUnsupported) || !out.Finished {
 		t.Fatalf("%+v", out)
 	}
@@ -533,9 +537,15 @@ func TestAOneWayCallIsWrittenBeforeTheClose(t *testing.T) {
 
 func TestAFitMayRefuse(t *testing.T) {
 	b := newBench(t, nil)
-	b.ready(b.call())
+	b.idle()
 	no := errors.New("not with that version")
-	out := b.step(b.call(func(m *Call) { m.Fit = func(int16, protocol.Request) error { return no } }))
+	b.step(b.call(func(m *Call) { m.Fit = func(int16, protocol.Request) error { return no } }))
+	f := b.sent()
+	if f.Header.RequestApiKey != msg.ApiVersionsAPI {
+		t.Fatalf("it is asked for %d", f.Header.RequestApiKey)
+	}
+	b.step(&Flushed{Gen: b.c.gen})
+	out := b.answer(f, versions(9))
 	if len(out.Ends) != 1 || !errors.Is(out.Ends[0].Err, no) || out.Ends[0].Sent {
 		t.Fatalf("%+v", out.Ends)
 	}

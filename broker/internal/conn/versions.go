@@ -82,16 +82,17 @@ func HungUp(err error) bool {
 // software is what the client says of itself (KIP-511).
 const software, softwareVersion = "kactor", "0.1.0"
 
-// sureFor is how long what a broker has told is believed when a call does not fit it: then it is asked once more. It may be an upgrade that the connection has outlived, or a proxy that did not reach the broker then.
+// sureFor is how long what a broker has told again is believed when a call does not fit it: then it is asked once more. It may be an upgrade that the connection has outlived, or a proxy that did not reach the broker then. What it
+// has told once only is not enough to refuse a call: a producer would not be idempotent for ever.
 const sureFor = 5 * time.Second
 
 func (c *Core) doubtful(now time.Time) bool {
-	return c.asking != unasked && now.Sub(c.toldAt) >= sureFor
+	return c.asking != unasked && (!c.sure || now.Sub(c.toldAt) >= sureFor)
 }
 
 // askAgain asks a broker for its versions once more; all calls wait for the answer.
 func (c *Core) askAgain(now time.Time, out *Effects) {
-	c.toldAt = now
+	c.toldAt, c.sure = now, true
 	c.ask(now, versionsRequest(), c.asking, now.Add(c.cfg.SetupTimeout), (*Core).toldAgain, out)
 }
 
