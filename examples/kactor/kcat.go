@@ -253,7 +253,7 @@ func (k *kcat) complete() error {
 	case k.mode == 'P' && len(k.topics) > 1:
 		return kcatError{errors.New("-P writes to one topic: give -t once")}
 	case k.mode == 'P' && k.lines && len(k.rest) > 1:
-		return errors.New("Only one file allowed for line mode (-l)")
+		return errors.New("only one file allowed for line mode (-l)")
 	case k.mode != 'P' && k.mode != 'G' && len(k.rest) > 0:
 		return kcatError{fmt.Errorf("unexpected argument %q", k.rest[0])}
 	case k.delimiter == "" && k.mode == 'P':

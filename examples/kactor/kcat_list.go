@@ -31,7 +31,7 @@ func (k *kcat) metadata(ctx context.Context, client *api.Client, topics ...strin
 			err = r.Err
 		}
 		if err != nil {
-			return nil, 0, fmt.Errorf("Failed to acquire metadata: %w (Are the brokers reachable? Also try increasing the metadata timeout with -m <timeout>?)", err)
+			return nil, 0, fmt.Errorf("failed to acquire metadata: %w (Are the brokers reachable? Also try increasing the metadata timeout with -m <timeout>?)", err)
 		}
 		answer := r.Resp.(*msg.MetadataResponse)
 		if !slices.ContainsFunc(answer.Topics, func(t msg.MetadataResponseMetadataResponseTopic) bool {

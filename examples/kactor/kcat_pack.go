@@ -26,7 +26,7 @@ func (p *packs) set(text string) error {
 	}
 	for i := range len(pack) {
 		if c := pack[i]; packSizes[c] == 0 && !strings.ContainsRune("<>s$ ", rune(c)) {
-			return fmt.Errorf("Invalid token '%c' in %s pack-format, see -s usage.", c, what)
+			return fmt.Errorf("invalid token '%c' in %s pack-format, see -s usage", c, what)
 		}
 	}
 	if both || what == "key" {

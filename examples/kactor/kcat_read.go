@@ -120,10 +120,10 @@ func (r *reading) assign(ctx context.Context, client *api.Client) error {
 			name = *t.Name
 		}
 		if t.ErrorCode != 0 {
-			return fmt.Errorf("Topic %s error: %s", name, complaint(t.ErrorCode))
+			return fmt.Errorf("topic %s error: %s", name, complaint(t.ErrorCode))
 		}
 		if int(r.partition) >= len(t.Partitions) {
-			return fmt.Errorf("Topic %s (with partitions 0..%d): partition %d does not exist", name, len(t.Partitions)-1, r.partition)
+			return fmt.Errorf("topic %s (with partitions 0..%d): partition %d does not exist", name, len(t.Partitions)-1, r.partition)
 		}
 		slices.SortFunc(t.Partitions, func(a, b msg.MetadataResponseMetadataResponsePartition) int {
 			return cmp.Compare(a.PartitionIndex, b.PartitionIndex)
@@ -252,7 +252,7 @@ func (r *reading) print(rec *api.Record, f kcatFormat) (done bool, err error) {
 		return false, nil
 	}
 	if r.line, err = r.render(r.line[:0], rec, f); err != nil {
-		return true, fmt.Errorf("Failed to format message in %s [%d] at offset %d: %w: terminating", rec.Topic, rec.Partition, rec.Offset, err)
+		return true, fmt.Errorf("failed to format message in %s [%d] at offset %d: %w: terminating", rec.Topic, rec.Partition, rec.Offset, err)
 	}
 	if _, err := r.w.Write(r.line); err != nil {
 		return true, err
@@ -347,7 +347,7 @@ func (k *kcat) parseKcat(s string) (kcatFormat, error) {
 			continue
 		}
 		if len(s) < 2 {
-			return nil, errors.New("Unsupported formatter: %")
+			return nil, errors.New("unsupported formatter: %")
 		}
 		switch c := s[1]; c {
 		case '%':
@@ -367,7 +367,7 @@ func (k *kcat) parseKcat(s string) (kcatFormat, error) {
 		default:
 			verb, ok := verbs[c]
 			if !ok {
-				return nil, fmt.Errorf("Unsupported formatter: %%%c", c)
+				return nil, fmt.Errorf("unsupported formatter: %%%c", c)
 			}
 			f = append(f, func(dst []byte, r *api.Record) ([]byte, error) { return verb(dst, r), nil })
 		}

@@ -35,7 +35,7 @@ func (k *kcat) produce(ctx context.Context, client *api.Client) error {
 		}
 		for _, t := range m.Topics {
 			if t.ErrorCode == 0 && int(k.partition) >= len(t.Partitions) {
-				return fmt.Errorf("Topic %s (with partitions 0..%d): partition %d does not exist", k.topics[0], len(t.Partitions)-1, k.partition)
+				return fmt.Errorf("topic %s (with partitions 0..%d): partition %d does not exist", k.topics[0], len(t.Partitions)-1, k.partition)
 			}
 		}
 	}
@@ -52,7 +52,7 @@ func (k *kcat) produce(ctx context.Context, client *api.Client) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.failed != nil {
-		return fmt.Errorf("Delivery failed for message: %w", w.failed)
+		return fmt.Errorf("delivery failed for message: %w", w.failed)
 	}
 	return errors.Join(sent, err)
 }
