@@ -20,7 +20,7 @@ var ofWords = []mutation{
 	{"who gets no further asks in a hurry", "protocol/trouble/pace.go",
 		"p.vain++; p.vain > Free", "p.vain++; p.vain > 1<<30"},
 	{"what a broker speaks never asked again", "broker/internal/conn/versions.go",
-		"return c.asking != unasked && now.Sub(c.toldAt) >= sureFor", "return false"},
+		"return c.asking != unasked && (!c.sure || now.Sub(c.toldAt) >= sureFor)", "return false"},
 	{"topic without partitions taken as it is told", "broker/internal/meta/topics.go",
 		"garbled := !fits && t.Err == protocol.None", "garbled := false"},
 }
