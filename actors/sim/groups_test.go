@@ -82,6 +82,7 @@ type groupMember struct {
 	rests   func() []api.TopicPartition
 	ids     []string // that it has had
 	own     map[int32]bool
+	joined  map[int32]uint64          // by which membership it was assigned
 	next    map[int32]int64           // the offset expected next; -1: any
 	floor   map[int32]int64           // what was committed when it was assigned
 	era     map[int32]int             // how often it was assigned
@@ -323,7 +324,7 @@ func (p *groupPlay) slot(ctx context.Context, name string) {
 
 // member lives and ends.
 func (p *groupPlay) member(ctx context.Context, name string) {
-	m := &groupMember{name: name, own: map[int32]bool{}, next: map[int32]int64{}, floor: map[int32]int64{}, era: map[int32]int{}, paused: map[int32]bool{}, active: map[*api.Record]time.Time{}}
+	m := &groupMember{name: name, own: map[int32]bool{}, joined: map[int32]uint64{}, next: map[int32]int64{}, floor: map[int32]int64{}, era: map[int32]int{}, paused: map[int32]bool{}, active: map[*api.Record]time.Time{}}
 	client, err := p.client(ctx, name)
 	if err != nil {
 		p.fail("%s: %w", name, err)
@@ -448,8 +449,12 @@ func (p *groupPlay) matches(topic string) bool {
 func (p *groupPlay) assigned(m *groupMember, parts []api.TopicPartition) {
 	p.assignments++
 	_, present := p.c.DescribeGroup(groupName)
-	member := func(m *groupMember) bool {
-		return slices.ContainsFunc(present, func(g fake.GroupMember) bool { return g.ID == m.id() && g.Epoch >= 0 })
+	member := func(m *groupMember) uint64 {
+		i := slices.IndexFunc(present, func(g fake.GroupMember) bool { return g.ID == m.id() && g.Epoch >= 0 })
+		if i < 0 {
+			return 0
+		}
+		return present[i].Joined
 	}
 	for _, tp := range parts {
 		i := tp.Partition
@@ -458,7 +463,7 @@ func (p *groupPlay) assigned(m *groupMember, parts []api.TopicPartition) {
 			p.fail("%s was assigned partition %d twice", m.name, i)
 		}
 		for _, o := range p.owners[i] {
-			if !o.closing && member(o) && member(m) { // who was expelled, or was not waited for, may not know it yet
+			if !o.closing && member(m) > 0 && member(o) > 0 && member(o) == o.joined[i] { // who was expelled, also if it has joined anew, or was not waited for, may not know it yet
 				p.fail("%s was assigned partition %d, and %s owns it, which the group has not expelled", m.name, i, o.name)
 			}
 		}
@@ -471,6 +476,7 @@ func (p *groupPlay) assigned(m *groupMember, parts []api.TopicPartition) {
 		p.had[had(m.id(), i)] = p.w.Awake()
 		m.ids = append(m.ids, m.id())
 		m.era[i]++
+		m.joined[i] = member(m)
 		m.own[i], m.next[i], m.floor[i] = true, -1, p.c.Committed(groupName, groupWork, i)
 		p.owners[i] = append(p.owners[i], m)
 	}

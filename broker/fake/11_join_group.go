@@ -132,7 +132,7 @@ func (c *Cluster) joinNew(g *group, q *call, req *msg.JoinGroupRequest) {
 
 func (c *Cluster) addMember(g *group, q *call, req *msg.JoinGroupRequest, id string) {
 	k := &g.classic
-	m := &classicMember{id: id, instance: text(req.GroupInstanceID), client: q.client}
+	m := &classicMember{id: id, joined: c.membership(), instance: text(req.GroupInstanceID), client: q.client}
 	if len(k.members) == 0 {
 		k.kind = req.ProtocolType
 	}

@@ -162,7 +162,7 @@ func (c *Cluster) beating(g *group, req *msg.ConsumerGroupHeartbeatRequest, wron
 	case m == nil && !joins:
 		return nil, unknownMember(req.MemberID, g)
 	case m == nil && wrong.code == protocol.None:
-		m = &modernMember{id: req.MemberID, instance: text(req.InstanceID), target: set{}, assigned: set{}, revoking: set{}, since: map[topicIDPartition]int32{}}
+		m = &modernMember{id: req.MemberID, joined: c.membership(), instance: text(req.InstanceID), target: set{}, assigned: set{}, revoking: set{}, since: map[topicIDPartition]int32{}}
 		x.add(m)
 	case m != nil && (!joins || !c.atLeast("4.2")) && !c.soundEpoch(m, req): // since 4.2 who joins again goes on where it was: the answer may have been lost
 		return nil, refuse(protocol.FencedMemberEpoch, "member %q of group %q comes with epoch %d, and is in %d: it has to let all its partitions go, and to join again", m.id, g.id, req.MemberEpoch, m.epoch)

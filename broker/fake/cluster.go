@@ -28,6 +28,7 @@ type Cluster struct {
 	nodes            []*node
 	topics           []*topic // by name
 	topicIDs         map[wire.UUID]*topic
+	memberships      uint64 // of groups, so far
 	changes          uint64 // of brokers and topics, so far; those of a partition are counted there
 	conns            map[ConnID]*conn
 	nextConn         ConnID

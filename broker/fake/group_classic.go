@@ -39,6 +39,7 @@ func (s groupState) String() string {
 
 type classicMember struct {
 	id, instance, client string
+	joined               uint64 // see GroupMember
 	session, rebalance   time.Duration
 	expires              time.Time
 	protocols            []msg.JoinGroupRequestJoinGroupRequestProtocol

@@ -102,7 +102,7 @@ func (c *Cluster) upgrade(g *group) {
 		for tp := range has {
 			since[tp] = k.generation
 		}
-		x.add(&modernMember{id: m.id, instance: m.instance, client: m.client, epoch: k.generation, previous: k.generation, topics: slices.Compact(slices.Sorted(slices.Values(s.Topics))), rebalance: m.rebalance,
+		x.add(&modernMember{id: m.id, joined: m.joined, instance: m.instance, client: m.client, epoch: k.generation, previous: k.generation, topics: slices.Compact(slices.Sorted(slices.Values(s.Topics))), rebalance: m.rebalance,
 			expires: c.now.Add(m.session), target: has, assigned: maps.Clone(has), revoking: set{}, since: since, classic: m, upgraded: true})
 		if m.join != nil {
 			joins = append(joins, refusal{m.join, m.id})
@@ -142,7 +142,7 @@ func (c *Cluster) becomeClassic(g *group) {
 	k := &g.classic
 	for _, m := range x.members {
 		o := m.classic
-		o.id, o.expires, o.assignment = m.id, c.now.Add(o.session), c.classicAssignment(m.target)
+		o.id, o.joined, o.expires, o.assignment = m.id, m.joined, c.now.Add(o.session), c.classicAssignment(m.target)
 		k.members = append(k.members, o)
 	}
 	k.leader, k.protocol = k.members[0].id, k.vote()
@@ -278,7 +278,7 @@ func (c *Cluster) joining(q *call, group string, x *modernGroup, req *msg.JoinGr
 	if id == "" {
 		id = c.memberID(q, group, text(req.GroupInstanceID))
 	}
-	m = &modernMember{id: id, instance: text(req.GroupInstanceID), target: set{}, assigned: set{}, revoking: set{}, since: map[topicIDPartition]int32{}}
+	m = &modernMember{id: id, joined: c.membership(), instance: text(req.GroupInstanceID), target: set{}, assigned: set{}, revoking: set{}, since: map[topicIDPartition]int32{}}
 	x.add(m)
 	return m, protocol.None
 }

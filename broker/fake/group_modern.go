@@ -49,6 +49,7 @@ type counted struct {
 
 type modernMember struct {
 	id, instance, client string
+	joined               uint64 // see GroupMember
 	rack                 *string
 	assignor             string
 	epoch                int32

@@ -166,6 +166,13 @@ type GroupMember struct {
 	ID, Instance, Client string
 	Epoch                int32 // generation, or member epoch; -1: a member of the classic protocol that is kept and has not joined, a static one in its generation, any since its group became a consumer group; -2: a static member of the new protocol that is away
 	Assigned             []Partition
+	Joined               uint64 // which membership it is: one that was expelled and joins under its id again has another
+}
+
+// membership counts those there have been.
+func (c *Cluster) membership() uint64 {
+	c.memberships++
+	return c.memberships
 }
 
 // DescribeGroup gives the state of a group and its members, in the order of their ids.
@@ -177,7 +184,7 @@ func (c *Cluster) DescribeGroup(id string) (state string, members []GroupMember)
 	if g.consumer {
 		state = g.modern.phase()
 		for _, m := range g.modern.members {
-			out := GroupMember{ID: m.id, Instance: m.instance, Client: m.client, Epoch: m.epoch}
+			out := GroupMember{ID: m.id, Instance: m.instance, Client: m.client, Epoch: m.epoch, Joined: m.joined}
 			if m.upgraded && m.classic != nil {
 				out.Epoch = -1
 			}
@@ -189,7 +196,7 @@ func (c *Cluster) DescribeGroup(id string) (state string, members []GroupMember)
 	} else {
 		state = g.classic.state.String()
 		for _, m := range g.classic.members {
-			out := GroupMember{ID: m.id, Instance: m.instance, Client: m.client, Epoch: g.classic.generation}
+			out := GroupMember{ID: m.id, Instance: m.instance, Client: m.client, Epoch: g.classic.generation, Joined: m.joined}
 			if m.behind {
 				out.Epoch = -1
 			}
