@@ -4,7 +4,8 @@
 //	go run ./actors/sim/internal/mutate [-seeds N] [-only NAME] [-update]
 //	go run ./actors/sim/internal/mutate -worlds [-only NAME] [-update]
 //
-// testdata/caught.txt tells which seed has caught a bug: it is played first. Only if it passes the whole swarm is played, and the line has to be renewed (-update). With -worlds those bugs in the cores
+// testdata/caught.txt tells which seed has caught a bug: it is played first. Only if it passes the whole swarm is played, and the line has to be renewed (-update); what no seed
+// catches must show in a small world. With -worlds those bugs in the cores
 // that show in a small world, by the shortest history there is (testdata/worlds.txt), must show in it again; with -update, too, all of them are looked for in all small worlds, which takes long.
 //
 //	bugs.go     the bugs                    plant.go    how they are planted
@@ -58,6 +59,10 @@ func mutate(seeds int, only string, update bool) error {
 	if err != nil {
 		return err
 	}
+	small, err := readWorlds(here)
+	if err != nil {
+		return err
+	}
 	binary, err := b.compile("actors/sim")
 	if err != nil {
 		return err
@@ -85,6 +90,8 @@ func mutate(seeds int, only string, update bool) error {
 		case o.err != nil:
 			fmt.Printf("error   %s: %v\n", m.name, o.err)
 			missed++
+		case o.how == "" && small[m.name] != "":
+			fmt.Printf("left    %s: %d seeds passed, and it shows in a small world (-worlds)\n", m.name, seeds)
 		case o.how == "":
 			fmt.Printf("missed  %s: %d seeds passed\n", m.name, seeds)
 			missed++
