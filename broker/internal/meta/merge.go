@@ -217,9 +217,9 @@ func (c *Core) publish(s *cluster.Snapshot, out *Effects) {
 // hints takes over leaders learnt from an answer (KIP-951) that are newer than what is known, and of their topics' present lives. One that is far ahead is not believed: metadata will tell. And of one partition only so many are taken
 // until metadata says the same: they make another picture of the cluster, and send everybody elsewhere. All hints of an answer make one picture.
 func (c *Core) hints(now time.Time, m Hints, out *Effects) {
-	nodes := c.snap.Nodes
-	known := make(map[int32]bool, len(nodes))
-	for _, n := range nodes {
+	var more []cluster.Node // brokers that nobody has told of before
+	known := make(map[int32]bool, len(c.snap.Nodes))
+	for _, n := range c.snap.Nodes {
 		known[n.ID] = true
 	}
 	changed := map[string]*cluster.Topic{}
@@ -232,12 +232,13 @@ func (c *Core) hints(now time.Time, m Hints, out *Effects) {
 		if !hintFits(t, h) {
 			continue
 		}
-		if h.Node != nil && !known[h.Node.ID] && reachable(h.Node.ID, h.Node.Host, h.Node.Port) {
-			nodes = append(slices.Clip(nodes), *h.Node)
-			known[h.Node.ID] = true
-		}
-		if !known[h.Leader] || !c.takes(now, h) {
+		met := h.Node != nil && h.Node.ID == h.Leader && reachable(h.Node.ID, h.Node.Host, h.Node.Port) && len(c.snap.Nodes)+len(more) < c.mostBrokers()
+		if !known[h.Leader] && !met || !c.takes(now, h) {
 			continue
+		}
+		if !known[h.Leader] {
+			more = append(more, *h.Node)
+			known[h.Leader] = true
 		}
 		if changed[h.Topic] == nil {
 			next := *t
@@ -249,11 +250,11 @@ func (c *Core) hints(now time.Time, m Hints, out *Effects) {
 	if len(changed) == 0 {
 		return
 	}
-	if len(nodes) > len(c.snap.Nodes) {
-		slices.SortFunc(nodes, func(a, b cluster.Node) int { return cmp.Compare(a.ID, b.ID) })
-	}
 	next := c.snap.With(slices.SortedFunc(maps.Values(changed), func(a, b *cluster.Topic) int { return cmp.Compare(a.Name, b.Name) }), nil)
-	next.Nodes = nodes
+	if len(more) > 0 {
+		next.Nodes = append(more, c.snap.Nodes...)
+		slices.SortFunc(next.Nodes, func(a, b cluster.Node) int { return cmp.Compare(a.ID, b.ID) })
+	}
 	c.publish(next, out)
 }
 

@@ -634,7 +634,25 @@ func TestHintsOfAnAnswerMakeOnePicture(t *testing.T) {
 			t.Fatalf("%+v", p)
 		}
 	}
-	if !slices.ContainsFunc(out.Publish.Nodes, func(n cluster.Node) bool { return n.Host == "nine" }) || before.Topic("a").Partitions[0].Leader != 1 {
+	if i := slices.IndexFunc(out.Publish.Nodes, func(n cluster.Node) bool { return n.Host == "nine" }); i != len(before.Nodes) || before.Topic("a").Partitions[0].Leader != 1 {
 		t.Errorf("brokers %+v; the picture before has leader %d", out.Publish.Nodes, before.Topic("a").Partitions[0].Leader)
+	}
+}
+
+// No more brokers are known by hints than an answer may list, and none whose hint is not taken.
+func TestHintsBringNotMoreBrokersThanThereMayBe(t *testing.T) {
+	b := newBench(t, func(c *Config) { c.MaxBrokers = 5 })
+	b.step(&Refresh{Topics: []string{"a"}, Except: cluster.NoNode})
+	b.step(&Metadata{Resp: metadata(make([]int32, 10), make([]int32, 10)), Version: 12})
+	before := len(b.c.snap.Nodes)
+	var hints Hints
+	for i := range int32(10) {
+		hints = append(hints, Hint{TopicPartition: cluster.TopicPartition{Topic: "a", Partition: i}, Leader: 100 + i, Epoch: 7, Node: &cluster.Node{ID: 100 + i, Host: "many", Port: 9}})
+	}
+	hints[0].Epoch = -1 // nothing new
+	b.step(hints)
+	got := b.c.snap.Nodes
+	if before >= 5 || len(got) != 5 || slices.ContainsFunc(got, func(n cluster.Node) bool { return n.ID == 100 }) {
+		t.Errorf("before %d, now %+v", before, got)
 	}
 }

@@ -35,7 +35,7 @@ const epochReach = 1000
 
 // fit takes out of an answer what there cannot be - brokers whose id stands for a bootstrap address or for nobody, or that cannot be connected to; of two with one id the second - and refuses one that tells too much.
 func (c *Core) fit(m *msg.MetadataResponse) error {
-	if most := cmp.Or(c.cfg.MaxBrokers, defaultBrokers); len(m.Brokers) > most {
+	if most := c.mostBrokers(); len(m.Brokers) > most {
 		return fmt.Errorf("%w: metadata lists %d brokers, at most %d are expected", ErrTooMuch, len(m.Brokers), most)
 	}
 	most, partitions := c.mostPartitions(), 0
@@ -56,6 +56,9 @@ func (c *Core) fit(m *msg.MetadataResponse) error {
 	}
 	return nil
 }
+
+// mostBrokers are known.
+func (c *Core) mostBrokers() int { return cmp.Or(c.cfg.MaxBrokers, defaultBrokers) }
 
 // mostPartitions are taken of an answer.
 func (c *Core) mostPartitions() int { return cmp.Or(c.cfg.MaxPartitions, defaultPartitions) }
