@@ -125,11 +125,11 @@ func TestProfiles(t *testing.T) {
 
 // What stands behind a profile changes it, also where it says something of one role only.
 func TestAProfileIsChangedByWhatStandsBehindIt(t *testing.T) {
-	for role, want := range map[string]bool{ofProducer: true, ofConsumer: true} {
+	for _, role := range []string{ofProducer, ofConsumer} {
 		plain := effect(t, role, Profile("kafka-python-2.x"))
 		changed := effect(t, role, Profile("kafka-python-2.x"), Property("request.timeout.ms", "1234"))
 		before := effect(t, role, Property("request.timeout.ms", "1234"), Profile("kafka-python-2.x"))
-		if (plain != changed) != want || !strings.Contains(changed, "RequestTimeout:1.234s") || strings.Contains(changed, "RequestTimeout:5m5s") {
+		if plain == changed || !strings.Contains(changed, "RequestTimeout:1.234s") || strings.Contains(changed, "RequestTimeout:5m5s") {
 			t.Errorf("%s: %s", role, changed)
 		}
 		if role == ofConsumer && !strings.Contains(before, "RequestTimeout:5m5s") {

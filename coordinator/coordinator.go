@@ -277,13 +277,10 @@ func (c *Coordinator) CommitAsync(done func(error), offsets ...Offset) {
 // committing is told how a commit ended.
 type committing func(error)
 
-// mostAsked is for how many partitions is asked at a time.
-const mostAsked = 5000
-
 // Committed asks for committed offsets; Offset is -1 where there is none.
 func (c *Coordinator) Committed(ctx context.Context, parts ...cluster.TopicPartition) (all []Offset, err error) {
 	at := c.deadline(ctx)
-	for some := range slices.Chunk(parts, mostAsked) {
+	for some := range slices.Chunk(parts, member.MostAsked) {
 		got, err := c.committed(ctx, at, some)
 		if err != nil {
 			return nil, err

@@ -200,8 +200,8 @@ func (c *Core) replaced(k Offset) bool {
 	return t != nil && k.TopicID != (wire.UUID{}) && t.ID != (wire.UUID{}) && t.ID != k.TopicID
 }
 
-// mostAsked is for how many partitions the coordinator is asked, or told offsets, in one request: of the others in the next. A broker writes the offsets of a request as one batch, which may have 1 MiB (message.max.bytes).
-const mostAsked = 5000
+// MostAsked is for how many partitions the coordinator is asked, or told offsets, in one request: of the others in the next. A broker writes the offsets of a request as one batch, which may have 1 MiB (message.max.bytes).
+const MostAsked = 5000
 
 // commit sends what is to be committed.
 func (c *Core) commit(now time.Time, out *Effects) {
@@ -223,7 +223,7 @@ func (c *Core) commit(now time.Time, out *Effects) {
 		}
 		r := refusals{c: c}
 		m.settle(func(k Offset) (error, bool) {
-			if _, goes := latest[k.Partition]; !goes && len(latest) == mostAsked {
+			if _, goes := latest[k.Partition]; !goes && len(latest) == MostAsked {
 				return nil, false
 			}
 			err := r.of(&k)

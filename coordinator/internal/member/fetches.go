@@ -115,7 +115,7 @@ func (c *Core) driveFetches(now time.Time, out *Effects) {
 	var due []Partition
 	var call *Call
 	for i := range o.begins {
-		if len(due) == mostAsked {
+		if len(due) == MostAsked {
 			break
 		}
 		if b := &o.begins[i]; !now.Before(b.trouble.RetryAt) {

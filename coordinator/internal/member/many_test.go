@@ -24,7 +24,7 @@ func (b *bench) asked(call *Call) (parts []int32) {
 			}
 		}
 	}
-	if len(parts) == 0 || len(parts) > mostAsked {
+	if len(parts) == 0 || len(parts) > MostAsked {
 		b.t.Fatalf("%d partitions in a request", len(parts))
 	}
 	return parts
@@ -44,7 +44,7 @@ func crowded(t *testing.T, n int) (*bench, Effects) {
 
 // Of many partitions it is asked where they begin in one request after the other; so what each answer sets in motion is bounded.
 func TestManyPartitionsBeginInTurn(t *testing.T) {
-	const n = 2*mostAsked + 1000
+	const n = 2*MostAsked + 1000
 	b, out := crowded(t, n)
 	begun := map[int32]bool{}
 	for requests := 1; len(begun) < n; requests++ {
@@ -70,7 +70,7 @@ func TestManyPartitionsBeginInTurn(t *testing.T) {
 
 // Many offsets are committed in one request after the other. Of what is committed twice the last counts, wherever it is; the outcome is told when all is written.
 func TestManyOffsetsAreCommittedInTurn(t *testing.T) {
-	const n = 2*mostAsked + 1000
+	const n = 2*MostAsked + 1000
 	for _, code := range []protocol.Code{protocol.None, protocol.OffsetMetadataTooLarge} {
 		b, _ := crowded(t, n)
 		var offsets []Offset
