@@ -9,7 +9,8 @@
 // given is not its concern: chunks go to a buffer and come back as Taken.
 //
 // Everything that is asked carries the partition's generation, which each assignment and each seek raises: answers to a life before are dropped.
-// Files: plan.go the core; messages.go what it takes and gives; fetch.go fetching; reset.go resets and checks.
+// Files: plan.go the core; messages.go what it takes and gives; assign.go what is assigned; fetch.go what is asked of brokers, fetched.go what they answer; reset.go resets and checks; silence.go brokers that bring nothing;
+// pace.go, troubles.go who gets no further; wishes.go topics that metadata is asked for; lookup.go finding a partition, a topic, a broker.
 package plan
 
 import (
@@ -178,53 +179,6 @@ func New(cfg Config, snap *cluster.Snapshot) *Core {
 	return &Core{cfg: cfg, snap: snap, byNode: map[int32]*line{}}
 }
 
-func (c *Core) find(tp cluster.TopicPartition) (int, bool) {
-	return slices.BinarySearchFunc(c.parts, tp, func(p *part, tp cluster.TopicPartition) int { return p.Compare(tp) })
-}
-
-func (c *Core) part(tp cluster.TopicPartition, gen uint64) *part {
-	if i, ok := c.find(tp); ok && c.parts[i].gen == gen {
-		return c.parts[i]
-	}
-	return nil
-}
-
-// topic finds a topic. Partitions come in their order, so it mostly is that of the one before.
-func (c *Core) topic(name string) *cluster.Topic {
-	if t := c.lastTopic; t != nil && c.lastSnap == c.snap && t.Name == name {
-		return t
-	}
-	c.lastTopic, c.lastSnap = c.snap.Topic(name), c.snap
-	return c.lastTopic
-}
-
-// walk finds partitions, mostly the one behind the last that it has found.
-type walk struct {
-	parts []*part
-	at    int
-}
-
-func (w *walk) find(tp cluster.TopicPartition) *part {
-	if w.at >= len(w.parts) || w.parts[w.at].TopicPartition != tp {
-		i, ok := slices.BinarySearchFunc(w.parts, tp, func(p *part, tp cluster.TopicPartition) int { return p.Compare(tp) })
-		if w.at = i; !ok {
-			return nil
-		}
-	}
-	p := w.parts[w.at]
-	w.at++
-	return p
-}
-
-func (c *Core) line(node int32) *line {
-	l := c.byNode[node]
-	if l == nil {
-		l = &line{node: node}
-		c.lines, c.byNode[node] = append(c.lines, l), l
-	}
-	return l
-}
-
 // Step takes one message.
 func (c *Core) Step(now time.Time, m Message, out *Effects) {
 	c.wished = nil
@@ -289,69 +243,6 @@ const much = 20_000
 func (c *Core) Tick(now time.Time, out *Effects) {
 	c.wished = nil
 	c.drive(now, out)
-}
-
-// assign adds partitions, or moves them: the fetch in flight, if there is one, belongs to the life before.
-func (c *Core) assign(starts []Start, out *Effects) {
-	var added []*part
-	w := walk{parts: c.parts}
-	for i := range starts {
-		s := &starts[i]
-		p := &part{TopicPartition: s.TopicPartition, replica: cluster.NoNode}
-		if old := w.find(s.TopicPartition); old != nil {
-			p.paused = old.paused
-			c.parts[w.at-1] = p
-		} else {
-			added = append(added, p)
-			if n := len(out.Refresh); n == 0 || out.Refresh[n-1] != s.Topic {
-				out.Refresh = append(out.Refresh, s.Topic)
-			}
-		}
-		c.begin(p, s, out)
-	}
-	if len(added) == 0 {
-		return
-	}
-	slices.SortStableFunc(added, func(a, b *part) int { return a.Compare(b.TopicPartition) })
-	have, all := c.parts, make([]*part, 0, len(c.parts)+len(added))
-	for i, p := range added {
-		if i+1 < len(added) && added[i+1].TopicPartition == p.TopicPartition { // of what was named twice the last counts
-			continue
-		}
-		for len(have) > 0 && have[0].Compare(p.TopicPartition) < 0 {
-			all, have = append(all, have[0]), have[1:]
-		}
-		all = append(all, p)
-	}
-	c.parts = append(all, have...)
-}
-
-// begin is where a partition begins.
-func (c *Core) begin(p *part, s *Start, out *Effects) {
-	p.gen, p.start, p.epoch, p.maxBytes, p.logStart = s.Gen, *s, -1, c.cfg.PartitionBytes, -1
-	p.topic, p.byID = s.ID, s.ID != (wire.UUID{})
-	p.moveTo(-1, s.Epoch)
-	p.policy, p.why = s.Offset == AtDefault && !s.ByTime, "there was no offset to begin at"
-	p.state = Resetting
-	if s.Offset >= 0 && !s.ByTime {
-		p.offset = s.Offset
-		p.state = Fetching
-	}
-	c.identify(p, out)
-}
-
-// moveTo sets the position where others say. Who names an epoch with it may mean that of the leader at the time: one in which nothing was written, which Kafka forgets at the next election. So it is good for asking where it ends
-// (OffsetForLeaderEpoch), but a fetch with it as that of a record would be told that the log has lost it.
-func (p *part) moveTo(offset int64, epoch int32) {
-	p.offset, p.lastEpoch, p.readEpoch, p.under = offset, epoch, -1, -1
-}
-
-// identify notes of which topic the position is, as soon as that is known, so that it does not outlive it.
-func (c *Core) identify(p *part, out *Effects) {
-	if t := c.topic(p.Topic); t != nil && p.topic == (wire.UUID{}) && t.ID != (wire.UUID{}) {
-		p.topic = t.ID
-		out.Places = append(out.Places, Place{TopicPartition: p.TopicPartition, Gen: p.gen, Position: -1, Topic: t.ID, HighWater: -1})
-	}
 }
 
 // doubtful tells whether a broker's word that there is no such offset, or no such epoch, must wait: what waits for the application may be damaged, and offset and epoch with it. They are true when all has been read, or
@@ -532,35 +423,6 @@ func (c *Core) astray(p *part) bool { return p.byID && p.another(c.topic(p.Topic
 // staleLimit is how often a leader is not asked because a record before the position is of a newer epoch than it is said to have: who says so is cut off from the others. After that it is believed: an epoch may be of
 // a topic that was deleted and created again.
 const staleLimit = 5
-
-// fewWishes are looked through one by one.
-const fewWishes = 32
-
-// wishes tells whether a topic is asked for already.
-func (c *Core) wishes(topic string, out *Effects) bool {
-	n := len(out.Refresh)
-	switch {
-	case n == 0 || n <= fewWishes && c.wished == nil:
-		return slices.Contains(out.Refresh, topic)
-	case out.Refresh[n-1] == topic:
-		return true
-	case c.wished == nil:
-		c.wished = map[string]struct{}{}
-		for _, t := range out.Refresh {
-			c.wished[t] = struct{}{}
-		}
-	}
-	_, there := c.wished[topic]
-	c.wished[topic] = struct{}{}
-	return there
-}
-
-func (c *Core) refresh(topic, why string, out *Effects) {
-	if !c.wishes(topic, out) {
-		out.Refresh = append(out.Refresh, topic)
-	}
-	out.Why = why
-}
 
 // shut ends the sessions, also of the brokers that are being asked: they do not wait for the answer, because a session is of no connection.
 func (c *Core) shut(owner any, out *Effects) {

@@ -104,7 +104,7 @@ var ofLives = []mutation{
 		"\t\t\terr := r.of(&k)\n\t\t\tif err == nil && !now", "\t\t\terr := r.of(&k)\n\t\t\tif t := c.snap.Topic(k.Topic); c.replaced(k) && t != nil {\n\t\t\t\tk.TopicID, err = t.ID, nil\n\t\t\t}\n\t\t\tif err == nil && !now"},
 	{"position in a deleted topic kept in the next", "fetcher/internal/plan/plan.go",
 		"case !p.byID && p.another(is):", "case false:"},
-	{"new topic of the name read before the group has given it", "fetcher/internal/plan/plan.go",
+	{"new topic of the name read before the group has given it", "fetcher/internal/plan/assign.go",
 		"p.topic, p.byID = s.ID, s.ID != (wire.UUID{})", "p.topic = s.ID"},
 }
 
@@ -144,7 +144,7 @@ var ofRooms = []mutation{
 
 // ofClients are bugs that the swarm must catch.
 var ofClients = []mutation{
-	{"follower believed that there is no such offset", "fetcher/internal/plan/fetch.go",
+	{"follower believed that there is no such offset", "fetcher/internal/plan/fetched.go",
 		"case p.near: // the leader may have it", "case p.replica == m.Request.Node: // the leader may have it"},
 	{"partition ended by a refusal", "fetcher/internal/plan/troubles.go",
 		"\tif p.trouble.Met(now, kind, err,", "\tif kind == trouble.Lasting {\n\t\tc.fail(now, p, err, out)\n\t\treturn\n\t}\n\tif p.trouble.Met(now, kind, err,"},
@@ -192,7 +192,7 @@ var ofClients = []mutation{
 		"len(k.by) >= min(contraryBrokers, c.most)", "len(k.by) >= 1"},
 	{"older metadata believed", "broker/internal/meta/topics.go",
 		"odd = ahead || was.LeaderEpoch > q.LeaderEpoch", "odd = ahead"},
-	{"fetch session kept after an error", "fetcher/internal/plan/fetch.go",
+	{"fetch session kept after an error", "fetcher/internal/plan/fetched.go",
 		"\tif m.Err != nil {\n\t\tif !m.Request.Aside {", "\tif m.Err != nil {\n\t\tif false {"},
 	{"partition forgotten when its batch comes back", "sender/internal/drain/answer.go",
 		"\tfor _, b := range r.Batches {\n\t\tc.activate(of(b))", "\tfor _, b := range r.Batches[1:] {\n\t\tc.activate(of(b))"},
@@ -204,13 +204,13 @@ var ofClients = []mutation{
 		"b.Maybe = true\n\t\t\tc.settle(", "c.settle("},
 	{"call that was moved answered twice", "broker/internal/conn/calls.go",
 		"m.ghost = true\n\t\t\tc.end(now, m, End{Err: ErrMoved", "c.end(now, m, End{Err: ErrMoved"},
-	{"position at the last record instead of behind it", "fetcher/internal/plan/fetch.go",
+	{"position at the last record instead of behind it", "fetcher/internal/plan/fetched.go",
 		"p.offset, p.under, p.readEpoch = end+1, p.epoch, -1", "p.offset, p.under, p.readEpoch = max(p.offset, end), p.epoch, -1"},
 	{"what is in flight at the end told as rejected", "sender/internal/drain/drain.go",
 		"for _, b := range p.flight {\n\t\t\tc.settle(b, -1, -1, fmt.Errorf(\"%w: %w\", ErrUncertain, err), out)", "for _, b := range p.flight {\n\t\t\tc.settle(b, -1, -1, err, out)"},
 	{"records before the position given out", "fetcher/chunk.go",
 		"if v.Offset >= c.from {", "if c.buf != nil {"},
-	{"answer of another position taken", "fetcher/internal/plan/fetch.go",
+	{"answer of another position taken", "fetcher/internal/plan/fetched.go",
 		"p.flight != m.Request.flight || p.state != Fetching || p.offset != p.wanted", "p.state != Fetching"},
 	{"what is behind a damaged batch read before it", "fetcher/buffer.go",
 		"if t.Back {", "if false {"},
