@@ -108,7 +108,7 @@ func (c *Client) Close(ctx context.Context) error {
 func (c *Client) with(of string, opts []Option) (*settings, error) {
 	s := c.settings.clone()
 	s.of = of
-	if err := s.apply([]Option{Properties(s.profiled[of])}); err != nil {
+	if err := s.byDefault(s.profiled[of]); err != nil {
 		return nil, err
 	}
 	if err := s.apply(opts); err != nil {

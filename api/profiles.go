@@ -34,18 +34,34 @@ func Profile(name string) Option {
 		if s.of != ofClient {
 			return misplaced("api.Profile", ofClient, s.of)
 		}
-		errs := []error{Properties(p.client)(s)}
+		errs := []error{s.byDefault(p.client)}
 		later := map[string]map[string]string{ofProducer: {}, ofConsumer: {}}
 		for role, props := range map[string]map[string]string{ofProducer: p.producer, ofConsumer: p.consumer} {
 			for name, value := range props {
 				if o, _ := lookUp(name); o != nil && o.role == ofAny {
 					later[role][name] = value
 				} else {
-					errs = append(errs, s.property(name, value))
+					errs = append(errs, s.byDefault(map[string]string{name: value}))
 				}
 			}
 		}
 		s.profiled = later
 		return errors.Join(errs...)
 	}
+}
+
+// byDefault sets options as if they had these defaults: nobody has asked for them, which counts where one follows from another.
+func (s *settings) byDefault(p map[string]string) error {
+	set := maps.Clone(s.set)
+	err := Properties(p)(s)
+	for name := range s.set {
+		switch value, before := set[name]; {
+		case strings.HasPrefix(name, levels): // what is kept there is no wish
+		case before:
+			s.set[name] = value
+		default:
+			delete(s.set, name)
+		}
+	}
+	return err
 }

@@ -21,7 +21,7 @@ func effect(t *testing.T, role string, opts ...Option) string {
 	}
 	s = s.clone()
 	s.of = role
-	if err := s.apply([]Option{Properties(s.profiled[role])}); err != nil {
+	if err := s.byDefault(s.profiled[role]); err != nil {
 		t.Fatal(err)
 	}
 	s.set = nil
@@ -141,5 +141,21 @@ func TestAProfileIsChangedByWhatStandsBehindIt(t *testing.T) {
 	}
 	if a, b := defaults(), defaults(); Profile("java-4.3")(a) != nil || reflect.DeepEqual(a, b) {
 		t.Error("a profile changes nothing")
+	}
+}
+
+// A profile is a set of defaults, and no wish: with it, too, acks=1 makes a producer that is not idempotent, group.protocol=consumer needs no assignors, and a delivery time-out follows that of requests. Each was an error.
+func TestAProfileIsNoWish(t *testing.T) {
+	for name := range profiles {
+		client, err := Dial(context.Background(), Lazy(), Profile(name), Brokers("localhost:9092"), Properties(map[string]string{"acks": "1", "group.protocol": "consumer", "request.timeout.ms": "400000"}))
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		p, producer := client.with(ofProducer, nil)
+		_, consumer := client.with(ofConsumer, nil)
+		if producer != nil || consumer != nil || p.sender.Idempotent {
+			t.Errorf("%s: %v, %v", name, producer, consumer)
+		}
+		_ = client.Close(context.Background())
 	}
 }

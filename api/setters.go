@@ -80,7 +80,7 @@ var setters = map[string]func(*settings, value) error{
 		s.sender.Codec, err = compress.Parse(v.text)
 		return err
 	},
-	"compression.level":       func(s *settings, v value) error { s.set["level"] = v.text; return nil },
+	"compression.level":       func(s *settings, v value) error { s.set[levels] = v.text; return nil },
 	"compression.gzip.level":  func(s *settings, v value) error { return s.level(compress.Gzip, v) },
 	"compression.lz4.level":   func(s *settings, v value) error { return s.level(compress.LZ4, v) },
 	"compression.zstd.level":  func(s *settings, v value) error { return s.level(compress.Zstd, v) },
@@ -139,9 +139,12 @@ var setters = map[string]func(*settings, value) error{
 	},
 }
 
+// levels is under which name the level of any codec is kept, and before theirs those of one.
+const levels = "level"
+
 // level keeps the level of a codec until it is known which one is used.
 func (s *settings) level(c compress.Codec, v value) error {
-	s.set["level "+c.String()] = v.text
+	s.set[levels+" "+c.String()] = v.text
 	return nil
 }
 
@@ -198,7 +201,7 @@ func isoDuration(s string) (time.Duration, error) {
 // finished gives the settings with what follows from several of them, checked. The receiver stays as it was set: options that are given later are merged with what was set, not with what followed from it.
 func (s *settings) finished() (*settings, error) {
 	s = s.clone()
-	for _, name := range []string{"level", "level " + s.sender.Codec.String()} { // the codec's own comes first
+	for _, name := range []string{levels, levels + " " + s.sender.Codec.String()} { // the codec's own comes first
 		if text := s.set[name]; text != "" {
 			n, err := strconv.Atoi(text)
 			if err != nil {
