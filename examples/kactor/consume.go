@@ -95,8 +95,8 @@ func (c *consumeFlags) renderer() (func([]byte, *api.Record) ([]byte, error), er
 	if c.json {
 		return appendJSON, nil
 	}
-	f, err := parseFormat(c.format)
-	return func(dst []byte, r *api.Record) ([]byte, error) { return f.append(dst, r), nil }, err
+	f, err := strictFormat(c.format)
+	return f.append, err
 }
 
 // assign assigns the partitions and gives the end of each with -e.

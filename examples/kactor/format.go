@@ -1,9 +1,11 @@
 package main
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/kactor-go/kactor/api"
@@ -11,58 +13,109 @@ import (
 
 // A format prints records the way kcat does: text with escapes.
 //
-//	%t topic  %p partition  %o offset  %k key  %s value  %K length of the key  %S length of the value (-1 for null)
-//	%T timestamp in milliseconds  %h headers as name=value,...  %% a percent sign  \n \t \r \\ as in Go
-type format []func(dst []byte, r *api.Record) []byte
+//	%t topic  %p partition  %o offset  %k key  %s value  %K length of the key  %S length of the value (-1 for null), %R the same as four bytes
+//	%T timestamp in milliseconds  %h headers as name=value,...  %% a percent sign  \n \t \r \\ \xNN and \NNN (a decimal number)
+type format []func(dst []byte, r *api.Record) ([]byte, error)
 
-func parseFormat(s string) (format, error) {
-	var f format
-	text := func(b string) {
-		f = append(f, func(dst []byte, _ *api.Record) []byte { return append(dst, b...) })
-	}
-	for i := 0; i < len(s); i++ {
-		switch c := s[i]; {
-		case c == '\\' && i+1 < len(s):
+// how is what keys and values look like.
+type how struct {
+	pack packs
+	null bool // NULL for what is null
+}
+
+// strictFormat is parseFormat for who is told of an escape that is none.
+func strictFormat(s string) (format, error) {
+	for i := 0; i+1 < len(s); i++ {
+		if s[i] == '\\' && !strings.ContainsRune("ntr\\x0123456789", rune(s[i+1])) {
+			return nil, fmt.Errorf("format %q: unknown escape \\%c", s, s[i+1])
+		}
+		if s[i] == '\\' {
 			i++
-			t, ok := map[byte]string{'n': "\n", 't': "\t", 'r': "\r", '\\': "\\", '0': "\x00"}[s[i]]
-			if !ok {
-				return nil, fmt.Errorf("format %q: unknown escape \\%c", s, s[i])
+		}
+	}
+	if n := len(s) - len(strings.TrimRight(s, "\\")); n%2 == 1 {
+		return nil, fmt.Errorf("format %q ends in the middle of an escape", s)
+	}
+	return parseFormat(s, how{})
+}
+
+// parseFormat reads a format. What stands behind a backslash and is no escape is itself.
+func parseFormat(s string, h how) (format, error) {
+	var f format
+	text := func(t string) {
+		f = append(f, func(dst []byte, _ *api.Record) ([]byte, error) { return append(dst, t...), nil })
+	}
+	for whole := s; s != ""; {
+		at := strings.IndexByte(s, '%')
+		if at < 0 {
+			at = len(s)
+		}
+		if at > 0 {
+			t, err := unescape(s[:at])
+			if err != nil {
+				return nil, err
 			}
 			text(t)
-		case c == '%' && i+1 < len(s):
-			i++
-			verb, ok := verbs[s[i]]
-			if !ok {
-				return nil, fmt.Errorf("format %q: unknown escape %%%c", s, s[i])
-			}
-			f = append(f, verb)
-		case c == '%' || c == '\\':
-			return nil, fmt.Errorf("format %q ends in the middle of an escape", s)
-		default:
-			text(s[i : i+1])
+			s = s[at:]
+			continue
 		}
+		if len(s) < 2 {
+			return nil, fmt.Errorf("format %q ends in the middle of an escape", whole)
+		}
+		switch c := s[1]; c {
+		case '%':
+			text("%")
+		case 's':
+			f = append(f, func(dst []byte, r *api.Record) ([]byte, error) { return h.field(dst, r.Value, h.pack.value) })
+		case 'k':
+			f = append(f, func(dst []byte, r *api.Record) ([]byte, error) { return h.field(dst, r.Key, h.pack.key) })
+		default:
+			verb, ok := verbs[c]
+			if !ok {
+				return nil, fmt.Errorf("format %q: unknown escape %%%c", whole, c)
+			}
+			f = append(f, func(dst []byte, r *api.Record) ([]byte, error) { return verb(dst, r), nil })
+		}
+		s = s[2:]
 	}
 	return f, nil
 }
 
-func (f format) append(dst []byte, r *api.Record) []byte {
-	for _, part := range f {
-		dst = part(dst, r)
+// field prints a key or a value.
+func (h how) field(dst, field []byte, pack string) ([]byte, error) {
+	switch {
+	case field == nil && h.null:
+		return append(dst, "NULL"...), nil
+	case pack != "" && field != nil:
+		return unpack(dst, pack, field)
 	}
-	return dst
+	return append(dst, field...), nil
+}
+
+func (f format) append(dst []byte, r *api.Record) (_ []byte, err error) {
+	for _, part := range f {
+		if dst, err = part(dst, r); err != nil {
+			return dst, err
+		}
+	}
+	return dst, nil
 }
 
 var verbs = map[byte]func([]byte, *api.Record) []byte{
 	't': func(b []byte, r *api.Record) []byte { return append(b, r.Topic...) },
 	'p': func(b []byte, r *api.Record) []byte { return strconv.AppendInt(b, int64(r.Partition), 10) },
 	'o': func(b []byte, r *api.Record) []byte { return strconv.AppendInt(b, r.Offset, 10) },
-	'k': func(b []byte, r *api.Record) []byte { return append(b, r.Key...) },
-	's': func(b []byte, r *api.Record) []byte { return append(b, r.Value...) },
 	'K': func(b []byte, r *api.Record) []byte { return appendLength(b, r.Key) },
 	'S': func(b []byte, r *api.Record) []byte { return appendLength(b, r.Value) },
 	'T': func(b []byte, r *api.Record) []byte { return strconv.AppendInt(b, millis(r), 10) },
 	'h': appendHeaders,
-	'%': func(b []byte, _ *api.Record) []byte { return append(b, '%') },
+	'R': func(b []byte, r *api.Record) []byte {
+		n := int32(-1)
+		if r.Value != nil {
+			n = int32(len(r.Value))
+		}
+		return binary.BigEndian.AppendUint32(b, uint32(n))
+	},
 }
 
 func millis(r *api.Record) int64 {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -35,6 +36,8 @@ type kcat struct {
 	props               map[string]string
 	files               []string // of properties
 	quiet               bool
+	goesOn              bool       // -E
+	logs                slog.Level // -v, -d
 
 	from, to   offset // -o
 	exit       bool   // -e
@@ -78,7 +81,7 @@ func runKcat(ctx context.Context, args []string, in io.Reader, out, errs io.Writ
 }
 
 func tryKcat(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) error {
-	k := &kcat{partition: -1, delimiter: "\n", timeout: 5 * time.Second, props: map[string]string{}, from: offset{kind: 'd'}, in: in, out: out, errs: errs}
+	k := &kcat{partition: -1, delimiter: "\n", timeout: 5 * time.Second, props: map[string]string{}, from: offset{kind: 'd'}, logs: slog.LevelError, in: in, out: out, errs: errs}
 	done, err := k.parse(args)
 	if done || err != nil {
 		return err
@@ -109,13 +112,13 @@ func (k *kcat) parse(args []string) (done bool, err error) {
 	var flags struct {
 		consume, produce, list, query                                                    bool
 		group, partition, delimiter, keyDelim, count, timeout, format, codec, key, debug string
-		version, help, exitNever                                                         bool
+		version, help                                                                    bool
 		topics, offsets, props, files, headers, packs                                    repeated
 	}
 	for _, b := range []struct {
 		to   *bool
 		name rune
-	}{{&flags.consume, 'C'}, {&flags.produce, 'P'}, {&flags.list, 'L'}, {&flags.query, 'Q'}, {&k.exit, 'e'}, {&flags.exitNever, 'E'}, {&k.json, 'J'}, {&k.offsets, 'O'}, {&k.null, 'Z'}, {&k.unbuffered, 'u'}, {&k.quiet, 'q'},
+	}{{&flags.consume, 'C'}, {&flags.produce, 'P'}, {&flags.list, 'L'}, {&flags.query, 'Q'}, {&k.exit, 'e'}, {&k.goesOn, 'E'}, {&k.json, 'J'}, {&k.offsets, 'O'}, {&k.null, 'Z'}, {&k.unbuffered, 'u'}, {&k.quiet, 'q'},
 		{&k.lines, 'l'}, {&k.tee, 'T'}, {&flags.version, 'V'}, {&flags.help, 'h'}} {
 		s.Flag(b.to, b.name)
 	}
@@ -193,6 +196,12 @@ func (k *kcat) parse(args []string) (done bool, err error) {
 	text('D', flags.delimiter, &k.delimiter)
 	text('K', flags.keyDelim, &k.keyDelim)
 	k.keyed = s.IsSet('K')
+	switch {
+	case s.IsSet('d'):
+		k.logs = slog.LevelDebug
+	case verbose > 0:
+		k.logs = slog.LevelInfo
+	}
 	for _, o := range flags.offsets {
 		errs = append(errs, k.offset(o))
 	}
@@ -272,7 +281,7 @@ func (k *kcat) notice(format string, args ...any) {
 }
 
 func (k *kcat) dial(ctx context.Context) (*api.Client, error) {
-	opts := []api.Option{api.Profile("librdkafka")}
+	opts := []api.Option{api.Profile("librdkafka"), api.Logger(slog.New(slog.NewTextHandler(k.errs, &slog.HandlerOptions{Level: k.logs})))}
 	for _, f := range k.files {
 		opts = append(opts, api.File(f))
 	}
@@ -333,11 +342,11 @@ func unescape(s string) (string, error) {
 const kcatUsage = `usage: kactor FLAGS [files | topics], as kcat's
 
   -C | -P | -L | -Q | -G GROUP   read, write, list the cluster, ask for offsets, read as a member of a group (topics behind it; ^ begins a regular expression)
-  -b HOSTS  -t TOPIC  -p PARTITION  -c COUNT  -m SECONDS (to wait for metadata, 5)  -q (quiet)  -V (version)
+  -b HOSTS  -t TOPIC  -p PARTITION  -c COUNT  -m SECONDS (to wait for metadata, 5)  -q (quiet)  -v, -d WHAT (the client's log, all of it)  -V (version)
   -D DELIMITER of records (\n)  -K DELIMITER behind keys  \n \t \r \xNN are understood
   -X name=value  -X list (all properties)  -F FILE of properties (KCAT_CONFIG, ~/.config/kcat.conf)
 
- reading:  -o beginning | end | stored | N | -N | s@MILLISECONDS | e@MILLISECONDS  -e (end at the end)  -f FORMAT | -J (JSON)  -O (offsets before keys)  -Z (null is NULL)  -u (unbuffered)  -s [key=|value=]PACK
+ reading:  -o beginning | end | stored | N | -N | s@MILLISECONDS | e@MILLISECONDS  -e (end at the end)  -E (go on after an error)  -f FORMAT | -J (JSON)  -O (offsets before keys)  -Z (null is NULL)  -u (unbuffered)  -s [key=|value=]PACK
  writing:  -k KEY  -H name=value  -z CODEC  -l (the file has lines)  -T (print what is written)  -Z (an empty value is null)  FILES, each one record
  -L [-t TOPIC] [-J]                -Q -t TOPIC:PARTITION:MILLISECONDS ...
 

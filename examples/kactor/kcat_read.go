@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -70,7 +69,7 @@ func (k *kcat) consume(ctx context.Context, client *api.Client) error {
 	if k.format == "" {
 		k.format = k.usual()
 	}
-	f, err := k.parseKcat(k.format)
+	f, err := parseFormat(k.format, how{k.pack, k.null})
 	if err != nil {
 		return err
 	}
@@ -212,26 +211,18 @@ func (r *reading) begin(ctx context.Context, parts []api.TopicPartition) error {
 }
 
 // read prints records until there are enough, or with -e all partitions are at their end.
-func (r *reading) read(ctx context.Context, f kcatFormat) error {
+func (r *reading) read(ctx context.Context, f format) error {
 	for {
-		wait, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
-		var most []api.PollOption
-		if r.count > 0 { // no more than that is taken, so that no more is committed
-			most = append(most, api.MaxRecords(int(min(r.count-r.n, 500))))
-		}
-		records, err := r.consumer.Poll(wait, most...)
-		quiet := err != nil && wait.Err() != nil
-		cancel()
+		records, err := r.poll(ctx)
 		for _, rec := range records {
-			done, err := r.print(rec, f)
-			if err != nil || done {
+			if done, err := r.print(rec, f); err != nil || done {
 				return err
 			}
 		}
 		switch {
 		case ctx.Err() != nil: // interrupted: that is how one ends it
 			return nil
-		case err != nil && !quiet:
+		case err != nil:
 			return err
 		}
 		if err := r.w.Flush(); err != nil {
@@ -243,8 +234,28 @@ func (r *reading) read(ctx context.Context, f kcatFormat) error {
 	}
 }
 
+// poll waits for records, and not for long: a partition may have reached its end. With -E an error is told, and no more than that.
+func (r *reading) poll(ctx context.Context) ([]*api.Record, error) {
+	ctx, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+	defer cancel()
+	var most []api.PollOption
+	if r.count > 0 { // no more than that is taken, so that no more is committed
+		most = append(most, api.MaxRecords(int(min(r.count-r.n, 500))))
+	}
+	records, err := r.consumer.Poll(ctx, most...)
+	switch {
+	case err == nil || ctx.Err() != nil:
+		return records, nil
+	case !r.goesOn:
+		return records, err
+	}
+	fmt.Fprintf(r.errs, "%% ERROR: %v\n", err)
+	<-ctx.Done() // there is time between two of them
+	return records, nil
+}
+
 // print prints a record; done if it is the last one wanted.
-func (r *reading) print(rec *api.Record, f kcatFormat) (done bool, err error) {
+func (r *reading) print(rec *api.Record, f format) (done bool, err error) {
 	tp := rec.TopicPartition()
 	delete(r.atEnd, tp)
 	if stop, ok := r.stops[tp]; ok && rec.Offset >= stop {
@@ -324,81 +335,12 @@ func (k *kcat) usual() string {
 	}
 }
 
-// kcatFormat is a format with what is not text in a record's own letters.
-type kcatFormat []func(dst []byte, r *api.Record) ([]byte, error)
-
-func (k *kcat) parseKcat(s string) (kcatFormat, error) {
-	var f kcatFormat
-	text := func(t string) {
-		f = append(f, func(dst []byte, _ *api.Record) ([]byte, error) { return append(dst, t...), nil })
-	}
-	for s != "" {
-		at := strings.IndexByte(s, '%')
-		if at < 0 {
-			at = len(s)
-		}
-		if at > 0 {
-			t, err := unescape(s[:at])
-			if err != nil {
-				return nil, err
-			}
-			text(t)
-			s = s[at:]
-			continue
-		}
-		if len(s) < 2 {
-			return nil, errors.New("unsupported formatter: %")
-		}
-		switch c := s[1]; c {
-		case '%':
-			text("%")
-		case 's':
-			f = append(f, func(dst []byte, r *api.Record) ([]byte, error) { return k.field(dst, r.Value, k.pack.value) })
-		case 'k':
-			f = append(f, func(dst []byte, r *api.Record) ([]byte, error) { return k.field(dst, r.Key, k.pack.key) })
-		case 'R':
-			f = append(f, func(dst []byte, r *api.Record) ([]byte, error) {
-				n := int32(-1)
-				if r.Value != nil {
-					n = int32(len(r.Value))
-				}
-				return binary.BigEndian.AppendUint32(dst, uint32(n)), nil
-			})
-		default:
-			verb, ok := verbs[c]
-			if !ok {
-				return nil, fmt.Errorf("unsupported formatter: %%%c", c)
-			}
-			f = append(f, func(dst []byte, r *api.Record) ([]byte, error) { return verb(dst, r), nil })
-		}
-		s = s[2:]
-	}
-	return f, nil
-}
-
-// field prints a key or a value.
-func (k *kcat) field(dst, field []byte, pack string) ([]byte, error) {
-	switch {
-	case field == nil && k.null:
-		return append(dst, "NULL"...), nil
-	case pack != "" && field != nil:
-		return unpack(dst, pack, field)
-	}
-	return append(dst, field...), nil
-}
-
 // render prints a record.
-func (r *reading) render(dst []byte, rec *api.Record, f kcatFormat) ([]byte, error) {
+func (r *reading) render(dst []byte, rec *api.Record, f format) ([]byte, error) {
 	if r.json {
 		return r.envelope(dst, rec)
 	}
-	for _, part := range f {
-		var err error
-		if dst, err = part(dst, rec); err != nil {
-			return dst, err
-		}
-	}
-	return dst, nil
+	return f.append(dst, rec)
 }
 
 // envelope is a record as -J has it.

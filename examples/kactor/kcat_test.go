@@ -172,10 +172,48 @@ func TestKcatBetter(t *testing.T) {
 	if got := c.run("", "-C", "-b", c.hosts, "-t", "a", "-p", "1", "-e", "-q"); got != "whole\n" {
 		t.Errorf("written is %q", got)
 	}
+	if _, errs, err := c.try("", "-L", "-b", c.hosts, "-d", "all"); err != nil || !strings.Contains(errs, "level=DEBUG") {
+		t.Errorf("-d: %q, %v", errs, err)
+	}
 	if _, errs, err := c.try("", "-L", "-b", c.hosts, "-s", "avro"); !errors.Is(err, errSaid) || !strings.Contains(errs, "Avro is not available") {
 		t.Errorf("%q, %v", errs, err)
 	}
 }
+
+// With -E an error is told and does not end the command: a cluster that does not know the protocol of the group refuses the member for good.
+func TestKcatGoesOn(t *testing.T) {
+	server, err := fake.Listen(fake.Config{Release: "2.8", Topics: []fake.Topic{{Name: "a"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	c := command{t, server.Addrs()[0]}
+	args := []string{"-G", "g", "-b", c.hosts, "a", "-X", "group.protocol=consumer"}
+	if _, _, err := c.try("", args...); !errors.Is(err, errSaid) {
+		t.Errorf("without -E: %v", err)
+	}
+	ctx, interrupt := context.WithCancel(t.Context())
+	said := make(chan string, 100)
+	done := make(chan error, 1)
+	go func() {
+		done <- run(ctx, append(args, "-E"), strings.NewReader(""), io.Discard, writerFunc(func(b []byte) {
+			if strings.Contains(string(b), "% ERROR") {
+				said <- string(b)
+			}
+		}))
+	}()
+	for range 2 {
+		<-said
+	}
+	interrupt()
+	if err := <-done; err != nil {
+		t.Errorf("interrupted: %v", err)
+	}
+}
+
+type writerFunc func([]byte)
+
+func (f writerFunc) Write(b []byte) (int, error) { f(b); return len(b), nil }
 
 // deleteBefore has a broker delete the records of a partition before an offset.
 func deleteBefore(t *testing.T, hosts, topic string, partition int32, offset int64) {
