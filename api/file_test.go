@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -75,5 +76,31 @@ func TestFilesThatAreWrong(t *testing.T) {
 	defer client.Close(context.Background())
 	if p, err := client.with(ofProducer, []Option{File(good)}); err != nil || p.sender.Linger != 7*time.Millisecond { // what the client has already is no change of it
 		t.Errorf("a file for a client given to a producer: %v", err)
+	}
+}
+
+// A file is read as Java's own Properties read it, which have made the JSON; but for a line that goes on within a name, which the library leaves in it.
+func TestFilesAreReadAsJavaReadsThem(t *testing.T) {
+	text, err := os.ReadFile("testdata/files/java.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want map[string]string
+	if err := json.Unmarshal(text, &want); err != nil || len(want) < 20 {
+		t.Fatal(want, err)
+	}
+	got, err := load("testdata/files/tricky.properties")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range want {
+		if v, ok := got[name]; !ok || v != value {
+			t.Errorf("%q: %q (%v), Java has %q", name, v, ok, value)
+		}
+	}
+	for name := range got {
+		if _, ok := want[name]; !ok {
+			t.Errorf("%q: %q, Java has none", name, got[name])
+		}
 	}
 }
