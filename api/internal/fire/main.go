@@ -93,7 +93,7 @@ func main() {
 	verbose := flag.Bool("v", false, "print what the clients log")
 	role := flag.String("child", "", "be what a programme measures")
 	flag.DurationVar(&s.span, "span", 2*time.Hour, "how long the long form of tamper, and a child, take")
-	flag.Uint64Var(&s.seed, "seed", 0, "what is changed by tamper follows from it; 0: another each time")
+	flag.Uint64Var(&s.seed, "seed", 0, "what is changed by tamper follows from it; 0: with -long another each time")
 	flag.Parse()
 	if *verbose {
 		s.log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))

@@ -34,8 +34,12 @@ func tampered(ctx context.Context, s *settings, k *kafka, r *report) error {
 	defer end()
 	go m.watch(watch)
 	seed := s.seed
-	if seed == 0 {
+	switch {
+	case seed > 0:
+	case s.long:
 		seed = uint64(time.Now().Unix()) * 1000
+	default: // a check finds today what it has found yesterday
+		seed = 1000
 	}
 	before := runtime.NumGoroutine()
 	var lanes sync.WaitGroup
