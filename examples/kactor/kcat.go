@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/pborman/getopt/v2"
@@ -66,7 +67,9 @@ func isKcat(args []string) bool {
 }
 
 // runKcat runs a command line of kcat's, and tells on errs what is wrong, as kcat does.
-func runKcat(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) error {
+func runKcat(ctx context.Context, args []string, in io.Reader, out, to io.Writer) error {
+	errs := &gate{to: to}
+	defer errs.close()
 	err := tryKcat(ctx, args, in, out, errs)
 	var line kcatError
 	switch {
@@ -269,6 +272,28 @@ func (k *kcat) complete() error {
 		return errors.New("-D: a delimiter is wanted")
 	}
 	return nil
+}
+
+// gate is a writer for the command and for the log, which speaks on a goroutine of its own, also a moment after the command has ended: then nothing passes any more.
+type gate struct {
+	mu   sync.Mutex
+	to   io.Writer
+	shut bool
+}
+
+func (g *gate) Write(b []byte) (int, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.shut {
+		return len(b), nil
+	}
+	return g.to.Write(b)
+}
+
+func (g *gate) close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.shut = true
 }
 
 func exists(path string) bool { _, err := os.Stat(path); return err == nil }
