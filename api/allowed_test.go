@@ -95,7 +95,7 @@ func TestOnlyAllowedBrokersAreConnectedTo(t *testing.T) {
 					}
 					return true
 				}})
-				options := []api.Option{api.World(w), api.Brokers("broker-1:9092"), api.Logger(slog.New(l)), api.Property("delivery.timeout.ms", "5s"), api.Property("request.timeout.ms", "2s")}
+				options := []api.ClientOption{api.World(w), api.Brokers("broker-1:9092"), api.Logger(slog.New(l)), api.Property("delivery.timeout.ms", "5s"), api.Property("request.timeout.ms", "2s")}
 				if c.allowed != nil {
 					options = append(options, api.AllowedBrokers(c.allowed...))
 				}

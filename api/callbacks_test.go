@@ -51,9 +51,9 @@ func panics(f func()) (value any) {
 	return nil
 }
 
-func dialed(t *testing.T, opts ...api.Option) *api.Client {
+func dialed(t *testing.T, opts ...api.ClientOption) *api.Client {
 	t.Helper()
-	client, err := api.Dial(t.Context(), append([]api.Option{api.Brokers(listen(t).Addrs()...), api.Property("auto.offset.reset", "earliest")}, opts...)...)
+	client, err := api.Dial(t.Context(), append([]api.ClientOption{api.Brokers(listen(t).Addrs()...), api.Property("auto.offset.reset", "earliest")}, opts...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +194,7 @@ func (b broken) Partition(*metadata.Topic, []byte, int) int32 {
 // A partitioner's panic is the error of the record that it was asked about: whether the topic is known, and the caller asks, or not yet, and the record is placed later.
 func TestPartitionerThatPanics(t *testing.T) {
 	calls := new(int)
-	p, err := dialed(t, api.Partitioner(func(*rand.Rand) sender.Partitioner { return broken{calls} })).Producer()
+	p, err := dialed(t).Producer(api.Partitioner(func(*rand.Rand) sender.Partitioner { return broken{calls} }))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -264,7 +264,7 @@ func TestHooksThatPanic(t *testing.T) {
 }
 
 // member polls until its listener was called as often as it should be.
-func member(t *testing.T, client *api.Client, l api.RebalanceListener, opts ...api.Option) *api.Consumer {
+func member(t *testing.T, client *api.Client, l api.RebalanceListener, opts ...api.ConsumerOption) *api.Consumer {
 	t.Helper()
 	k, err := client.Consumer(t.Name(), append(opts, api.Topics("t"), api.OnRebalance(l))...)
 	if err != nil {

@@ -3,7 +3,7 @@
 //	client, err := api.Dial(ctx, api.Brokers("localhost:9092"))
 //	producer, err := client.Producer()
 //	placed, err := producer.Produce(ctx, &api.Record{Topic: "orders", Value: []byte("paid")})
-//	consumer, err := client.Consumer("billing", api.Topics("orders"), api.Property("auto.offset.reset", "earliest"))
+//	consumer, err := client.Consumer("billing", api.Topics("orders"), api.FromStart())
 //	for record, err := range consumer.Records(ctx) { ... }
 //
 //	client.go  Dial, Client      producer.go  Producer      consumer.go  Consumer     poll.go  Poll, Records, Batches; take.go: what they wait for
@@ -11,7 +11,7 @@
 //	admin.go   Admin: topics     record.go    Record        errors.go    what can go wrong
 //	handle.go  Handle: several records at a time; handle_options.go; passing.go: retry and dead-letter topics; internal/lanes: what runs when
 //	work.go    Handle while it runs; work_room.go: which partitions are read, work_taking.go: records that come in, work_handler.go: those that are handled, work_end.go: partitions that are given up, and the end
-//	options.go Option; properties.go: options by name, whose table is made from schemas/options.json; setters.go: what they set; profiles.go: defaults of other clients; file.go: properties files
+//	options.go Option, options_client.go, options_producer.go, options_consumer.go; properties.go: options by name, whose table is made from schemas/options.json; setters.go: what they set; profiles.go: defaults of other clients; file.go: properties files
 //
 // Everything waits through the client's World, so a program on this package runs in a simulated world unchanged.
 package api
@@ -39,9 +39,9 @@ const dialTimeout = 10 * time.Second
 
 // Dial makes a client and waits until a broker has answered: at most ten seconds, as long as ctx lasts, and not where no retry can help (broker.ErrFatal). The error says what was tried. With the option Lazy it
 // does not wait. End the client with Close.
-func Dial(ctx context.Context, opts ...Option) (*Client, error) {
+func Dial(ctx context.Context, opts ...ClientOption) (*Client, error) {
 	s := defaults()
-	if err := s.apply(opts); err != nil {
+	if err := apply(s, opts); err != nil {
 		return nil, err
 	}
 	set, err := s.finished()
@@ -105,13 +105,13 @@ func (c *Client) Close(ctx context.Context) error {
 }
 
 // with gives the client's settings with more options of a producer or a consumer.
-func (c *Client) with(of string, opts []Option) (*settings, error) {
+func with[O setting](c *Client, of string, opts []O) (*settings, error) {
 	s := c.settings.clone()
 	s.of = of
 	if err := s.byDefault(s.profiled[of]); err != nil {
 		return nil, err
 	}
-	if err := s.apply(opts); err != nil {
+	if err := apply(s, opts); err != nil {
 		return nil, err
 	}
 	s.tell()

@@ -65,8 +65,8 @@ type Consumer struct {
 }
 
 // Consumer makes a consumer of a group; "" takes the property group.id, and without that too it has none and reads what it is given with Assign. Options given here hold for it alone.
-func (c *Client) Consumer(group string, opts ...Option) (*Consumer, error) {
-	s, err := c.with(ofConsumer, opts)
+func (c *Client) Consumer(group string, opts ...ConsumerOption) (*Consumer, error) {
+	s, err := with(c, ofConsumer, opts)
 	if err != nil {
 		return nil, err
 	}

@@ -93,7 +93,7 @@ func (d *Diagnosis) String() string {
 // Diagnose goes the way that a client goes, step by step, and tells what came of each: first to every bootstrap address, then, if one of them has answered, to every broker of the cluster at the address that it is
 // advertised with. It takes the options of Dial, and makes no other use of the cluster. Each step has socket.connection.setup.timeout.ms, and all together as long as ctx lasts, at most ten seconds for the bootstrap addresses
 // and ten for the others. The error is one of the options; what the way has shown is Diagnosis.Err.
-func Diagnose(ctx context.Context, opts ...Option) (*Diagnosis, error) {
+func Diagnose(ctx context.Context, opts ...ClientOption) (*Diagnosis, error) {
 	c, err := Dial(ctx, append(opts[:len(opts):len(opts)], Lazy())...)
 	if err != nil {
 		return nil, err

@@ -199,7 +199,7 @@ func TestDiagnose(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		addr   string
-		with   []api.Option
+		with   []api.ClientOption
 		phase  string
 		text   []string // in the ladder, and in the error of Dial
 		dialed bool     // Dial goes well: it is another broker that is wrong
@@ -207,11 +207,11 @@ func TestDiagnose(t *testing.T) {
 	}{
 		{name: "nobody listens", addr: elsewhere, phase: "dial", text: []string{"connection refused", "is the broker running"}},
 		{name: "unknown name", addr: "kafka.invalid:9092", phase: "dns", text: []string{"kafka.invalid", "does not know the name"}},
-		{name: "a black hole", addr: "192.0.2.1:9092", with: []api.Option{api.Dialer(func(ctx context.Context, _, _ string) (net.Conn, error) {
+		{name: "a black hole", addr: "192.0.2.1:9092", with: []api.ClientOption{api.Dialer(func(ctx context.Context, _, _ string) (net.Conn, error) {
 			<-ctx.Done()
 			return nil, ctx.Err()
 		})}, phase: "dial", text: []string{"firewall"}},
-		{name: "a dialler that fails", addr: "proxy.invalid:9092", with: []api.Option{api.Dialer(func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("no such tunnel") })},
+		{name: "a dialler that fails", addr: "proxy.invalid:9092", with: []api.ClientOption{api.Dialer(func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("no such tunnel") })},
 			phase: "dial", text: []string{"no such tunnel"}},
 		{name: "it says nothing", addr: serve(t, silent), phase: "api-versions", text: []string{"says nothing"}},
 		{name: "it ends the connection", addr: serve(t, func(c net.Conn) { _, _ = c.Read(make([]byte, 4096)) }), phase: "api-versions", text: []string{"TLS or SASL", "broker.version"}},
@@ -227,17 +227,17 @@ func TestDiagnose(t *testing.T) {
 		{name: "a controller's listener", addr: serve(t, answers([]int16{msg.ApiVersionsAPI, msg.FetchAPI}, 0)), phase: "api-versions", dial: "none", text: []string{"Metadata is not among its", "controller"}},
 		{name: "TLS is wanted", addr: serve(t, says("\x15\x03\x03\x00\x02\x02\x50")), phase: "api-versions", text: []string{"wants TLS"}},
 		{name: "TLS is wanted, without a word", addr: serve(t, ca.secured(t, "127.0.0.1", later, &tls.Config{}, plain)), phase: "api-versions", text: []string{"TLS or SASL"}},
-		{name: "it says nothing to TLS", addr: serve(t, silent), with: []api.Option{trusted}, phase: "tls", dial: "any", text: []string{"waits for something else"}},
-		{name: "TLS is not spoken", addr: serve(t, plain), with: []api.Option{trusted}, phase: "tls", text: []string{"seems not to speak TLS"}},
-		{name: "TLS with a web server", addr: serve(t, says("HTTP/1.1 400 Bad Request\r\n\r\n")), with: []api.Option{trusted}, phase: "tls", text: []string{"seems not to speak TLS"}},
-		{name: "unknown authority", addr: serve(t, newAuthority(t).secured(t, "127.0.0.1", later, &tls.Config{}, plain)), with: []api.Option{trusted}, phase: "tls", text: []string{"unknown authority", "RootCAs"}},
-		{name: "another's certificate", addr: serve(t, ca.secured(t, "other.example", later, &tls.Config{}, plain)), with: []api.Option{trusted}, phase: "tls", text: []string{"other names", "ServerName"}},
-		{name: "an old certificate", addr: serve(t, ca.secured(t, "127.0.0.1", time.Now().Add(-time.Minute), &tls.Config{}, plain)), with: []api.Option{trusted}, phase: "tls", text: []string{"expired", "clocks"}},
-		{name: "a certificate of tomorrow", addr: serve(t, ca.secured(t, "127.0.0.1", time.Now().Add(48*time.Hour), &tls.Config{}, plain)), with: []api.Option{trusted}, phase: "tls", text: []string{"not yet valid", "clocks"}},
-		{name: "old TLS", addr: serve(t, ca.secured(t, "127.0.0.1", later, &tls.Config{MaxVersion: tls.VersionTLS11}, plain)), with: []api.Option{trusted}, phase: "tls", text: []string{"protocol version"}},
-		{name: "no client certificate", addr: serve(t, ca.secured(t, "127.0.0.1", later, &tls.Config{ClientAuth: tls.RequireAnyClientCert, MaxVersion: tls.VersionTLS12}, plain)), with: []api.Option{trusted}, phase: "tls",
+		{name: "it says nothing to TLS", addr: serve(t, silent), with: []api.ClientOption{trusted}, phase: "tls", dial: "any", text: []string{"waits for something else"}},
+		{name: "TLS is not spoken", addr: serve(t, plain), with: []api.ClientOption{trusted}, phase: "tls", text: []string{"seems not to speak TLS"}},
+		{name: "TLS with a web server", addr: serve(t, says("HTTP/1.1 400 Bad Request\r\n\r\n")), with: []api.ClientOption{trusted}, phase: "tls", text: []string{"seems not to speak TLS"}},
+		{name: "unknown authority", addr: serve(t, newAuthority(t).secured(t, "127.0.0.1", later, &tls.Config{}, plain)), with: []api.ClientOption{trusted}, phase: "tls", text: []string{"unknown authority", "RootCAs"}},
+		{name: "another's certificate", addr: serve(t, ca.secured(t, "other.example", later, &tls.Config{}, plain)), with: []api.ClientOption{trusted}, phase: "tls", text: []string{"other names", "ServerName"}},
+		{name: "an old certificate", addr: serve(t, ca.secured(t, "127.0.0.1", time.Now().Add(-time.Minute), &tls.Config{}, plain)), with: []api.ClientOption{trusted}, phase: "tls", text: []string{"expired", "clocks"}},
+		{name: "a certificate of tomorrow", addr: serve(t, ca.secured(t, "127.0.0.1", time.Now().Add(48*time.Hour), &tls.Config{}, plain)), with: []api.ClientOption{trusted}, phase: "tls", text: []string{"not yet valid", "clocks"}},
+		{name: "old TLS", addr: serve(t, ca.secured(t, "127.0.0.1", later, &tls.Config{MaxVersion: tls.VersionTLS11}, plain)), with: []api.ClientOption{trusted}, phase: "tls", text: []string{"protocol version"}},
+		{name: "no client certificate", addr: serve(t, ca.secured(t, "127.0.0.1", later, &tls.Config{ClientAuth: tls.RequireAnyClientCert, MaxVersion: tls.VersionTLS12}, plain)), with: []api.ClientOption{trusted}, phase: "tls",
 			text: []string{"certificate of the client's"}},
-		{name: "no client certificate, TLS 1.3", addr: serve(t, ca.secured(t, "127.0.0.1", later, &tls.Config{ClientAuth: tls.RequireAnyClientCert}, plain)), with: []api.Option{trusted}, phase: "api-versions",
+		{name: "no client certificate, TLS 1.3", addr: serve(t, ca.secured(t, "127.0.0.1", later, &tls.Config{ClientAuth: tls.RequireAnyClientCert}, plain)), with: []api.ClientOption{trusted}, phase: "api-versions",
 			text: []string{"certificate required", "certificate of the client's"}},
 		{name: "an advertised name that is unknown", addr: serve(t, answers(apis, 0, msg.MetadataResponseMetadataResponseBroker{NodeID: 7, Host: "kafka-7.invalid", Port: 9092})), phase: "dns", dialed: true,
 			text: []string{"broker 7, advertised as kafka-7.invalid:9092", "advertised.listeners"}},
@@ -253,7 +253,7 @@ func TestDiagnose(t *testing.T) {
 			return nil
 		}
 		try := func(ctx context.Context, setup time.Duration) error {
-			opts := append([]api.Option{api.Brokers(test.addr), api.Property("socket.connection.setup.timeout.ms", fmt.Sprint(setup.Milliseconds()))}, test.with...)
+			opts := append([]api.ClientOption{api.Brokers(test.addr), api.Property("socket.connection.setup.timeout.ms", fmt.Sprint(setup.Milliseconds()))}, test.with...)
 			d, err := api.Diagnose(ctx, opts...)
 			if err != nil {
 				return err
@@ -293,7 +293,7 @@ func TestDiagnose(t *testing.T) {
 // TestDiagnoseOfWhatIsWell goes all the way, also to a broker that cannot be asked for its versions.
 func TestDiagnoseOfWhatIsWell(t *testing.T) {
 	server := listen(t)
-	for _, opts := range [][]api.Option{nil, {api.Property("broker.version", "0.9")}} {
+	for _, opts := range [][]api.ClientOption{nil, {api.Property("broker.version", "0.9")}} {
 		d, err := api.Diagnose(t.Context(), append(opts, api.Brokers(refusing(t), server.Addrs()[0]))...)
 		if err != nil || d.Err() != nil {
 			t.Fatalf("%v, %v\n%s", err, d.Err(), d)
@@ -348,12 +348,12 @@ func TestDialDoesNotWaitForWhatNoRetryCanHelp(t *testing.T) {
 	ca, later := newAuthority(t), time.Now().Add(time.Hour)
 	for name, test := range map[string]struct {
 		serve func(net.Conn)
-		with  []api.Option
+		with  []api.ClientOption
 	}{
 		"a web server":          {serve: says("HTTP/1.1 400 Bad Request\r\n\r\n")},
 		"TLS is wanted":         {serve: says("\x15\x03\x03\x00\x02\x02\x50")},
-		"unknown authority":     {newAuthority(t).secured(t, "127.0.0.1", later, &tls.Config{}, answers(apis, 0)), []api.Option{api.TLS(&tls.Config{RootCAs: ca.pool})}},
-		"no client certificate": {ca.secured(t, "127.0.0.1", later, &tls.Config{ClientAuth: tls.RequireAnyClientCert}, answers(apis, 0)), []api.Option{api.TLS(&tls.Config{RootCAs: ca.pool})}},
+		"unknown authority":     {newAuthority(t).secured(t, "127.0.0.1", later, &tls.Config{}, answers(apis, 0)), []api.ClientOption{api.TLS(&tls.Config{RootCAs: ca.pool})}},
+		"no client certificate": {ca.secured(t, "127.0.0.1", later, &tls.Config{ClientAuth: tls.RequireAnyClientCert}, answers(apis, 0)), []api.ClientOption{api.TLS(&tls.Config{RootCAs: ca.pool})}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var tries atomic.Int32

@@ -21,7 +21,7 @@ import (
 // Values may stand elsewhere, as with Kafka's configuration providers (KIP-297), which need not be named: ${env:NAME} is a variable of the environment, ${file:PATH:KEY} a value of another properties file, ${dir:PATH:NAME} what a file
 // in a folder contains. A config.providers.NAME.class gives a provider of Kafka's another name. What is not there is an error.
 func File(path string) Option {
-	return func(s *settings) error {
+	return anyOption(func(s *settings) error {
 		props, err := load(path)
 		if err != nil {
 			return err
@@ -47,7 +47,7 @@ func File(path string) Option {
 			return err
 		}
 		known := len(s.unknown)
-		err = Properties(props)(s)
+		err = Properties(props).set(s)
 		for i := known; i < len(s.unknown); i++ {
 			s.unknown[i] = fmt.Errorf("%s: %w", path, s.unknown[i])
 		}
@@ -55,7 +55,7 @@ func File(path string) Option {
 			return fmt.Errorf("%s: %w", path, err)
 		}
 		return nil
-	}
+	})
 }
 
 // load reads a properties file.

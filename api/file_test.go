@@ -33,7 +33,7 @@ func TestFile(t *testing.T) {
 		"group.instance.id=${secrets:" + secrets + ":rack}-1", "key.serializer=org.apache.kafka.common.serialization.StringSerializer", "",
 	}, "\n"))
 	s := defaults()
-	if err := s.apply([]Option{File(path)}); err != nil {
+	if err := apply(s, []Option{File(path)}); err != nil {
 		t.Fatal(err)
 	}
 	got := fmt.Sprintf("%v|%s|%s|%s|%s|%s", s.broker.Bootstrap, s.broker.ClientID, s.fetcher.Rack, s.sender.Linger, s.group.Group, s.group.Instance)
@@ -41,7 +41,7 @@ func TestFile(t *testing.T) {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	latin := write(t, dir, "latin.properties", "client.rack=caf\xe9\n")
-	if s := defaults(); s.apply([]Option{File(latin)}) != nil || s.fetcher.Rack != "café" {
+	if s := defaults(); apply(s, []Option{File(latin)}) != nil || s.fetcher.Rack != "café" {
 		t.Errorf("ISO-8859-1: %q", s.fetcher.Rack)
 	}
 }
@@ -74,7 +74,7 @@ func TestFilesThatAreWrong(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer client.Close(context.Background())
-	if p, err := client.with(ofProducer, []Option{File(good)}); err != nil || p.sender.Linger != 7*time.Millisecond { // what the client has already is no change of it
+	if p, err := with(client, ofProducer, []Option{File(good)}); err != nil || p.sender.Linger != 7*time.Millisecond { // what the client has already is no change of it
 		t.Errorf("a file for a client given to a producer: %v", err)
 	}
 }

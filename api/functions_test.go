@@ -108,31 +108,37 @@ func handles(h func(*deed), opts ...func(*deed) api.HandleOption) func(*deed) re
 // function is a place where a consumer calls the application. Those that end the consumer's membership when they fail say so.
 type function struct {
 	name    string
-	options func(*deed) []api.Option
+	options func(*deed) []api.ConsumerOption
+	client  func(*deed) api.ClientOption
 	uses    func(*deed) reading // polls if nil
 	pattern bool                // SubscribeMatching
-	client  bool                // options are the client's
 	ends    bool                // a panic ends the membership
 	aside   bool                // it is called beside the goroutine that reads: it may not read
 }
 
 var functions = []function{
-	{name: "listener, assigned", options: func(d *deed) []api.Option {
-		return []api.Option{api.OnRebalance(api.RebalanceListener{Assigned: func(context.Context, []api.TopicPartition) { d.do() }})}
+	{name: "listener, assigned", options: func(d *deed) []api.ConsumerOption {
+		return []api.ConsumerOption{api.OnRebalance(api.RebalanceListener{Assigned: func(context.Context, []api.TopicPartition) { d.do() }})}
 	}},
 	{name: "pattern", pattern: true, aside: true},
-	{name: "assignor, UserData", ends: true, aside: true, options: func(d *deed) []api.Option { return []api.Option{api.Assignors(ofUser{d: d, where: "UserData"})} }},
-	{name: "assignor, Assign", ends: true, aside: true, options: func(d *deed) []api.Option { return []api.Option{api.Assignors(ofUser{d: d, where: "Assign"})} }},
-	{name: "interceptor, OnConsume", options: func(d *deed) []api.Option {
-		return []api.Option{api.ConsumerInterceptors(ofUser{d: d, where: "OnConsume"})}
+	{name: "assignor, UserData", ends: true, aside: true, options: func(d *deed) []api.ConsumerOption {
+		return []api.ConsumerOption{api.Assignors(ofUser{d: d, where: "UserData"})}
 	}},
-	{name: "interceptor, OnConsume of Handle", options: func(d *deed) []api.Option {
-		return []api.Option{api.ConsumerInterceptors(ofUser{d: d, where: "OnConsume"})}
+	{name: "assignor, Assign", ends: true, aside: true, options: func(d *deed) []api.ConsumerOption {
+		return []api.ConsumerOption{api.Assignors(ofUser{d: d, where: "Assign"})}
+	}},
+	{name: "interceptor, OnConsume", options: func(d *deed) []api.ConsumerOption {
+		return []api.ConsumerOption{api.ConsumerInterceptors(ofUser{d: d, where: "OnConsume"})}
+	}},
+	{name: "interceptor, OnConsume of Handle", options: func(d *deed) []api.ConsumerOption {
+		return []api.ConsumerOption{api.ConsumerInterceptors(ofUser{d: d, where: "OnConsume"})}
 	}, uses: handles(func(*deed) {})},
-	{name: "interceptor, OnCommit", options: func(d *deed) []api.Option {
-		return []api.Option{api.ConsumerInterceptors(ofUser{d: d, where: "OnCommit"})}
+	{name: "interceptor, OnCommit", options: func(d *deed) []api.ConsumerOption {
+		return []api.ConsumerOption{api.ConsumerInterceptors(ofUser{d: d, where: "OnCommit"})}
 	}},
-	{name: "OnCommit", options: func(d *deed) []api.Option { return []api.Option{api.OnCommit(func([]api.Offset, error) { d.do() })} }},
+	{name: "OnCommit", options: func(d *deed) []api.ConsumerOption {
+		return []api.ConsumerOption{api.OnCommit(func([]api.Offset, error) { d.do() })}
+	}},
 	{name: "CommitAsync", uses: func(d *deed) reading {
 		return func(ctx context.Context, k *api.Consumer) {
 			for ctx.Err() == nil {
@@ -156,7 +162,9 @@ var functions = []function{
 		}
 	}},
 	{name: "handler", uses: handles((*deed).do)},
-	{name: "OnReset", options: func(d *deed) []api.Option { return []api.Option{api.OnReset(func(api.PositionReset) { d.do() })} }, uses: func(*deed) reading {
+	{name: "OnReset", options: func(d *deed) []api.ConsumerOption {
+		return []api.ConsumerOption{api.OnReset(func(api.PositionReset) { d.do() })}
+	}, uses: func(*deed) reading {
 		return func(ctx context.Context, k *api.Consumer) {
 			for ctx.Err() == nil {
 				_ = panics(func() { _, _ = k.Poll(ctx) })
@@ -192,9 +200,9 @@ var functions = []function{
 			}
 		}
 	}},
-	{name: "logger", client: true, aside: true, options: func(d *deed) []api.Option { return []api.Option{api.Logger(slog.New(ofUser{d: d}))} }},
-	{name: "hook", client: true, aside: true, options: func(d *deed) []api.Option {
-		return []api.Option{api.Hooks(broker.Hooks{Changed: func(*metadata.Snapshot) { d.do() }})}
+	{name: "logger", aside: true, client: func(d *deed) api.ClientOption { return api.Logger(slog.New(ofUser{d: d})) }},
+	{name: "hook", aside: true, client: func(d *deed) api.ClientOption {
+		return api.Hooks(broker.Hooks{Changed: func(*metadata.Snapshot) { d.do() }})
 	}},
 }
 
@@ -218,11 +226,12 @@ func misbehaves(t *testing.T, f function, what string) {
 	case "calls back":
 		d.act = func() { back <- callsBack(<-made, !f.aside) }
 	}
-	own := []api.Option{api.Property("auto.commit.interval.ms", "20")}
-	var ofClient []api.Option
-	if f.options != nil && f.client {
-		ofClient = f.options(d)
-	} else if f.options != nil {
+	own := []api.ConsumerOption{api.Property("auto.commit.interval.ms", "20")}
+	var ofClient []api.ClientOption
+	if f.client != nil {
+		ofClient = append(ofClient, f.client(d))
+	}
+	if f.options != nil {
 		own = append(own, f.options(d)...)
 	}
 	client := dialed(t, ofClient...)

@@ -187,7 +187,7 @@ func (p *hostilePlay) Handle(_ context.Context, r slog.Record) error {
 }
 
 // run has the client do everything that a client does.
-func (p *hostilePlay) run(w *sim.World, options []api.Option) *slog.Logger {
+func (p *hostilePlay) run(w *sim.World, options []api.ClientOption) *slog.Logger {
 	ctx, cancel := w.WithTimeout(context.Background(), 40*time.Second)
 	defer cancel()
 	within := func(d time.Duration, f func(ctx context.Context)) {
@@ -327,7 +327,7 @@ func (p *hostilePlay) play(alter func(key, version int16, resp protocol.Response
 		}
 		sim.NewNetwork(w, cluster)
 		w.SetNetwork(&altered{w.Network(), alter})
-		log = p.run(w, []api.Option{api.World(w), api.Brokers("broker-1:9092"), api.Logger(slog.New(p)), api.Property("request.timeout.ms", "3000")})
+		log = p.run(w, []api.ClientOption{api.World(w), api.Brokers("broker-1:9092"), api.Logger(slog.New(p)), api.Property("request.timeout.ms", "3000")})
 		return nil
 	}); err != nil {
 		p.t.Errorf("%s: %v", p.name, err)

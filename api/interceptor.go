@@ -27,23 +27,29 @@ type ConsumerInterceptor interface {
 }
 
 // ProducerInterceptors are called in this order with every record, the first with what the application sends, and the outcome.
-func ProducerInterceptors(list ...ProducerInterceptor) Option {
-	for i, one := range list {
-		if one == nil {
-			return func(*settings) error { return fmt.Errorf("producer interceptor %d is nil", i) }
+func ProducerInterceptors(list ...ProducerInterceptor) ProducerOption {
+	return producerOption(func(s *settings) error {
+		for i, one := range list {
+			if one == nil {
+				return fmt.Errorf("producer interceptor %d is nil", i)
+			}
 		}
-	}
-	return only(ofProducer, "ProducerInterceptors", func(s *settings) { s.onProduce = list })
+		s.onProduce = list
+		return nil
+	})
 }
 
 // ConsumerInterceptors are called in this order with what a consumer gets and commits.
-func ConsumerInterceptors(list ...ConsumerInterceptor) Option {
-	for i, one := range list {
-		if one == nil {
-			return func(*settings) error { return fmt.Errorf("consumer interceptor %d is nil", i) }
+func ConsumerInterceptors(list ...ConsumerInterceptor) ConsumerOption {
+	return consumerOption(func(s *settings) error {
+		for i, one := range list {
+			if one == nil {
+				return fmt.Errorf("consumer interceptor %d is nil", i)
+			}
 		}
-	}
-	return only(ofConsumer, "ConsumerInterceptors", func(s *settings) { s.onConsume = list })
+		s.onConsume = list
+		return nil
+	})
 }
 
 // guard calls an interceptor. One that panics with every record is told of every ten seconds.

@@ -63,7 +63,7 @@ func TestWhatNamesAPartitionTellsTheRest(t *testing.T) {
 func TestANegativePartitionIsRefused(t *testing.T) {
 	client, end := cluster()
 	defer end()
-	for _, opts := range [][]api.Option{nil, {api.ProducerInterceptors(passing{})}} {
+	for _, opts := range [][]api.ProducerOption{nil, {api.ProducerInterceptors(passing{})}} {
 		p, err := client.Producer(opts...)
 		if err != nil {
 			t.Fatal(err)

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
@@ -21,6 +20,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/kactor-go/kactor/protocol/compress"
 )
 
 // TestEveryOptionCanBeSet sees to it that no option of the table is forgotten in the code, and none of the code in the table.
@@ -216,8 +217,8 @@ func TestOptionsBelongToRoles(t *testing.T) {
 		t.Fatalf("what only a producer or a consumer can find wrong: %v", err)
 	}
 	defer client.Close(context.Background())
-	producer := func(o ...Option) error { _, err := client.Producer(o...); return err }
-	consumer := func(o ...Option) error { _, err := client.Consumer("", o...); return err }
+	producer := func(o ...ProducerOption) error { _, err := client.Producer(o...); return err }
+	consumer := func(o ...ConsumerOption) error { _, err := client.Consumer("", o...); return err }
 	fine, well := Property("delivery.timeout.ms", "10m"), Property("fetch.max.wait.ms", "500")
 	for _, c := range []struct {
 		what string
@@ -228,9 +229,6 @@ func TestOptionsBelongToRoles(t *testing.T) {
 		{"a producer's bounds do not concern a consumer", consumer(well), ""},
 		{"its own do", producer(), "delivery.timeout.ms: 1m0s is less than"},
 		{"and a consumer's", consumer(), "fetch.max.wait.ms"},
-		{"TLS", producer(fine, TLS(&tls.Config{})), "api.TLS: a producer cannot change the client; give it to Dial"},
-		{"Topics", producer(fine, Topics("t")), "api.Topics is an option of a consumer, not of a producer"},
-		{"Partitioner", consumer(well, Partitioner(nil)), "api.Partitioner is an option of a producer, not of a consumer"},
 		{"a property", consumer(well, Property("acks", "all")), "acks is an option of a producer, not of a consumer"},
 		{"a property of the client", producer(fine, Property("client.id", "x")), "client.id: a producer cannot change the client; give it to Dial"},
 		{"one that says what the client has", producer(fine, Property("bootstrap.servers", "localhost:9092")), ""},
@@ -266,18 +264,75 @@ func TestAddresses(t *testing.T) {
 	}
 }
 
+// An option of code fits where its role is made, and nowhere else: it does not compile.
+func TestOptionsAreOfOneRole(t *testing.T) {
+	client, producer, consumer := reflect.TypeFor[ClientOption](), reflect.TypeFor[ProducerOption](), reflect.TypeFor[ConsumerOption]()
+	for role, makers := range map[reflect.Type][]any{
+		client:   {Brokers, AllowedBrokers, ClientID, Logger, World, System, Dialer, TLS, Lazy, Hooks, Profile},
+		producer: {Acks, Idempotence, Linger, BatchSize, Compression, CompressionLevel, Partitioner, ProducerInterceptors},
+		consumer: {Topics, FromStart, FromEnd, FromLast, FromCommitted, ReadCommitted, AutoCommit, AutoCommitInterval, GroupProtocol, StaticMember, OnRebalance, OnCommit, OnReset, Assignors, ConsumerInterceptors},
+	} {
+		for i, maker := range makers {
+			made := reflect.TypeOf(maker).Out(0)
+			for _, other := range []reflect.Type{client, producer, consumer} {
+				if made.Implements(other) != (other == role) {
+					t.Errorf("maker %d of a %v: one that implements %v: %v", i, role, other, made.Implements(other))
+				}
+			}
+		}
+	}
+	for _, maker := range []any{Property, Properties, File} {
+		if made := reflect.TypeOf(maker).Out(0); !made.Implements(client) || !made.Implements(producer) || !made.Implements(consumer) {
+			t.Errorf("%v is not for all", made)
+		}
+	}
+}
+
+// Options that have a function of their own do what the property of Kafka does.
+func TestOptionsOfCodeAreProperties(t *testing.T) {
+	producers := map[string]ProducerOption{
+		"acks=all": Acks(AcksAll), "acks=1": Acks(AcksLeader), "acks=0": Acks(AcksNone), "enable.idempotence=false": Idempotence(false), "linger.ms=7": Linger(7 * time.Millisecond), "batch.size=5": BatchSize(5),
+		"compression.type=zstd": Compression(compress.Zstd), "compression.level=4": CompressionLevel(4),
+	}
+	consumers := map[string]ConsumerOption{
+		"auto.offset.reset=earliest": FromStart(), "auto.offset.reset=latest": FromEnd(), "auto.offset.reset=none": FromCommitted(), "auto.offset.reset=by_duration:P30DT1H0.5S": FromLast(721*time.Hour + 500*time.Millisecond),
+		"isolation.level=read_committed": ReadCommitted(), "enable.auto.commit=false": AutoCommit(false), "auto.commit.interval.ms=2s": AutoCommitInterval(2 * time.Second), "group.protocol=classic": GroupProtocol(ProtocolClassic),
+		"group.protocol=consumer": GroupProtocol(ProtocolConsumer), "group.protocol=auto": GroupProtocol(ProtocolAuto), "group.instance.id=a": StaticMember("a"),
+	}
+	effects := func(o setting) string {
+		s := defaults()
+		if err := o.set(s); err != nil {
+			t.Error(err)
+		}
+		return fmt.Sprintf("%+v %+v %+v %q", s.sender, s.fetcher, s.group, s.set[levels])
+	}
+	for property, o := range producers {
+		if name, value, _ := strings.Cut(property, "="); effects(o) != effects(Property(name, value)) {
+			t.Errorf("%s: %s, expected %s", property, effects(o), effects(Property(name, value)))
+		}
+	}
+	for property, o := range consumers {
+		if name, value, _ := strings.Cut(property, "="); effects(o) != effects(Property(name, value)) {
+			t.Errorf("%s: %s, expected %s", property, effects(o), effects(Property(name, value)))
+		}
+	}
+	if err := FromLast(-1).set(defaults()); err == nil {
+		t.Error("a time to come is taken")
+	}
+}
+
 // What is set and does nothing is told, once, when that is made which it was given to.
 func TestNotesAreLogged(t *testing.T) {
 	var log strings.Builder
 	s := defaults()
 	s.broker.Bootstrap = []string{"a:1"}
 	s.logger = slog.New(slog.NewTextHandler(&log, nil))
-	if err := s.apply([]Option{Properties(map[string]string{"threads": "4", "config.strict": "false", "metric.reporters": "x", "ssl.protocol": ""})}); err != nil {
+	if err := apply(s, []Option{Properties(map[string]string{"threads": "4", "config.strict": "false", "metric.reporters": "x", "ssl.protocol": ""})}); err != nil {
 		t.Fatal(err)
 	}
 	s.tell()
 	s.of = ofProducer
-	if err := s.apply([]Option{Property("acks", "1")}); err != nil {
+	if err := apply(s, []Option{Property("acks", "1")}); err != nil {
 		t.Fatal(err)
 	}
 	f, err := s.finished()

@@ -21,8 +21,8 @@ type Producer struct {
 }
 
 // Producer makes a producer. Options given here hold for it alone.
-func (c *Client) Producer(opts ...Option) (*Producer, error) {
-	s, err := c.with(ofProducer, opts)
+func (c *Client) Producer(opts ...ProducerOption) (*Producer, error) {
+	s, err := with(c, ofProducer, opts)
 	if err != nil {
 		return nil, err
 	}

@@ -35,7 +35,7 @@ func (w watching) OnAcknowledgement(api.Placed, error) {
 // calling is a place where a producer calls the application.
 type calling struct {
 	name    string
-	option  func(*deed) api.Option
+	option  func(*deed) api.ProducerOption
 	done    bool // the function of a record is what is called
 	known   bool // it is called for records that name no partition only: the topic can be known before
 	later   bool // the topic is not known when the record is handed over
@@ -48,19 +48,19 @@ var callings = []calling{
 	{name: "partitioner of a topic that is not known yet", alone: true, later: true, option: partitioned},
 	{name: "hash of a partitioner", known: true, option: hashed},
 	{name: "hash of a partitioner, of a topic that is not known yet", later: true, option: hashed},
-	{name: "maker of a partitioner", option: func(d *deed) api.Option {
+	{name: "maker of a partitioner", option: func(d *deed) api.ProducerOption {
 		return api.Partitioner(func(r *rand.Rand) sender.Partitioner { d.do(); return sender.RoundRobin()(r) })
 	}},
-	{name: "OnSend", option: func(d *deed) api.Option { return api.ProducerInterceptors(watching{d, "OnSend"}) }},
-	{name: "OnAcknowledgement", outcome: true, option: func(d *deed) api.Option { return api.ProducerInterceptors(watching{d, "OnAcknowledgement"}) }},
-	{name: "function of a record", outcome: true, done: true, option: func(*deed) api.Option { return api.BatchSize(16384) }},
+	{name: "OnSend", option: func(d *deed) api.ProducerOption { return api.ProducerInterceptors(watching{d, "OnSend"}) }},
+	{name: "OnAcknowledgement", outcome: true, option: func(d *deed) api.ProducerOption { return api.ProducerInterceptors(watching{d, "OnAcknowledgement"}) }},
+	{name: "function of a record", outcome: true, done: true, option: func(*deed) api.ProducerOption { return api.BatchSize(16384) }},
 }
 
-func partitioned(d *deed) api.Option {
+func partitioned(d *deed) api.ProducerOption {
 	return api.Partitioner(func(*rand.Rand) sender.Partitioner { return aimed{d} })
 }
 
-func hashed(d *deed) api.Option {
+func hashed(d *deed) api.ProducerOption {
 	return api.Partitioner(sender.ByHash(func([]byte) uint32 { d.do(); return 0 }, 100))
 }
 

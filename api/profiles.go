@@ -13,7 +13,7 @@ import (
 // profile is a set of properties by the role that they are for, made from schemas/profiles.json. An option that all roles have may differ between producers and consumers.
 type profile struct{ client, producer, consumer map[string]string }
 
-// Profile sets the options that have an equivalent here to the defaults of another client, so that a program that comes from it behaves as it did. Options that stand behind it change what it has set. It belongs to Dial. Names are:
+// Profile sets the options that have an equivalent here to the defaults of another client, so that a program that comes from it behaves as it did. Options that stand behind it change what it has set. The names are:
 //
 //	java-4.3           Kafka's own client 4.3; kactor's defaults are the same but for lingering that adapts, buffers of sockets and the growth of the connection set-up timeout
 //	kafka-python-1.2   kafka-python 1.2.1     pykafka-0.9   PyKafka 2.8, which has the defaults of 0.9
@@ -25,14 +25,11 @@ type profile struct{ client, producer, consumer map[string]string }
 //
 // Names and addresses (client.id, bootstrap.servers, group.id) are not part of a profile. With several of them records may be lost or written twice where kactor's defaults keep them: most have acks=1 and no idempotence, segmentio has
 // acks=0.
-func Profile(name string) Option {
-	return func(s *settings) error {
+func Profile(name string) ClientOption {
+	return clientOption(func(s *settings) error {
 		p, ok := profiles[name]
 		if !ok {
 			return fmt.Errorf("profile %q is none of %s", printable.Text(name), strings.Join(slices.Sorted(maps.Keys(profiles)), ", "))
-		}
-		if s.of != ofClient {
-			return misplaced("api.Profile", ofClient, s.of)
 		}
 		errs := []error{s.byDefault(p.client)}
 		later := map[string]map[string]string{ofProducer: {}, ofConsumer: {}}
@@ -47,13 +44,13 @@ func Profile(name string) Option {
 		}
 		s.profiled = later
 		return errors.Join(errs...)
-	}
+	})
 }
 
 // byDefault sets options as if they had these defaults: nobody has asked for them, which counts where one follows from another.
 func (s *settings) byDefault(p map[string]string) error {
 	set := maps.Clone(s.set)
-	err := Properties(p)(s)
+	err := Properties(p).set(s)
 	for name := range s.set {
 		switch value, before := set[name]; {
 		case strings.HasPrefix(name, levels): // what is kept there is no wish

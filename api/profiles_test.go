@@ -13,10 +13,10 @@ import (
 )
 
 // effect is what properties make of the settings of a role.
-func effect(t *testing.T, role string, opts ...Option) string {
+func effect(t *testing.T, role string, opts ...ClientOption) string {
 	t.Helper()
 	s := defaults()
-	if err := s.apply(opts); err != nil {
+	if err := apply(s, opts); err != nil {
 		t.Fatal(err)
 	}
 	s = s.clone()
@@ -94,11 +94,11 @@ func TestProfiles(t *testing.T) {
 			t.Errorf("%s: %v", c.profile, err)
 			continue
 		}
-		p, err := client.with(ofProducer, nil)
+		p, err := with[ProducerOption](client, ofProducer, nil)
 		if err != nil {
 			t.Fatalf("%s: %v", c.profile, err)
 		}
-		k, err := client.with(ofConsumer, nil)
+		k, err := with[ConsumerOption](client, ofConsumer, nil)
 		if err != nil {
 			t.Fatalf("%s: %v", c.profile, err)
 		}
@@ -139,7 +139,7 @@ func TestAProfileIsChangedByWhatStandsBehindIt(t *testing.T) {
 	if _, err := Dial(context.Background(), Lazy(), Brokers("a"), Profile("kafka-go")); err == nil || !strings.Contains(err.Error(), "segmentio") {
 		t.Errorf("a profile that is none: %v", err)
 	}
-	if a, b := defaults(), defaults(); Profile("java-4.3")(a) != nil || reflect.DeepEqual(a, b) {
+	if a, b := defaults(), defaults(); Profile("java-4.3").set(a) != nil || reflect.DeepEqual(a, b) {
 		t.Error("a profile changes nothing")
 	}
 }
@@ -151,8 +151,8 @@ func TestAProfileIsNoWish(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		p, producer := client.with(ofProducer, nil)
-		_, consumer := client.with(ofConsumer, nil)
+		p, producer := with[ProducerOption](client, ofProducer, nil)
+		_, consumer := with[ConsumerOption](client, ofConsumer, nil)
 		if producer != nil || consumer != nil || p.sender.Idempotent {
 			t.Errorf("%s: %v, %v", name, producer, consumer)
 		}

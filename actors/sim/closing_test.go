@@ -42,7 +42,7 @@ func closes(t *testing.T, do func(ctx context.Context, c *closing) error) {
 }
 
 // producer gives one that has sent a record.
-func (c *closing) producer(ctx context.Context, opts ...api.Option) (*api.Producer, error) {
+func (c *closing) producer(ctx context.Context, opts ...api.ProducerOption) (*api.Producer, error) {
 	p, err := c.client.Producer(opts...)
 	if err == nil {
 		_, err = p.Produce(ctx, &api.Record{Topic: "t"})

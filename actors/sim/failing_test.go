@@ -116,7 +116,7 @@ func (f *failing) produce(client *api.Client) {
 	_ = f.within("close of the producer", 10*time.Second, p.Close)
 }
 
-func (f *failing) consume(client *api.Client, group string, opts ...api.Option) {
+func (f *failing) consume(client *api.Client, group string, opts ...api.ConsumerOption) {
 	k, err := client.Consumer(group, opts...)
 	if err != nil {
 		f.noticed = 1

@@ -345,7 +345,7 @@ func (p *groupPlay) member(ctx context.Context, name string) {
 		props["session.timeout.ms"], props["heartbeat.interval.ms"] = fmt.Sprint(2500+p.rng.IntN(5500)), "600"
 	}
 	matching := p.rng.IntN(8) == 0
-	topics, assignor := api.Topics(groupWork), api.Properties(nil)
+	topics, assignor := api.Topics(groupWork), api.ConsumerOption(api.Properties(nil))
 	if matching {
 		topics = api.Topics()
 	}

@@ -120,7 +120,7 @@ func TestChangesFindTheController(t *testing.T) {
 }
 
 // withClient plays f with a cluster and a client, on some seeds.
-func withClient(t *testing.T, cfg fake.Config, props map[string]string, f func(w *sim.World, n *sim.Network, c *api.Client) error, more ...api.Option) {
+func withClient(t *testing.T, cfg fake.Config, props map[string]string, f func(w *sim.World, n *sim.Network, c *api.Client) error, more ...api.ClientOption) {
 	t.Helper()
 	for seed := range uint64(10) {
 		err := sim.Run(seed+1, func(w *sim.World) error {

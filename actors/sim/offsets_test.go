@@ -21,7 +21,7 @@ type reader struct {
 }
 
 // reading plays f with a reader.
-func reading(opts []api.Option, f func(r *reader) error) func(w *sim.World) error {
+func reading(opts []api.ConsumerOption, f func(r *reader) error) func(w *sim.World) error {
 	return func(w *sim.World) error {
 		cluster, err := fake.NewCluster(fake.Config{Nodes: 3, Topics: []fake.Topic{{Name: "a"}, {Name: "b"}}, Seed: w.Seed()})
 		if err != nil {
@@ -101,7 +101,7 @@ func TestAnIdleConsumerKeepsItsOffsetsAlive(t *testing.T) {
 // TestADeletedTopicHoldsUpNobody has a topic deleted whose records were read and not committed.
 func TestADeletedTopicHoldsUpNobody(t *testing.T) {
 	for _, protocol := range []string{"classic", "consumer"} {
-		opts := []api.Option{api.Topics("a", "b"), api.Property("group.protocol", protocol), api.Property("auto.commit.interval.ms", "3600000")}
+		opts := []api.ConsumerOption{api.Topics("a", "b"), api.Property("group.protocol", protocol), api.Property("auto.commit.interval.ms", "3600000")}
 		if err := sim.Run(1, reading(opts, func(r *reader) (err error) {
 			if got := r.poll(10 * time.Second); got["a"]+got["b"] != 10 {
 				return fmt.Errorf("read are %v", got)
@@ -135,7 +135,7 @@ func TestADeletedTopicHoldsUpNobody(t *testing.T) {
 
 // TestWhatWasReadOfADeletedTopicIsNotCommittedForTheNext has a topic deleted and created again.
 func TestWhatWasReadOfADeletedTopicIsNotCommittedForTheNext(t *testing.T) {
-	opts := []api.Option{api.Topics("a", "b"), api.Property("enable.auto.commit", "false")}
+	opts := []api.ConsumerOption{api.Topics("a", "b"), api.Property("enable.auto.commit", "false")}
 	if err := sim.Run(1, reading(opts, func(r *reader) (err error) {
 		r.poll(10 * time.Second)
 		r.n.Do(func(c *fake.Cluster) {
@@ -163,7 +163,7 @@ func TestWhatWasReadOfADeletedTopicIsNotCommittedForTheNext(t *testing.T) {
 func TestCloseEndsWhenNobodyAnswers(t *testing.T) {
 	for _, protocol := range []string{"classic", "consumer"} {
 		for limit, most := range map[time.Duration]time.Duration{time.Second: 1050 * time.Millisecond, time.Hour: 70 * time.Second} { // request.timeout.ms for the commit, and for the goodbye
-			opts := []api.Option{api.Topics("a", "b"), api.Property("group.protocol", protocol), api.Property("auto.commit.interval.ms", "3600000")}
+			opts := []api.ConsumerOption{api.Topics("a", "b"), api.Property("group.protocol", protocol), api.Property("auto.commit.interval.ms", "3600000")}
 			if err := sim.Run(1, reading(opts, func(r *reader) error {
 				r.poll(10 * time.Second)
 				for id := range int32(3) {

@@ -165,7 +165,7 @@ func (o *outagePlay) produce(ctx context.Context, client *api.Client) {
 }
 
 func (o *outagePlay) consume(ctx context.Context, client *api.Client) {
-	group, opts := "g", []api.Option{api.Property("auto.offset.reset", "earliest")}
+	group, opts := "g", []api.ConsumerOption{api.Property("auto.offset.reset", "earliest")}
 	switch o.role {
 	case "consumer":
 		group = ""

@@ -543,7 +543,7 @@ func (p *play) unanswered(ctx context.Context, client *api.Client, span time.Dur
 }
 
 // consume reads its partitions, one way or another, until the producers are done and it has seen the ends of the logs.
-func (p *play) consume(ctx context.Context, client *api.Client, name string, parts []api.TopicPartition, opts ...api.Option) {
+func (p *play) consume(ctx context.Context, client *api.Client, name string, parts []api.TopicPartition, opts ...api.ConsumerOption) {
 	rng := p.w.Rand()
 	consumer, err := client.Consumer("", append(opts, api.OnReset(func(r api.PositionReset) {
 		p.w.Tracef("%s: position of %s reset from %d to %d: %s", name, r.TopicPartition, r.From, r.To, r.Cause)

@@ -84,7 +84,7 @@ func (p *transactionPlay) run(w *sim.World) error {
 		clients = append(clients, c)
 		return c, err
 	}
-	consume := func(name string, topics []api.TopicPartition, opts ...api.Option) error {
+	consume := func(name string, topics []api.TopicPartition, opts ...api.ConsumerOption) error {
 		client, err := dial()
 		if err == nil {
 			p.workers.Go(w, name, func() { p.consume(ctx, client, name, topics, opts...) })

@@ -76,7 +76,7 @@ func consume(ctx context.Context, args []string, out, errs io.Writer) error {
 
 // member reads as a member of a group. What was written to out is committed: at the latest when the command ends.
 func (c *consumeFlags) member(ctx context.Context, client *api.Client, w *bufio.Writer, render func([]byte, *api.Record) ([]byte, error)) error {
-	options := []api.Option{api.Topics(c.topic)}
+	options := []api.ConsumerOption{api.Topics(c.topic)}
 	if c.properties["auto.offset.reset"] == "" {
 		options = append(options, api.Property("auto.offset.reset", map[string]string{"beginning": "earliest", "end": "latest"}[c.offset]))
 	}

@@ -306,7 +306,7 @@ func (k *kcat) notice(format string, args ...any) {
 }
 
 func (k *kcat) dial(ctx context.Context) (*api.Client, error) {
-	opts := []api.Option{api.Profile("librdkafka"), api.Logger(slog.New(slog.NewTextHandler(k.errs, &slog.HandlerOptions{Level: k.logs})))}
+	opts := []api.ClientOption{api.Profile("librdkafka"), api.Logger(slog.New(slog.NewTextHandler(k.errs, &slog.HandlerOptions{Level: k.logs})))}
 	for _, f := range k.files {
 		opts = append(opts, api.File(f))
 	}

@@ -137,7 +137,7 @@ func consume(ctx context.Context, client *api.Client, topic string) (counts [2]i
 
 // member joins the group and handles records until handle says so or ctx ends. What it has handled is committed when it leaves.
 func member(ctx context.Context, client *api.Client, topic string, n int, handle func(count int) (leave bool)) (count int, err error) {
-	consumer, err := client.Consumer("group-"+topic, api.Topics(topic), api.Property("auto.offset.reset", "earliest"), api.Property("heartbeat.interval.ms", "500"),
+	consumer, err := client.Consumer("group-"+topic, api.Topics(topic), api.FromStart(), api.Property("heartbeat.interval.ms", "500"),
 		api.OnRebalance(api.RebalanceListener{
 			Assigned: func(_ context.Context, parts []api.TopicPartition) {
 				fmt.Printf("member %d is assigned %d partitions\n", n+1, len(parts))

@@ -34,7 +34,7 @@ func (s *settings) times(short, long int) int {
 }
 
 // with runs faults under load, and verifies what was written.
-func with(ctx context.Context, s *settings, k *kafka, r *report, faults func(l *load) error, options ...api.Option) error {
+func with(ctx context.Context, s *settings, k *kafka, r *report, faults func(l *load) error, options ...api.ClientOption) error {
 	if s.log != nil {
 		options = append(options, api.Logger(s.log), api.Hooks(broker.Hooks{
 			Changed: func(c *cluster.Snapshot) {

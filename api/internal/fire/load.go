@@ -25,7 +25,7 @@ type load struct {
 	partitions atomic.Int32
 	rate       int      // records a second
 	keys       [][]byte // of records that are hashed to the partitions; nil: partitions are named
-	options    []api.Option
+	options    []api.ClientOption
 	hosts      []string
 
 	flow
@@ -62,7 +62,7 @@ func (l *load) rejected(name string, partition int32, err error) {
 }
 
 // begin creates a topic and sets producers and consumers to work.
-func begin(ctx context.Context, k *kafka, name string, partitions int32, rate int, keyed bool, options ...api.Option) (*load, error) {
+func begin(ctx context.Context, k *kafka, name string, partitions int32, rate int, keyed bool, options ...api.ClientOption) (*load, error) {
 	client, err := api.Dial(ctx, api.Brokers(k.hosts...), api.ClientID("looker"))
 	if err != nil {
 		return nil, err
@@ -133,7 +133,7 @@ func withAllBrokers(ctx context.Context, create func() error) error {
 }
 
 func (l *load) dial(ctx context.Context) (*api.Client, error) {
-	return api.Dial(ctx, append([]api.Option{api.Brokers(l.hosts...), api.Lazy()}, l.options...)...)
+	return api.Dial(ctx, append([]api.ClientOption{api.Brokers(l.hosts...), api.Lazy()}, l.options...)...)
 }
 
 func (l *load) fail(format string, args ...any) {

@@ -31,7 +31,7 @@ type crew struct {
 const offsetParts = 8
 
 // hire lets a crew work on the load's topic.
-func (l *load) hire(ctx context.Context, name string, members int, commit bool, options ...api.Option) (*crew, error) {
+func (l *load) hire(ctx context.Context, name string, members int, commit bool, options ...api.ConsumerOption) (*crew, error) {
 	c := &crew{name: name, commit: commit, failed: map[string]int{}, group: alike(l.topic+"-"+name+"-", "group-"+l.topic, offsetParts)}
 	c.widen(l.partitions.Load())
 	c.commits.widen(1)
@@ -43,7 +43,7 @@ func (l *load) hire(ctx context.Context, name string, members int, commit bool, 
 	return c, nil
 }
 
-func (l *load) member(ctx context.Context, c *crew, name string, options ...api.Option) error {
+func (l *load) member(ctx context.Context, c *crew, name string, options ...api.ConsumerOption) error {
 	client, err := l.dial(ctx)
 	if err != nil {
 		return err
@@ -55,7 +55,7 @@ func (l *load) member(ctx context.Context, c *crew, name string, options ...api.
 			l.history.Begin(name, sim.Partition{Topic: tp.Topic, Index: tp.Partition}, -1)
 		}
 	}
-	options = append([]api.Option{api.Topics(l.topic), api.Property("auto.offset.reset", "earliest"), api.Property("enable.auto.commit", fmt.Sprint(!c.commit)),
+	options = append([]api.ConsumerOption{api.Topics(l.topic), api.Property("auto.offset.reset", "earliest"), api.Property("enable.auto.commit", fmt.Sprint(!c.commit)),
 		api.OnRebalance(api.RebalanceListener{Assigned: assigned})}, options...)
 	k, err := client.Consumer(c.group, options...)
 	if err != nil {
@@ -149,8 +149,8 @@ func pause(ctx context.Context, s *settings, k *kafka, r *report) error {
 			name    string
 			members int
 			commit  bool
-			options []api.Option
-		}{{"committer", 1, true, nil}, {"classic", 3, false, nil}, {"kip848", 3, false, []api.Option{api.Property("group.protocol", "consumer")}}} {
+			options []api.ConsumerOption
+		}{{"committer", 1, true, nil}, {"classic", 3, false, nil}, {"kip848", 3, false, []api.ConsumerOption{api.Property("group.protocol", "consumer")}}} {
 			hired, err := l.hire(l.reads, c.name, c.members, c.commit, c.options...)
 			if err != nil {
 				return err

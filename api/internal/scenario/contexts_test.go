@@ -114,7 +114,7 @@ type begun struct {
 	k *api.Consumer
 }
 
-func begin(w *sim.World, opts ...api.Option) (b begun, err error) {
+func begin(w *sim.World, opts ...api.ConsumerOption) (b begun, err error) {
 	cluster, err := fake.NewCluster(fake.Config{Nodes: 2, GroupMinSession: time.Second, Topics: []fake.Topic{{Name: "t"}, {Name: "u"}}})
 	if err != nil {
 		return b, err

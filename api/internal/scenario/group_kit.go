@@ -104,12 +104,12 @@ func (g *G) refused() {
 }
 
 // consumer makes a consumer of the group, on a client of its own if none is shared.
-func (g *G) consumer(opts ...api.Option) *api.Consumer {
+func (g *G) consumer(opts ...api.ConsumerOption) *api.Consumer {
 	c := g.shared
 	if c == nil {
 		c = g.dial()
 	}
-	own := []api.Option{props(slices.Concat([]string{"auto.offset.reset", "earliest"}, g.props)...)}
+	own := []api.ConsumerOption{props(slices.Concat([]string{"auto.offset.reset", "earliest"}, g.props)...)}
 	if g.Real && !g.modern() { // who is as slow as that is not gone
 		own = append(own, props("session.timeout.ms", "30000"))
 	}
@@ -134,14 +134,14 @@ type member struct {
 }
 
 // joins makes a member that reads and fills the ledger.
-func (g *G) joins(opts ...api.Option) *member {
+func (g *G) joins(opts ...api.ConsumerOption) *member {
 	m := &member{g: g, own: map[api.TopicPartition]bool{}}
 	listener := api.RebalanceListener{
 		Assigned: func(_ context.Context, parts []api.TopicPartition) { m.listen(&m.assigned, parts, true) },
 		Revoked:  func(_ context.Context, parts []api.TopicPartition) { m.listen(&m.revoked, parts, false) },
 		Lost:     func(_ context.Context, parts []api.TopicPartition) { m.listen(&m.lost, parts, false) },
 	}
-	m.k = g.consumer(append([]api.Option{api.Topics(g.topic), api.OnRebalance(listener)}, opts...)...)
+	m.k = g.consumer(append([]api.ConsumerOption{api.Topics(g.topic), api.OnRebalance(listener)}, opts...)...)
 	var ctx context.Context
 	ctx, m.stop = context.WithCancel(g.ctx)
 	m.run = g.goes("member", func() error {

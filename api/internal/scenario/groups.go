@@ -40,7 +40,7 @@ var groups = slices.Concat(
 	}),
 	grouped("members may share a client", 4, func(g *G) {
 		g.shared = g.dial()
-		var patient api.Option = props()
+		var patient api.ConsumerOption = props()
 		if !g.modern() { // a join that waits for another member's must not do so on its connection
 			patient = props("session.timeout.ms", fmt.Sprint((g.most(limit) - time.Second).Milliseconds()))
 		}
@@ -82,7 +82,7 @@ var groups = slices.Concat(
 		c.leave()
 	}),
 	grouped("a member that falls silent loses its partitions", 2, func(g *G) {
-		var short api.Option = props()
+		var short api.ConsumerOption = props()
 		if !g.modern() {
 			short = props("session.timeout.ms", "6000")
 		}

@@ -13,9 +13,9 @@ import (
 var intercepting = []Scenario{
 	{"interceptors see what is sent, acknowledged and consumed", func(t *T) {
 		tell := &told{}
-		c := t.dial(api.ProducerInterceptors(broken{}, tell), api.ConsumerInterceptors(broken{}, tell))
+		c := t.dial()
 		topic := t.topic(c, 1)
-		p := t.producer(c)
+		p := t.producer(c, api.ProducerInterceptors(broken{}, tell))
 		sent := &api.Record{Topic: topic, Value: []byte("a")}
 		t.produce(p, sent)
 		equal(t, "the caller's record", len(sent.Headers), 0)
@@ -25,7 +25,7 @@ var intercepting = []Scenario{
 		}
 		t.flush(p)
 		equal(t, "outcomes", tell.text(), "0 1 2 record is too large")
-		k := t.reader(c, parts(topic, 1))
+		k := t.reader(c, parts(topic, 1), api.ConsumerInterceptors(broken{}, tell))
 		var got []*api.Record
 		for len(got) < 2 {
 			got = append(got, t.poll(k)...)

@@ -187,7 +187,7 @@ var metadata = []Scenario{
 		t.patiently(time.Second, func(d time.Duration) {
 			ctx, cancel := t.within(d)
 			defer cancel()
-			_, err := api.Dial(ctx, append(append([]api.Option{}, t.Options...), api.Brokers("127.0.0.1:1"))...)
+			_, err := api.Dial(ctx, append(append([]api.ClientOption{}, t.Options...), api.Brokers("127.0.0.1:1"))...)
 			var failed *api.DialError
 			if !errors.As(err, &failed) || !strings.Contains(err.Error(), "127.0.0.1:1") {
 				t.Failf("the error is %v", err)
@@ -213,7 +213,7 @@ var metadata = []Scenario{
 	{"clients come and go", func(t *T) {
 		topic := t.topic(t.dial(), 1)
 		for i := range 10 {
-			c, err := api.Dial(t.ctx, append(append([]api.Option{}, t.Options...), api.Brokers(t.Brokers...))...)
+			c, err := api.Dial(t.ctx, append(append([]api.ClientOption{}, t.Options...), api.Brokers(t.Brokers...))...)
 			t.ok(err)
 			equal(t, "offset", t.produce(t.producer(c), &api.Record{Topic: topic}).Offset, int64(i))
 			t.ok(c.Close(t.ctx))

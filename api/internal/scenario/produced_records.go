@@ -144,9 +144,9 @@ var produced = []Scenario{
 // roundTrip writes compressible records with keys and reads them again.
 func roundTrip(codec compress.Codec) Scenario {
 	return Scenario{"records compressed with " + codec.String() + " come back", func(t *T) {
-		c := t.dial(api.Compression(codec), props("linger.ms", "50"))
+		c := t.dial(props("linger.ms", "50"))
 		topic := t.topic(c, 2)
-		p := t.producer(c)
+		p := t.producer(c, api.Compression(codec))
 		for i := range 500 {
 			t.send(p, &api.Record{Topic: topic, Partition: int32(i % 2), Fixed: true, Key: []byte("key"), Value: fmt.Append(nil, i/2)})
 		}

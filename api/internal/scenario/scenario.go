@@ -53,7 +53,7 @@ type Cluster interface {
 type Env struct {
 	World   role.World
 	Brokers []string
-	Options []api.Option // for every client
+	Options []api.ClientOption // for every client
 	Cluster Cluster
 	Nodes   int
 	Unique  string // makes the names of topics unique
@@ -219,8 +219,8 @@ func (r *running) wait() {
 }
 
 // dial makes a client that is closed at the end.
-func (t *T) dial(opts ...api.Option) *api.Client {
-	c, err := api.Dial(t.ctx, slices.Concat([]api.Option{api.Brokers(t.Brokers...), api.ClientID("scenario")}, t.Options, opts)...)
+func (t *T) dial(opts ...api.ClientOption) *api.Client {
+	c, err := api.Dial(t.ctx, slices.Concat([]api.ClientOption{api.Brokers(t.Brokers...), api.ClientID("scenario")}, t.Options, opts)...)
 	t.ok(err)
 	t.clients = append(t.clients, c)
 	return c
@@ -281,7 +281,7 @@ func (t *T) led(c *api.Client, name string, partitions int32) {
 	}
 }
 
-func (t *T) producer(c *api.Client, opts ...api.Option) *api.Producer {
+func (t *T) producer(c *api.Client, opts ...api.ProducerOption) *api.Producer {
 	p, err := c.Producer(opts...)
 	t.ok(err)
 	return p
@@ -296,8 +296,8 @@ func parts(topic string, n int32) (out []api.TopicPartition) {
 }
 
 // reader makes a consumer that reads partitions from their start.
-func (t *T) reader(c *api.Client, from []api.TopicPartition, opts ...api.Option) *api.Consumer {
-	k, err := c.Consumer("", slices.Concat([]api.Option{props("auto.offset.reset", "earliest")}, opts)...)
+func (t *T) reader(c *api.Client, from []api.TopicPartition, opts ...api.ConsumerOption) *api.Consumer {
+	k, err := c.Consumer("", slices.Concat([]api.ConsumerOption{props("auto.offset.reset", "earliest")}, opts)...)
 	t.ok(err)
 	t.ok(k.Assign(from...))
 	return k

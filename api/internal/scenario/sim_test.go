@@ -42,7 +42,7 @@ func play(w *sim.World, s scenario.Scenario) error {
 	}
 	n := sim.NewNetwork(w, c)
 	return scenario.Play(context.Background(), scenario.Env{World: w, Brokers: []string{"broker-1:9092", "broker-2:9092", "broker-3:9092"},
-		Options: []api.Option{api.World(w)}, Cluster: brokers{w, n}, Nodes: 3, Unique: "sim", Modern: true}, s)
+		Options: []api.ClientOption{api.World(w)}, Cluster: brokers{w, n}, Nodes: 3, Unique: "sim", Modern: true}, s)
 }
 
 // brokers does things to simulated brokers.
