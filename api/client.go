@@ -11,7 +11,7 @@
 //	admin.go   Admin: topics     record.go    Record        errors.go    what can go wrong
 //	handle.go  Handle: several records at a time; handle_options.go; passing.go: retry and dead-letter topics; internal/lanes: what runs when
 //	work.go    Handle while it runs; work_room.go: which partitions are read, work_taking.go: records that come in, work_handler.go: those that are handled, work_end.go: partitions that are given up, and the end
-//	options.go Option, options_client.go, options_producer.go, options_consumer.go; properties.go: options by name, whose table is made from schemas/options.json; setters.go: what they set; profiles.go: defaults of other clients; file.go: properties files
+//	options.go Option, options_client.go, options_producer.go, options_consumer.go; properties.go: options by name, whose table is made from schemas/options.json; setters.go: what they set; profiles.go: defaults of other clients; file.go: properties files; effective.go: what holds; lint.go: what is rarely meant
 //
 // Everything waits through the client's World, so a program on this package runs in a simulated world unchanged.
 package api

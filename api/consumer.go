@@ -75,6 +75,7 @@ func (c *Client) Consumer(group string, opts ...ConsumerOption) (*Consumer, erro
 			return nil, fmt.Errorf("group.id: %w", err)
 		}
 		s.group.Group = group
+		s.hold("group.id", group)
 	}
 	f, err := c.system.Fetcher(s.fetcher)
 	if err != nil {

@@ -47,7 +47,7 @@ func File(path string) Option {
 			return err
 		}
 		known := len(s.unknown)
-		err = Properties(props).set(s)
+		err = s.from(fileSource+path, func() error { return Properties(props).set(s) })
 		for i := known; i < len(s.unknown); i++ {
 			s.unknown[i] = fmt.Errorf("%s: %w", path, s.unknown[i])
 		}

@@ -91,21 +91,23 @@ type settings struct {
 	secured   bool
 	protocol  string                       // security.protocol
 	schemes   map[string]bool              // that bootstrap.servers has before addresses
-	set       map[string]string            // what was set by name
 	lenient   bool                         // config.strict=false
 	unknown   []error                      // names that are no options
 	notes     []string                     // what was set and does nothing
+	profile   string                       // the profile that was set
 	profiled  map[string]map[string]string // what a profile says of one role, of options that all have
+	source    string                       // where what is being set comes from
+	held      map[string]held              // options that are not as by default
 	of        string                       // the role whose options are being set: client, producer or consumer
 }
 
 func defaults() *settings {
-	return &settings{broker: broker.Default(), sender: sender.DefaultConfig(), fetcher: fetcher.DefaultConfig(), group: coordinator.DefaultConfig(), poll: 500, class: "default", protocol: "PLAINTEXT", of: ofClient, set: map[string]string{}}
+	return &settings{broker: broker.Default(), sender: sender.DefaultConfig(), fetcher: fetcher.DefaultConfig(), group: coordinator.DefaultConfig(), poll: 500, class: "default", protocol: "PLAINTEXT", of: ofClient, source: byCode, held: map[string]held{}}
 }
 
 func (s *settings) clone() *settings {
 	c := *s
-	c.set, c.schemes, c.unknown, c.notes = maps.Clone(s.set), maps.Clone(s.schemes), nil, nil
+	c.held, c.schemes, c.unknown, c.notes = maps.Clone(s.held), maps.Clone(s.schemes), nil, nil
 	c.profiled = map[string]map[string]string{ofProducer: maps.Clone(s.profiled[ofProducer]), ofConsumer: maps.Clone(s.profiled[ofConsumer])}
 	return &c
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/kactor-go/kactor/coordinator/assign"
@@ -104,6 +105,11 @@ func Assignors(assignors ...assign.Assignor) ConsumerOption {
 			}
 		}
 		s.group.Assignors = assignors
+		var names []string
+		for _, a := range assignors {
+			names = append(names, a.Name())
+		}
+		s.hold("partition.assignment.strategy", strings.Join(names, ","))
 		return nil
 	})
 }

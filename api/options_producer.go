@@ -69,5 +69,9 @@ func CompressionLevel(n int) ProducerOption {
 // It may use its producer. Records for its own topic are placed after it has returned, so it must not wait for their outcomes: Produce of one, Flush and Close return [ErrIllegalState] within it; anything else that waits for one does
 // so for max.block.ms.
 func Partitioner(p sender.NewPartitioner) ProducerOption {
-	return producerOption(func(s *settings) error { s.sender.Partitioner = p; return nil })
+	return producerOption(func(s *settings) error {
+		s.sender.Partitioner = p
+		s.hold("partitioner.class", ofCode)
+		return nil
+	})
 }

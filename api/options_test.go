@@ -107,7 +107,7 @@ func TestDefaultsAreThoseOfTheTable(t *testing.T) {
 			t.Errorf("%s=%s: %v", o.name, o.def, err)
 			continue
 		}
-		got.set, want.set = nil, nil
+		got.held, want.held = nil, nil
 		if !reflect.DeepEqual(want, got) {
 			t.Errorf("%s=%s changes the default settings:\n%+v\n%+v", o.name, o.def, want, got)
 		}
@@ -304,7 +304,7 @@ func TestOptionsOfCodeAreProperties(t *testing.T) {
 		if err := o.set(s); err != nil {
 			t.Error(err)
 		}
-		return fmt.Sprintf("%+v %+v %+v %q", s.sender, s.fetcher, s.group, s.set[levels])
+		return fmt.Sprintf("%+v %+v %+v %q", s.sender, s.fetcher, s.group, s.held["compression.level"].value)
 	}
 	for property, o := range producers {
 		if name, value, _ := strings.Cut(property, "="); effects(o) != effects(Property(name, value)) {

@@ -31,6 +31,7 @@ func Profile(name string) ClientOption {
 		if !ok {
 			return fmt.Errorf("profile %q is none of %s", printable.Text(name), strings.Join(slices.Sorted(maps.Keys(profiles)), ", "))
 		}
+		s.profile = name
 		errs := []error{s.byDefault(p.client)}
 		later := map[string]map[string]string{ofProducer: {}, ofConsumer: {}}
 		for role, props := range map[string]map[string]string{ofProducer: p.producer, ofConsumer: p.consumer} {
@@ -49,16 +50,5 @@ func Profile(name string) ClientOption {
 
 // byDefault sets options as if they had these defaults: nobody has asked for them, which counts where one follows from another.
 func (s *settings) byDefault(p map[string]string) error {
-	set := maps.Clone(s.set)
-	err := Properties(p).set(s)
-	for name := range s.set {
-		switch value, before := set[name]; {
-		case strings.HasPrefix(name, levels): // what is kept there is no wish
-		case before:
-			s.set[name] = value
-		default:
-			delete(s.set, name)
-		}
-	}
-	return err
+	return s.from(profileSource+s.profile, func() error { return Properties(p).set(s) })
 }

@@ -24,7 +24,7 @@ func effect(t *testing.T, role string, opts ...ClientOption) string {
 	if err := s.byDefault(s.profiled[role]); err != nil {
 		t.Fatal(err)
 	}
-	s.set = nil
+	s.held, s.profile = nil, ""
 	switch role {
 	case ofProducer:
 		return fmt.Sprintf("%+v %+v %+v %s %v", s.broker, s.network, s.sender, s.class, s.keyless)

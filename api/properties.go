@@ -83,12 +83,11 @@ func (s *settings) property(name, value string) error {
 		return fmt.Errorf("%s: %w", o.name, err)
 	}
 	if s.of != ofClient && o.role != ofAny && o.role != s.of {
-		if before, ok := s.set[o.name]; ok && before == value { // as a file that everything is made with has it
+		if h, ok := s.held[o.name]; ok && h.value == o.canonical(v) { // as a file that everything is made with has it
 			return nil
 		}
 		return misplaced(o.name, o.role, s.of)
 	}
-	s.set[o.name] = value
 	if s.of == ofClient { // what is said for all comes after what a profile says for some
 		delete(s.profiled[ofProducer], o.name)
 		delete(s.profiled[ofConsumer], o.name)
@@ -96,6 +95,7 @@ func (s *settings) property(name, value string) error {
 	if err := setters[o.name](s, v); err != nil {
 		return fmt.Errorf("%s: %w", o.name, err)
 	}
+	s.hold(o.name, o.canonical(v))
 	return nil
 }
 

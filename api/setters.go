@@ -80,10 +80,10 @@ var setters = map[string]func(*settings, value) error{
 		s.sender.Codec, err = compress.Parse(v.text)
 		return err
 	},
-	"compression.level":       func(s *settings, v value) error { s.set[levels] = v.text; return nil },
-	"compression.gzip.level":  func(s *settings, v value) error { return s.level(compress.Gzip, v) },
-	"compression.lz4.level":   func(s *settings, v value) error { return s.level(compress.LZ4, v) },
-	"compression.zstd.level":  func(s *settings, v value) error { return s.level(compress.Zstd, v) },
+	"compression.level":       func(*settings, value) error { return nil }, // levels count when it is known which codec is used
+	"compression.gzip.level":  func(*settings, value) error { return nil },
+	"compression.lz4.level":   func(*settings, value) error { return nil },
+	"compression.zstd.level":  func(*settings, value) error { return nil },
 	"partitioner.ignore.keys": func(s *settings, v value) error { s.keyless = v.on; return nil },
 	"partitioner.class":       func(s *settings, v value) error { s.class, s.sender.Partitioner = v.text, nil; return nil },
 	"fetch.min.bytes":         func(s *settings, v value) error { s.fetcher.MinBytes = int(v.n); return nil },
@@ -139,15 +139,6 @@ var setters = map[string]func(*settings, value) error{
 	},
 }
 
-// levels is under which name the level of any codec is kept, and before theirs those of one.
-const levels = "level"
-
-// level keeps the level of a codec until it is known which one is used.
-func (s *settings) level(c compress.Codec, v value) error {
-	s.set[levels+" "+c.String()] = v.text
-	return nil
-}
-
 func (s *settings) reset(text string) error {
 	word, duration, _ := strings.Cut(text, ":")
 	switch strings.ToLower(word) {
@@ -201,9 +192,9 @@ func isoDuration(s string) (time.Duration, error) {
 // finished gives the settings with what follows from several of them, checked. The receiver stays as it was set: options that are given later are merged with what was set, not with what followed from it.
 func (s *settings) finished() (*settings, error) {
 	s = s.clone()
-	for _, name := range []string{levels, levels + " " + s.sender.Codec.String()} { // the codec's own comes first
-		if text := s.set[name]; text != "" {
-			n, err := strconv.Atoi(text)
+	for _, name := range []string{"compression.level", "compression." + s.sender.Codec.String() + ".level"} { // the codec's own comes first
+		if h, ok := s.held[name]; ok {
+			n, err := strconv.Atoi(h.value)
 			if err != nil {
 				return nil, err
 			}
@@ -212,11 +203,18 @@ func (s *settings) finished() (*settings, error) {
 			}
 		}
 	}
-	if s.set["enable.idempotence"] == "" && (s.sender.Acks != -1 || s.sender.Retries == 0) { // as in Java: asked for less, one gets less
+	if !s.wished("enable.idempotence") && (s.sender.Acks != -1 || s.sender.Retries == 0) { // as in Java: asked for less, one gets less
+		if s.sender.Idempotent {
+			s.held["enable.idempotence"] = held{"false", "acks or retries"}
+		}
 		s.sender.Idempotent = false
 		if s.of == ofProducer {
 			s.notes = append(s.notes, "the producer is not idempotent, because of acks or retries: records may be written twice, or in another order; enable.idempotence=false says that it is meant")
 		}
+	}
+	if s.secured && !s.wished("security.protocol") {
+		s.protocol = "SSL"
+		s.held["security.protocol"] = held{s.protocol, byCode}
 	}
 	switch {
 	case s.sender.Partitioner != nil:
@@ -225,8 +223,9 @@ func (s *settings) finished() (*settings, error) {
 	case s.class != "default":
 		s.sender.Partitioner, _ = sender.Named(s.class, s.sender.BatchSize) // the table has their names
 	}
-	if s.sender.DeliveryTimeout < s.sender.Linger+s.sender.RequestTimeout && s.set["delivery.timeout.ms"] == "" {
+	if s.sender.DeliveryTimeout < s.sender.Linger+s.sender.RequestTimeout && !s.wished("delivery.timeout.ms") {
 		s.sender.DeliveryTimeout = s.sender.Linger + s.sender.RequestTimeout
+		s.held["delivery.timeout.ms"] = held{strconv.FormatInt(s.sender.DeliveryTimeout.Milliseconds(), 10), "linger.ms and request.timeout.ms"}
 	}
 	return s, s.check()
 }
@@ -236,7 +235,7 @@ func (s *settings) check() error {
 	if s.protocol == "SSL" && !s.secured {
 		return errors.New("security.protocol: SSL needs a *tls.Config, given with api.TLS")
 	}
-	if s.secured && s.set["security.protocol"] != "" && s.protocol == "PLAINTEXT" {
+	if s.secured && s.wished("security.protocol") && s.protocol == "PLAINTEXT" {
 		return errors.New("security.protocol: PLAINTEXT contradicts the TLS configuration that is given")
 	}
 	switch s.of {
@@ -288,7 +287,7 @@ func (s *settings) replaced() error {
 	var errs []error
 	for _, o := range []struct{ name, instead string }{{"partition.assignment.strategy", "group.remote.assignor"}, {"session.timeout.ms", "the group's consumer.session.timeout.ms on the broker"},
 		{"heartbeat.interval.ms", "the group's consumer.heartbeat.interval.ms on the broker"}} {
-		if s.set[o.name] != "" {
+		if s.wished(o.name) {
 			errs = append(errs, fmt.Errorf("%s: group.protocol=consumer does not use it; use %s", o.name, o.instead))
 		}
 	}
