@@ -270,7 +270,10 @@ func (s *System) Closable() error {
 // Close stops the client in stages: producers flush until ctx ends and give what is left its outcome, consumers leave their groups and end their sessions, connections wait for answers until ctx ends and
 // close, and the actors end. With an embedder's actor system only the client's own subtree ends. Where two close it, both return when all is over, and the one who waits less decides how long that takes. Within a
 // completion, and within a partitioner for which records are held, it changes nothing and returns sender.ErrReentered.
-func (s *System) Close(ctx context.Context) error {
+func (s *System) Close(ctx context.Context) error { return s.CloseAfter(ctx, nil) }
+
+// CloseAfter is Close, before which producers flush for at most half of the time, and then something else is done while everything still works: members of groups commit and leave when all that their handlers have produced is written.
+func (s *System) CloseAfter(ctx context.Context, before func(context.Context) error) error {
 	if err := s.Closable(); err != nil {
 		return fmt.Errorf("close: %w", err)
 	}
@@ -283,9 +286,24 @@ func (s *System) Close(ctx context.Context) error {
 	ctx, s.hurry = context.WithCancel(ctx)
 	defer s.hurry()
 	s.mu.Unlock()
-	err := s.close(ctx)
+	err := s.lull(ctx, before)
+	err = errors.Join(err, s.close(ctx))
 	s.over.Complete(struct{}{}, nil)
 	return err
+}
+
+// lull is what comes before the end.
+func (s *System) lull(ctx context.Context, before func(context.Context) error) error {
+	if before == nil {
+		return nil
+	}
+	s.mu.Lock()
+	senders := slices.Clone(s.senders)
+	s.mu.Unlock()
+	half, cancel := role.Part(s.world, ctx, 1, 2)
+	_ = together(s.world, senders, func(p *sender.Sender) error { return p.Flush(half) }) // records have its errors as their outcomes
+	cancel()
+	return before(ctx)
 }
 
 // together does the same with some roles at once, and waits for all: one for which it takes long must not take the time of the others.

@@ -31,7 +31,7 @@ func loaded(t *testing.T, nodes, partitions int, properties map[string]string) (
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { client.Close(context.Background()) })
+	t.Cleanup(func() { client.Shutdown(context.Background()) })
 	producer, err := client.Producer()
 	if err != nil {
 		t.Fatal(err)
@@ -83,7 +83,7 @@ func TestRecordsAreNotAllocatedOneByOne(t *testing.T) {
 		if n > most {
 			t.Errorf("views %v: %.4f allocations for each record consumed, at most %.2f are allowed", views, n, most)
 		}
-		if err := consumer.Close(ctx); err != nil {
+		if err := consumer.Shutdown(ctx); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -196,7 +196,7 @@ func TestGoroutinesBeginTogether(t *testing.T) {
 		if err != nil || failed.Load() > 0 {
 			t.Fatalf("%v, %d records failed", err, failed.Load())
 		}
-		if err := client.Close(ctx); err != nil {
+		if err := client.Shutdown(ctx); err != nil {
 			t.Fatal(err)
 		}
 	}

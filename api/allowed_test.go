@@ -132,7 +132,7 @@ func TestOnlyAllowedBrokersAreConnectedTo(t *testing.T) {
 				if text := d.String(); (d.Err() == nil) != (c.want == "") || strings.Contains(text, "allowed.brokers") != (c.want != "") || strings.ContainsAny(text, "\x1b") {
 					t.Errorf("the diagnosis is\n%s", text)
 				}
-				return client.Close(ctx)
+				return client.Shutdown(ctx)
 			}); err != nil {
 				t.Fatal(err)
 			}

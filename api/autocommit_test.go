@@ -66,7 +66,7 @@ func TestAnAutomaticCommitIsNotLeftOutForAnOlderOne(t *testing.T) {
 				committed(8)
 				err = errors.Join(err, k.Seek(part, 5))
 				pass(ctx, w, 100*time.Millisecond) // until it is known of which topic the position is
-				err = errors.Join(err, k.Close(ctx))
+				err = errors.Join(err, k.Shutdown(ctx))
 				committed(5)
 				return err
 			})

@@ -23,7 +23,7 @@ func TestWhoIsInACallThatWaitsIsThere(t *testing.T) {
 	for name, call := range map[string]func(ctx context.Context, w *sim.World, c *fake.Cluster, k *api.Consumer) error{
 		"Close": func(ctx context.Context, _ *sim.World, c *fake.Cluster, k *api.Consumer) error {
 			slow(c)
-			return k.Close(ctx)
+			return k.Shutdown(ctx)
 		},
 		"Unsubscribe": func(ctx context.Context, _ *sim.World, c *fake.Cluster, k *api.Consumer) error {
 			slow(c)
@@ -45,7 +45,7 @@ func TestWhoIsInACallThatWaitsIsThere(t *testing.T) {
 				})
 			})
 			pass(ctx, w, time.Second)
-			if err := k.Close(ctx); err != nil || begun != 1 {
+			if err := k.Shutdown(ctx); err != nil || begun != 1 {
 				return fmt.Errorf("%d records were handled: %w", begun, err)
 			}
 			return nil

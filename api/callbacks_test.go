@@ -60,7 +60,7 @@ func dialed(t *testing.T, opts ...api.ClientOption) *api.Client {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		if err := client.Close(ctx); err != nil {
+		if err := client.Shutdown(ctx); err != nil {
 			t.Errorf("close: %v", err)
 		}
 	})
@@ -117,7 +117,7 @@ func TestFunctionOfARecordThatBlocks(t *testing.T) {
 	produced(t, other)
 	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	within(t, "Close", func() { err = p.Close(short) })
+	within(t, "Close", func() { err = p.Shutdown(short) })
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("close beside a function that blocks: %v", err)
 	}
@@ -136,7 +136,7 @@ func TestFunctionOfARecordThatCallsTheProducer(t *testing.T) {
 	err = p.Send(t.Context(), r, func(api.Placed, error) {
 		ctx := context.Background()
 		_, produce := p.Produce(ctx, r)
-		refused <- map[string]error{"flush": p.Flush(ctx), "produce": produce, "produce all": p.ProduceAll(ctx, r), "close": p.Close(ctx), "close of the client": client.Close(ctx)}
+		refused <- map[string]error{"flush": p.Flush(ctx), "produce": produce, "produce all": p.ProduceAll(ctx, r), "close": p.Shutdown(ctx), "close of the client": client.Shutdown(ctx)}
 		sent <- p.Send(ctx, r, func(_ api.Placed, err error) { written <- err })
 	})
 	if err != nil {
@@ -176,7 +176,7 @@ func TestFunctionOfARecordThatEndsItsGoroutine(t *testing.T) {
 	if err != nil || called.Load() != 10 {
 		t.Errorf("flush: %v, %d functions were called", err, called.Load())
 	}
-	within(t, "Close", func() { err = p.Close(context.Background()) })
+	within(t, "Close", func() { err = p.Shutdown(context.Background()) })
 	if err != nil {
 		t.Error(err)
 	}
@@ -249,7 +249,7 @@ func TestPartitionerThatEndsItsGoroutine(t *testing.T) {
 	if err != nil || told.Load() != 4 || failed.Load() != 1 {
 		t.Errorf("flush: %v, %d outcomes, %d of them errors", err, told.Load(), failed.Load())
 	}
-	within(t, "Close", func() { err = p.Close(context.Background()) })
+	within(t, "Close", func() { err = p.Shutdown(context.Background()) })
 	if err != nil {
 		t.Error(err)
 	}
@@ -295,7 +295,7 @@ func TestListenerThatPanics(t *testing.T) {
 		}
 	})
 	within(t, "Close", func() {
-		if what := panics(func() { _ = k.Close(context.Background()) }); what != "revoked" {
+		if what := panics(func() { _ = k.Shutdown(context.Background()) }); what != "revoked" {
 			t.Errorf("close panicked with %v", what)
 		}
 	})
@@ -330,7 +330,7 @@ func TestListenerThatCallsTheConsumer(t *testing.T) {
 			t.Errorf("committed: %v", err)
 		}
 		_, refused["poll"] = k.Poll(context.Background())
-		refused["close"] = k.Close(context.Background())
+		refused["close"] = k.Shutdown(context.Background())
 		refused["subscribe"] = k.Subscribe("t")
 		refused["unsubscribe"] = k.Unsubscribe(context.Background())
 		k.Listen(api.RebalanceListener{})
@@ -369,14 +369,14 @@ func TestListenerThatBlocks(t *testing.T) {
 	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	var err error
-	within(t, "Close", func() { err = k.Close(short) })
+	within(t, "Close", func() { err = k.Shutdown(short) })
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("close beside a listener that blocks: %v", err)
 	}
 	close(release)
 	stop()
 	within(t, "Poll", func() { <-polled })
-	within(t, "Close", func() { err = k.Close(context.Background()) })
+	within(t, "Close", func() { err = k.Shutdown(context.Background()) })
 	if err != nil {
 		t.Errorf("close: %v", err)
 	}
@@ -454,7 +454,7 @@ func TestAnAssignorThatPanicsDoesNotKeepTheClientOpen(t *testing.T) {
 		t.Errorf("it panicked with %v", what)
 	}
 	within(t, "Close", func() {
-		if err := client.Close(context.Background()); err != nil {
+		if err := client.Shutdown(context.Background()); err != nil {
 			t.Error(err)
 		}
 	})

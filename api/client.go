@@ -1,6 +1,7 @@
 // Package api is the blocking face of the client: every method makes a message, tells it to an actor, and waits for the answer or for its context.
 //
 //	client, err := api.Dial(ctx, api.Brokers("localhost:9092"))
+//	defer client.Close()
 //	producer, err := client.Producer()
 //	placed, err := producer.Produce(ctx, &api.Record{Topic: "orders", Value: []byte("paid")})
 //	consumer, err := client.Consumer("billing", api.Topics("orders"), api.FromStart())
@@ -38,7 +39,7 @@ type Client struct {
 const dialTimeout = 10 * time.Second
 
 // Dial makes a client and waits until a broker has answered: at most ten seconds, as long as ctx lasts, and not where no retry can help (broker.ErrFatal). The error says what was tried. With the option Lazy it
-// does not wait. End the client with Close.
+// does not wait. End the client with [Client.Close].
 func Dial(ctx context.Context, opts ...ClientOption) (*Client, error) {
 	s := defaults()
 	if err := apply(s, opts); err != nil {
@@ -94,14 +95,29 @@ func (c *Client) reach(ctx context.Context) error {
 // System gives the actors behind the client.
 func (c *Client) System() *actors.System { return c.system }
 
-// Close ends the client, its producers and its consumers: what producers hold is brought on its way until ctx ends, and the rest gets its outcome. It
-// returns when everything is over, at the latest shortly after ctx has ended, also beside another Close. Within the callback of a record, and within a partitioner for which records are held, it changes nothing and returns
-// ErrIllegalState.
-func (c *Client) Close(ctx context.Context) error {
+// Close is [Client.Shutdown] within close.timeout.ms, 10 s by default: the natural line behind [Dial] is defer client.Close(), which is right also where the program's own context has ended.
+func (c *Client) Close() error { return within(c.system.World(), c.settings.closing, c.Shutdown) }
+
+// Shutdown ends the client with its producers and consumers, in this order: producers send what they hold; consumers finish what they are handling, commit it (unless enable.auto.commit is false), call [RebalanceListener].Revoked and leave
+// their groups; connections close. It returns when all is over, at the latest shortly after ctx has ended: producers get half of the time first, and of each consumer's an eighth is kept for leaving. Records that could not be sent
+// have their outcome then ([ErrUncertain] for those that may have been written). Without a deadline producers have delivery.timeout.ms, and the last commit is repeated for session.timeout.ms.
+//
+// Where two goroutines shut a client down, the one with less time decides. Within the callback of a record, and within a partitioner for which records are held, it changes nothing and returns [ErrIllegalState].
+func (c *Client) Shutdown(ctx context.Context) error {
 	if err := c.system.Closable(); err != nil {
 		return public(fmt.Errorf("close: %w", err))
 	}
-	return public(errors.Join(c.members.close(ctx), c.system.Close(ctx)))
+	if err := c.members.closable(); err != nil {
+		return err
+	}
+	return public(c.system.CloseAfter(ctx, c.members.close))
+}
+
+// within calls a function that takes as long as its context with one that takes so long.
+func within(w role.World, d time.Duration, f func(context.Context) error) error {
+	ctx, cancel := w.WithTimeout(context.Background(), d)
+	defer cancel()
+	return f(ctx)
 }
 
 // with gives the client's settings with more options of a producer or a consumer.

@@ -107,17 +107,20 @@ func (c *Consumer) commitInTurn(ctx context.Context) error {
 		return err
 	}
 	defer c.turn.give()
-	return c.commitFinished(ctx)
+	return c.commitFinished(ctx, c.set.group.RequestTimeout)
 }
 
 // commitFinished commits everything that is finished. The commit goes on when ctx ends before its outcome is known.
-func (c *Consumer) commitFinished(ctx context.Context) error {
+func (c *Consumer) commitFinished(ctx context.Context, within time.Duration) error {
 	offsets := c.news(c.finished(nil))
 	if len(offsets) == 0 {
 		return nil
 	}
 	c.others.Add(1)
-	err := c.awaited(ctx, c.group.Committing(c.set.group.RequestTimeout, offsets...))
+	if end, ok := ctx.Deadline(); ok {
+		within = min(within, end.Sub(c.world.Now()))
+	}
+	err := c.awaited(ctx, c.group.Committing(within, offsets...))
 	if err == nil {
 		c.application(func() { c.committed(offsets) })
 	}

@@ -34,7 +34,7 @@ func TestWhatIsFinishedIsOfOneMoment(t *testing.T) {
 		t.Fatal(err)
 	}
 	over, end := context.WithCancel(t.Context())
-	defer func() { end(); _ = c.Close(over) }()
+	defer func() { end(); _ = c.Shutdown(over) }()
 	k, err := c.Consumer("g")
 	if err != nil {
 		t.Fatal(err)

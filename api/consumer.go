@@ -90,7 +90,7 @@ func (c *Client) Consumer(group string, opts ...ConsumerOption) (*Consumer, erro
 	}
 	if len(s.topics) > 0 {
 		if err := k.Subscribe(s.topics...); err != nil {
-			_ = k.Close(context.Background())
+			_ = k.Shutdown(context.Background())
 			return nil, err
 		}
 	}
@@ -413,17 +413,25 @@ func (c *Consumer) Partitions(ctx context.Context, topic string) ([]cluster.Part
 	return t.Partitions, nil
 }
 
-// Close ends the consumer: as a member of a group it commits what is finished, if it commits automatically, calls the listener's Revoked, waits for commits that are under way, and leaves, as far as ctx lasts. The functions of
-// CommitAsync that have not been called yet are called before Close returns, also when the outcome is that there was no time. Who waits in Poll, Records or Batches is released. Any goroutine may call it. A listener, the function of a commit, an interceptor's OnCommit, and what Handle calls where it reads (OnConsume, OnHandleError) may not: they are told ErrIllegalState; while one is being called by another goroutine, Close waits for it as long as ctx lasts, and may be
-// called again then.
-func (c *Consumer) Close(ctx context.Context, how ...Leaving) error {
+// Close is [Consumer.Shutdown] within close.timeout.ms, 10 s by default.
+func (c *Consumer) Close() error {
+	return within(c.world, c.set.closing, func(ctx context.Context) error { return c.Shutdown(ctx) })
+}
+
+// Shutdown ends the consumer. As a member of a group it waits for handlers that run, commits what is finished (unless enable.auto.commit is false), calls [RebalanceListener].Revoked, waits for commits that are under way, and leaves the
+// group; an eighth of ctx's time is kept for leaving. It returns when all this is done, at the latest shortly after ctx has ended. Without a deadline the commit is repeated for session.timeout.ms. The functions of CommitAsync that
+// have not been called yet are called before Shutdown returns, also when there was no time for the outcome. Poll, Records and Batches of other goroutines return.
+//
+// Any goroutine may call it. A listener, the function of a commit, an interceptor's OnCommit, and what Handle calls where it reads (OnConsume, OnHandleError) may not: they are told [ErrIllegalState]. While one of them is being called by
+// another goroutine, Shutdown waits for it as long as ctx lasts, and may be called again then.
+func (c *Consumer) Shutdown(ctx context.Context, how ...Leaving) error {
 	if c.closed.Load() {
 		return nil
 	}
-	if w := c.work.Load(); w != nil && !c.turn.mine() {
-		if w.mine() {
-			return fmt.Errorf("close: %w: a function of the application's is being called by Handle, and must return first", ErrIllegalState)
-		}
+	if err := c.closable(); err != nil {
+		return err
+	}
+	if w := c.work.Load(); w != nil {
 		w.halt(ctx, fetcher.ErrClosed)
 	}
 	if err := c.turn.take(ctx, "close"); err != nil {
@@ -456,6 +464,17 @@ func (c *Consumer) Close(ctx context.Context, how ...Leaving) error {
 		c.client.system.Sweep()
 	})
 	return public(err)
+}
+
+// closable tells whether the calling goroutine may close the consumer.
+func (c *Consumer) closable() error {
+	if c.turn.mine() {
+		return errReentered("close")
+	}
+	if w := c.work.Load(); w != nil && w.mine() {
+		return fmt.Errorf("close: %w: a function of the application's is being called by Handle, and must return first", ErrIllegalState)
+	}
+	return nil
 }
 
 // Topics asks for the names of all topics that the client may see, internal ones aside.

@@ -98,7 +98,7 @@ func Diagnose(ctx context.Context, opts ...ClientOption) (*Diagnosis, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer c.Close(context.WithoutCancel(ctx))
+	defer c.Shutdown(context.WithoutCancel(ctx))
 	boot, err := broker.Addresses(c.settings.broker.Bootstrap)
 	if err != nil {
 		return nil, err

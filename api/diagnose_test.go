@@ -269,7 +269,7 @@ func TestDiagnose(t *testing.T) {
 			defer cancel()
 			client, err := api.Dial(short, opts...)
 			if err == nil {
-				defer client.Close(ctx)
+				defer client.Shutdown(ctx)
 			}
 			var cause *broker.ConnectError
 			switch {
@@ -369,7 +369,7 @@ func TestDialDoesNotWaitForWhatNoRetryCanHelp(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer client.Close(t.Context())
+			defer client.Shutdown(t.Context())
 			producer, err := client.Producer()
 			if err != nil {
 				t.Fatal(err)
@@ -398,7 +398,7 @@ func TestAnAdvertisedAddressThatNobodyAnswersIsTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer client.Close(t.Context())
+	defer client.Shutdown(t.Context())
 	patiently(t, func(d time.Duration) error {
 		time := fmt.Sprint(d.Milliseconds())
 		p, err := client.Producer(api.Property("delivery.timeout.ms", time), api.Property("max.block.ms", time), api.Property("request.timeout.ms", "600ms"), api.Property("linger.ms", "0"))

@@ -58,7 +58,7 @@ func TestEffectiveHolds(t *testing.T) {
 				t.Errorf("%s, %s:\n%s\nexpected:\n%s", name, role, got, show(want))
 			}
 		}
-		if err := client.Close(context.Background()); err != nil {
+		if err := client.Shutdown(context.Background()); err != nil {
 			t.Error(err)
 		}
 	}
@@ -74,7 +74,7 @@ func TestEffectiveTellsTheSource(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer client.Close(context.Background())
+	defer client.Shutdown(context.Background())
 	p, err := client.Producer(Acks(AcksAll), Property("request.timeout.ms", "200s"), Partitioner(sender.RoundRobin()))
 	if err != nil {
 		t.Fatal(err)
@@ -120,7 +120,7 @@ func TestEffectiveTellsTheSource(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer own.Close(context.Background())
+	defer own.Shutdown(context.Background())
 	q, err := own.Producer(Acks(AcksLeader), Linger(1500*time.Microsecond))
 	if err != nil {
 		t.Fatal(err)

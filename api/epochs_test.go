@@ -32,7 +32,7 @@ func written(t *testing.T, nodes, records int, play func(ctx context.Context, w 
 		if err != nil {
 			return err
 		}
-		defer client.Close(ctx)
+		defer client.Shutdown(ctx)
 		p, err := client.Producer()
 		if err != nil {
 			return err
@@ -42,7 +42,7 @@ func written(t *testing.T, nodes, records int, play func(ctx context.Context, w 
 				return err
 			}
 		}
-		return errors.Join(p.Close(ctx), play(ctx, w, c, client))
+		return errors.Join(p.Shutdown(ctx), play(ctx, w, c, client))
 	}); err != nil {
 		t.Error(err)
 	}
@@ -150,7 +150,7 @@ func TestTheEpochOfARecordIsThatItWasWrittenIn(t *testing.T) {
 				if o := got[part]; o.Offset != 1 || o.LeaderEpoch != api.EpochOf(0) {
 					t.Errorf("committed is %+v, behind a record of epoch 0", o)
 				}
-				return k.Close(ctx)
+				return k.Shutdown(ctx)
 			})
 		})
 	}

@@ -23,7 +23,7 @@ func cluster() (client *api.Client, end func()) {
 		log.Fatal(err)
 	}
 	return client, func() {
-		client.Close(context.Background())
+		client.Shutdown(context.Background())
 		server.Close()
 	}
 }
@@ -40,7 +40,7 @@ func ExampleDial() {
 	if err != nil {
 		log.Fatal(err) // says which addresses were tried, and how far it came with each
 	}
-	defer client.Close(ctx)
+	defer client.Close()
 	results, err := client.Admin().CreateTopics(ctx, api.NewTopic{Name: "orders", Partitions: 3, Replicas: 3})
 	fmt.Println(results["orders"], err)
 	// Output: <nil> <nil>
@@ -247,7 +247,7 @@ func fill(ctx context.Context, client *api.Client) {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer producer.Close(ctx)
+	defer producer.Close()
 	err = producer.ProduceAll(ctx, &api.Record{Topic: "orders", Value: []byte("zero")}, &api.Record{Topic: "orders", Value: []byte("one")}, &api.Record{Topic: "orders", Value: []byte("two")})
 	if err != nil {
 		log.Fatal(err)

@@ -73,7 +73,7 @@ func TestFilesThatAreWrong(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer client.Close(context.Background())
+	defer client.Shutdown(context.Background())
 	if p, err := with(client, ofProducer, []Option{File(good)}); err != nil || p.sender.Linger != 7*time.Millisecond { // what the client has already is no change of it
 		t.Errorf("a file for a client given to a producer: %v", err)
 	}

@@ -316,7 +316,7 @@ func misbehaves(t *testing.T, f function, what string) {
 	}
 	short, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
-	within(t, "Close", func() { _ = panics(func() { _ = bad.Close(short) }) })
+	within(t, "Close", func() { _ = panics(func() { _ = bad.Shutdown(short) }) })
 }
 
 // goesOn reads on after a panic.
@@ -362,7 +362,7 @@ func callsBack(k *api.Consumer, reads bool) error {
 		err = nil
 	}
 	_ = k.Unsubscribe(ctx)
-	_ = k.Close(ctx)
+	_ = k.Shutdown(ctx)
 	return err
 }
 

@@ -24,7 +24,7 @@ func TestAStaticMemberOfABrokerThatKnowsNoneSaysSo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer client.Close(ctx)
+	defer client.Shutdown(ctx)
 	consumer, err := client.Consumer("g", api.Topics("t"), api.Property("group.instance.id", "one"))
 	if err != nil {
 		t.Fatal(err)
@@ -63,7 +63,7 @@ func TestOldBrokersAreToldHowLongToKeepOffsets(t *testing.T) {
 		if err := errors.Join(consumer.Assign(tp), consumer.Commit(ctx, api.Offset{Partition: tp, Offset: 1})); err != nil {
 			t.Fatal(err)
 		}
-		client.Close(ctx)
+		client.Shutdown(ctx)
 		server.Do(func(*fake.Cluster) {
 			if told != want {
 				t.Errorf("Kafka %s was told to keep offsets for %d ms, expected %d", release, told, want)

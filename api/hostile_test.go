@@ -211,7 +211,7 @@ func (p *hostilePlay) run(w *sim.World, options []api.ClientOption) *slog.Logger
 	within(3*time.Second, func(ctx context.Context) {
 		client, err := api.Dial(ctx, options...)
 		if p.err("dial", err); err == nil {
-			p.err("close", client.Close(ctx))
+			p.err("close", client.Shutdown(ctx))
 		}
 	})
 	client, err := api.Dial(ctx, append(options, api.Lazy())...)
@@ -238,7 +238,7 @@ func (p *hostilePlay) run(w *sim.World, options []api.ClientOption) *slog.Logger
 				_, err = producer.Produce(ctx, &api.Record{Topic: "t", Partition: int32(i % 2), Fixed: true, Value: []byte("v")})
 				p.err("produce", err)
 			}
-			p.err("close", producer.Close(ctx))
+			p.err("close", producer.Shutdown(ctx))
 		})
 	})
 	for _, proto := range []string{"classic", "consumer"} {
@@ -274,7 +274,7 @@ func (p *hostilePlay) run(w *sim.World, options []api.ClientOption) *slog.Logger
 			p.err("describe topics", topics[k].Err)
 		}
 	})
-	within(4*time.Second, func(ctx context.Context) { p.err("close", client.Close(ctx)) })
+	within(4*time.Second, func(ctx context.Context) { p.err("close", client.Shutdown(ctx)) })
 	return client.System().Logger()
 }
 
@@ -313,7 +313,7 @@ func (p *hostilePlay) consume(ctx context.Context, w *sim.World, client *api.Cli
 	_, err = c.Partitions(ctx, "none")
 	p.err("partitions", err)
 	p.err("seek", c.Seek(api.TopicPartition{Topic: own}, 1))
-	p.err("close", c.Close(ctx))
+	p.err("close", c.Shutdown(ctx))
 }
 
 // play has the client talk to a cluster whose answers alter changes.

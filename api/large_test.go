@@ -61,7 +61,7 @@ func TestAMillionPartitionsAreThereInTime(t *testing.T) {
 				return fmt.Errorf("%d partitions, %w", len(parts), err)
 			}
 		}
-		return client.Close(ctx)
+		return client.Shutdown(ctx)
 	}); err != nil {
 		t.Error(err)
 	}
@@ -84,7 +84,7 @@ func TestManyPartitionsAreThere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer client.Close(t.Context())
+	defer client.Shutdown(t.Context())
 	k, err := client.Consumer("")
 	if err != nil {
 		t.Fatal(err)

@@ -30,7 +30,7 @@ func TestARetryWaitsAlsoWhereTheCoarseClockIsLate(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		defer client.Close(context.Background())
+		defer client.Shutdown(context.Background())
 		p, err := client.Producer()
 		if err != nil {
 			return err

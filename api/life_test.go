@@ -189,7 +189,7 @@ func TestClientsThatAreClosedLeaveNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, _ = consumer.Poll(ended()) // it may find the record: the member before has committed where that begins
-		if err := client.Close(ctx); err != nil {
+		if err := client.Shutdown(ctx); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -229,7 +229,7 @@ func TestClientsThatAreClosedInTheMiddleOfAHandshakeLeaveNothing(t *testing.T) {
 			sent <- err
 		}()
 		time.Sleep(time.Millisecond)
-		_ = client.Close(ended())
+		_ = client.Shutdown(ended())
 		if err := <-sent; err == nil {
 			t.Fatal("a record was written although nobody has answered")
 		}
@@ -259,7 +259,7 @@ func TestClientsThatAreClosedInTheMiddleOfRequestsLeaveNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		_ = client.Close(ended())
+		_ = client.Shutdown(ended())
 		for range 10 {
 			if err := <-outcomes; err == nil {
 				t.Fatal("a record was acknowledged by nobody")
@@ -287,7 +287,7 @@ func TestClientsOfDeadBrokersLeaveNothing(t *testing.T) {
 		if _, err := consumer.Poll(ctx); err == nil {
 			t.Fatal("a poll of dead brokers gave records")
 		}
-		_ = client.Close(ended())
+		_ = client.Shutdown(ended())
 	})
 }
 
@@ -299,7 +299,7 @@ func TestProducersAndConsumersThatAreClosedLeaveNothingInTheirClient(t *testing.
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer client.Close(ctx)
+	defer client.Shutdown(ctx)
 	holds(t, func() {
 		producer, err := client.Producer()
 		if err != nil {
@@ -321,11 +321,11 @@ func TestProducersAndConsumersThatAreClosedLeaveNothingInTheirClient(t *testing.
 		}
 		for _, c := range []*api.Consumer{reader, member} {
 			_, _ = c.Poll(ended())
-			if err := c.Close(ctx); err != nil {
+			if err := c.Shutdown(ctx); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := producer.Close(ctx); err != nil {
+		if err := producer.Shutdown(ctx); err != nil {
 			t.Fatal(err)
 		}
 	})

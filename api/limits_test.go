@@ -57,7 +57,7 @@ func TestABatchAboveTheLimitIsNotTriedAtFullRate(t *testing.T) {
 		if told < 2 || told > 80 {
 			t.Errorf("the application was told %d times in a minute", told)
 		}
-		return c.Close(ctx)
+		return c.Shutdown(ctx)
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -79,7 +79,7 @@ func TestAPollIsBoundedByBytes(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		defer c.Close(ctx)
+		defer c.Shutdown(ctx)
 		p, err := c.Producer(api.Compression(compress.Zstd), api.Property("max.request.size", fmt.Sprint(2*size)))
 		if err != nil {
 			return err

@@ -49,7 +49,7 @@ func TestAnErrorOfALifeBeforeIsNotTold(t *testing.T) {
 				if got, err := polled(ctx, w, k, 20*time.Second); err != nil || len(got) != records {
 					t.Errorf("%d records: %v", len(got), err)
 				}
-				return k.Close(ctx)
+				return k.Shutdown(ctx)
 			})
 		})
 	}

@@ -31,5 +31,5 @@ func TestMigrateConfig(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	consumer.Close(context.Background())
+	consumer.Shutdown(context.Background())
 }

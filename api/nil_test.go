@@ -20,7 +20,7 @@ func TestANilOptionIsAnError(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer k.Close(ctx)
+	defer k.Shutdown(ctx)
 	for what, call := range map[string]func() error{
 		"Dial":     func() error { _, err := api.Dial(ctx, api.ClientID("a"), nil); return err },
 		"Producer": func() error { _, err := client.Producer(api.Linger(0), nil); return err },

@@ -78,6 +78,7 @@ type settings struct {
 	onProduce []ProducerInterceptor
 	onConsume []ConsumerInterceptor
 	patience  time.Duration // consumer.timeout.ms
+	closing   time.Duration // close.timeout.ms
 	network   broker.NetworkConfig
 	poll      int
 	class     string // partitioner.class
@@ -102,7 +103,7 @@ type settings struct {
 }
 
 func defaults() *settings {
-	return &settings{broker: broker.Default(), sender: sender.DefaultConfig(), fetcher: fetcher.DefaultConfig(), group: coordinator.DefaultConfig(), poll: 500, class: "default", protocol: "PLAINTEXT", of: ofClient, source: byCode, held: map[string]held{}}
+	return &settings{broker: broker.Default(), sender: sender.DefaultConfig(), fetcher: fetcher.DefaultConfig(), group: coordinator.DefaultConfig(), poll: 500, closing: 10 * time.Second, class: "default", protocol: "PLAINTEXT", of: ofClient, source: byCode, held: map[string]held{}}
 }
 
 func (s *settings) clone() *settings {

@@ -5,6 +5,7 @@ package api
 var options = [...]option{
 	{name: "bootstrap.servers", role: "client", kind: "list", def: "", aliases: []string{"metadata.broker.list"}, doc: "Addresses host:port of some brokers, from which the others are learnt."},
 	{name: "config.strict", role: "any", kind: "bool", def: "true", doc: "Whether an unknown name is an error; else it is a warning in the log."},
+	{name: "close.timeout.ms", role: "any", kind: "ms", def: "10000", bounded: true, min: 0, doc: "How long Close may take to send, commit and leave; Shutdown takes as long as its context."},
 	{name: "client.id", role: "client", kind: "string", def: "kactor", doc: "Name that the client gives with every request."},
 	{name: "request.timeout.ms", role: "any", kind: "ms", def: "30000", bounded: true, min: 1, aliases: []string{"socket.timeout.ms"}, doc: "How long an answer is waited for."},
 	{name: "socket.connection.setup.timeout.ms", role: "client", kind: "ms", def: "10000", bounded: true, min: 1, doc: "How long one attempt to connect to one address may take."},

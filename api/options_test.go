@@ -161,7 +161,7 @@ func TestPropertiesAreChecked(t *testing.T) {
 		if err == nil {
 			_, producer := client.Producer()
 			_, consumer := client.Consumer("")
-			err = errors.Join(producer, consumer, client.Close(context.Background()))
+			err = errors.Join(producer, consumer, client.Shutdown(context.Background()))
 		}
 		if got := fmt.Sprint(err); c.says == "" && err != nil || c.says != "" && !strings.Contains(got, c.says) {
 			t.Errorf("%v: got %q, expected %q", c.properties, got, c.says)
@@ -171,7 +171,7 @@ func TestPropertiesAreChecked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer client.Close(context.Background())
+	defer client.Shutdown(context.Background())
 	if _, err := client.Consumer(strings.Repeat("a", 40_000)); err == nil || !strings.Contains(err.Error(), "group.id: length out of bounds") {
 		t.Errorf("a group of 40,000 letters: %v", err)
 	}
@@ -216,7 +216,7 @@ func TestOptionsBelongToRoles(t *testing.T) {
 	if err != nil {
 		t.Fatalf("what only a producer or a consumer can find wrong: %v", err)
 	}
-	defer client.Close(context.Background())
+	defer client.Shutdown(context.Background())
 	producer := func(o ...ProducerOption) error { _, err := client.Producer(o...); return err }
 	consumer := func(o ...ConsumerOption) error { _, err := client.Consumer("", o...); return err }
 	fine, well := Property("delivery.timeout.ms", "10m"), Property("fetch.max.wait.ms", "500")

@@ -230,9 +230,12 @@ func (p *Producer) Partitions(ctx context.Context, topic string) ([]cluster.Part
 	return t.Partitions, nil
 }
 
-// Close brings what is there on its way until ctx ends, and gives the rest its outcome: rejected, or uncertain if it was sent. Within a callback, and within a partitioner for which
-// records are held, it changes nothing and returns ErrIllegalState.
-func (p *Producer) Close(ctx context.Context) error {
+// Close is [Producer.Shutdown] within close.timeout.ms, 10 s by default.
+func (p *Producer) Close() error { return within(p.world, p.set.closing, p.Shutdown) }
+
+// Shutdown ends the producer: it takes no more records, sends those that it holds, and returns when all of them have their outcome, at the latest shortly after ctx has ended, or after delivery.timeout.ms. What could not be sent by
+// then is rejected, or uncertain if it was on its way ([ErrUncertain]). Within a callback, and within a partitioner for which records are held, it changes nothing and returns [ErrIllegalState].
+func (p *Producer) Shutdown(ctx context.Context) error {
 	err := p.sender.Close(ctx)
 	p.system.Sweep()
 	return public(err)

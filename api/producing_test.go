@@ -149,7 +149,7 @@ func (c calling) misbehaves(t *testing.T, what string) {
 		}
 	}
 	defer cancel()
-	within(t, "Close", func() { err = x.p.Close(ctx) })
+	within(t, "Close", func() { err = x.p.Shutdown(ctx) })
 	if err != nil && ctx.Err() == nil {
 		t.Errorf("close: %v", err)
 	}
@@ -183,7 +183,7 @@ func (x *conduct) act() {
 	case "ends its goroutine":
 		runtime.Goexit()
 	case "closes":
-		x.back <- map[string]error{"close": x.p.Close(ctx)}
+		x.back <- map[string]error{"close": x.p.Shutdown(ctx)}
 	case "calls back":
 		_, produce := x.p.Produce(ctx, x.record())
 		_, fixed := x.p.Produce(ctx, &api.Record{Topic: "t", Partition: 1, Fixed: true})

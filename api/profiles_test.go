@@ -105,7 +105,7 @@ func TestProfiles(t *testing.T) {
 		if got := [2]time.Duration{p.sender.RequestTimeout, k.fetcher.RequestTimeout}; p.sender.Acks != c.acks || p.sender.Linger != c.linger || got != c.request || k.group.Session != c.session || p.class != c.class {
 			t.Errorf("%s: acks %d, linger %s, requests %s, session %s, partitioner %s", c.profile, p.sender.Acks, p.sender.Linger, got, k.group.Session, p.class)
 		}
-		if err := client.Close(context.Background()); err != nil {
+		if err := client.Shutdown(context.Background()); err != nil {
 			t.Error(err)
 		}
 	}
@@ -119,7 +119,7 @@ func TestProfiles(t *testing.T) {
 		if producer != nil || consumer != nil {
 			t.Errorf("%s: %v, %v", name, producer, consumer)
 		}
-		_ = client.Close(context.Background())
+		_ = client.Shutdown(context.Background())
 	}
 }
 
@@ -156,6 +156,6 @@ func TestAProfileIsNoWish(t *testing.T) {
 		if producer != nil || consumer != nil || p.sender.Idempotent {
 			t.Errorf("%s: %v, %v", name, producer, consumer)
 		}
-		_ = client.Close(context.Background())
+		_ = client.Shutdown(context.Background())
 	}
 }

@@ -103,7 +103,7 @@ func consuming(play func(*sim.World, *api.Consumer) error) error {
 		if err != nil {
 			return err
 		}
-		defer client.Close(ctx)
+		defer client.Shutdown(ctx)
 		p, err := client.Producer()
 		if err != nil {
 			return err

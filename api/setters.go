@@ -21,6 +21,7 @@ import (
 var setters = map[string]func(*settings, value) error{
 	"config.strict":     func(s *settings, v value) error { s.lenient = !v.on; return nil },
 	"bootstrap.servers": func(s *settings, v value) error { return s.bootstrap(v.list) },
+	"close.timeout.ms":  func(s *settings, v value) error { s.closing = v.d; return nil },
 	"client.id":         func(s *settings, v value) error { s.broker.ClientID = v.text; return nil },
 	"request.timeout.ms": func(s *settings, v value) error {
 		s.broker.RequestTimeout, s.sender.RequestTimeout, s.fetcher.RequestTimeout, s.group.RequestTimeout = v.d, v.d, v.d, v.d

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kactor-go/kactor/actors/role"
 	"github.com/kactor-go/kactor/protocol/printable"
 )
 
@@ -117,8 +118,10 @@ func (c *Consumer) Unsubscribe(ctx context.Context) error {
 // letGo commits, gives up everything, and leaves.
 func (c *Consumer) letGo(ctx context.Context, how Leaving, final bool) (err error) {
 	parts := c.fetcher.Assignment()
+	soon, cancel := role.Part(c.world, ctx, 7, 8) // the group must still be told
+	defer cancel()
 	if w := c.work.Load(); w != nil {
-		w.giveUp(ctx, parts, false)
+		w.giveUp(soon, parts, false)
 	}
 	if c.group == nil {
 		c.unassign(parts)
@@ -127,14 +130,14 @@ func (c *Consumer) letGo(ctx context.Context, how Leaving, final bool) (err erro
 	}
 	c.giving.Store(nil) // all is given up now
 	if len(parts) > 0 && c.set.group.AutoCommit {
-		if err = c.commitFinished(ctx); gone(err) {
+		if err = c.commitFinished(soon, c.set.group.Session); gone(err) {
 			c.log("commit of what was handled", err)
 			err = nil
 		}
 	}
 	each(func() {
 		if len(parts) > 0 && c.mode.Load() == subscribed {
-			c.call(ctx, c.listens().Revoked, parts)
+			c.call(soon, c.listens().Revoked, parts)
 		}
 	}, func() {
 		c.unassign(parts)

@@ -20,7 +20,7 @@ func TestWhatAnAnswerDoesNotNameHasNotBeenDone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer client.Close(t.Context())
+	defer client.Shutdown(t.Context())
 	a := client.Admin()
 	other := wire.Ptr("other")
 	calls := []struct {

@@ -24,7 +24,7 @@ func TestABrokerThatEndsTheConnectionAtTheNewestApiVersions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer client.Close(t.Context())
+	defer client.Shutdown(t.Context())
 	producer, err := client.Producer()
 	if err != nil {
 		t.Fatal(err)
@@ -66,7 +66,7 @@ func TestBrokerVersionGoesWithEveryRelease(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				defer client.Close(t.Context())
+				defer client.Shutdown(t.Context())
 				producer, err := client.Producer()
 				if err != nil {
 					t.Fatal(err)

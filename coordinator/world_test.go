@@ -27,7 +27,7 @@ func TestWhoAsksWhenTheClientIsClosedIsAnswered(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(k.Subscribe("t"), client.Close(ctx)); err != nil {
+		if err := errors.Join(k.Subscribe("t"), client.Shutdown(ctx)); err != nil {
 			return err
 		}
 		at := api.Offset{Partition: api.TopicPartition{Topic: "t"}, Offset: 3}

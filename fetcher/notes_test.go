@@ -32,7 +32,7 @@ func TestManyPartitionsAreFewLines(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		defer client.Close(ctx)
+		defer client.Shutdown(ctx)
 		k, err := client.Consumer("g", api.Property("auto.offset.reset", "earliest"))
 		if err != nil {
 			return err

@@ -49,7 +49,7 @@ func play(t *testing.T, cfg fake.Config, props map[string]string, act func(*stag
 		if err := act(s); err != nil {
 			return err
 		}
-		return s.client.Close(s.ctx)
+		return s.client.Shutdown(s.ctx)
 	}); err != nil {
 		t.Error(err)
 	}
@@ -65,7 +65,7 @@ func (s *stage) write(n int) error {
 			return err
 		}
 	}
-	return p.Close(s.ctx)
+	return p.Shutdown(s.ctx)
 }
 
 // read reads until it has n records, and gives the offset of the last and the errors that were told.
@@ -142,7 +142,7 @@ func TestSessionsAreClosedOnTheBroker(t *testing.T) {
 		}
 		_ = s.w.Sleep(s.ctx, time.Second)
 		begun := s.w.Now()
-		if err := s.k.Close(s.ctx); err != nil {
+		if err := s.k.Shutdown(s.ctx); err != nil {
 			return err
 		}
 		if took := s.w.Now().Sub(begun); took > time.Second {

@@ -87,3 +87,11 @@ func (w *Waiter) C() chan struct{} { return w.ch }
 
 // ActorSystem is protoactor's actor system, named here so that worlds need not import it.
 type ActorSystem = actor.ActorSystem
+
+// Part gives a context that ends when a part of ctx's time is over: n of so many. Where ctx has no deadline, or has ended, that has none of its own.
+func Part(w World, ctx context.Context, n, of time.Duration) (context.Context, context.CancelFunc) {
+	if end, ok := ctx.Deadline(); ok && ctx.Err() == nil {
+		return w.WithTimeout(ctx, end.Sub(w.Now())/of*n)
+	}
+	return context.WithCancel(ctx)
+}

@@ -41,7 +41,7 @@ func silentCoordinator(w *sim.World, protocol string) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = client.Close(ctx) }()
+	defer func() { _ = client.Shutdown(ctx) }()
 	producer, err := client.Producer()
 	if err != nil {
 		return err

@@ -22,7 +22,7 @@ func TestAnIdleClientDoesNotBringBackADeletedTopic(t *testing.T) {
 			return err
 		}
 		ctx := context.Background()
-		defer s.client.Close(ctx)
+		defer s.client.Shutdown(ctx)
 		k, err := s.client.Consumer("g", api.Topics("kept", "gone"), api.Property("auto.offset.reset", "earliest"))
 		if err != nil {
 			return err

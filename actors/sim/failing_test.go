@@ -79,7 +79,7 @@ func (f *failing) run() error {
 	if err := workers.Wait(ctx, w); err != nil {
 		return err
 	}
-	_ = f.within("close", 20*time.Second, client.Close)
+	_ = f.within("close", 20*time.Second, client.Shutdown)
 	if err := w.Sleep(ctx, 10*time.Second); err != nil {
 		return err
 	}
@@ -113,7 +113,7 @@ func (f *failing) produce(client *api.Client) {
 		_ = f.w.Sleep(context.Background(), time.Duration(rng.IntN(300))*time.Millisecond)
 	}
 	_ = f.within("flush", 30*time.Second, p.Flush)
-	_ = f.within("close of the producer", 10*time.Second, p.Close)
+	_ = f.within("close of the producer", 10*time.Second, p.Shutdown)
 }
 
 func (f *failing) consume(client *api.Client, group string, opts ...api.ConsumerOption) {
@@ -143,5 +143,5 @@ func (f *failing) consume(client *api.Client, group string, opts ...api.Consumer
 		_, err := k.EndOffsets(ctx, api.TopicPartition{Topic: "t"})
 		return err
 	})
-	_ = f.within("close of the consumer", 10*time.Second, func(ctx context.Context) error { return k.Close(ctx) })
+	_ = f.within("close of the consumer", 10*time.Second, func(ctx context.Context) error { return k.Shutdown(ctx) })
 }

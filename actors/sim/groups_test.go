@@ -307,7 +307,7 @@ func (p *groupPlay) produce(ctx context.Context, span time.Duration) {
 	}
 	closing, cancel := p.w.WithTimeout(ctx, time.Minute) // clients may stand still for twenty seconds
 	defer cancel()
-	if err := client.Close(closing); err != nil {
+	if err := client.Shutdown(closing); err != nil {
 		p.fail("producer: close: %w", err)
 	}
 }
@@ -402,11 +402,11 @@ func (p *groupPlay) member(ctx context.Context, name string) {
 		cancel()
 		_ = client.System().Close(closing)
 	} else if p.rng.IntN(2) == 0 {
-		if err := consumer.Close(closing); err != nil && p.done {
+		if err := consumer.Shutdown(closing); err != nil && p.done {
 			p.w.Tracef("%s: close: %v", name, err)
 		}
 	}
-	_ = client.Close(closing)
+	_ = client.Shutdown(closing)
 	var rest []api.TopicPartition
 	for i := range m.own {
 		rest = append(rest, api.TopicPartition{Topic: groupWork, Partition: i})

@@ -34,7 +34,7 @@ func waitForTopic(w *sim.World) error {
 	if err != nil {
 		return err
 	}
-	defer client.Close(ctx)
+	defer client.Shutdown(ctx)
 	producer, err := client.Producer()
 	if err != nil {
 		return err

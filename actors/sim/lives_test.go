@@ -170,7 +170,7 @@ func (p *lifePlay) write(ctx context.Context, life, count int) {
 		p.fail("writer: %w", err)
 		return
 	}
-	defer func() { _ = client.Close(ctx) }()
+	defer func() { _ = client.Shutdown(ctx) }()
 	producer, err := client.Producer()
 	if err != nil {
 		p.fail("writer: %w", err)
@@ -245,8 +245,8 @@ func (p *lifePlay) member(ctx context.Context, name string) {
 	}
 	closing, cancel := p.w.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	_ = consumer.Close(closing)
-	_ = client.Close(closing)
+	_ = consumer.Shutdown(closing)
+	_ = client.Shutdown(closing)
 }
 
 // given looks at a record that a member is given, and has it handled.

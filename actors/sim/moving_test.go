@@ -137,7 +137,7 @@ func withClient(t *testing.T, cfg fake.Config, props map[string]string, f func(w
 			err = f(w, n, client)
 			short, cancel := w.WithTimeout(context.Background(), time.Second)
 			defer cancel()
-			_ = client.Close(short)
+			_ = client.Shutdown(short)
 			return err
 		})
 		if err != nil {

@@ -55,7 +55,7 @@ func nameMany(w *sim.World, nodes int, create bool, each time.Duration) error {
 	if err != nil {
 		return err
 	}
-	defer client.Close(ctx)
+	defer client.Shutdown(ctx)
 	producer, err := client.Producer()
 	if err != nil {
 		return err

@@ -38,7 +38,7 @@ func reading(opts []api.ConsumerOption, f func(r *reader) error) func(w *sim.Wor
 		if err != nil {
 			return err
 		}
-		defer func() { _ = client.Close(ctx) }()
+		defer func() { _ = client.Shutdown(ctx) }()
 		producer, err := client.Producer()
 		if err != nil {
 			return err
@@ -115,7 +115,7 @@ func TestADeletedTopicHoldsUpNobody(t *testing.T) {
 			if got, err := r.k.Committed(ctx, api.TopicPartition{Topic: "b"}); err != nil || len(got) > 0 {
 				return fmt.Errorf("committed offsets: %v, %w", got, err)
 			}
-			if err := r.k.Close(ctx); err != nil {
+			if err := r.k.Shutdown(ctx); err != nil {
 				return fmt.Errorf("close: %w", err)
 			}
 			if took := r.w.Now().Sub(begun); took > 10*time.Second {
@@ -162,7 +162,7 @@ func TestWhatWasReadOfADeletedTopicIsNotCommittedForTheNext(t *testing.T) {
 // TestCloseEndsWhenNobodyAnswers has all brokers fall silent under a member that has something to commit.
 func TestCloseEndsWhenNobodyAnswers(t *testing.T) {
 	for _, protocol := range []string{"classic", "consumer"} {
-		for limit, most := range map[time.Duration]time.Duration{time.Second: 1050 * time.Millisecond, time.Hour: 70 * time.Second} { // request.timeout.ms for the commit, and for the goodbye
+		for limit, most := range map[time.Duration]time.Duration{time.Second: 1050 * time.Millisecond, time.Hour: 80 * time.Second} { // session.timeout.ms for the commit, and request.timeout.ms for the goodbye
 			opts := []api.ConsumerOption{api.Topics("a", "b"), api.Property("group.protocol", protocol), api.Property("auto.commit.interval.ms", "3600000")}
 			if err := sim.Run(1, reading(opts, func(r *reader) error {
 				r.poll(10 * time.Second)
@@ -173,7 +173,7 @@ func TestCloseEndsWhenNobodyAnswers(t *testing.T) {
 				begun := r.w.Now()
 				some, cancel := r.w.WithTimeout(context.Background(), limit)
 				defer cancel()
-				err := r.k.Close(some)
+				err := r.k.Shutdown(some)
 				if took := r.w.Now().Sub(begun); took > most || err == nil {
 					return fmt.Errorf("close took %s: %w", took, err)
 				}

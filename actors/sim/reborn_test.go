@@ -32,7 +32,7 @@ func reborn(w *sim.World) error {
 	if err != nil {
 		return err
 	}
-	defer client.Close(ctx)
+	defer client.Shutdown(ctx)
 	var calls []string
 	note := func(what string) func(context.Context, []api.TopicPartition) {
 		return func(_ context.Context, parts []api.TopicPartition) {

@@ -150,7 +150,7 @@ func (o *outagePlay) run(w *sim.World) error {
 	}
 	o.took = w.Now().Sub(well)
 	o.over = true
-	_ = client.Close(ctx)
+	_ = client.Shutdown(ctx)
 	return workers.Wait(ctx, w)
 }
 
@@ -199,5 +199,5 @@ func (o *outagePlay) feed(ctx context.Context) {
 		_, _ = producer.Produce(ctx, &api.Record{Topic: "t", Value: []byte("fed")})
 		_ = o.w.Sleep(ctx, 20*time.Millisecond)
 	}
-	_ = client.Close(ctx)
+	_ = client.Shutdown(ctx)
 }

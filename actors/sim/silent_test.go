@@ -61,7 +61,7 @@ func newPair(w *sim.World) (*pair, error) {
 		if err != nil {
 			return nil, err
 		}
-		p.close = append(p.close, func() { _ = client.Close(ctx) })
+		p.close = append(p.close, func() { _ = client.Shutdown(ctx) })
 		if i == 0 {
 			p.producer, err = client.Producer()
 		} else if p.consumer, err = client.Consumer(""); err == nil {

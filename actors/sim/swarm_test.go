@@ -253,7 +253,7 @@ func (p *play) run(w *sim.World) error {
 	p.over = true
 	for _, c := range clients {
 		closing, cancel := w.WithTimeout(ctx, 20*time.Second)
-		if err := c.Close(closing); err != nil {
+		if err := c.Shutdown(closing); err != nil {
 			p.fail("close: %w", err)
 		}
 		cancel()
@@ -506,7 +506,7 @@ func (p *play) hurry(ctx context.Context, client *api.Client, name string, span 
 	}
 	closing, cancel := context.WithCancel(ctx)
 	cancel()
-	_ = client.Close(closing) // it tells what it did not wait for
+	_ = client.Shutdown(closing) // it tells what it did not wait for
 }
 
 // unanswered sends records with acks=0. They may get lost behind the client, but what is told as written has left it, whatever is closed then.
@@ -539,7 +539,7 @@ func (p *play) unanswered(ctx context.Context, client *api.Client, span time.Dur
 	}
 	closing, cancel := p.w.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	_ = client.Close(closing)
+	_ = client.Shutdown(closing)
 }
 
 // consume reads its partitions, one way or another, until the producers are done and it has seen the ends of the logs.

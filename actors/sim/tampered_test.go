@@ -204,8 +204,8 @@ func (p *tamperedPlay) produce(ctx context.Context) {
 		})
 		_ = p.w.Sleep(ctx, time.Duration(p.rng.IntN(200))*time.Millisecond)
 	}
-	p.within(ctx, 2*time.Second, "Producer.Close", func(ctx context.Context) { _ = producer.Close(ctx) })
-	p.within(ctx, 2*time.Second, "Close", func(ctx context.Context) { _ = client.Close(ctx) })
+	p.within(ctx, 2*time.Second, "Producer.Close", func(ctx context.Context) { _ = producer.Shutdown(ctx) })
+	p.within(ctx, 2*time.Second, "Close", func(ctx context.Context) { _ = client.Shutdown(ctx) })
 }
 
 func (p *tamperedPlay) consume(ctx context.Context, name, group, protocol string) {
@@ -245,9 +245,9 @@ func (p *tamperedPlay) consume(ctx context.Context, name, group, protocol string
 				_ = p.w.Sleep(ctx, 100*time.Millisecond)
 			}
 		}
-		p.within(ctx, time.Second, "Consumer.Close", func(ctx context.Context) { _ = consumer.Close(ctx) })
+		p.within(ctx, time.Second, "Consumer.Close", func(ctx context.Context) { _ = consumer.Shutdown(ctx) })
 	}
-	p.within(ctx, 2*time.Second, "Close", func(ctx context.Context) { _ = client.Close(ctx) })
+	p.within(ctx, 2*time.Second, "Close", func(ctx context.Context) { _ = client.Shutdown(ctx) })
 }
 
 // visit joins the group for a while: who was told that another leads, or that nothing is his, cannot know better before the group rebalances again.
@@ -264,7 +264,7 @@ func (p *tamperedPlay) visit(ctx context.Context, protocol string) {
 			p.took("neighbour", records)
 		})
 	}
-	p.within(ctx, 2*time.Second, "Close", func(ctx context.Context) { _ = client.Close(ctx) })
+	p.within(ctx, 2*time.Second, "Close", func(ctx context.Context) { _ = client.Shutdown(ctx) })
 }
 
 func memberProps(protocol string) map[string]string {
@@ -309,5 +309,5 @@ func (p *tamperedPlay) administer(ctx context.Context) {
 		}
 		_ = p.w.Sleep(ctx, time.Duration(300+p.rng.IntN(1000))*time.Millisecond)
 	}
-	p.within(ctx, 2*time.Second, "Close", func(ctx context.Context) { _ = client.Close(ctx) })
+	p.within(ctx, 2*time.Second, "Close", func(ctx context.Context) { _ = client.Shutdown(ctx) })
 }

@@ -139,7 +139,7 @@ func (p *transactionPlay) run(w *sim.World) error {
 	p.over = true
 	for _, c := range clients {
 		closing, cancel := w.WithTimeout(ctx, 20*time.Second)
-		if err := c.Close(closing); err != nil {
+		if err := c.Shutdown(closing); err != nil {
 			p.fail("close: %w", err)
 		}
 		cancel()

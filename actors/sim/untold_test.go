@@ -70,7 +70,7 @@ func TestAMemberThatDoesNotGetInSaysWhy(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			defer func() { _ = client.Close(ctx) }()
+			defer func() { _ = client.Shutdown(ctx) }()
 			consumer, err := client.Consumer("g", api.Topics("t"), api.Property("group.protocol", c.protocol))
 			if err != nil {
 				return err
@@ -105,7 +105,7 @@ func TestAReaderThatReachesNobodySaysWhy(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		defer func() { _ = client.Close(ctx) }()
+		defer func() { _ = client.Shutdown(ctx) }()
 		consumer, err := client.Consumer("")
 		if err != nil {
 			return err

@@ -178,7 +178,7 @@ func TestHistoriesAreHeldAgainstLogs(t *testing.T) {
 					return err
 				}
 				ctx := context.Background()
-				defer s.client.Close(ctx)
+				defer s.client.Shutdown(ctx)
 				h := sim.NewHistory()
 				c.do(h, func(value []byte) int64 {
 					placed, err := s.producer.Produce(ctx, &api.Record{Topic: "a", Value: value})
@@ -255,7 +255,7 @@ func ExampleRun() {
 		if err != nil {
 			return err
 		}
-		defer client.Close(ctx)
+		defer client.Shutdown(ctx)
 		producer, err := client.Producer(api.Property("delivery.timeout.ms", "2h"), api.Property("max.block.ms", "2h"))
 		if err != nil {
 			return err

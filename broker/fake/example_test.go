@@ -24,7 +24,7 @@ func ExampleListen() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer client.Close(ctx)
+	defer client.Close()
 	producer, err := client.Producer()
 	if err != nil {
 		log.Fatal(err)
@@ -48,7 +48,7 @@ func ExamplePipes() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer client.Close(ctx)
+	defer client.Close()
 	topics, err := client.Admin().DescribeTopics(ctx, "orders")
 	fmt.Println(len(topics["orders"].Topic.Partitions), err)
 	// Output: 1 <nil>

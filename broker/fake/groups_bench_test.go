@@ -38,7 +38,7 @@ func manyGroups(b *testing.B, cfg fake.Config, protocol string) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer client.Close(ctx)
+	defer client.Shutdown(ctx)
 	producer, err := client.Producer()
 	if err != nil {
 		b.Fatal(err)
@@ -66,7 +66,7 @@ func member(ctx context.Context, hosts []string, protocol, group, topic string) 
 	if err != nil {
 		return err
 	}
-	defer client.Close(ctx)
+	defer client.Shutdown(ctx)
 	consumer, err := client.Consumer(group, api.Topics(topic))
 	if err != nil {
 		return err
@@ -80,5 +80,5 @@ func member(ctx context.Context, hosts []string, protocol, group, topic string) 
 			break
 		}
 	}
-	return consumer.Close(ctx)
+	return consumer.Shutdown(ctx)
 }

@@ -58,7 +58,7 @@ func consume(ctx context.Context, args []string, out, errs io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer client.Close(context.WithoutCancel(ctx))
+	defer client.Close()
 	w := bufio.NewWriterSize(out, 1<<16)
 	if c.group != "" {
 		return c.member(ctx, client, w, render)
@@ -85,9 +85,7 @@ func (c *consumeFlags) member(ctx context.Context, client *api.Client, w *bufio.
 		return err
 	}
 	err = errors.Join(c.read(ctx, consumer, nil, w, render), w.Flush())
-	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-	defer cancel()
-	return errors.Join(err, consumer.Close(closing))
+	return errors.Join(err, consumer.Close())
 }
 
 // renderer gives what appends a record in the form that was asked for.

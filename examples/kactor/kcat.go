@@ -96,7 +96,7 @@ func tryKcat(ctx context.Context, args []string, in io.Reader, out, errs io.Writ
 	defer func() {
 		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), k.timeout)
 		defer cancel()
-		_ = client.Close(closing)
+		_ = client.Shutdown(closing)
 	}()
 	switch k.mode {
 	case 'L':

@@ -85,9 +85,7 @@ func (k *kcat) consume(ctx context.Context, client *api.Client) error {
 		return err
 	}
 	err = errors.Join(r.read(ctx, f), r.w.Flush())
-	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-	defer cancel()
-	return errors.Join(err, r.consumer.Close(closing))
+	return errors.Join(err, r.consumer.Close())
 }
 
 // join subscribes to the topics of -G and -t.

@@ -225,7 +225,7 @@ func deleteBefore(t *testing.T, hosts, topic string, partition int32, offset int
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer client.Close(t.Context())
+	defer client.Shutdown(t.Context())
 	m := &msg.DeleteRecordsRequest{TimeoutMs: 1000, Topics: []msg.DeleteRecordsRequestDeleteRecordsTopic{{Name: topic, Partitions: []msg.DeleteRecordsRequestDeleteRecordsPartition{{PartitionIndex: partition, Offset: offset}}}}}
 	r, err := broker.Call(t.Context(), client.System().Cluster(), broker.Route{Req: m, To: broker.Target{Kind: broker.ToLeader, Topic: topic, Partition: partition}})
 	if err != nil || r.Err != nil || r.Resp.(*msg.DeleteRecordsResponse).Topics[0].Partitions[0].ErrorCode != 0 {

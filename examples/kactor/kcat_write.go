@@ -48,7 +48,7 @@ func (k *kcat) produce(ctx context.Context, client *api.Client) error {
 	if errors.Is(sent, errEnough) || ctx.Err() != nil {
 		sent = nil
 	}
-	err = producer.Close(context.WithoutCancel(ctx)) // delivery.timeout.ms bounds it
+	err = producer.Shutdown(context.WithoutCancel(ctx)) // delivery.timeout.ms bounds it
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.failed != nil {

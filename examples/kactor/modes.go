@@ -60,7 +60,7 @@ func (p *producing) record(i int) *api.Record {
 	return r
 }
 
-func (p *producing) close(ctx context.Context) error { return p.client.Close(ctx) }
+func (p *producing) close(ctx context.Context) error { return p.client.Shutdown(ctx) }
 
 func benchProduce(ctx context.Context, o *benchOptions, r *benchResult) error {
 	values, err := payload(o)
@@ -194,7 +194,7 @@ func benchConsume(ctx context.Context, o *benchOptions, r *benchResult) error {
 		return err
 	}
 	w.end(r, n, size)
-	return client.Close(ctx)
+	return client.Shutdown(ctx)
 }
 
 // stampLen is the length of the time that begins a value in mode latency: Unix time in nanoseconds.

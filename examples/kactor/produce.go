@@ -37,14 +37,14 @@ func produce(ctx context.Context, args []string, in io.Reader, errs io.Writer) e
 	if err != nil {
 		return err
 	}
-	defer client.Close(ctx)
+	defer client.Close()
 	producer, err := client.Producer()
 	if err != nil {
 		return err
 	}
 	failed := &failures{to: errs}
 	lines, err := produceLines(ctx, producer, in, &c, *delimiter, *tombstones, headers, failed)
-	err = errors.Join(err, producer.Close(ctx))
+	err = errors.Join(err, producer.Shutdown(context.WithoutCancel(ctx))) // delivery.timeout.ms bounds it
 	if n := failed.count(); n > 0 {
 		return errors.Join(fmt.Errorf("%d of %d records failed", n, lines), err)
 	}

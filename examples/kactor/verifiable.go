@@ -112,7 +112,7 @@ func verifiableProducer(ctx context.Context, args []string, out, errs io.Writer)
 	if err != nil {
 		return err
 	}
-	defer client.Close(context.WithoutCancel(ctx))
+	defer client.Close()
 	producer, err := client.Producer()
 	if err != nil {
 		return err
@@ -158,7 +158,7 @@ func verifiableProducer(ctx context.Context, args []string, out, errs io.Writer)
 	}
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()
-	err = producer.Close(closing)
+	err = producer.Shutdown(closing)
 	e.emit("shutdown_complete", nil)
 	e.emit("tool_data", map[string]any{"sent": sent, "acked": acked, "target_throughput": *rate, "avg_throughput": float64(acked) / time.Since(begun).Seconds()})
 	return err
@@ -214,7 +214,7 @@ func verifiableConsumer(ctx context.Context, args []string, out, errs io.Writer)
 	if err != nil {
 		return err
 	}
-	defer client.Close(context.WithoutCancel(ctx))
+	defer client.Close()
 	e := newEvents(out)
 	if *members < 2 {
 		return v.member(ctx, client, *group, e, *verbose, !*auto)
@@ -248,7 +248,7 @@ func (v *verifiable) member(ctx context.Context, client *api.Client, group strin
 	err = v.consume(ctx, consumer, e, verbose, commits)
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()
-	err = errors.Join(err, consumer.Close(closing))
+	err = errors.Join(err, consumer.Shutdown(closing))
 	e.emit("shutdown_complete", nil)
 	return err
 }

@@ -51,7 +51,7 @@ func run(ctx context.Context, hosts string) error {
 	if err != nil {
 		return err
 	}
-	defer client.Close(ctx)
+	defer client.Close()
 
 	topic := fmt.Sprintf("quickstart-%d", time.Now().UnixNano())
 	results, err := client.Admin().CreateTopics(ctx, api.NewTopic{Name: topic, Partitions: partitions, Replicas: -1})
@@ -84,7 +84,7 @@ func produce(ctx context.Context, client *api.Client, topic string) error {
 	if err != nil {
 		return err
 	}
-	defer producer.Close(ctx)
+	defer producer.Close()
 	var failed atomic.Pointer[error]
 	for i := range records {
 		err := producer.Send(ctx, &api.Record{Topic: topic, Key: fmt.Appendf(nil, "user-%d", i%500), Value: fmt.Appendf(nil, "click %d", i)},
@@ -149,7 +149,7 @@ func member(ctx context.Context, client *api.Client, topic string, n int, handle
 	if err != nil {
 		return 0, err
 	}
-	defer func() { err = errors.Join(err, consumer.Close(context.WithoutCancel(ctx))) }()
+	defer func() { err = errors.Join(err, consumer.Close()) }()
 	leave := false
 	for _, err := range consumer.Records(ctx) {
 		if err != nil {

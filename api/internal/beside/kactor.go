@@ -178,14 +178,14 @@ func (p *script) open(ctx context.Context, s Step) error {
 	}
 	m.consumer, err = m.client.Consumer("", api.OnRebalance(api.RebalanceListener{Assigned: note("assigned"), Revoked: note("revoked"), Lost: note("lost")}))
 	if err != nil {
-		return errors.Join(err, m.client.Close(ctx))
+		return errors.Join(err, m.client.Shutdown(ctx))
 	}
 	p.members[s.Member] = m
 	return nil
 }
 
 func (m *member) close(ctx context.Context) error {
-	return errors.Join(m.consumer.Close(ctx), m.client.Close(ctx))
+	return errors.Join(m.consumer.Shutdown(ctx), m.client.Shutdown(ctx))
 }
 
 // consume does a step.

@@ -27,7 +27,7 @@ func (k *kafka) again(ctx context.Context, s *settings, r *report) error {
 	if err != nil {
 		return err
 	}
-	defer client.Close(ctx)
+	defer client.Shutdown(ctx)
 	const partitions = 6
 	topic := fmt.Sprintf("again-%d", time.Now().UnixMilli())
 	if err := create(ctx, client, topic, partitions, 3); err != nil {

@@ -30,7 +30,7 @@ func clients(ctx context.Context, s *settings, k *kafka, r *report) error {
 	if err != nil {
 		return err
 	}
-	defer admin.Close(ctx)
+	defer admin.Shutdown(ctx)
 	topic := fmt.Sprintf("clients-%d", time.Now().UnixMilli())
 	if err := create(ctx, admin, topic, 6, 3); err != nil {
 		return err

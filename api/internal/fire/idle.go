@@ -71,7 +71,7 @@ func idleChild(ctx context.Context, hosts string, span time.Duration) error {
 	if err != nil {
 		return err
 	}
-	defer client.Close(ctx)
+	defer client.Shutdown(ctx)
 	topic := fmt.Sprintf("idle-%d", time.Now().UnixMilli())
 	if err := create(ctx, client, topic, 100, 3); err != nil {
 		return err
@@ -110,7 +110,7 @@ func memory(ctx context.Context, s *settings, k *kafka, r *report) error {
 	if err != nil {
 		return err
 	}
-	defer client.Close(ctx)
+	defer client.Shutdown(ctx)
 	topic := fmt.Sprintf("mem-%d", time.Now().UnixMilli())
 	if err := create(ctx, client, topic, memPartitions, 1); err != nil {
 		return fmt.Errorf("create %d partitions: %w", memPartitions, err)
@@ -127,7 +127,7 @@ func memory(ctx context.Context, s *settings, k *kafka, r *report) error {
 			}
 		}
 	}
-	if err := p.Close(ctx); err != nil {
+	if err := p.Shutdown(ctx); err != nil {
 		return err
 	}
 	span := 10 * time.Second
@@ -157,7 +157,7 @@ func memoryChild(ctx context.Context, where string, span time.Duration) error {
 	if err != nil {
 		return err
 	}
-	defer client.Close(ctx)
+	defer client.Shutdown(ctx)
 	c, err := client.Consumer("")
 	if err != nil {
 		return err

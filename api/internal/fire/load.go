@@ -180,7 +180,7 @@ func (l *load) producer(ctx context.Context, name string) error {
 func (l *load) close(name string, client *api.Client) {
 	ctx, cancel := context.WithTimeout(context.Background(), hang)
 	defer cancel()
-	if err := client.Close(ctx); err != nil {
+	if err := client.Shutdown(ctx); err != nil {
 		l.fail("%s: close: %v", name, err)
 	}
 }
@@ -309,7 +309,7 @@ func (l *load) end(ctx context.Context) (records int, wrong []string) {
 	if err == nil {
 		wrong = append(wrong, l.history.VerifyLogs(logs, true)...)
 	}
-	_ = l.client.Close(ctx)
+	_ = l.client.Shutdown(ctx)
 	return l.history.Count(sim.Acked), wrong
 }
 
@@ -355,5 +355,5 @@ func (l *load) logs(ctx context.Context) (map[sim.Partition][]sim.Logged, error)
 			}
 		}
 	}
-	return logs, k.Close(ctx)
+	return logs, k.Shutdown(ctx)
 }

@@ -42,7 +42,7 @@ func soak(ctx context.Context, s *settings, k *kafka, r *report) error {
 	if err != nil {
 		return err
 	}
-	defer client.Close(ctx)
+	defer client.Shutdown(ctx)
 	l := &load{client: client, topic: fmt.Sprintf("soak-%d", time.Now().UnixMilli())}
 	l.partitions.Store(soakPartitions)
 	if err := l.create(ctx, l.topic, soakPartitions); err != nil {
@@ -287,7 +287,7 @@ func (x *soaked) write(ctx context.Context, me, rate int) error {
 	if err := p.Flush(end); err != nil {
 		return err
 	}
-	return client.Close(end)
+	return client.Shutdown(end)
 }
 
 // read reads everything, and tells what does not come in order, once.
@@ -328,7 +328,7 @@ func (x *soaked) read(ctx context.Context) error {
 	}
 	end, cancel := context.WithTimeout(context.Background(), hang)
 	defer cancel()
-	return client.Close(end)
+	return client.Shutdown(end)
 }
 
 // comeAndGo lets a member of a group and a producer come, work for some seconds, and go, beside a member that stays.
@@ -346,7 +346,7 @@ func (x *soaked) comeAndGo(ctx context.Context) error {
 		}
 		end, cancel := context.WithTimeout(context.Background(), hang)
 		defer cancel()
-		if e := client.Close(end); err == nil {
+		if e := client.Shutdown(end); err == nil {
 			err = e
 		}
 		return err

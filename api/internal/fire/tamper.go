@@ -199,7 +199,7 @@ func (t *turmoil) play(ctx context.Context) {
 	defer t.proxy.close()
 	looker, err := api.Dial(ctx, api.Brokers(t.k.hosts...), api.ClientID("looker"))
 	if err == nil {
-		defer looker.Close(ctx)
+		defer looker.Shutdown(ctx)
 		err = create(ctx, looker, t.topic, 3, 3)
 	}
 	if err != nil {
@@ -325,8 +325,8 @@ func (t *turmoil) produce(ctx context.Context) {
 		})
 		_ = sleep(ctx, rand.N(200*time.Millisecond))
 	}
-	t.within(ctx, 2*time.Second, "producer", "Producer.Close", func(ctx context.Context) { _ = producer.Close(ctx) })
-	t.within(ctx, 2*time.Second, "producer", "Close", func(ctx context.Context) { _ = client.Close(ctx) })
+	t.within(ctx, 2*time.Second, "producer", "Producer.Close", func(ctx context.Context) { _ = producer.Shutdown(ctx) })
+	t.within(ctx, 2*time.Second, "producer", "Close", func(ctx context.Context) { _ = client.Shutdown(ctx) })
 }
 
 func (t *turmoil) consume(ctx context.Context, name, group, protocol string) {
@@ -364,9 +364,9 @@ func (t *turmoil) consume(ctx context.Context, name, group, protocol string) {
 				_ = sleep(ctx, 100*time.Millisecond)
 			}
 		}
-		t.within(ctx, time.Second, name, "Consumer.Close", func(ctx context.Context) { _ = consumer.Close(ctx) })
+		t.within(ctx, time.Second, name, "Consumer.Close", func(ctx context.Context) { _ = consumer.Shutdown(ctx) })
 	}
-	t.within(ctx, 2*time.Second, name, "Close", func(ctx context.Context) { _ = client.Close(ctx) })
+	t.within(ctx, 2*time.Second, name, "Close", func(ctx context.Context) { _ = client.Shutdown(ctx) })
 }
 
 // visit joins the group for a while: who was told that another leads, or that nothing is his, cannot know better before the group rebalances again.
@@ -383,7 +383,7 @@ func (t *turmoil) visit(ctx context.Context, protocol string) {
 			t.took("neighbour", records)
 		})
 	}
-	t.within(ctx, 2*time.Second, "neighbour", "Close", func(ctx context.Context) { _ = client.Close(ctx) })
+	t.within(ctx, 2*time.Second, "neighbour", "Close", func(ctx context.Context) { _ = client.Shutdown(ctx) })
 }
 
 func memberProps(protocol string) map[string]string {
@@ -435,5 +435,5 @@ func (t *turmoil) administer(ctx context.Context) {
 		}
 		_ = sleep(ctx, 300*time.Millisecond+rand.N(time.Second))
 	}
-	t.within(ctx, 2*time.Second, "admin", "Close", func(ctx context.Context) { _ = client.Close(ctx) })
+	t.within(ctx, 2*time.Second, "admin", "Close", func(ctx context.Context) { _ = client.Shutdown(ctx) })
 }

@@ -75,7 +75,7 @@ var calls = []struct {
 		return err
 	}},
 	{"Unsubscribe", func(ctx context.Context, k *api.Consumer, _ *api.Producer) error { return k.Unsubscribe(ctx) }},
-	{"Close", func(ctx context.Context, k *api.Consumer, _ *api.Producer) error { return k.Close(ctx) }},
+	{"Close", func(ctx context.Context, k *api.Consumer, _ *api.Producer) error { return k.Shutdown(ctx) }},
 	{"Produce", func(ctx context.Context, _ *api.Consumer, p *api.Producer) error {
 		_, err := p.Produce(ctx, &api.Record{Topic: "t"})
 		return err

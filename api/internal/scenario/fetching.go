@@ -135,9 +135,9 @@ var fetching = []Scenario{
 			return nil
 		})
 		t.sleep(50 * time.Millisecond)
-		t.ok(k.Close(t.ctx))
+		t.ok(k.Shutdown(t.ctx))
 		other.wait()
-		t.ok(k.Close(t.ctx))
+		t.ok(k.Shutdown(t.ctx))
 	}},
 	{"a poll ends with its context and loses nothing", func(t *T) {
 		c, topic, _ := t.filled(1)

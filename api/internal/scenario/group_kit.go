@@ -100,7 +100,7 @@ func (g *G) refused() {
 	if !errors.As(err, &e) || !strings.Contains(err.Error(), "group.protocol=consumer") {
 		t.Failf("the error is %v", err)
 	}
-	t.ok(k.Close(t.ctx))
+	t.ok(k.Shutdown(t.ctx))
 }
 
 // consumer makes a consumer of the group, on a client of its own if none is shared.
@@ -197,7 +197,7 @@ func (m *member) halt() {
 // leave stops reading and closes the consumer.
 func (m *member) leave(how ...api.Leaving) {
 	m.halt()
-	m.g.ok(m.k.Close(m.g.ctx, how...))
+	m.g.ok(m.k.Shutdown(m.g.ctx, how...))
 }
 
 // until waits for a condition.
@@ -221,7 +221,7 @@ func (g *G) write(partitions int32, from, to int) {
 		}
 	}
 	g.flush(p)
-	g.ok(p.Close(g.ctx))
+	g.ok(p.Shutdown(g.ctx))
 }
 
 // share waits until the members own so many partitions each.

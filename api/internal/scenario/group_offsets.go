@@ -28,7 +28,7 @@ var groupOffsets = slices.Concat(
 		equal(g.T, "offset of partition 1", got[all[1]].Offset, 7)
 		equal(g.T, "metadata", got[all[1]].Metadata, "by hand")
 		equal(g.T, "leader epoch that was not named", got[all[1]].LeaderEpoch, api.LeaderEpoch{})
-		g.ok(k.Close(g.ctx))
+		g.ok(k.Shutdown(g.ctx))
 		again := g.consumer(api.Topics(g.topic))
 		records := g.read(again, 3)
 		equal(g.T, "values", values(records), "7 8 9")
@@ -70,7 +70,7 @@ var groupOffsets = slices.Concat(
 			for i := range int64(3) {
 				g.ok(k.CommitAsync(func(err error) { told = append(told, err) }, api.Offset{Partition: tp, Offset: i}))
 			}
-			err := k.Close(ctx)
+			err := k.Shutdown(ctx)
 			if ctx.Err() == nil {
 				g.ok(err)
 			}
@@ -99,7 +99,7 @@ var groupOffsets = slices.Concat(
 				break
 			}
 		}
-		g.ok(k.Close(g.ctx))
+		g.ok(k.Shutdown(g.ctx))
 		again := g.consumer(api.Topics(g.topic))
 		equal(g.T, "values", values(g.read(again, 6)), "4 5 6 7 8 9")
 	}),
@@ -138,7 +138,7 @@ var groupOffsets = slices.Concat(
 		}})
 		g.ok(a.Subscribe(g.topic))
 		g.read(a, 20)
-		g.ok(a.Close(g.ctx))
+		g.ok(a.Shutdown(g.ctx))
 		g.ok(committed)
 		b := g.consumer(api.Topics(g.topic))
 		g.none(b)
@@ -151,7 +151,7 @@ var groupOffsets = slices.Concat(
 		g.read(k, 20)
 		g.ok(k.Commit(g.ctx, api.Offset{Partition: tp[0], Offset: 8}))
 		g.is(k.Subscribe(g.topic), api.ErrIllegalState)
-		g.ok(k.Close(g.ctx))
+		g.ok(k.Shutdown(g.ctx))
 		again := g.consumer()
 		g.ok(again.Assign(tp[0]))
 		equal(g.T, "values", values(g.read(again, 2)), "8 9")
@@ -176,6 +176,6 @@ var groupOffsets = slices.Concat(
 			g.ok(err)
 			return got[tp[0]].Offset == 3
 		})
-		g.ok(k.Close(g.ctx))
+		g.ok(k.Shutdown(g.ctx))
 	}),
 )

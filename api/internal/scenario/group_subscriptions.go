@@ -88,8 +88,8 @@ var groupSubscriptions = slices.Concat(
 		if err := k.Commit(g.ctx, api.Offset{Partition: tp[0], Offset: -1}); err == nil {
 			g.Failf("a negative offset was committed")
 		}
-		g.ok(k.Close(g.ctx))
-		g.ok(k.Close(g.ctx))
+		g.ok(k.Shutdown(g.ctx))
+		g.ok(k.Shutdown(g.ctx))
 		_, err = k.Poll(g.ctx)
 		g.is(err, api.ErrClosed)
 	}),

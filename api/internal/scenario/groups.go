@@ -271,7 +271,7 @@ var groups = slices.Concat(
 		} else {
 			g.is(e, protocol.FencedInstanceID)
 		}
-		g.ok(alive.Close(g.ctx, api.LeaveGroup))
+		g.ok(alive.Shutdown(g.ctx, api.LeaveGroup))
 	}),
 	grouped("an application that does not poll loses its partitions, and is back when it does", 2, func(g *G) {
 		a := g.joins()

@@ -48,7 +48,7 @@ var handling = []Scenario{
 			got, err := k.Committed(t.ctx, tp)
 			t.ok(err)
 			equal(t, what+", committed", got[tp].Offset, 0)
-			t.ok(k.Close(t.ctx))
+			t.ok(k.Shutdown(t.ctx))
 		}
 	}},
 	{"handle: a paused partition that is given up and assigned again is not paused", func(t *T) {
@@ -125,7 +125,7 @@ var handling = []Scenario{
 			had, err := k.Committed(t.ctx, tp)
 			t.ok(err)
 			equal(t, "committed", had[tp].Offset, to)
-			t.ok(k.Close(t.ctx))
+			t.ok(k.Shutdown(t.ctx))
 		}
 	}},
 	{"handle: what is committed was handled", func(t *T) {
@@ -157,7 +157,7 @@ var handling = []Scenario{
 		t.until("what was left", func() bool { return committed() == 10 })
 		stop()
 		run.wait()
-		t.ok(k.Close(t.ctx))
+		t.ok(k.Shutdown(t.ctx))
 	}},
 	{"handle: a record that fails ends it, and is read again", func(t *T) {
 		c := t.dial()
@@ -189,7 +189,7 @@ var handling = []Scenario{
 		}
 		got := t.read(k, 3)
 		equal(t, "read again", values(got), "5 6 7")
-		t.ok(k.Close(t.ctx))
+		t.ok(k.Shutdown(t.ctx))
 	}},
 	{"handle: retry topics and dead letters", func(t *T) {
 		c := t.dial()
@@ -239,7 +239,7 @@ var handling = []Scenario{
 			t.ok(err)
 			return got[api.TopicPartition{Topic: work}].Offset == 6 && got[api.TopicPartition{Topic: soon}].Offset == 3 && got[api.TopicPartition{Topic: later}].Offset == 2
 		})
-		t.ok(k.Close(t.ctx))
+		t.ok(k.Shutdown(t.ctx))
 	}},
 	{"handle: a record that cannot be read is a dead letter", func(t *T) {
 		c := t.dial()
@@ -330,7 +330,7 @@ var handling = []Scenario{
 		run.wait()
 		_, closing := t.handles(k, nothing)
 		t.sleep(50 * time.Millisecond)
-		t.ok(k.Close(t.ctx))
+		t.ok(k.Shutdown(t.ctx))
 		if _, err := closing.done.Get(t.ctx); !errors.Is(err, api.ErrClosed) {
 			t.Failf("the error is %v", err)
 		}

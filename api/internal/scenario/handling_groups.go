@@ -34,12 +34,12 @@ var groupHandling = slices.Concat(
 		writer.wait()
 		stopA()
 		runA.wait()
-		g.ok(a.Close(g.ctx))
+		g.ok(a.Shutdown(g.ctx))
 		g.write(6, 60, 80)
 		g.until("all", func() bool { return g.ledger.distinct() == 480 })
 		stopB()
 		runB.wait()
-		g.ok(b.Close(g.ctx))
+		g.ok(b.Shutdown(g.ctx))
 		equal(g.T, "records handled", g.ledger.total(), 480)
 	}),
 	grouped("what has not begun is not handled when its partition is given up", 1, func(g *G) {
@@ -71,6 +71,6 @@ var groupHandling = slices.Concat(
 		equal(g.T, "handled", seen.sorted(), "0")
 		g.ok(k.Subscribe(g.topic))
 		equal(g.T, "next", values(g.read(k, 19)[:2]), "1 2")
-		g.ok(k.Close(g.ctx))
+		g.ok(k.Shutdown(g.ctx))
 	}),
 )

@@ -110,7 +110,7 @@ var handlingIntercepted = []Scenario{
 			equal(t, "made up", seen.of("7", "seven", "new"), map[bool]string{true: "seven new", false: "7"}[madeUp])
 			stop()
 			run.wait()
-			t.ok(k.Close(t.ctx))
+			t.ok(k.Shutdown(t.ctx))
 		}
 	}},
 	{"handle: where a record that fails is passed on to is not the interceptors' word", func(t *T) {
@@ -129,6 +129,6 @@ var handlingIntercepted = []Scenario{
 		equal(t, "dead letters are from", origins.sorted(), "true,,3 true,,3")
 		stop()
 		run.wait()
-		t.ok(k.Close(t.ctx))
+		t.ok(k.Shutdown(t.ctx))
 	}},
 }

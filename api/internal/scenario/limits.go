@@ -64,7 +64,7 @@ var limits = []Scenario{
 			if !bytes.Equal(got[0].Value, zeros) || !bytes.Equal(got[20_000].Value, line) {
 				t.Failf("%s: something else came out", codec)
 			}
-			t.ok(k.Close(t.ctx))
+			t.ok(k.Shutdown(t.ctx))
 		}
 	}},
 	{"a batch above the limit holds up no other partition", func(t *T) {

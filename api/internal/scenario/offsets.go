@@ -198,7 +198,7 @@ var metadata = []Scenario{
 		c := t.dial()
 		topic := t.topic(c, 1)
 		p, k := t.producer(c), t.reader(c, parts(topic, 1))
-		t.ok(c.Close(t.ctx))
+		t.ok(c.Shutdown(t.ctx))
 		_, err := p.Produce(t.ctx, &api.Record{Topic: topic})
 		t.is(err, api.ErrClosed)
 		t.is(p.Flush(t.ctx), api.ErrClosed)
@@ -208,7 +208,7 @@ var metadata = []Scenario{
 		t.is(err, api.ErrClosed)
 		_, err = c.Admin().DescribeTopics(t.ctx)
 		t.is(err, api.ErrClosed)
-		t.ok(c.Close(t.ctx))
+		t.ok(c.Shutdown(t.ctx))
 	}},
 	{"clients come and go", func(t *T) {
 		topic := t.topic(t.dial(), 1)
@@ -216,7 +216,7 @@ var metadata = []Scenario{
 			c, err := api.Dial(t.ctx, append(append([]api.ClientOption{}, t.Options...), api.Brokers(t.Brokers...))...)
 			t.ok(err)
 			equal(t, "offset", t.produce(t.producer(c), &api.Record{Topic: topic}).Offset, int64(i))
-			t.ok(c.Close(t.ctx))
+			t.ok(c.Shutdown(t.ctx))
 		}
 	}},
 }

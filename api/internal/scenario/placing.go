@@ -141,7 +141,7 @@ var placing = []Scenario{
 		t.ok(p.Send(t.ctx, &api.Record{Topic: t.name()}, func(_ api.Placed, err error) { told.Complete(struct{}{}, err) }))
 		ctx, cancel := t.within(200 * time.Millisecond)
 		defer cancel()
-		_ = p.Close(ctx)
+		_ = p.Shutdown(ctx)
 		if _, _, there := told.TryGet(); !there && !t.Real { // Close does not wait for ever for a callback, and the machine may be slow
 			t.Failf("the producer is closed, and nobody has been told")
 		}

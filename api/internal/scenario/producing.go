@@ -33,8 +33,8 @@ var producing = []Scenario{
 			t.send(p, &api.Record{Topic: topic, Value: append(fmt.Append(nil, i), make([]byte, 10_000)...)})
 		}
 		t.flush(p)
-		t.ok(p.Close(t.ctx))
-		t.ok(other.Close(t.ctx))
+		t.ok(p.Shutdown(t.ctx))
+		t.ok(other.Shutdown(t.ctx))
 		equal(t, "records", len(t.read(t.reader(c, parts(topic, 1)), 501)), 501)
 	}},
 	{"without idempotence", func(t *T) {
@@ -131,15 +131,15 @@ var producing = []Scenario{
 		for i := range 50 {
 			t.send(p, &api.Record{Topic: topic, Value: fmt.Append(nil, i)})
 		}
-		t.ok(p.Close(t.ctx))
+		t.ok(p.Shutdown(t.ctx))
 		t.inOrder(t.read(t.reader(c, parts(topic, 1)), 50))
 	}},
 	{"a closed producer refuses", func(t *T) {
 		c := t.dial()
 		topic := t.topic(c, 1)
 		p := t.producer(c)
-		t.ok(p.Close(t.ctx))
-		t.ok(p.Close(t.ctx))
+		t.ok(p.Shutdown(t.ctx))
+		t.ok(p.Shutdown(t.ctx))
 		_, err := p.Produce(t.ctx, &api.Record{Topic: topic})
 		t.is(err, api.ErrClosed)
 		t.is(p.Flush(t.ctx), api.ErrClosed)

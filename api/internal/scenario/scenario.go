@@ -104,7 +104,7 @@ func Play(ctx context.Context, env Env, s Scenario) (err error) {
 		}
 		for _, c := range t.clients {
 			end, cancel := env.World.WithTimeout(context.WithoutCancel(ctx), env.most(closing))
-			err = errors.Join(err, c.Close(end))
+			err = errors.Join(err, c.Shutdown(end))
 			cancel()
 		}
 		if err != nil {
