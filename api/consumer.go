@@ -77,6 +77,7 @@ func (c *Client) Consumer(group string, opts ...ConsumerOption) (*Consumer, erro
 		s.group.Group = group
 		s.hold("group.id", group)
 	}
+	s.fetcher.MaxBytes = min(s.fetcher.MaxBytes, c.settings.largest()-around)
 	f, err := c.system.Fetcher(s.fetcher)
 	if err != nil {
 		return nil, public(err)

@@ -12,6 +12,7 @@ import (
 	"github.com/kactor-go/kactor/broker"
 	"github.com/kactor-go/kactor/coordinator"
 	"github.com/kactor-go/kactor/fetcher"
+	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/sender"
 )
 
@@ -103,7 +104,7 @@ type settings struct {
 }
 
 func defaults() *settings {
-	return &settings{broker: broker.Default(), sender: sender.DefaultConfig(), fetcher: fetcher.DefaultConfig(), group: coordinator.DefaultConfig(), poll: 500, closing: 10 * time.Second, class: "default", protocol: "PLAINTEXT", of: ofClient, source: byCode, held: map[string]held{}}
+	return &settings{broker: broker.Default(), sender: sender.DefaultConfig(), fetcher: fetcher.DefaultConfig(), group: coordinator.DefaultConfig(), network: broker.NetworkConfig{MaxFrame: protocol.MaxFrame}, poll: 500, closing: 10 * time.Second, class: "default", protocol: "PLAINTEXT", of: ofClient, source: byCode, held: map[string]held{}}
 }
 
 func (s *settings) clone() *settings {

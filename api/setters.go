@@ -3,6 +3,7 @@ package api
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"strconv"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/kactor-go/kactor/coordinator"
 	"github.com/kactor-go/kactor/coordinator/assign"
 	"github.com/kactor-go/kactor/fetcher"
+	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/compress"
 	"github.com/kactor-go/kactor/protocol/printable"
 	"github.com/kactor-go/kactor/sender"
@@ -31,6 +33,7 @@ var setters = map[string]func(*settings, value) error{
 	"socket.connection.setup.timeout.max.ms": func(s *settings, v value) error { s.broker.SetupMax = v.d; return nil },
 	"receive.buffer.bytes":                   func(s *settings, v value) error { s.network.ReceiveBuffer = int(max(0, v.n)); return nil },
 	"send.buffer.bytes":                      func(s *settings, v value) error { s.network.SendBuffer = int(max(0, v.n)); return nil },
+	"receive.message.max.bytes":              func(s *settings, v value) error { s.network.MaxFrame = int(v.n); return nil },
 	"socket.keepalive.enable":                func(s *settings, v value) error { s.network.NoKeepAlive = !v.on; return nil },
 	"connections.max.idle.ms":                func(s *settings, v value) error { s.broker.MaxIdle = max(0, v.d); return nil },
 	"reconnect.backoff.ms":                   func(s *settings, v value) error { s.broker.ReconnectFirst = max(v.d, time.Millisecond); return nil },
@@ -298,5 +301,17 @@ func (s *settings) replaced() error {
 func (s *settings) config() actors.Config {
 	network := s.network
 	network.SetupTimeout = max(s.broker.SetupTimeout, s.broker.SetupMax)
+	network.MaxFrame = s.largest()
 	return actors.Config{Broker: s.broker, Network: network, World: s.world, Logger: s.logger, Hooks: s.hooks}
+}
+
+// around is what an answer has besides records, as librdkafka counts it.
+const around = 512
+
+// largest is the size of the largest answer that is read. Left at its default it is no less than what is asked for.
+func (s *settings) largest() int {
+	if s.network.MaxFrame != protocol.MaxFrame {
+		return s.network.MaxFrame
+	}
+	return max(protocol.MaxFrame, min(s.fetcher.MaxBytes, math.MaxInt32-around)+around)
 }

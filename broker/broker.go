@@ -75,11 +75,12 @@ const (
 	Group                     // joins, syncs and heartbeats
 	Coordinate                // other requests to coordinators: a broker may hold a produce request back for long, and everything behind it on its connection
 	Ask                       // questions for metadata and coordinators, while a broker is suspect and the others may hold produce requests back
+	Apart                     // fetches whose answers may be too large to be read: the connection ends with such an answer
 )
 
 // String names the purpose.
 func (p Purpose) String() string {
-	return [...]string{"calls", "fetch", "group", "coordinate", "ask"}[p]
+	return [...]string{"calls", "fetch", "group", "coordinate", "ask", "apart"}[p]
 }
 
 // Route asks for one request to be sent and answered. Any role -> cluster; bounded by the sender's own window.

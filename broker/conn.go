@@ -85,7 +85,9 @@ func (k *connection) perform(h *role.Handle, out *conn.Effects) {
 		if errors.Is(out.Down, ErrNotAllowed) {
 			k.client.barred([]cluster.Node{k.peer})
 		}
-		k.client.self.Tell(&down{k, out.Down})
+		if !out.Unread || k.purpose != Fetch && k.purpose != Apart { // who fetches asks in another way, and nothing else is to change
+			k.client.self.Tell(&down{k, out.Down})
+		}
 	case out.Up:
 		k.client.reached(k.peer)
 		k.client.remember(k.peer.ID, k.core.Versions())
@@ -148,6 +150,8 @@ func public(err error) error {
 		return &reason{ErrTimeout, err}
 	case errors.Is(err, conn.ErrUnsupported):
 		return &reason{ErrUnsupported, err}
+	case errors.Is(err, conn.ErrUnread):
+		return &reason{ErrUnread, err}
 	}
 	return err
 }

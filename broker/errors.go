@@ -20,6 +20,7 @@ var (
 	ErrTLS         = errors.New("tls")
 	ErrAuth        = errors.New("authentication failed")
 	ErrThrottled   = errors.New("the broker asked to wait past the deadline") // with ErrTimeout
+	ErrUnread      = errors.New("the answer cannot be read")                  // it is larger than receive.message.max.bytes, or damaged; what else was asked on the connection ends with it, for another reason
 )
 
 // CallError is a call that ended without an answer.

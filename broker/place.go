@@ -37,7 +37,7 @@ func (c *Client) place(h *role.Handle, peer cluster.Node, r *Route) {
 		purpose = Coordinate
 	}
 	k := c.connection(h, peer, purpose, r.Lane)
-	if purpose == Fetch {
+	if purpose == Fetch || purpose == Apart {
 		c.touch(k, r)
 	}
 	k.self.Tell(call)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"slices"
@@ -27,7 +28,7 @@ type NetworkConfig struct {
 	NoKeepAlive bool
 	// SetupTimeout bounds dialling and the TLS handshake (10 s).
 	SetupTimeout time.Duration
-	// MaxFrame is the largest frame that is read (100 MiB).
+	// MaxFrame is the largest frame that is read, without its size (receive.message.max.bytes, 100 MiB).
 	MaxFrame int
 	// ReadBudget is how many bytes of frames may be read and not yet dealt with, per connection; one frame more is always read (64 MiB).
 	ReadBudget int
@@ -307,9 +308,10 @@ func (l *link) read(conn net.Conn) error {
 		if _, err := io.ReadFull(r, prefix[:]); err != nil {
 			return err
 		}
-		n, err := protocol.FrameSize(prefix, int(l.limit.Load()))
+		limit := int(l.limit.Load())
+		n, err := protocol.FrameSize(prefix, limit)
 		if err != nil {
-			return err
+			return l.bounded(err, limit)
 		}
 		frame, err := l.net.frames.read(r, n)
 		if err != nil {
@@ -331,4 +333,12 @@ func (l *link) admit(n int) bool {
 	}
 	l.unread += n
 	return !l.closed
+}
+
+// bounded tells what to set where a frame is larger than is configured.
+func (l *link) bounded(err error, limit int) error {
+	if errors.Is(err, protocol.ErrFrameSize) && limit == l.net.cfg.MaxFrame {
+		return fmt.Errorf("%w (receive.message.max.bytes)", err)
+	}
+	return err
 }

@@ -220,3 +220,24 @@ func FuzzLink(f *testing.F) {
 		}
 	})
 }
+
+// TestWhatToSetForALargerFrame: the size, the bound and the property are told, where it is the bound that is configured.
+func TestWhatToSetForALargerFrame(t *testing.T) {
+	for _, raised := range []bool{false, true} {
+		dial, far := pipe(NetworkConfig{MaxFrame: 5_000_000})
+		l, e := dial()
+		conn := <-far
+		e.expect(t, "opened")
+		if raised {
+			l.Raise()
+		}
+		go func() {
+			_, _ = conn.Write(binary.BigEndian.AppendUint32(nil, 5_000_001))
+		}()
+		got := <-e
+		if !strings.Contains(got, "5000001 bytes") || strings.Contains(got, "5000000 allowed (receive.message.max.bytes)") != raised {
+			t.Errorf("raised %v: %s", raised, got)
+		}
+		l.Close()
+	}
+}

@@ -55,15 +55,18 @@ func (f *Fetcher) fetch(now time.Time, r *plan.Request) {
 	}
 	route := &broker.Route{Req: req, To: broker.Target{Kind: broker.ToNode, Node: r.Node}, Purpose: broker.Fetch, Lane: f.caller.Lane(), Wait: r.Wait,
 		Deadline: now.Add(f.cfg.RequestTimeout + r.Wait), Partitions: led}
-	if r.Aside {
-		route.Purpose, route.Lane = 0, 0
+	switch {
+	case r.Apart:
+		route.Purpose = broker.Apart
+	case r.Aside:
+		route.Purpose, route.Lane = broker.Calls, 0
 	}
 	if r.ByName {
 		route.MaxVersion = 12
 	}
 	route.Fit = fitFetch
 	route.Reply = func(reply broker.Reply) {
-		m := &plan.Fetched{Request: r, Version: reply.Version, Err: reply.Err, Moved: errors.Is(reply.Err, broker.ErrMoved)}
+		m := &plan.Fetched{Request: r, Version: reply.Version, Err: reply.Err, Moved: errors.Is(reply.Err, broker.ErrMoved), Unread: errors.Is(reply.Err, broker.ErrUnread)}
 		if resp, ok := reply.Resp.(*msg.FetchResponse); ok {
 			m.Resp, m.Frame = resp, newFrame(reply.Frame, f.world.Network())
 		}

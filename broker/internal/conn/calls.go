@@ -244,7 +244,8 @@ func (c *Core) decoded(now time.Time, m *Decoded, out *Effects) {
 // read gives a call its answer.
 func (c *Core) read(now time.Time, m *Call, resp protocol.Response, frame []byte, err error, out *Effects) {
 	if err != nil {
-		c.answer(now, m, End{Err: err, Sent: true}, out)
+		c.answer(now, m, End{Err: unread{err}, Sent: true}, out)
+		out.Unread = true
 		c.broken(now, err, out)
 		return
 	}
@@ -281,9 +282,13 @@ func (c *Core) failFlight(now time.Time, err error, out *Effects) {
 		flight = append([]*Call{d.call}, flight...)
 	}
 	c.flight, c.own, c.decoding, c.behind = nil, nil, nil, nil
-	for _, m := range flight {
+	for i, m := range flight {
+		why := err
+		if i == 0 && errors.Is(err, protocol.ErrFrameSize) { // brokers answer in order: it is the oldest call's
+			why, out.Unread = unread{err}, true
+		}
 		if !m.ghost {
-			c.end(now, m, End{Err: err, Sent: true}, out)
+			c.end(now, m, End{Err: why, Sent: true}, out)
 		}
 	}
 	for _, u := range c.unflushed { // some of its bytes may have left

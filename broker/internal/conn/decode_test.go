@@ -1,7 +1,9 @@
 package conn
 
 import (
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"testing"
 	"time"
@@ -247,5 +249,36 @@ func BenchmarkAnswer(b *testing.B) {
 			b.ReportMetric(float64(step.Microseconds())/1000, "ms/longest-step")
 			b.ReportMetric(float64(beside.Microseconds())/1000, "ms/beside")
 		})
+	}
+}
+
+// An answer that is too large, or that cannot be read, is said to be that of the call whose it is; the others end for the same reason, and may be asked again as they are.
+func TestWhoseAnswerCannotBeRead(t *testing.T) {
+	for what, tell := range map[string]func(b *bench, first protocol.RequestFrame) *Effects{
+		"too large": func(b *bench, _ protocol.RequestFrame) *Effects {
+			return b.step(&Broken{Gen: b.c.gen, Err: fmt.Errorf("too large: %w", protocol.ErrFrameSize)})
+		},
+		"damaged": func(b *bench, first protocol.RequestFrame) *Effects {
+			frame := binary.BigEndian.AppendUint32(nil, uint32(first.Header.CorrelationID))
+			return b.step(&Received{Gen: b.c.gen, Frame: append(frame, 0)})
+		},
+	} {
+		b := newBench(t, nil)
+		frames := b.three(func(int, *Call) {})
+		out := tell(b, frames[0])
+		owners, errs := b.ended()
+		if len(owners) != 3 || owners[0] != 0 || !out.Unread || out.Down == nil {
+			t.Fatalf("%s: ended %v, %+v", what, owners, out)
+		}
+		for i, err := range errs {
+			if err == nil || errors.Is(err, ErrUnread) != (i == 0) {
+				t.Errorf("%s: call %d ends with %v", what, i, err)
+			}
+		}
+	}
+	b := newBench(t, nil)
+	b.three(func(int, *Call) {})
+	if out := b.step(&Broken{Gen: b.c.gen, Err: io.EOF}); out.Unread || errors.Is(out.Ends[0].Err, ErrUnread) {
+		t.Errorf("a connection that has ended: %+v", out.Ends)
 	}
 }

@@ -17,6 +17,7 @@ var (
 	ErrFatal       = errors.New("no retry can help")                          // the configuration or the credentials are wrong
 	ErrNotAllowed  = errors.New("not an address that allowed.brokers has")    // with ErrFatal
 	ErrThrottled   = errors.New("the broker asked to wait past the deadline") // a kind of ErrTimeout
+	ErrUnread      = errors.New("the answer cannot be read")                  // the call's own: it is too large, or not what it should be
 )
 
 // fatal is an error that is ErrFatal besides.
@@ -24,6 +25,12 @@ type fatal struct{ error }
 
 func (f fatal) Is(target error) bool { return target == ErrFatal }
 func (f fatal) Unwrap() error        { return f.error }
+
+// unread is an error that is ErrUnread besides.
+type unread struct{ error }
+
+func (u unread) Is(target error) bool { return target == ErrUnread }
+func (u unread) Unwrap() error        { return u.error }
 
 // classed gives an error its class: what is no broker does not become one.
 func classed(err error) error {
@@ -96,6 +103,7 @@ type Effects struct {
 	Up        bool          // the versions are known and the connection is ready
 	Down      error         // the connection failed, or could not be made
 	DownPhase string        // what was being done; empty: nothing was
+	Unread    bool          // it has failed because an answer cannot be read: the broker is well
 	Late      bool          // an answer is late, or a connection: the broker is suspect
 	Alive     bool          // an answer came
 	Throttle  time.Duration // as the answer says, or said when it was held back

@@ -33,7 +33,7 @@ const brief = 20 * time.Millisecond
 
 // driveFetches sends a fetch to every broker that has something to give and none in flight.
 func (c *Core) driveFetches(now time.Time, out *Effects) {
-	var wants map[int32][]*part
+	var wants, aparts map[int32][]*part
 	var nodes []int32
 	for _, l := range c.lines {
 		l.full, l.used = false, false
@@ -70,6 +70,13 @@ func (c *Core) driveFetches(now time.Time, out *Effects) {
 		}
 		p.near = node == p.replica
 		p.home = c.line(node)
+		if p.apart != nil {
+			if aparts == nil {
+				aparts = map[int32][]*part{}
+			}
+			aparts[node] = append(aparts[node], p)
+			continue
+		}
 		if wants == nil {
 			wants = map[int32][]*part{}
 		}
@@ -82,7 +89,7 @@ func (c *Core) driveFetches(now time.Time, out *Effects) {
 	for _, l := range c.lines {
 		switch {
 		case wants[l.node] != nil:
-		case l.flight:
+		case l.flight, l.apart:
 			brokers++
 		case !l.used: // nothing is read from it any more
 			c.end(l, out)
@@ -116,6 +123,11 @@ func (c *Core) driveFetches(now time.Time, out *Effects) {
 			continue
 		}
 		c.aside(now, l, parts, brokers, out)
+	}
+	for _, l := range c.lines {
+		if parts := aparts[l.node]; parts != nil {
+			c.driveApart(now, l, parts, brokers+1, out)
+		}
 	}
 }
 

@@ -17,12 +17,15 @@ import (
 // fetched takes an answer apart.
 func (c *Core) fetched(now time.Time, m *Fetched, out *Effects) {
 	l := c.line(m.Request.Node)
-	if m.Request.Aside {
+	switch {
+	case m.Request.Apart:
+		l.apart = false
+	case m.Request.Aside:
 		l.beside = false
 		for _, p := range m.Request.parts {
 			p.dry = l.turn
 		}
-	} else {
+	default:
 		l.flight = false
 	}
 	c.used -= m.Request.Cost
@@ -35,6 +38,9 @@ func (c *Core) fetched(now time.Time, m *Fetched, out *Effects) {
 	}
 	well, strange, brought, poor, looked := false, false, 0, 0, 0
 	defer func() { // not before: its answers are taken only for partitions that it is the request of
+		if well {
+			m.Request.together(brought)
+		}
 		for _, p := range m.Request.parts {
 			if p.flight != m.Request.flight {
 				continue
@@ -52,8 +58,12 @@ func (c *Core) fetched(now time.Time, m *Fetched, out *Effects) {
 		c.weigh(now, l, m.Request, well, brought, poor)
 	}()
 	if m.Err != nil {
-		if !m.Request.Aside {
+		if m.Request.inTurn() {
 			l.session.Reset()
+		}
+		if m.Unread {
+			c.split(now, m.Request, m.Err, out)
+			return
 		}
 		c.noReplica(m.Request)
 		if !m.Moved {
@@ -76,7 +86,7 @@ func (c *Core) fetched(now time.Time, m *Fetched, out *Effects) {
 		case code == protocol.InvalidFetchSessionEpoch, code == protocol.FetchSessionTopicIDError:
 			l.session.Reset()
 		default: // from version 13 on an error is told once for all
-			if !m.Request.Aside {
+			if m.Request.inTurn() {
 				l.session.Reset()
 			}
 			l.fails++
@@ -88,7 +98,7 @@ func (c *Core) fetched(now time.Time, m *Fetched, out *Effects) {
 		}
 		return
 	}
-	if !m.Request.Aside {
+	if m.Request.inTurn() {
 		l.session.Answered(m.Resp.SessionID)
 	}
 	well = true
@@ -111,9 +121,11 @@ func (c *Core) fetched(now time.Time, m *Fetched, out *Effects) {
 			switch c.partition(now, p, m, &t.Partitions[k], out) {
 			case forward:
 				brought++
+				p.apart = nil
 				l.silence.broken(now)
-			case unread:
+			case unsure:
 				brought++
+				p.apart = nil
 			case vain:
 				poor++
 				p.pace.Vain(m.Request.asked, c.backoff())
@@ -184,7 +196,7 @@ type outcome uint8
 const (
 	nothing outcome = iota // there was nothing to give
 	forward                // records to go on behind
-	unread                 // some of which only reading shows what they are
+	unsure                 // some of which only reading shows what they are
 	vain                   // anything else: it is as far as before
 )
 
@@ -251,7 +263,7 @@ func (c *Core) partition(now time.Time, p *part, m *Fetched, d *msg.FetchRespons
 	out.Chunks = append(out.Chunks, k)
 	if !ok || end < p.offset { // nothing more is asked for before
 		p.doubt = true
-		return unread
+		return unsure
 	}
 	p.offset, p.under, p.readEpoch = end+1, p.epoch, -1
 	if epoch >= 0 {

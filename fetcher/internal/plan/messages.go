@@ -36,6 +36,7 @@ type (
 		Frame   any // whose bytes Resp aliases
 		Err     error
 		Moved   bool
+		Unread  bool // there was an answer, and it cannot be read
 
 		nodes map[int32]*cluster.Node // of Resp; nil: not needed yet
 	}
@@ -109,6 +110,7 @@ type Request struct {
 	Cost    int64         // reserved of the budget
 	Wait    time.Duration // how long the broker may hold it back
 	Aside   bool          // on another connection than the others: it is not to wait behind one that is held back
+	Apart   bool          // the same, and the connection may end with the answer
 	ByName  bool          // a topic id is not known: no version with ids
 	Led     any           // what the owner has made of Wants; it stays when the request is repeated
 
@@ -118,6 +120,9 @@ type Request struct {
 	stamp  uint64    // of the core's state that it was made from
 	until  time.Time // it is made anew then, whatever
 }
+
+// inTurn tells whether it is one of those that are in a broker's session, one after the other.
+func (r *Request) inTurn() bool { return !r.Aside && !r.Apart }
 
 // flight tells requests apart; the repetitions of one are the same.
 type flight struct{ _ byte }

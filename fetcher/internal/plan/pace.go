@@ -36,7 +36,10 @@ func (c *Core) rest() trouble.Backoff {
 // weigh notes what a broker's answer is worth: well says that it is none of an error, brought how many partitions have got records, poor how many have got nothing but trouble.
 func (c *Core) weigh(now time.Time, l *line, r *Request, well bool, brought, poor int) {
 	pace := &l.fetches
-	if r.Aside {
+	switch {
+	case r.Apart:
+		pace = &l.aparts
+	case r.Aside:
 		pace = &l.asides
 	}
 	if brought > 0 {
@@ -45,7 +48,7 @@ func (c *Core) weigh(now time.Time, l *line, r *Request, well bool, brought, poo
 	switch {
 	case well && r.calm(now):
 		pace.Forward()
-	case well && (brought > 0 || r.waited(now) || r.Aside && poor == 0): // what has come is yet to be read
+	case well && (brought > 0 || r.waited(now) || !r.inTurn() && poor == 0): // what has come is yet to be read
 	default:
 		pace.Vain(r.asked, c.rest())
 	}

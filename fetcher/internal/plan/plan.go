@@ -10,7 +10,7 @@
 //
 // Everything that is asked carries the partition's generation, which each assignment and each seek raises: answers to a life before are dropped.
 // Files: plan.go the core; messages.go what it takes and gives; assign.go what is assigned; fetch.go what is asked of brokers, fetched.go what they answer; reset.go resets and checks; silence.go brokers that bring nothing;
-// pace.go, troubles.go who gets no further; wishes.go topics that metadata is asked for; lookup.go finding a partition, a topic, a broker.
+// apart.go answers that cannot be read; pace.go, troubles.go who gets no further; wishes.go topics that metadata is asked for; lookup.go finding a partition, a topic, a broker.
 package plan
 
 import (
@@ -90,6 +90,7 @@ type part struct {
 	flight   *flight // the request it is part of, or its repetitions
 	wanted   int64   // the offset asked for
 	room     int32   // the bytes asked for
+	apart    *apart  // whom it is asked for with, and no others; nil: with all others
 	home     *line   // where it was to be fetched last
 	buffered int     // chunks the application has not taken
 	backs    int     // how often it has been sent back to what was fetched
@@ -139,6 +140,7 @@ type line struct {
 	sent    time.Time     // when that was sent
 	wait    time.Duration // how long the broker may hold it back
 	beside  bool          // something is asked of it beside that
+	apart   bool          // and apart from all others
 	full    bool          // a partition was left out of its fetch because it is full
 	used    bool          // it is the home of a partition
 	turn    uint64        // of its last fetch
@@ -149,6 +151,7 @@ type line struct {
 	idle    int          // how many fetches that are to be brief have brought nothing, one after the other
 	fetches trouble.Pace // of those in turn
 	asides  trouble.Pace // of those beside them
+	aparts  trouble.Pace // of those apart from all others
 	queries trouble.Pace // for offsets and epochs
 }
 
@@ -333,7 +336,7 @@ func (c *Core) changed(now time.Time, s *cluster.Snapshot, out *Effects) (quiet 
 		}
 	}
 	c.lines = slices.DeleteFunc(c.lines, func(l *line) bool { // the broker has left, and its sessions with it
-		if _, there := s.Node(l.node); there || l.flight || l.beside {
+		if _, there := s.Node(l.node); there || l.flight || l.beside || l.apart {
 			return false
 		}
 		delete(c.byNode, l.node)

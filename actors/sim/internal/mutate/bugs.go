@@ -193,7 +193,7 @@ var ofClients = []mutation{
 	{"older metadata believed", "broker/internal/meta/topics.go",
 		"odd = ahead || was.LeaderEpoch > q.LeaderEpoch", "odd = ahead"},
 	{"fetch session kept after an error", "fetcher/internal/plan/fetched.go",
-		"\tif m.Err != nil {\n\t\tif !m.Request.Aside {", "\tif m.Err != nil {\n\t\tif false {"},
+		"\tif m.Err != nil {\n\t\tif m.Request.inTurn() {", "\tif m.Err != nil {\n\t\tif false {"},
 	{"partition forgotten when its batch comes back", "sender/internal/drain/answer.go",
 		"\tfor _, b := range r.Batches {\n\t\tc.activate(of(b))", "\tfor _, b := range r.Batches[1:] {\n\t\tc.activate(of(b))"},
 	{"second batch before the first is confirmed", "sender/internal/drain/idempotent.go",
