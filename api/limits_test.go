@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -115,4 +118,89 @@ func TestAPollIsBoundedByBytes(t *testing.T) {
 	}); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestCapsCanBeSet: what is listed beyond them is refused where they hold, and the error, or the log, names the option.
+func TestCapsCanBeSet(t *testing.T) {
+	for _, c := range []struct {
+		option string
+		at     int // this many are too many, one more will do
+	}{{"metadata.max.brokers", 2}, {"metadata.max.partitions", 3}, {"group.max.members", 1}, {"group.max.subscription.bytes", 1024}} {
+		for _, most := range []int{c.at, 8 * c.at} {
+			p := &cappedPlay{role: c.option[:strings.Index(c.option, ".")], option: api.Property(c.option, fmt.Sprint(most))}
+			if err := sim.Run(1, p.run); err != nil {
+				t.Errorf("%s=%d: %v", c.option, most, err)
+			}
+			p.Lock()
+			if named := strings.Contains(p.text, c.option); named != (most == c.at) {
+				t.Errorf("%s=%d is named: %t, by %s", c.option, most, named, p.text)
+			}
+			p.Unlock()
+		}
+	}
+}
+
+// cappedPlay is a group of two members on three brokers, with a topic of four partitions.
+type cappedPlay struct {
+	role   string // of the option
+	option api.Option
+	sync.Mutex
+	text string // errors, and the log
+}
+
+// Write implements io.Writer.
+func (p *cappedPlay) Write(b []byte) (int, error) {
+	p.say(string(b))
+	return len(b), nil
+}
+
+func (p *cappedPlay) say(text string) {
+	p.Lock()
+	defer p.Unlock()
+	p.text += text + "\n"
+}
+
+func (p *cappedPlay) run(w *sim.World) error {
+	cluster, err := fake.NewCluster(fake.Config{Nodes: 3, Topics: []fake.Topic{{Name: "t", Partitions: 4}}})
+	if err != nil {
+		return err
+	}
+	sim.NewNetwork(w, cluster)
+	ctx := context.Background()
+	var ofClient []api.ClientOption
+	var ofConsumer []api.ConsumerOption
+	if p.role == "metadata" {
+		ofClient = append(ofClient, p.option)
+	} else {
+		ofConsumer = append(ofConsumer, p.option)
+	}
+	topics := []string{"t"}
+	for i := range 100 { // that are not there
+		topics = append(topics, fmt.Sprintf("another-topic-%d", i))
+	}
+	var members sim.Group
+	for i := range 2 {
+		members.Go(w, "member", func() {
+			_ = w.Sleep(ctx, time.Duration(i)*time.Second)
+			c, err := api.Dial(ctx, append(ofClient, api.World(w), api.Lazy(), api.Brokers("broker-1:9092"), api.Logger(slog.New(slog.NewTextHandler(p, nil))))...)
+			if err != nil {
+				p.say(err.Error())
+				return
+			}
+			k, err := c.Consumer("g", append(ofConsumer, api.Topics(topics...))...)
+			for until := w.Now().Add(20 * time.Second); err == nil && w.Now().Before(until); {
+				some, cancel := w.WithTimeout(ctx, 5*time.Second)
+				if _, err := k.Poll(some); err != nil {
+					p.say(err.Error())
+				}
+				if _, err := c.Admin().DescribeGroups(some, "g"); err != nil {
+					p.say(err.Error())
+				}
+				cancel()
+				_ = w.Sleep(ctx, 100*time.Millisecond)
+			}
+			_ = c.Shutdown(ctx)
+		})
+	}
+	return members.Wait(ctx, w)
 }

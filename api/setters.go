@@ -52,7 +52,9 @@ var setters = map[string]func(*settings, value) error{
 		s.broker.MetadataMaxAge, s.fetcher.ReplicaAge, s.group.MaxAge = v.d, v.d, v.d
 		return nil
 	},
-	"metadata.max.idle.ms": func(s *settings, v value) error { s.broker.TopicIdle = v.d; return nil },
+	"metadata.max.brokers":    func(s *settings, v value) error { s.broker.MaxBrokers = int(v.n); return nil },
+	"metadata.max.partitions": func(s *settings, v value) error { s.broker.MaxPartitions = int(v.n); return nil },
+	"metadata.max.idle.ms":    func(s *settings, v value) error { s.broker.TopicIdle = v.d; return nil },
 	"metadata.recovery.strategy": func(s *settings, v value) error {
 		s.broker.NoRebootstrap = v.text == "none"
 		return nil
@@ -124,15 +126,17 @@ var setters = map[string]func(*settings, value) error{
 		}
 		return nil
 	},
-	"session.timeout.ms":      func(s *settings, v value) error { s.group.Session = v.d; return nil },
-	"heartbeat.interval.ms":   func(s *settings, v value) error { s.group.Heartbeat = v.d; return nil },
-	"max.poll.interval.ms":    func(s *settings, v value) error { s.group.MaxPoll = v.d; return nil },
-	"enable.auto.commit":      func(s *settings, v value) error { s.group.AutoCommit = v.on; return nil },
-	"offsets.retention.ms":    func(s *settings, v value) error { s.group.Retention = v.d; return nil },
-	"auto.commit.interval.ms": func(s *settings, v value) error { s.group.AutoInterval = max(v.d, time.Millisecond); return nil },
-	"default.api.timeout.ms":  func(s *settings, v value) error { s.group.Timeout = v.d; return nil },
-	"exclude.internal.topics": func(s *settings, v value) error { s.group.Internal = !v.on; return nil },
-	"consumer.timeout.ms":     func(s *settings, v value) error { s.patience = max(0, v.d); return nil },
+	"group.max.members":            func(s *settings, v value) error { s.group.MaxMembers = int(v.n); return nil },
+	"group.max.subscription.bytes": func(s *settings, v value) error { s.group.MaxSubscription = int(v.n); return nil },
+	"session.timeout.ms":           func(s *settings, v value) error { s.group.Session = v.d; return nil },
+	"heartbeat.interval.ms":        func(s *settings, v value) error { s.group.Heartbeat = v.d; return nil },
+	"max.poll.interval.ms":         func(s *settings, v value) error { s.group.MaxPoll = v.d; return nil },
+	"enable.auto.commit":           func(s *settings, v value) error { s.group.AutoCommit = v.on; return nil },
+	"offsets.retention.ms":         func(s *settings, v value) error { s.group.Retention = v.d; return nil },
+	"auto.commit.interval.ms":      func(s *settings, v value) error { s.group.AutoInterval = max(v.d, time.Millisecond); return nil },
+	"default.api.timeout.ms":       func(s *settings, v value) error { s.group.Timeout = v.d; return nil },
+	"exclude.internal.topics":      func(s *settings, v value) error { s.group.Internal = !v.on; return nil },
+	"consumer.timeout.ms":          func(s *settings, v value) error { s.patience = max(0, v.d); return nil },
 	"decompress.max.bytes": func(s *settings, v value) error {
 		s.fetcher.Decompress.Bytes = int(v.n)
 		return nil

@@ -30,8 +30,8 @@ type Config struct {
 	NoRebootstrap    bool          // never ask the addresses of Bootstrap again (metadata.recovery.strategy=none)
 	AutoCreateTopics bool          // brokers may create unknown topics (allow.auto.create.topics, true)
 	MaxInFlight      int           // requests in flight on one connection, whoever sends them (64)
-	MaxBrokers       int           // an answer that lists more brokers is refused (10,000); zero: the default
-	MaxPartitions    int           // and one that lists more partitions (2,000,000); zero: the default
+	MaxBrokers       int           // an answer that lists more brokers is refused (metadata.max.brokers, 10,000); zero: the default
+	MaxPartitions    int           // and one that lists more partitions (metadata.max.partitions, 2,000,000); zero: the default
 	LateAfter        time.Duration // an answer is not late before this, and then its broker is suspect (500 ms)
 	Allowed          []string      // of the addresses that the cluster advertises only these, and those of Bootstrap, are connected to: names of hosts, *.suffix, IP addresses, networks (allowed.brokers); empty: all
 	Release          string        // of the brokers: no newer versions are used than it has, and its own where they cannot be asked, as before 0.10 (broker.version)

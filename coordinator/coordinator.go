@@ -87,8 +87,8 @@ type Config struct {
 	Internal     bool              // patterns match internal topics, too (exclude.internal.topics=false)
 
 	// Of a classic group that the consumer leads. It is no leader of a group with more members: that ends its membership, with a Fatal. A member that says more gets nothing, which is noted.
-	MaxMembers      int // 10,000
-	MaxSubscription int // bytes of what a member says when it joins: topics and what it owns, 4 MiB
+	MaxMembers      int // of a classic group that it leads (group.max.members, 10,000)
+	MaxSubscription int // bytes of what a member says when it joins: topics and what it owns (group.max.subscription.bytes, 4 MiB)
 
 	RequestTimeout time.Duration // (request.timeout.ms, 30 s)
 	RetryFirst     time.Duration // (retry.backoff.ms, 100 ms)

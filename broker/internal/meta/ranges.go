@@ -36,12 +36,12 @@ const epochReach = 1000
 // fit takes out of an answer what there cannot be - brokers whose id stands for a bootstrap address or for nobody, or that cannot be connected to; of two with one id the second - and refuses one that tells too much.
 func (c *Core) fit(m *msg.MetadataResponse) error {
 	if most := c.mostBrokers(); len(m.Brokers) > most {
-		return fmt.Errorf("%w: metadata lists %d brokers, at most %d are expected", ErrTooMuch, len(m.Brokers), most)
+		return fmt.Errorf("%w: metadata lists %d brokers, at most %d are expected (metadata.max.brokers)", ErrTooMuch, len(m.Brokers), most)
 	}
 	most, partitions := c.mostPartitions(), 0
 	for i := range m.Topics {
 		if partitions += len(m.Topics[i].Partitions); partitions > most {
-			return fmt.Errorf("%w: metadata lists more than %d partitions", ErrTooMuch, most)
+			return fmt.Errorf("%w: metadata lists more than %d partitions (metadata.max.partitions)", ErrTooMuch, most)
 		}
 	}
 	brokers := len(m.Brokers)

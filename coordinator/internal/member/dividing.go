@@ -37,7 +37,7 @@ func callRoll(list []msg.JoinGroupResponseJoinGroupResponseMember, most int) (r 
 		in := &list[i]
 		member, err := assign.Member{}, error(nil)
 		if len(in.Metadata) > most {
-			err = fmt.Errorf("a subscription of %d bytes, of at most %d", len(in.Metadata), most)
+			err = fmt.Errorf("a subscription of %d bytes, of at most %d (group.max.subscription.bytes)", len(in.Metadata), most)
 		} else {
 			member, err = assign.ReadSubscription(in.Metadata)
 		}
@@ -63,7 +63,7 @@ func callRoll(list []msg.JoinGroupResponseJoinGroupResponseMember, most int) (r 
 // gather finds out among whom the leader divides, and what.
 func (c *Core) gather(now time.Time, list []msg.JoinGroupResponseJoinGroupResponseMember, out *Effects) {
 	if len(list) > c.cfg.MaxMembers {
-		c.fail(fmt.Errorf("join: the group has %d members, and a leader divides among %d at most", len(list), c.cfg.MaxMembers), out)
+		c.fail(fmt.Errorf("join: the group has %d members, and a leader divides among %d at most (group.max.members)", len(list), c.cfg.MaxMembers), out)
 		return
 	}
 	bytes, most := 0, c.cfg.MaxSubscription
