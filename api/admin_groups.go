@@ -140,7 +140,7 @@ func coordinatorOf(group string) broker.Target {
 
 func (a *Admin) describeConsumerGroup(ctx context.Context, id string) (d DescribedGroup, err error) {
 	var g msg.ConsumerGroupDescribeResponseDescribedGroup
-	err = a.insist(ctx, broker.Route{Req: &msg.ConsumerGroupDescribeRequest{GroupIDs: []string{id}}, To: coordinatorOf(id)}, func(r protocol.Response) protocol.Code {
+	err = a.insist(ctx, broker.Route{Req: &msg.ConsumerGroupDescribeRequest{GroupIDs: []string{id}}, To: coordinatorOf(id), Optional: true}, func(r protocol.Response) protocol.Code {
 		groups := r.(*msg.ConsumerGroupDescribeResponse).Groups
 		if len(groups) != 1 || groups[0].GroupID != id {
 			return protocol.UnknownServerError

@@ -10,6 +10,7 @@
 //	caller.go   a role as the cluster actor knows it
 //	router.go   requests that are sent until they are answered
 //	errors.go   CallError, and why calls end       socket.go   TCP and TLS: dialling, a reader and a writer for each connection
+//	lacking.go whether what one broker does not support is supported elsewhere     internal/survey  its pure core
 //	failures.go what cannot be connected to now    climb.go    the way to a broker, step by step, and what to look at where it ends
 //
 // A connection never repeats a request; who asked decides, with the help of Sent. Connections are kept apart by purpose, so that a fetch which the
@@ -89,8 +90,10 @@ type Route struct {
 	To  Target
 	// MaxVersion caps the version that is used; zero: no cap beyond what both sides know. A version of 0 only is asked with MaxVersion -1.
 	MaxVersion int16
-	// MinVersion is the lowest version that can carry what Req says; a broker below it is answered with ErrUnsupported.
+	// MinVersion is the lowest version that can carry what Req says; a broker below it is answered with ErrUnsupported: see ErrNobody.
 	MinVersion int16
+	// Optional: who asks has another way, and wants to know at once that the broker it came to does not support the request (ErrUnsupported). Else a survey says first whether another does: see ErrNobody.
+	Optional bool
 	// Purpose is which of the connections to the broker it goes on. What goes to a coordinator goes by Coordinate instead of Calls.
 	Purpose Purpose
 	// Lane keeps connections apart besides: that of each consumer, because brokers handle the requests of a connection one after the other and hold joins and fetches back. It is the
@@ -117,6 +120,7 @@ type Route struct {
 	// Reply is called exactly once, on an actor: it must only tell.
 	Reply func(Reply)
 
+	own         bool              // it is a question of the cluster actor's
 	caller      *Caller           // who has sent it, if that is known
 	coordinated *meta.Coordinated // where it went to a coordinator
 	over        uint32            // answered, released, failed

@@ -8,6 +8,7 @@ import (
 
 	"github.com/kactor-go/kactor/actors/role"
 	"github.com/kactor-go/kactor/broker/internal/meta"
+	"github.com/kactor-go/kactor/broker/internal/survey"
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/cluster"
 )
@@ -42,6 +43,8 @@ type Client struct {
 
 	// What follows belongs to the actor.
 	core        *meta.Core
+	survey      *survey.Core
+	verdicts    survey.Effects
 	connections []*connection
 	watchers    []*Watch
 	coordinate  map[coordKey]*atomic.Int32 // who coordinates; what was sent to another may move
@@ -64,6 +67,7 @@ func Start(under role.Spawner, cfg Config, hooks Hooks, failed func(error)) (*Cl
 	}
 	w := under.World()
 	c := &Client{cfg: cfg, hooks: hooks, allowed: allowed, aside: role.NewAside(w), world: w, failed: failed, coordinate: map[coordKey]*atomic.Int32{}}
+	c.survey = survey.New()
 	c.core = meta.New(meta.Config{Bootstrap: nodes, MaxAge: cfg.MetadataMaxAge, TopicIdle: cfg.TopicIdle, BackoffFirst: cfg.RetryFirst, BackoffMax: cfg.RetryMax,
 		Timeout: cfg.RequestTimeout, LateAfter: cfg.LateAfter, Recover: !cfg.NoRebootstrap, Rebootstrap: cfg.RebootstrapAfter, AutoCreate: cfg.AutoCreateTopics,
 		MaxBrokers: cfg.MaxBrokers, MaxPartitions: cfg.MaxPartitions, Bar: allowed.bar, Rand: w.Rand()})

@@ -8,11 +8,15 @@ import (
 	"github.com/kactor-go/kactor/actors/role"
 	"github.com/kactor-go/kactor/broker/internal/conn"
 	"github.com/kactor-go/kactor/broker/internal/meta"
+	"github.com/kactor-go/kactor/protocol"
 )
 
 // Messages from connections to the cluster actor.
 type (
-	up    struct{ k *connection }
+	up struct {
+		k    *connection
+		told protocol.Ranges // what the broker speaks; not Known: it is up still
+	}
 	late  struct{ k *connection }
 	ended struct {
 		peer int32
@@ -77,10 +81,12 @@ func (c *Client) Step(now time.Time, m Message, out *meta.Effects) {
 		c.core.Step(now, &meta.Drop{Topics: m.Topics}, out)
 	case *Close:
 		c.closing = m
+		c.survey.Abort(&c.verdicts)
 		c.core.Step(now, &meta.Close{}, out)
 	case *unwish:
 		c.core.Step(now, &meta.Unwish{Owner: m.r}, out)
 	case *up:
+		c.survey.Told(m.told)
 		if !m.k.leaving {
 			c.core.Step(now, &meta.Up{Peer: m.k.peer.ID}, out)
 		}
@@ -105,6 +111,10 @@ func (c *Client) Step(now time.Time, m Message, out *meta.Effects) {
 		c.core.Step(now, &m.m, out)
 	case *more:
 		c.core.Step(now, &meta.More{}, out)
+	case *lacking:
+		c.lacking(now, m)
+	case *surveyed:
+		c.surveyed(m)
 	case *connClosed:
 		c.drop(m.k)
 	case *connLeft:
@@ -123,6 +133,7 @@ func (c *Client) Next() time.Time { return c.core.Next() }
 // Abort implements role.Core.
 func (c *Client) Abort(err error, out *meta.Effects) {
 	c.core.Abort(err, out)
+	c.survey.Abort(&c.verdicts)
 	for _, k := range c.connections {
 		k.self.Tell(&conn.Close{})
 	}
@@ -141,6 +152,8 @@ func (c *Client) Refuse(m Message, err error, out *meta.Effects) {
 		if m.Gone != nil {
 			m.Gone()
 		}
+	case *lacking:
+		m.answer(c.world, false, 0)
 	case *connClosed:
 		c.drop(m.k)
 	case *connLeft:
@@ -164,14 +177,19 @@ func (c *Client) watch(m *Watch) {
 		m.Changed(c.core.Snapshot())
 		return
 	}
-	for _, k := range c.connections {
-		if k.lane == m.ID && !k.leaving {
-			k.leaving = true
-			k.self.Tell(&conn.Close{Deadline: c.world.Now()}) // what is still asked there is of no use
-		}
-	}
+	c.endLane(m.ID)
 	if m.Gone != nil {
 		m.Gone()
+	}
+}
+
+// endLane closes the connections of a lane: what is still asked there is of no use.
+func (c *Client) endLane(lane uint64) {
+	for _, k := range c.connections {
+		if k.lane == lane && !k.leaving {
+			k.leaving = true
+			k.self.Tell(&conn.Close{Deadline: c.world.Now()})
+		}
 	}
 }
 
@@ -223,6 +241,7 @@ func (c *Client) perform(h *role.Handle, out *meta.Effects) {
 			}
 		}
 	}
+	c.performSurvey(h)
 	if out.Metadata != nil {
 		c.askMetadata(h, out)
 	}

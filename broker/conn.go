@@ -92,12 +92,12 @@ func (k *connection) perform(h *role.Handle, out *conn.Effects) {
 		k.client.reached(k.peer)
 		k.client.remember(k.peer.ID, k.core.Versions())
 		k.client.learnt.note(k.peer, k.core.Learnt())
-		k.client.self.Tell(&up{k})
+		k.client.self.Tell(&up{k, k.core.Versions()})
 	case out.Late:
 		k.client.self.Tell(&late{k})
 	}
 	if out.Alive && k.client.suspected.Load() > 0 {
-		k.client.self.Tell(&up{k})
+		k.client.self.Tell(&up{k: k})
 	}
 	if out.Throttle > 0 && k.client.hooks.Throttled != nil {
 		peer, throttle := k.peer.ID, out.Throttle
@@ -122,8 +122,12 @@ func (k *connection) end(e *conn.End) {
 		err.Unmet = k.client.unmet(k.peer.ID, err.Phase)
 		reply.Err = err
 	}
-	r.answer(k.client.world, reply) // first: somebody may wait for it
-	k.client.self.Tell(&ended{k.peer.ID, r.coordinated})
+	if e.Err == nil || !k.lacks(r, reply, reply.Err) {
+		r.answer(k.client.world, reply) // first: somebody may wait for it
+	}
+	if !r.own || r.Lane == 0 { // else it is a question of a survey, which nobody has counted
+		k.client.self.Tell(&ended{k.peer.ID, r.coordinated})
+	}
 }
 
 // phaseOf tells TLS from what it is a part of.

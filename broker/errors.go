@@ -14,7 +14,7 @@ var (
 	ErrTimeout     = errors.New("no answer in time")
 	ErrGone        = errors.New("the broker has left the cluster")
 	ErrMoved       = errors.New("broker is suspect and its partitions have moved")
-	ErrUnsupported = errors.New("the broker does not support this request")
+	ErrUnsupported = errors.New("the broker does not support this request") // with ErrNobody: it is final
 	ErrNoBroker    = errors.New("no broker is reachable")
 	ErrNoLeader    = errors.New("the partition has no leader")
 	ErrTLS         = errors.New("tls")

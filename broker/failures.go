@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/kactor-go/kactor/protocol/cluster"
 	"github.com/kactor-go/kactor/protocol/printable"
@@ -13,7 +14,8 @@ import (
 // failures are why addresses could not be connected to; connections note them.
 type failures struct {
 	sync.Mutex
-	of map[string]*ConnectError // by address
+	of    map[string]*ConnectError // by address
+	lacks map[int16]lack           // by API
 }
 
 // Failures are the addresses that cannot be connected to at present, by node: those of bootstrap servers last.
@@ -57,6 +59,40 @@ func (c *Client) unreached(peer cluster.Node, phase string, err error) {
 		c.failures.of = map[string]*ConnectError{}
 	}
 	c.failures.of[e.Addr] = e
+}
+
+// lack is a broker that did not have an API when it was asked for it last.
+type lack struct {
+	*ConnectError
+	at time.Time
+}
+
+// lacksFor is how long that may be why a context ends: what is refused is asked for again within two seconds.
+const lacksFor = 3 * time.Second
+
+// refuses notes that a broker does not have an API.
+func (c *Client) refuses(api int16, peer cluster.Node, err error) {
+	c.failures.Lock()
+	defer c.failures.Unlock()
+	if c.failures.lacks == nil {
+		c.failures.lacks = map[int16]lack{}
+	}
+	c.failures.lacks[api] = lack{&ConnectError{Node: peer.ID, Addr: peer.Addr(), Phase: "request", Attempts: 1, Err: err}, c.world.Now()}
+}
+
+// lacked are the APIs that brokers have refused lately.
+func (c *Client) lacked() (all []*ConnectError) {
+	c.failures.Lock()
+	defer c.failures.Unlock()
+	for api, l := range c.failures.lacks {
+		if c.world.Now().Sub(l.at) >= lacksFor {
+			delete(c.failures.lacks, api)
+			continue
+		}
+		all = append(all, l.ConnectError)
+	}
+	slices.SortFunc(all, func(a, b *ConnectError) int { return cmp.Compare(a.Err.Error(), b.Err.Error()) })
+	return all
 }
 
 // ConnectError is why an address could not be connected to, the last time that it was tried.
@@ -112,9 +148,9 @@ func (b *because) Unwrap() []error {
 	return all
 }
 
-// Because adds to an error, as that of a context that has ended, which addresses cannot be connected to at present, and why.
+// Because adds to an error, as that of a context that has ended, which addresses cannot be connected to at present, and why, and which requests brokers do not support.
 func (c *Client) Because(err error) error {
-	if causes := c.Failures(); err != nil && len(causes) > 0 {
+	if causes := append(c.Failures(), c.lacked()...); err != nil && len(causes) > 0 {
 		return &because{err, causes}
 	}
 	return err

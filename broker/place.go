@@ -99,7 +99,7 @@ func (c *Client) moved(node int32, partitions []Led) bool {
 
 func (c *Client) askMetadata(h *role.Handle, out *meta.Effects) {
 	ask := out.MetaAsk
-	c.place(h, out.Peer, &Route{Req: out.Metadata, Purpose: c.question(), Deadline: h.World().Now().Add(c.cfg.RequestTimeout), Wait: out.MetaWait, Fit: fitMetadata, Reply: func(r Reply) {
+	c.place(h, out.Peer, &Route{Req: out.Metadata, Purpose: c.question(), own: true, Deadline: h.World().Now().Add(c.cfg.RequestTimeout), Wait: out.MetaWait, Fit: fitMetadata, Reply: func(r Reply) {
 		m := meta.Metadata{Ask: ask, Version: r.Version, Err: r.Err}
 		if r.Err == nil {
 			m.Resp = r.Resp.(*msg.MetadataResponse)
@@ -118,7 +118,7 @@ func fitMetadata(version int16, req protocol.Request) error {
 
 func (c *Client) askCoordinator(h *role.Handle, a meta.AskCoordinator) {
 	req := &msg.FindCoordinatorRequest{KeyType: a.KeyType}
-	c.place(h, a.Peer, &Route{Req: req, Purpose: c.question(), Deadline: h.World().Now().Add(c.cfg.RequestTimeout),
+	c.place(h, a.Peer, &Route{Req: req, Purpose: c.question(), own: true, Deadline: h.World().Now().Add(c.cfg.RequestTimeout),
 		Fit: func(version int16, _ protocol.Request) error {
 			if version >= 4 {
 				req.CoordinatorKeys = []string{a.Key}

@@ -30,7 +30,7 @@ func (c *Client) again(r *Route, node int32, err error) bool {
 	var code protocol.Code
 	var call *CallError
 	switch {
-	case errors.Is(err, ErrClosed) || errors.Is(err, ErrUnsupported) || errors.Is(err, ErrFatal):
+	case errors.Is(err, ErrClosed) || errors.Is(err, ErrFatal) || errors.Is(err, ErrUnsupported) && (r.Optional || errors.Is(err, ErrNobody)):
 		return false
 	case errors.As(err, &call):
 		if call.Sent && !r.Replayable {

@@ -195,7 +195,8 @@ func (c *Coordinator) call(now time.Time, k *member.Call) {
 	}
 	route.Reply = func(r broker.Reply) {
 		var failed *broker.CallError
-		c.self.Tell(&member.Answer{Call: k, Resp: r.Resp, Version: r.Version, Err: r.Err, Unsupported: errors.Is(r.Err, broker.ErrUnsupported), Closed: errors.Is(r.Err, broker.ErrClosed), Moved: errors.Is(r.Err, broker.ErrMoved),
+		c.self.Tell(&member.Answer{Call: k, Resp: r.Resp, Version: r.Version, Err: r.Err, Lacks: errors.Is(r.Err, broker.ErrUnsupported), Unsupported: errors.Is(r.Err, broker.ErrNobody),
+			Closed: errors.Is(r.Err, broker.ErrClosed), Moved: errors.Is(r.Err, broker.ErrMoved),
 			Sent: errors.As(r.Err, &failed) && failed.Sent})
 	}
 	c.caller.Send(route)

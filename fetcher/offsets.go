@@ -168,7 +168,7 @@ func (q *question) leader(ctx context.Context, snap *cluster.Snapshot, node int3
 		return parts, err
 	default:
 		for _, tp := range parts {
-			if errors.Is(err, broker.ErrUnsupported) {
+			if errors.Is(err, broker.ErrNobody) {
 				q.failed[tp] = err
 				continue
 			}

@@ -112,7 +112,7 @@ func (f *Fetcher) listOffsets(now time.Time, q *plan.Query) {
 	}
 	f.caller.Send(&broker.Route{Req: req, To: broker.Target{Kind: broker.ToNode, Node: q.Node}, Deadline: now.Add(f.cfg.RequestTimeout), Partitions: ledOf(q), Fit: fitList,
 		Reply: func(r broker.Reply) {
-			m := &plan.Listed{Query: q, Version: r.Version, Err: r.Err, Fatal: errors.Is(r.Err, broker.ErrUnsupported) || errors.Is(r.Err, broker.ErrClosed)}
+			m := &plan.Listed{Query: q, Version: r.Version, Err: r.Err, Fatal: errors.Is(r.Err, broker.ErrNobody) || errors.Is(r.Err, broker.ErrClosed)}
 			if resp, ok := r.Resp.(*msg.ListOffsetsResponse); ok {
 				m.Resp = resp
 			}
@@ -163,7 +163,7 @@ func (f *Fetcher) check(now time.Time, q *plan.Query) {
 		req.Topics[last].Partitions = append(req.Topics[last].Partitions, msg.OffsetForLeaderEpochRequestOffsetForLeaderPartition{
 			Partition: p.Partition, CurrentLeaderEpoch: p.LeaderEpoch, LeaderEpoch: p.LastEpoch})
 	}
-	f.caller.Send(&broker.Route{Req: req, MinVersion: 3, To: broker.Target{Kind: broker.ToNode, Node: q.Node}, Deadline: now.Add(f.cfg.RequestTimeout), Partitions: ledOf(q),
+	f.caller.Send(&broker.Route{Req: req, MinVersion: 3, Optional: true, To: broker.Target{Kind: broker.ToNode, Node: q.Node}, Deadline: now.Add(f.cfg.RequestTimeout), Partitions: ledOf(q),
 		Reply: func(r broker.Reply) {
 			m := &plan.Checked{Query: q, Err: r.Err, Fatal: errors.Is(r.Err, broker.ErrUnsupported)}
 			if resp, ok := r.Resp.(*msg.OffsetForLeaderEpochResponse); ok {

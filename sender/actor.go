@@ -358,7 +358,7 @@ func (s *Sender) askIdentity(h *role.Handle) {
 	req := protocol.NewRequest(msg.InitProducerIdAPI).(*msg.InitProducerIdRequest)
 	req.TransactionalID, req.TransactionTimeoutMs = nil, math.MaxInt32
 	s.caller.Send(&broker.Route{Req: req, Deadline: h.World().Now().Add(s.cfg.RequestTimeout), Reply: func(r broker.Reply) {
-		m := &drain.Identity{Err: r.Err, Unsupported: errors.Is(r.Err, broker.ErrUnsupported)}
+		m := &drain.Identity{Err: r.Err, Unsupported: errors.Is(r.Err, broker.ErrNobody)}
 		if r.Err == nil {
 			resp := r.Resp.(*msg.InitProducerIdResponse)
 			m.ID, m.Epoch, m.Err = resp.ProducerID, resp.ProducerEpoch, protocol.Code(resp.ErrorCode).Err()
@@ -443,7 +443,7 @@ func (r *refused) Unwrap() error { return r.error }
 func (s *Sender) answered(r *drain.Request, reply *broker.Reply) {
 	m := &drain.Answer{Request: r, Version: reply.Version, Err: reply.Err, Sent: broker.Sent(reply.Err), Moved: errors.Is(reply.Err, broker.ErrMoved)}
 	var no *refused
-	m.Refused = errors.As(reply.Err, &no) || errors.Is(reply.Err, broker.ErrUnsupported)
+	m.Refused = errors.As(reply.Err, &no) || errors.Is(reply.Err, broker.ErrNobody)
 	if resp, ok := reply.Resp.(*msg.ProduceResponse); ok {
 		m.Resp = resp
 	}

@@ -1,8 +1,10 @@
 package sim_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -23,10 +25,6 @@ const (
 // TestAtWorkAgainAfterAnOutage has brokers that answer nothing but errors for ten minutes, or nothing at all: with the default configuration everybody is at work again within two seconds of the first good answer there could be, and asks
 // no more often meanwhile than all worlds allow.
 func TestAtWorkAgainAfterAnOutage(t *testing.T) {
-	type kind struct {
-		name  string
-		begin func(n *sim.Network, c *fake.Cluster) (end func())
-	}
 	seized := func(f func(c *fake.Cluster, r fake.Request) fake.Action) func(*sim.Network, *fake.Cluster) func() {
 		return func(_ *sim.Network, c *fake.Cluster) func() {
 			release := c.Seize(fake.AnyKey, func(r fake.Request) fake.Action {
@@ -41,19 +39,19 @@ func TestAtWorkAgainAfterAnOutage(t *testing.T) {
 			}
 		}
 	}
-	kinds := []kind{
-		{"refused connections", func(n *sim.Network, _ *fake.Cluster) func() {
+	kinds := append(lackings(), []outageKind{
+		{name: "refused connections", begin: func(n *sim.Network, _ *fake.Cluster) func() {
 			for id := range int32(3) {
 				n.Refuse(id + 1)
 				n.Reset(id + 1)
 			}
 			return n.Heal
 		}},
-		{"connections that end at once", seized(func(*fake.Cluster, fake.Request) fake.Action { return fake.Action{Cut: true} })},
-		{"empty answers", seized(func(_ *fake.Cluster, r fake.Request) fake.Action {
+		{name: "connections that end at once", begin: seized(func(*fake.Cluster, fake.Request) fake.Action { return fake.Action{Cut: true} })},
+		{name: "empty answers", begin: seized(func(_ *fake.Cluster, r fake.Request) fake.Action {
 			return fake.Action{Reply: protocol.NewResponse(r.Key)}
 		})},
-	}
+	}...)
 	some := func(f func(c *fake.Cluster, r fake.Request) fake.Action) func(*fake.Cluster, fake.Request) fake.Action {
 		return func(c *fake.Cluster, r fake.Request) fake.Action {
 			if r.Key == msg.MetadataAPI || r.Key == msg.FindCoordinatorAPI {
@@ -84,16 +82,16 @@ func TestAtWorkAgainAfterAnOutage(t *testing.T) {
 		}
 		name := fmt.Sprint(codes[0].Name(), ", ", codes[1].Name())
 		if codes[0] != protocol.UnknownTopicOrPartition { // metadata asks for a topic that is not there every ten seconds at last
-			kinds = append(kinds, kind{name, seized(all)})
+			kinds = append(kinds, outageKind{name: name, begin: seized(all)})
 		}
-		kinds = append(kinds, kind{name + ", metadata is well", seized(some(all))})
+		kinds = append(kinds, outageKind{name: name + ", metadata is well", begin: seized(some(all))})
 	}
 	plays := max(1, *seeds/300)
 	for _, role := range []string{"producer", "consumer", "classic member", "member"} {
 		for _, k := range kinds {
 			worst := time.Duration(0)
 			for seed := *fromSeed; seed < *fromSeed+uint64(plays); seed++ {
-				o := &outagePlay{role: role, begin: k.begin}
+				o := &outagePlay{role: role, lasts: cmp.Or(k.lasts, outage), begin: k.begin}
 				if err := sim.Run(seed, o.run); err != nil || o.took > again {
 					t.Errorf("%s, %s, seed %d: at work again after %s (%v)\nreplay: go test ./actors/sim -run '%s$' -from %[3]d -seeds 1", role, k.name, seed, o.took, err, t.Name())
 				}
@@ -104,9 +102,66 @@ func TestAtWorkAgainAfterAnOutage(t *testing.T) {
 	}
 }
 
+// outageKind is what goes wrong.
+type outageKind struct {
+	name  string
+	lasts time.Duration // zero: outage
+	begin func(n *sim.Network, c *fake.Cluster) (end func())
+}
+
+// lackings are brokers that do not tell of APIs which the client has used, as one that is set back for a while, or behind a proxy that changes answers. Connections are new at the beginning, and stay at the end.
+func lackings() (kinds []outageKind) {
+	groups := []int16{msg.JoinGroupAPI, msg.ConsumerGroupHeartbeatAPI, msg.OffsetCommitAPI, msg.InitProducerIdAPI}
+	for _, lasts := range []time.Duration{3 * time.Second, time.Minute, outage} {
+		for _, k := range []struct {
+			name string
+			apis []int16
+			node int32 // 0: all
+		}{
+			{"APIs of groups", groups, 0},
+			{"APIs of groups, their coordinator", groups, 1},
+			{"all of groups", append(groups, msg.SyncGroupAPI, msg.HeartbeatAPI, msg.OffsetFetchAPI, msg.FindCoordinatorAPI), 0},
+			{"reading and writing", []int16{msg.ProduceAPI, msg.FetchAPI, msg.ListOffsetsAPI}, 0},
+			{"everything", nil, 0},
+		} {
+			if lasts == outage && k.apis != nil {
+				continue
+			}
+			name := fmt.Sprintf("lacking for %s: %s", lasts, k.name)
+			kinds = append(kinds, outageKind{name, lasts, func(n *sim.Network, c *fake.Cluster) func() { return lack(n, c, k.apis, k.node) }})
+		}
+	}
+	return kinds
+}
+
+// lack lets brokers tell that they do not have APIs; nil: they have none but those for versions and metadata.
+func lack(n *sim.Network, c *fake.Cluster, apis []int16, node int32) (end func()) {
+	if node != 0 {
+		c.MoveCoordinator("g", node)
+	}
+	release := c.Seize(msg.ApiVersionsAPI, func(r fake.Request) fake.Action {
+		if node != 0 && r.Node != node {
+			return fake.Action{}
+		}
+		m := &msg.ApiVersionsResponse{FinalizedFeaturesEpoch: -1}
+		for _, key := range protocol.APIKeys() {
+			basic := key == msg.ApiVersionsAPI || key == msg.MetadataAPI
+			if v, ok := protocol.Own(key); ok && (basic || apis != nil && !slices.Contains(apis, key)) {
+				m.ApiKeys = append(m.ApiKeys, msg.ApiVersionsResponseApiVersion{ApiKey: key, MinVersion: v.Min, MaxVersion: v.Max})
+			}
+		}
+		return fake.Action{Reply: m}
+	})
+	for id := range int32(3) {
+		n.Reset(id + 1)
+	}
+	return release
+}
+
 // outagePlay is one client in one role.
 type outagePlay struct {
 	role  string
+	lasts time.Duration
 	begin func(n *sim.Network, c *fake.Cluster) (end func())
 	w     *sim.World
 	news  time.Time // it has got further last
@@ -141,7 +196,7 @@ func (o *outagePlay) run(w *sim.World) error {
 	}
 	var end func()
 	n.Do(func(c *fake.Cluster) { end = o.begin(n, c) })
-	_ = w.Sleep(ctx, outage+time.Duration(w.Rand().IntN(5000))*time.Millisecond)
+	_ = w.Sleep(ctx, o.lasts+time.Duration(w.Rand().IntN(5000))*time.Millisecond)
 	n.Do(func(*fake.Cluster) { end() })
 	well := w.Now()
 	workers.Go(w, "another feeder", func() { o.feed(ctx) })

@@ -12,6 +12,7 @@ import (
 
 	"github.com/kactor-go/kactor/actors/role"
 	"github.com/kactor-go/kactor/api"
+	"github.com/kactor-go/kactor/broker"
 	"github.com/kactor-go/kactor/protocol"
 )
 
@@ -99,6 +100,9 @@ func (g *G) refused() {
 	var e *api.GroupError
 	if !errors.As(err, &e) || !strings.Contains(err.Error(), "group.protocol=consumer") {
 		t.Failf("the error is %v", err)
+	}
+	if errors.Is(err, broker.ErrUnsupported) && (!errors.Is(err, broker.ErrNobody) || !strings.Contains(err.Error(), "ConsumerGroupHeartbeat on node ") || !strings.Contains(err.Error(), "is needed")) {
+		t.Failf("the error says neither what is needed nor who lacks it: %v", err)
 	}
 	t.ok(k.Shutdown(t.ctx))
 }

@@ -3,6 +3,7 @@ package conn
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -109,7 +110,9 @@ func (c *Core) send(now time.Time, out *Effects) {
 		m := c.waiting[0]
 		version, err := c.version(m)
 		if err == nil && m.Fit != nil {
-			err = m.Fit(version, m.Req)
+			if err = m.Fit(version, m.Req); err != nil {
+				err = c.lacks(m, version+1, err)
+			}
 		}
 		if err != nil && c.doubtful(now) {
 			c.askAgain(now, out)
@@ -128,21 +131,34 @@ func (c *Core) send(now time.Time, out *Effects) {
 
 func (c *Core) version(m *Call) (int16, error) {
 	key := m.Req.APIKey()
-	version, ok := protocol.Negotiate(key, c.versions)
+	theirs, ok := c.versions.Get(key)
 	if !ok {
-		return -1, fmt.Errorf("%w: %s is not among its APIs", ErrUnsupported, protocol.APIName(key))
+		return -1, c.lacks(m, m.MinVersion, fmt.Errorf("%w: %s is not among its APIs", ErrUnsupported, protocol.APIName(key)))
 	}
+	version, ok := protocol.Negotiate(key, c.versions)
 	switch {
 	case m.MaxVersion < 0:
-		version = 0
+		version = min(version, 0)
 	case m.MaxVersion > 0:
 		version = min(version, m.MaxVersion)
 	}
-	theirs, _ := c.versions.Get(key)
-	if version < m.MinVersion || version < theirs.Min {
-		return -1, fmt.Errorf("%w: %s v%d or newer is needed, it has v%d to v%d", ErrUnsupported, protocol.APIName(key), m.MinVersion, theirs.Min, theirs.Max)
+	if !ok || version < m.MinVersion || version < theirs.Min {
+		return -1, c.lacks(m, m.MinVersion, fmt.Errorf("%w: %s has v%d to v%d", ErrUnsupported, protocol.APIName(key), theirs.Min, theirs.Max))
 	}
 	return version, nil
+}
+
+// lacks says that the broker does not have what a call needs: a version from least on, as far as the client has them and the call may use them.
+func (c *Core) lacks(m *Call, least int16, err error) error {
+	key := m.Req.APIKey()
+	own, _ := protocol.Own(key)
+	switch {
+	case m.MaxVersion < 0:
+		own.Max = min(own.Max, 0)
+	case m.MaxVersion > 0:
+		own.Max = min(own.Max, m.MaxVersion)
+	}
+	return &Lacking{API: key, Need: protocol.Range{Min: max(own.Min, least), Max: own.Max}, Err: err}
 }
 
 // transmit encodes a call and puts it into flight. Records fields are not copied.
@@ -150,8 +166,12 @@ func (c *Core) transmit(now time.Time, m *Call, version int16, out *Effects) err
 	id := c.nextID
 	c.nextID = (c.nextID + 1) & 0x7fffffff
 	_, segments, err := protocol.AppendRequestSpliced(nil, m.Req, version, id, c.cfg.ClientID, nil)
-	if err != nil { // no repetition can help
-		return fmt.Errorf("%w: %w", ErrUnsupported, err)
+	if err != nil { // a newer version may be able to say it, but not what is too long
+		least := version + 1
+		if errors.Is(err, wire.ErrLength) {
+			least = math.MaxInt16
+		}
+		return c.lacks(m, least, fmt.Errorf("%w: %w", ErrUnsupported, err))
 	}
 	out.Send = append(out.Send, segments)
 	c.unflushed = append(c.unflushed, unflushed{c.gen, m})

@@ -99,8 +99,9 @@ type Core struct {
 	own       *Call     // in flight, and the connection's own: the gate is closed
 	decoding  *Decode   // the answer that is being read beside the actor, of a call that is not in flight any more; nil: there is none
 	behind    []Message // what the link has told since: it waits for its turn
-	toldAt    time.Time // when the broker was asked for its versions, or has told them
-	sure      bool      // it was asked again on this connection
+	doubts    int       // how often in a row it was asked again for its versions because a call did not fit
+	doubtAt   time.Time // not again before
+	renewing  bool      // the connection is made anew for that
 	unflushed []unflushed
 	nextID    int32
 	rtt       time.Duration

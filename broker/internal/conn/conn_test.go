@@ -201,7 +201,7 @@ func TestVersionLimits(t *testing.T) {
 	} {
 		b := newBench(t, nil)
 		b.ready(b.call())
-		b.c.sure, b.c.toldAt = true, b.now
+		b.c.doubtAt = b.now.Add(time.Second)
 		out := b.step(b.call(func(m *Call) { m.MinVersion, m.MaxVersion = c.low, c.high }))
 		if c.want < 0 {
 			if len(out.Ends) != 1 || !errors.Is(out.Ends[0].Err, ErrUnsupported) || out.Ends[0].Sent || len(out.Released) != 1 {
@@ -572,6 +572,9 @@ func TestARequestThatNoBrokerReadsIsNotSent(t *testing.T) {
 		}))
 		if len(out.Ends) != 1 || !errors.Is(out.Ends[0].Err, ErrUnsupported) || !errors.Is(out.Ends[0].Err, wire.ErrLength) || out.Ends[0].Sent || len(out.Send) > 0 {
 			t.Fatalf("%+v", out.Ends)
+		}
+		if l := new(Lacking); !errors.As(out.Ends[0].Err, &l) || l.Need.Min <= l.Need.Max {
+			t.Errorf("a version would do: %+v", l)
 		}
 	}
 }

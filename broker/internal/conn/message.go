@@ -2,6 +2,7 @@ package conn
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/kactor-go/kactor/protocol"
@@ -39,6 +40,28 @@ func classed(err error) error {
 	}
 	return err
 }
+
+// Lacking says that the broker has told, twice at least, that it does not speak what a call needs: one of the versions of Need, with Min > Max none would do, whoever has it.
+type Lacking struct {
+	API  int16
+	Need protocol.Range
+	Err  error
+}
+
+// Error says what is needed besides.
+func (l *Lacking) Error() string {
+	switch name := protocol.APIName(l.API); {
+	case l.Need.Min > l.Need.Max:
+		return l.Err.Error()
+	case l.Need.Min == l.Need.Max:
+		return fmt.Sprintf("%v; %s v%d is needed", l.Err, name, l.Need.Min)
+	default:
+		return fmt.Sprintf("%v; %s v%d to v%d is needed", l.Err, name, l.Need.Min, l.Need.Max)
+	}
+}
+
+// Unwrap gives the reason.
+func (l *Lacking) Unwrap() error { return l.Err }
 
 // Call is a request to be sent.
 type Call struct {

@@ -121,7 +121,11 @@ func (c *Core) opensAt() time.Time {
 func (c *Core) ready(now time.Time, out *Effects) {
 	c.become(Ready)
 	c.lastErr, c.refused, c.retryAt, c.suspect = nil, nil, time.Time{}, false
-	c.since, c.proven, c.sure = now, false, false
+	c.since, c.proven = now, false
+	if !c.renewing {
+		c.doubts, c.doubtAt = 0, time.Time{}
+	}
+	c.renewing = false
 	c.lastUse, c.turn = now, 0
 	switch {
 	case c.asking == c.newest():

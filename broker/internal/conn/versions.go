@@ -79,20 +79,28 @@ func HungUp(err error) bool {
 	return !errors.Is(err, ErrFatal) && !errors.Is(err, protocol.ErrNotKafka) && !errors.Is(err, protocol.ErrFrameSize)
 }
 
-// software is what the client says of itself (KIP-511).
-const software, softwareVersion = "kactor", "0.1.0"
+// Software is what the client says of itself (KIP-511).
+const Software, SoftwareVersion = "kactor", "0.1.0"
 
-// sureFor is how long what a broker has told again is believed when a call does not fit it: then it is asked once more. It may be an upgrade that the connection has outlived, or a proxy that did not reach the broker then. What it
-// has told once only is not enough to refuse a call: a producer would not be idempotent for ever.
-const sureFor = 5 * time.Second
-
+// doubtful tells whether what the broker has told is to be asked for again before a call is refused for it: at once, because an answer may have been wrong, and later and later then. It may be an upgrade that the connection has outlived,
+// or a proxy that did not reach the broker then. What was told once is not enough: a producer would not be idempotent for ever.
 func (c *Core) doubtful(now time.Time) bool {
-	return c.asking != unasked && (!c.sure || now.Sub(c.toldAt) >= sureFor)
+	return c.asking != unasked && !now.Before(c.doubtAt)
 }
 
-// askAgain asks a broker for its versions once more; all calls wait for the answer.
+// askAgain asks a broker for its versions once more; all calls wait for the answer. From the second time on it is asked on a new connection, if nothing is under way on this one: behind an address there may be several brokers, and one
+// that stays with the connection.
 func (c *Core) askAgain(now time.Time, out *Effects) {
-	c.toldAt, c.sure = now, true
+	c.doubts++
+	c.doubtAt = now.Add(min(c.cfg.BackoffFirst<<min(c.doubts-1, 10), max(c.cfg.BackoffMax, c.cfg.BackoffFirst)))
+	if c.doubts > 1 && len(c.flight) == 0 && len(c.unflushed) == 0 {
+		c.renewing = true
+		hangUp(out)
+		c.become(Idle)
+		c.gen++
+		c.retryAt = now
+		return
+	}
 	c.ask(now, versionsRequest(), c.asking, now.Add(c.cfg.SetupTimeout), (*Core).toldAgain, out)
 }
 
@@ -105,14 +113,14 @@ func (c *Core) toldAgain(now time.Time, frame []byte, out *Effects) {
 	}
 	c.throttle(now, m, c.asking, out)
 	if m.ErrorCode == 0 {
-		c.told(now, m)
+		c.told(m)
 		out.Up = true
 	}
 }
 
 // told takes over what a broker tells of itself.
-func (c *Core) told(now time.Time, m *msg.ApiVersionsResponse) {
-	c.toldAt, c.versions = now, protocol.RangesOf(m)
+func (c *Core) told(m *msg.ApiVersionsResponse) {
+	c.versions = protocol.RangesOf(m)
 	if c.cfg.Versions.Known() {
 		c.versions = c.versions.Within(c.cfg.Versions)
 	}
@@ -120,7 +128,7 @@ func (c *Core) told(now time.Time, m *msg.ApiVersionsResponse) {
 
 func versionsRequest() *msg.ApiVersionsRequest {
 	m := protocol.NewRequest(msg.ApiVersionsAPI).(*msg.ApiVersionsRequest)
-	m.ClientSoftwareName, m.ClientSoftwareVersion = software, softwareVersion
+	m.ClientSoftwareName, m.ClientSoftwareVersion = Software, SoftwareVersion
 	return m
 }
 
@@ -146,7 +154,7 @@ func (c *Core) negotiated(now time.Time, frame []byte, out *Effects) {
 		return
 	}
 	c.throttle(now, m, c.asking, out)
-	c.told(now, m)
+	c.told(m)
 	c.ready(now, out)
 }
 

@@ -222,37 +222,73 @@ func TestAReleaseIsACapAndAFallback(t *testing.T) {
 	}
 }
 
-// What does not fit what a broker has told may fit now: it is asked once more, and the call waits for that, at once the first time, because an answer may have been wrong, and after a while then.
+// What does not fit what a broker has told may fit now: it is asked once more, and the call waits for that, at once the first time, because an answer may have been wrong, and later and later then, each time on a new connection, if nothing
+// else is under way on this one.
 func TestWhatABrokerDoesNotSpeakIsAskedForAgain(t *testing.T) {
 	fetch := func(m *Call) { m.Req = &msg.FetchRequest{} }
+	versions := func(more bool) *msg.ApiVersionsResponse {
+		m := versions(9)
+		if more {
+			m.ApiKeys = append(m.ApiKeys, msg.ApiVersionsResponseApiVersion{ApiKey: msg.FetchAPI, MaxVersion: 11})
+		}
+		return m
+	}
+	const times = 12
 	b := newBench(t, nil)
 	b.idle()
-	for _, more := range []bool{false, true} {
-		if out := b.step(b.call(fetch)); len(out.Ends) != 0 {
-			t.Fatalf("it does not wait: %+v", out)
+	var pause time.Duration
+	for i := range times {
+		if out := b.step(b.call(fetch)); len(out.Ends) != 0 || out.CloseLink != (i > 0) {
+			t.Fatalf("time %d: %+v", i, out)
+		}
+		if i > 0 {
+			for !b.out.Resolve { // there are not many connections at once
+				b.later(b.c.Next().Sub(b.now))
+			}
+			b.step(&Resolved{Gen: b.c.gen, Addrs: []string{"10.0.0.1"}})
+			b.step(&Opened{Gen: b.c.gen})
 		}
 		f := b.sent()
 		if f.Header.RequestApiKey != msg.ApiVersionsAPI {
 			t.Fatalf("asked for %d", f.Header.RequestApiKey)
 		}
 		b.step(&Flushed{Gen: b.c.gen})
-		m := versions(9)
-		if more {
-			m.ApiKeys = append(m.ApiKeys, msg.ApiVersionsResponseApiVersion{ApiKey: msg.FetchAPI, MaxVersion: 11})
-		}
-		out := b.answer(f, m)
-		if more {
+		last := i == times-1
+		out := b.answer(f, versions(last))
+		if last {
 			if f := b.sent(); f.Header.RequestApiKey != msg.FetchAPI || f.Version != 11 || !out.Up {
 				t.Fatalf("%+v, %+v", f.Header, out)
 			}
-			continue
+			break
 		}
-		if len(out.Ends) != 1 || !errors.Is(out.Ends[0].Err, ErrUnsupported) || len(out.Send) != 0 {
+		var lacks *Lacking
+		if len(out.Ends) != 1 || !errors.Is(out.Ends[0].Err, ErrUnsupported) || len(out.Send) != 0 || !errors.As(out.Ends[0].Err, &lacks) || lacks.API != msg.FetchAPI || lacks.Need.Min > lacks.Need.Max {
 			t.Fatalf("behind the same answer: %+v", out)
 		}
-		if out := b.step(b.call(fetch)); len(out.Ends) != 1 || len(out.Send) != 0 {
-			t.Fatalf("asked again at once: %+v", out)
+		if b.c.doubtAt.After(b.now) {
+			if out := b.step(b.call(fetch)); len(out.Ends) != 1 || len(out.Send) != 0 {
+				t.Fatalf("asked again at once: %+v", out)
+			}
+			next := b.c.doubtAt.Sub(b.now)
+			if next < pause/2 || next > b.c.cfg.BackoffMax {
+				t.Errorf("time %d: asked again after %s, and %s before", i, next, pause)
+			}
+			pause = next
+			b.later(next)
 		}
-		b.later(sureFor)
+	}
+	if pause < b.c.cfg.BackoffMax/2 {
+		t.Errorf("asked again after %s still", pause)
+	}
+}
+
+// What is under way on a connection does not end because it does not speak something else.
+func TestABrokerIsAskedAgainBesideWhatItIsAsked(t *testing.T) {
+	b := newBench(t, nil)
+	b.idle()
+	b.c.doubts = 5
+	b.step(b.call())
+	if out := b.step(b.call(func(m *Call) { m.Req = &msg.FetchRequest{} })); out.CloseLink || len(out.Ends) > 0 || b.sent().Header.RequestApiKey != msg.ApiVersionsAPI {
+		t.Fatalf("%+v", out)
 	}
 }

@@ -56,6 +56,28 @@ func (c *Core) suspect(p *peer, is bool) {
 // Knows tells whether a node, or a bootstrap address, is one that requests may go to.
 func (c *Core) Knows(id int32) bool { return c.peer(id) != nil }
 
+// Peers are the ids of those that may be connected to: of bootstrap addresses where no others are known.
+func (c *Core) Peers() (ids []int32) {
+	for _, p := range c.peers {
+		if !p.barred {
+			ids = append(ids, p.ID)
+		}
+	}
+	if nodes := slices.DeleteFunc(slices.Clone(ids), func(id int32) bool { return id < 0 }); len(nodes) > 0 {
+		return nodes
+	}
+	return ids
+}
+
+// Peer is where one of them is.
+func (c *Core) Peer(id int32) (cluster.Node, bool) {
+	p := c.peer(id)
+	if p == nil || p.barred {
+		return cluster.Node{}, false
+	}
+	return p.Node, true
+}
+
 func (c *Core) peer(id int32) *peer { return c.byID[id] }
 
 // meet adds a peer.

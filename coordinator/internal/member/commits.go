@@ -21,6 +21,7 @@ type commits struct {
 	flight   *Call
 	retryAt  time.Time // of the coordinator's trouble, which all have
 	failures int
+	lastErr  error // of those
 	pace     trouble.Pace
 	troubles map[Partition]*trouble.State // of one partition, which holds up no other
 }
@@ -145,6 +146,9 @@ func (c *Core) late(m *Commit) error {
 		if s := c.commits.troubles[k.Partition]; s != nil && s.Err != nil {
 			return fmt.Errorf("%w: %s: %w", err, k.Partition, s.Err)
 		}
+	}
+	if o := &c.commits; o.lastErr != nil {
+		return fmt.Errorf("%w: %w", err, o.lastErr)
 	}
 	return err
 }
@@ -353,7 +357,7 @@ func (c *Core) committed(now time.Time, m *Answer, out *Effects) {
 	if worst != protocol.None {
 		c.recommit(now, m, worst, out)
 	} else {
-		o.failures = 0
+		o.failures, o.lastErr = 0, nil
 	}
 	o.outcomes(out)
 	if lost && m.Call.generation == c.generation && c.generation >= 0 && c.leaving == nil && c.state != Losing && c.state != Expired && c.state != Failed && !c.joining() {
@@ -370,6 +374,9 @@ func (c *Core) recommit(now time.Time, m *Answer, code protocol.Code, out *Effec
 	}
 	out.Forget = out.Forget || m.Err != nil || elsewhere(code)
 	o.failures++
+	if o.lastErr = m.Err; m.Err == nil {
+		o.lastErr = code
+	}
 	o.retryAt = now.Add(c.backoff().After(o.failures))
 }
 

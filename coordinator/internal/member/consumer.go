@@ -1,6 +1,7 @@
 package member
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -35,10 +36,13 @@ type remote struct {
 	denied   bool                         // the application knows that topics may not be read
 	ours     bool                         // the coordinator may have the instance of a static member by this member's id
 	freeing  bool                         // the call under way releases it
+	spoken   bool                         // a coordinator has taken a heartbeat: the cluster has the protocol, or had it
+	refused  int                          // how often in a row a coordinator has not had it
+	lacking  time.Time                    // since when
 }
 
 func (r *remote) reset() {
-	*r = remote{interval: r.interval, odd: r.odd, names: r.names, denied: r.denied, ours: r.ours, matches: r.matches, listing: r.listing}
+	*r = remote{interval: r.interval, odd: r.odd, names: r.names, denied: r.denied, ours: r.ours, matches: r.matches, listing: r.listing, spoken: r.spoken, refused: r.refused, lacking: r.lacking}
 }
 
 // Epochs with which members leave.
@@ -226,12 +230,15 @@ func (c *Core) consumed(now time.Time, m *Answer, out *Effects) {
 	if resp != nil {
 		code = protocol.Code(resp.ErrorCode)
 	}
-	if m.Unsupported || code == protocol.UnsupportedVersion {
-		c.unsupported(out)
+	if m.Unsupported || c.refuses(now, m, code) {
+		c.unsupported(m, out)
 		return
 	}
 	if m.Call.generation > 0 {
 		c.lasts(m.Call)
+	}
+	if code == protocol.UnsupportedVersion { // its coordinator may be one that is not upgraded yet, or gone back
+		m.Err = fmt.Errorf("the coordinator does not have group.protocol=consumer: %w", code)
 	}
 	if c.hindered(now, m, code, out) { // what was told may not have been heard
 		c.remote.ours = c.remote.ours || m.Call.generation == 0
@@ -291,7 +298,7 @@ func (c *Core) consumed(now time.Time, m *Answer, out *Effects) {
 		return
 	}
 	c.trouble.Over()
-	c.retryAt, c.remote.denied = time.Time{}, false
+	c.retryAt, c.remote.denied, c.remote.spoken = time.Time{}, false, true
 	c.generation, c.remote.ours = resp.MemberEpoch, true
 	c.beatEvery(time.Duration(resp.HeartbeatIntervalMs)*time.Millisecond, out)
 	c.beatAt = now.Add(c.remote.interval)
@@ -343,10 +350,37 @@ func (c *Core) aim(parts []msg.ConsumerGroupHeartbeatResponseTopicPartitions) (n
 	return news
 }
 
+// lacksFor is how long who may use the classic protocol waits for the one that the cluster had: longer than a broker takes that is started anew.
+const lacksFor = 2 * time.Minute
+
+// refuses tells whether coordinators refuse the protocol so that it is to be believed: from the first on, twice. One that has taken it once is upgraded, or set back; then only who may use the classic protocol believes it, in time.
+func (c *Core) refuses(now time.Time, m *Answer, code protocol.Code) bool {
+	r := &c.remote
+	if code != protocol.UnsupportedVersion && !m.Lacks {
+		if m.Resp != nil {
+			r.refused = 0
+		}
+		return false
+	}
+	if r.refused++; r.refused == 1 {
+		r.lacking = now
+	}
+	if r.spoken {
+		return c.cfg.Protocol == Auto && now.Sub(r.lacking) >= lacksFor
+	}
+	return code == protocol.UnsupportedVersion && r.refused > 1
+}
+
 // unsupported falls back to the classic protocol, if it may.
-func (c *Core) unsupported(out *Effects) {
+func (c *Core) unsupported(m *Answer, out *Effects) {
 	if c.cfg.Protocol != Auto {
-		c.fail(fmt.Errorf("the cluster does not have group.protocol=consumer (Kafka 4.0, or its configuration): %w", protocol.UnsupportedVersion), out)
+		err := m.Err
+		if err == nil {
+			err = protocol.UnsupportedVersion
+		} else if !errors.Is(err, protocol.UnsupportedVersion) {
+			err = fmt.Errorf("%w: %w", protocol.UnsupportedVersion, err)
+		}
+		c.fail(fmt.Errorf("the cluster does not have group.protocol=consumer (Kafka 4.0, or its configuration): %w", err), out)
 		return
 	}
 	c.fallBack("the cluster does not have group.protocol=consumer", out)

@@ -62,7 +62,8 @@ type (
 		Resp        protocol.Response
 		Version     int16
 		Err         error
-		Unsupported bool // the broker does not have the request
+		Lacks       bool // the broker does not have the request
+		Unsupported bool // besides: no broker has it, nor had it
 		Closed      bool // the client is closed
 		Sent        bool // a coordinator may have had the call
 		Moved       bool // another broker is the coordinator now: the call may be repeated there at once

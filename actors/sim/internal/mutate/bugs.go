@@ -13,6 +13,13 @@ var suites = []suite{
 	{[]string{"TestACall", "TestChanges", "TestATopic", "TestACommit"}, ofRoutes},
 	{[]string{"TestAPartition"}, ofRooms},
 	{[]string{"TestTampered$"}, ofWords},
+	{[]string{"TestAtWorkAgainAfterAnOutage$"}, ofOutages},
+}
+
+// ofOutages are bugs of who does not go on when brokers do.
+var ofOutages = []mutation{
+	{"what one broker lacks is lacking for good", "broker/internal/survey/survey.go",
+		"case c.offered(n):\n\t\tout.Verdicts = append(out.Verdicts, Verdict{Owner: owner})", "case c.offered(n):\n\t\tout.Verdicts = append(out.Verdicts, Verdict{Owner: owner, Final: true})"},
 }
 
 // ofWords are bugs of who believes brokers too much, or asks them in a hurry.
@@ -20,7 +27,7 @@ var ofWords = []mutation{
 	{"who gets no further asks in a hurry", "protocol/trouble/pace.go",
 		"p.vain++; p.vain > Free", "p.vain++; p.vain > 1<<30"},
 	{"what a broker speaks never asked again", "broker/internal/conn/versions.go",
-		"return c.asking != unasked && (!c.sure || now.Sub(c.toldAt) >= sureFor)", "return false"},
+		"return c.asking != unasked && !now.Before(c.doubtAt)", "return false"},
 	{"topic without partitions taken as it is told", "broker/internal/meta/topics.go",
 		"garbled := !fits && t.Err == protocol.None", "garbled := false"},
 }

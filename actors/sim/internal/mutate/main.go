@@ -216,7 +216,7 @@ type outcome struct {
 
 var (
 	// failing is what a test says that has failed. The swarms also tell of seeds that pass, without "after".
-	failing = regexp.MustCompile(`(?m)^\s*(?:(?:swarm|groups|transactions|lives|seeds|tampered)_test\.go:\d+: seed \d+, after|(?:script|failing|moving|full)_test\.go:\d+: (?:seed|swarm|groups|transactions|lives) )[^\n]*(?:\n\s+\S[^\n]*)?`)
+	failing = regexp.MustCompile(`(?m)^\s*(?:(?:swarm|groups|transactions|lives|seeds|tampered)_test\.go:\d+: seed \d+, after|recovery_test\.go:\d+: [^\n]*, seed \d+: |(?:script|failing|moving|full)_test\.go:\d+: (?:seed|swarm|groups|transactions|lives) )[^\n]*(?:\n\s+\S[^\n]*)?`)
 	// replaying is what it says of how to see that again.
 	replaying = regexp.MustCompile(`replay: go test ./actors/sim -run '(Test\w+)\$'([^\n]*)`)
 	failed    = regexp.MustCompile(`(?m)^--- FAIL: (Test\w+)`)

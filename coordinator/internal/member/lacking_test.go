@@ -1,0 +1,132 @@
+package member
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/msg"
+)
+
+var errLacks = errors.New("JoinGroup is not among its APIs")
+
+// lacks answers a call as a broker that does not have it: nobody does, or another.
+func (b *bench) lacks(c *Call, nobody bool) Effects {
+	return b.step(&Answer{Call: c, Err: errLacks, Lacks: true, Unsupported: nobody})
+}
+
+// TestACoordinatorThatLacksAnAPIForAWhile is one that is upgraded, or set back: the member goes on as soon as it has it, and says meanwhile why it does not.
+func TestACoordinatorThatLacksAnAPIForAWhile(t *testing.T) {
+	for _, proto := range []Protocol{Classic, Consumer, Auto} {
+		kind := ConsumerCall
+		if proto == Classic {
+			kind = JoinCall
+		}
+		b := newBench(t, func(c *Config) { c.Protocol = proto })
+		out := b.step(&Subscribe{Topics: []string{"work"}})
+		call, told, asked := b.call(out, kind), 0, 0
+		for began := b.now; b.now.Before(began.Add(time.Minute)); asked++ {
+			out = b.lacks(call, false)
+			for len(out.Calls) == 0 {
+				told += len(out.Errors)
+				if len(out.Errors) > 0 && !errors.Is(out.Errors[0], errLacks) {
+					t.Fatalf("%v: %v", proto, out.Errors)
+				}
+				out = b.later(b.c.Next().Sub(b.now))
+			}
+			call = b.call(out, kind)
+		}
+		if told < 4 || told > 6 || asked > 80 {
+			t.Errorf("%v: told %d times, asked %d times", proto, told, asked)
+		}
+		b.is(Joining)
+		if proto == Classic {
+			b.assigned(call, 1, 0)
+			continue
+		}
+		b.answer(call, &msg.ConsumerGroupHeartbeatResponse{MemberEpoch: 1, HeartbeatIntervalMs: 5000})
+		b.is(Stable)
+	}
+}
+
+// What no broker has is final.
+func TestAnAPIThatNobodyHas(t *testing.T) {
+	b := newBench(t, nil)
+	b.lacks(b.call(b.step(&Subscribe{Topics: []string{"work"}}), JoinCall), true)
+	b.is(Failed)
+	b = newBench(t, func(c *Config) { c.Protocol = Consumer })
+	out := b.lacks(b.call(b.step(&Subscribe{Topics: []string{"work"}}), ConsumerCall), true)
+	b.is(Failed)
+	if len(out.Errors) != 1 || !errors.Is(out.Errors[0], protocol.UnsupportedVersion) || !errors.Is(out.Errors[0], errLacks) {
+		t.Errorf("%v", out.Errors)
+	}
+	b = newBench(t, func(c *Config) { c.Protocol = Auto })
+	b.call(b.lacks(b.call(b.step(&Subscribe{Topics: []string{"work"}}), ConsumerCall), true), JoinCall)
+}
+
+// A coordinator may know the API and have the protocol switched off: that is believed when it is said twice, and of one that had it only by who may use the other protocol, after a while.
+func TestUnsupportedVersionIsBelievedWhenItIsSaidTwice(t *testing.T) {
+	refused := &msg.ConsumerGroupHeartbeatResponse{ErrorCode: int16(protocol.UnsupportedVersion)}
+	b := newBench(t, func(c *Config) { c.Protocol = Consumer })
+	out := b.answer(b.call(b.step(&Subscribe{Topics: []string{"work"}}), ConsumerCall), refused)
+	if b.is(Joining); !out.Forget {
+		t.Error("the same coordinator is asked")
+	}
+	out = b.answer(b.call(b.later(time.Second), ConsumerCall), refused)
+	if b.is(Failed); len(out.Errors) != 1 || !errors.Is(out.Errors[0], protocol.UnsupportedVersion) {
+		t.Errorf("%v", out.Errors)
+	}
+	for _, proto := range []Protocol{Consumer, Auto} {
+		b := reconciled(t, func(c *Config) { c.Protocol = proto }, 0)
+		began := b.now
+		for b.c.proto == Consumer && b.now.Sub(began) < 10*time.Minute {
+			if out := b.later(b.c.Next().Sub(b.now)); len(out.Calls) > 0 {
+				b.answer(b.call(out, ConsumerCall), refused)
+			}
+		}
+		took := b.now.Sub(began)
+		if fallen := b.c.proto == Classic; fallen != (proto == Auto) || fallen && (took < lacksFor || took > 2*lacksFor) || b.c.state == Failed {
+			t.Errorf("%v: %s after %s, %v", proto, b.c.state, took, b.c.proto)
+		}
+	}
+}
+
+// Commits go on, too; one whose time is over says why.
+func TestACommitThatACoordinatorLacks(t *testing.T) {
+	b := newBench(t, nil)
+	b.member(1, 0)
+	out := b.lacks(b.call(b.commit(5, 0), CommitCall), false)
+	if len(out.Results) > 0 {
+		t.Fatalf("%+v", out.Results)
+	}
+	if out = b.answer(b.call(b.later(time.Second), CommitCall), committedAnswer(protocol.None, 0)); len(out.Results) != 1 || out.Results[0].Err != nil {
+		t.Fatalf("%+v", out.Results)
+	}
+	call := b.call(b.step(&Commit{Offsets: []Offset{{Partition: parts(0)[0], Offset: 6}}, Deadline: b.now.Add(4 * time.Second), Owner: 6}), CommitCall)
+	for range 100 {
+		if out = b.lacks(call, false); len(out.Results) > 0 {
+			break
+		}
+		for len(out.Results) == 0 && !hasCommit(out) {
+			out = b.later(b.c.Next().Sub(b.now))
+		}
+		if len(out.Results) > 0 {
+			break
+		}
+		call = b.call(out, CommitCall)
+	}
+	if len(out.Results) != 1 || !errors.Is(out.Results[0].Err, ErrUncommitted) || !strings.Contains(out.Results[0].Err.Error(), errLacks.Error()) {
+		t.Fatalf("%+v", out.Results)
+	}
+}
+
+func hasCommit(out Effects) bool {
+	for _, c := range out.Calls {
+		if c.Kind == CommitCall {
+			return true
+		}
+	}
+	return false
+}
