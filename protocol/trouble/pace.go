@@ -8,12 +8,15 @@ const Free = 3
 // mostTurns is how many steps are taken at once by who was held back.
 const mostTurns = 2
 
+// restsAfter is after how many times the longest wait nobody who was held back is in a hurry any more.
+const restsAfter = 5
+
 // Pace holds back who asks one target again and again and gets no further, whatever the answers say: an error that is retried, nothing at all and at once, a redirection, a new epoch each time. The zero Pace is
 // that of who has not asked yet.
 //
 //	fine --Vain (Free times)--> fine --Vain (at once, then later and later, Max at most)--> held back
 //	  ^                                                                                      |
-//	  +------------------------------------- Forward ----------------------------------------+
+//	  +---------------------- Forward, or nothing asked for 5 times Max ----------------------+
 type Pace struct {
 	vain  int
 	turns int // since it was held back
@@ -22,7 +25,9 @@ type Pace struct {
 
 // Vain notes an answer that has brought nothing forward. The wait counts from when it was asked: who has waited for the answer has waited.
 func (p *Pace) Vain(asked time.Time, b Backoff) {
-	p.turns = 0
+	if p.turns = 0; p.Held() && asked.Sub(p.at) > restsAfter*b.Max {
+		p.vain = 0
+	}
 	if p.vain++; p.vain > Free {
 		p.at = asked.Add(b.After(p.vain - Free))
 	}

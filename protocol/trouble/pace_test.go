@@ -39,6 +39,31 @@ func TestPaceOfAnswersThatTurn(t *testing.T) {
 	}
 }
 
+// Who was held back and has then asked nothing for long, because there was nobody to ask, begins anew.
+func TestPaceOfWhoHasRested(t *testing.T) {
+	b := Backoff{First: 100 * time.Millisecond, Max: time.Second}
+	now := time.Unix(1000, 0)
+	var p Pace
+	for range Free + 5 {
+		p.Vain(now, b)
+		now, _ = p.Waits(time.Time{})
+	}
+	now = now.Add(restsAfter * b.Max)
+	if p.Vain(now, b); !p.Held() {
+		t.Error("not held back after five seconds")
+	}
+	now, _ = p.Waits(time.Time{})
+	now = now.Add(restsAfter*b.Max + 1)
+	for range Free {
+		if p.Vain(now, b); p.Held() {
+			t.Error("held back after more than that")
+		}
+	}
+	if p.Vain(now, b); !p.Held() {
+		t.Error("not held back again")
+	}
+}
+
 // Who gets no further asks at most so often in any second, however fast the answers are; who gets on is never held back.
 func TestPace(t *testing.T) {
 	b := Backoff{First: 100 * time.Millisecond, Max: time.Second}
