@@ -81,10 +81,7 @@ func TestAtWorkAgainAfterAnOutage(t *testing.T) {
 			return fake.Action{}
 		}
 		name := fmt.Sprint(codes[0].Name(), ", ", codes[1].Name())
-		if codes[0] != protocol.UnknownTopicOrPartition { // metadata asks for a topic that is not there every ten seconds at last
-			kinds = append(kinds, outageKind{name: name, begin: seized(all)})
-		}
-		kinds = append(kinds, outageKind{name: name + ", metadata is well", begin: seized(some(all))})
+		kinds = append(kinds, outageKind{name: name, begin: seized(all)}, outageKind{name: name + ", metadata is well", begin: seized(some(all))})
 	}
 	plays := max(1, *seeds/300)
 	for _, role := range []string{"producer", "consumer", "classic member", "member"} {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -222,13 +223,60 @@ func TestATopicThatIsNotThereIsAskedForAgain(t *testing.T) {
 		waits = append(waits, next.Sub(b.now))
 		b.later(next.Sub(b.now))
 	}
-	if waits[0] != 100*time.Millisecond || waits[1] != 200*time.Millisecond || waits[9] != 10*time.Second {
+	if waits[0] != 100*time.Millisecond || waits[1] != 200*time.Millisecond || waits[9] != time.Second {
 		t.Errorf("asked again after %v", waits)
 	}
 	b.step(&Metadata{Resp: metadata([]int32{1, 2}, []int32{5, 5}), Version: 12})
 	if out := b.later(time.Minute); out.Metadata != nil {
 		t.Error("asked for again although it is there")
 	}
+}
+
+// TestManyTopicsThatAreNotThereAreOneRequest: whenever they were wished, and however long it takes, there are not more requests for them than for one.
+func TestManyTopicsThatAreNotThereAreOneRequest(t *testing.T) {
+	const many = 300
+	for _, create := range []bool{true, false} {
+		b := newBench(t, func(c *Config) { c.AutoCreate, c.TopicIdle = create, 0 }).known()
+		rng := rand.New(rand.NewPCG(1, 2))
+		var asked []time.Time
+		most := 0
+		end := b.now.Add(5 * time.Minute)
+		for n := 0; b.now.Before(end); {
+			out := &b.out
+			if n < many && rng.IntN(2) == 0 {
+				out = b.step(&Refresh{Topics: []string{strconv.Itoa(n)}, Shared: n%2 == 0, Except: cluster.NoNode})
+				n++
+			} else {
+				out = b.later(min(b.c.Next().Sub(b.now), time.Duration(rng.IntN(30))*time.Millisecond))
+			}
+			for out.Metadata != nil {
+				if n == many {
+					asked, most = append(asked, b.now), len(out.Metadata.Topics)
+				}
+				resp := lacking(out.Metadata)
+				b.step(&Ended{Peer: out.Peer.ID})
+				b.step(&Metadata{Resp: resp, Version: 12})
+			}
+		}
+		for i, at := range asked {
+			if i >= 6 && at.Sub(asked[i-6]) < time.Second && at.Sub(asked[0]) > 3*time.Second {
+				t.Errorf("creating %t: seven requests within %s", create, at.Sub(asked[i-6]))
+			}
+		}
+		if n := len(asked); n > 330 || most < many {
+			t.Errorf("creating %t: %d requests in five minutes, the last for %d of %d topics", create, n, most, many)
+		}
+	}
+}
+
+// lacking is an answer that says of all topics that there are none.
+func lacking(m *msg.MetadataRequest) *msg.MetadataResponse {
+	resp := metadata(nil, nil)
+	resp.Topics = nil
+	for _, t := range m.Topics {
+		resp.Topics = append(resp.Topics, msg.MetadataResponseMetadataResponseTopic{Name: t.Name, ErrorCode: int16(protocol.UnknownTopicOrPartition)})
+	}
+	return resp
 }
 
 func TestASuspectBrokerIsNotAsked(t *testing.T) {

@@ -239,7 +239,7 @@ func (c *Core) driveRefresh(now time.Time, out *Effects) {
 		r.waiters = append(append(r.waiters, r.allWait...), r.someWait...)
 		r.nodes, r.allWait, r.someWait = false, nil, nil
 	default:
-		r.asked = c.takeDue(now, false)
+		r.asked = c.takeDue(now, create)
 		r.waiters = append(r.waiters, r.someWait...)
 		r.nodes, r.someWait = false, nil
 	}
@@ -274,13 +274,18 @@ func (c *Core) isDue(now time.Time, i *interest) bool {
 	return c.wanted(i) && !i.askAt.After(now.Add(c.cfg.BackoffFirst/2))
 }
 
+// goesAlong tells whether a topic is to be asked for if others are: one that is not there, when half of its wait is over. So many of them, whenever they were wished, soon are one request.
+func (c *Core) goesAlong(now time.Time, i *interest) bool {
+	return c.wanted(i) && !i.along.IsZero() && !now.Before(i.along)
+}
+
 // anyDue tells whether there is something to ask for besides all topics, and if not, when to look again.
 func (c *Core) anyDue(now time.Time) bool {
 	r := &c.refresh
 	if r.nodes || len(r.someWait) > 0 || slices.ContainsFunc(r.due, func(i *interest) bool { return c.isDue(now, i) }) {
 		return true
 	}
-	c.takeDue(now, false)
+	c.takeOut(func(*interest) bool { return false })
 	return false
 }
 
@@ -296,12 +301,19 @@ func (c *Core) onlyCreates(now time.Time) bool {
 
 // takeDue takes out the names of the topics that are to be asked for now, or only of those that may be created, and what needs no asking any more.
 func (c *Core) takeDue(now time.Time, create bool) (names []string) {
+	names = c.takeOut(func(i *interest) bool { return (i.create || !create) && (c.isDue(now, i) || c.goesAlong(now, i)) })
+	slices.Sort(names)
+	return names
+}
+
+// takeOut takes out the names of some topics, and what needs no asking any more.
+func (c *Core) takeOut(some func(*interest) bool) (names []string) {
 	r := &c.refresh
 	r.some = time.Time{}
 	kept := r.due[:0]
 	for _, i := range r.due {
 		switch {
-		case c.isDue(now, i) && (i.create || !create):
+		case some(i):
 			names = append(names, i.name)
 		case c.wanted(i):
 			kept = append(kept, i)
@@ -312,7 +324,6 @@ func (c *Core) takeDue(now time.Time, create bool) (names []string) {
 	}
 	clear(r.due[len(kept):])
 	r.due = kept
-	slices.Sort(names)
 	return names
 }
 

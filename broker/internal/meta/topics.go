@@ -33,8 +33,9 @@ type interest struct {
 	merged uint64                  // the last answer that told of it
 	hints  map[int32]*trouble.Pace // by partition: leaders learnt from other answers since metadata has told of them
 
-	missing      int // answers in a row without it
-	unknown      int // answers in a row that said there is none
+	missing      int       // answers in a row without it
+	along        time.Time // if there were any: from when on it is asked for along with others
+	unknown      int       // answers in a row that said there is none
 	unknownSince time.Time
 
 	doubts int                 // answers in a row that were not believed
@@ -178,10 +179,12 @@ func (c *Core) judge(now time.Time, i *interest, m *msg.MetadataResponseMetadata
 	c.work -= len(m.Partitions) / 10
 	garbled := !fits && t.Err == protocol.None
 	if !lacks(t.Err) && !garbled {
-		i.missing = 0
+		i.missing, i.along = 0, time.Time{}
 	} else {
 		i.missing++
-		c.refresh.askFor(now.Add(min(c.cfg.BackoffFirst<<min(i.missing-1, 10), 10*c.cfg.BackoffMax)), i, a.ask+1)
+		wait := c.backoff(i.missing)
+		i.along = now.Add(wait / 2)
+		c.refresh.askFor(now.Add(wait), i, a.ask+1)
 	}
 	if t.Err != protocol.UnknownTopicOrPartition {
 		i.unknown = 0
