@@ -11,6 +11,8 @@ import (
 	"github.com/kactor-go/kactor/actors/sim"
 	"github.com/kactor-go/kactor/api"
 	"github.com/kactor-go/kactor/broker/fake"
+	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/msg"
 )
 
 // TestLives plays seeds: the topic of a group is deleted and created again, more than once, while its members come and go under a storm. What was committed of one life of the topic says nothing of the next: each begins with its
@@ -74,13 +76,17 @@ func (p *lifePlay) fail(format string, args ...any) {
 func (p *lifePlay) run(w *sim.World) error {
 	rng := w.Rand()
 	p.props = []map[string]string{{"partition.assignment.strategy": "range"}, {"partition.assignment.strategy": "cooperative-sticky"}, {"group.protocol": "consumer"}, {"group.protocol": "consumer"}}[rng.IntN(4)]
-	release := []string{"4.3", "4.3", "4.1", "4.0", "3.9"}[rng.IntN(5)]
+	release := []string{"4.3", "4.2", "4.1", "4.0", "3.9"}[rng.IntN(5)]
 	if release == "3.9" && p.props["group.protocol"] != "" {
 		release = "4.0"
 	}
-	// A commit tells of which life it is from version 10 on (KIP-848, Kafka 4.1). Before, one that is late is taken for one of the next: so all is calm there between two lives, and for long.
-	calm := release == "4.0" || release == "3.9"
-	var err error
+	// A commit tells of which life it is from version 10 on (KIP-848), which brokers tell clients of from Kafka 4.2 on. Before, one that is late is taken for one of the next: so all is calm there between two lives, and for long.
+	ranges, err := protocol.Release(release)
+	if err != nil {
+		return err
+	}
+	commits, _ := ranges.Get(msg.OffsetCommitAPI)
+	calm := commits.Max < 10
 	if p.c, err = fake.NewCluster(fake.Config{Nodes: 3, Topics: []fake.Topic{{Name: groupWork, Partitions: lifeParts}}, Seed: w.Seed(), Release: release, SessionTimeout: time.Duration(rng.IntN(5000)) * time.Millisecond,
 		GroupMinSession: time.Second, GroupSession: 6 * time.Second, GroupHeartbeat: 500 * time.Millisecond}); err != nil {
 		return err

@@ -195,7 +195,7 @@ func (c *Core) uncommitted(k Offset, why error) error {
 	return fmt.Errorf("commit offset %d of %s in group %s: %w", k.Offset, k.Partition, printable.Text(c.cfg.Group), why)
 }
 
-// replaced tells whether another topic has the name now, or is the one that is owned. Coordinators before Kafka 4.1 take offsets by name and cannot tell (OffsetCommit 10, KIP-848).
+// replaced tells whether another topic has the name now, or is the one that is owned. Coordinators before Kafka 4.2 take offsets by name and cannot tell (OffsetCommit 10, KIP-848).
 func (c *Core) replaced(k Offset) bool {
 	if id, ok := c.ids[k.Topic]; ok && k.TopicID != (wire.UUID{}) && id != k.TopicID {
 		return true

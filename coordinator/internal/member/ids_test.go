@@ -67,7 +67,7 @@ func TestWhatIsOwnedIsToldByTheIdThatWasGiven(t *testing.T) {
 	}
 }
 
-// TestOffsetsAreCommittedOfTheTopicThatTheGroupHasGiven: coordinators before Kafka 4.1 take offsets by name and cannot tell, and one that is named no topic is told the one that is owned.
+// TestOffsetsAreCommittedOfTheTopicThatTheGroupHasGiven: coordinators before Kafka 4.2 take offsets by name and cannot tell, and one that is named no topic is told the one that is owned.
 func TestOffsetsAreCommittedOfTheTopicThatTheGroupHasGiven(t *testing.T) {
 	b := reconciled(t, nil, 0, 1)
 	call := b.call(b.commits(commitOf(at(0, 5, wire.UUID{}))), CommitCall)
