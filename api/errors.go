@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -43,6 +44,19 @@ var (
 	// ErrWakeup: Wakeup was called.
 	ErrWakeup = errors.New("woken up")
 )
+
+// Fatal reports whether a loop over [Consumer.Poll], [Consumer.Records] or [Producer.Produce] must end because of err: the client, the producer or the consumer is closed, the consumer cannot be a member of its group ([GroupError]), the call
+// does not fit what was called before ([ErrIllegalState]), or the call's own context has ended. It is false for nil, and for all other errors: those of one record, of one partition, which goes on by itself if [PartitionError].Retried says
+// so, and of brokers that cannot be reached, which are tried again.
+func Fatal(err error) bool {
+	switch {
+	case err == nil, errors.Is(err, ErrHandlerDeadline): // that of one record
+		return false
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, ErrClosed):
+		return true
+	}
+	return ended(err)
+}
 
 // GroupError says that a consumer cannot be a member of its group; it stays so until it is closed or unsubscribed.
 type GroupError = coordinator.Fatal
