@@ -18,6 +18,7 @@ type answer struct {
 	resp    *msg.MetadataResponse
 	version int16
 	ids     []int32 // of the brokers that it lists, in order; not if it is late
+	asking  int     // how many can be asked, or could be lately
 	late    bool    // somebody else was asked meanwhile: it may know less, and only what it tells of topics counts
 }
 
@@ -50,6 +51,7 @@ func (c *Core) merge(now time.Time, a *answer, out *Effects) {
 	if !a.late {
 		s = nodes(a)
 		c.list(a, s)
+		a.asking = c.asking(now)
 		if len(s.Nodes) >= c.most || now.Sub(c.mostAt) >= c.cfg.MaxAge {
 			c.most, c.mostAt = len(s.Nodes), now
 		}

@@ -18,6 +18,7 @@ type peer struct {
 	failing  time.Time // since when it cannot be reached, if it was not
 	failures int       // tries in a row that have failed, until it was up for longer than the longest back-off: else it only seemed to be well
 	retryAt  time.Time
+	vainAt   time.Time // since when it is asked for metadata in vain, if it is
 	vain     int       // questions for metadata in a row that have brought nothing, whatever became of the connection
 	askAt    time.Time // not asked for metadata before
 	unfit    error     // its last answer was refused for this
@@ -258,6 +259,17 @@ func (c *Core) advertised(n cluster.Node, out *Effects) *peer {
 		out.Barred = append(out.Barred, n)
 	}
 	return p
+}
+
+// asking is how many of the brokers that are listed can be asked for metadata, or could be within contraryAway.
+func (c *Core) asking(now time.Time) (n int) {
+	for _, p := range c.peers {
+		away := p.barred || p.unreachable() && now.Sub(p.failing) >= contraryAway || p.vain > 0 && now.Sub(p.vainAt) >= contraryAway
+		if p.ID >= 0 && !away {
+			n++
+		}
+	}
+	return n
 }
 
 // nobody is no broker's id; those of bootstrap addresses are negative.

@@ -486,7 +486,9 @@ func (c *Core) failed(now time.Time) {
 // inVain notes that a broker was asked for metadata in vain.
 func (c *Core) inVain(now time.Time, id int32) {
 	if p := c.peer(id); p != nil {
-		p.vain++
+		if p.vain++; p.vain == 1 {
+			p.vainAt = now
+		}
 		p.askAt = now.Add(c.jitter(c.backoff(p.vain)))
 	}
 }

@@ -62,11 +62,12 @@ const (
 	contraryAnswers = 3             // are believed if they are
 	contraryBrokers = 3             // of so many brokers, or of all there are: a part of them may be behind, or cut off from the others
 	contraryFor     = electionsLast // or, where others are away, have been for so long of all that are listed
+	contraryAway    = time.Minute   // who cannot be asked for so long is not waited for
 )
 
 // contradict counts an answer, and tells whether it is to be believed. If not, others are asked; where there are none that can be, it is believed after metadata.max.age.ms.
 //
-// Where one of three brokers is away that would be long, so two are believed who have said so for a while and, the while, have listed only each other. Those who are cut off from the others do not: what they know of the
+// Where one of three brokers is away that would be long, so who could not be asked for a minute, or was not listed, is not one of those that there are, once the others have gone on for as long. Sooner, two are believed who have said so for a while and, the while, have listed only each other. Those who are cut off from the others do not: what they know of the
 // cluster stands still, so they go on listing the one that leads in the newer epoch. For it was in sync before it could be elected, and they heard then that it was there.
 func (c *Core) contradict(now time.Time, k *contrary, a *answer) bool {
 	if a.late {
@@ -82,7 +83,11 @@ func (c *Core) contradict(now time.Time, k *contrary, a *answer) bool {
 		k.by, k.agreed = with(k.by, a.peer), with(k.agreed, a.peer)
 	}
 	alone := len(k.agreed) > 1 && a.lists(k.agreed) && now.Sub(k.listedAt) >= contraryFor
-	if k.count >= contraryAnswers && (len(k.by) >= min(contraryBrokers, c.most) || alone || now.Sub(k.since) >= c.cfg.MaxAge) {
+	brokers := min(contraryBrokers, c.most)
+	if now.Sub(k.since) >= contraryAway {
+		brokers = min(brokers, max(a.asking, 1))
+	}
+	if k.count >= contraryAnswers && (len(k.by) >= brokers || alone || now.Sub(k.since) >= c.cfg.MaxAge) {
 		return true
 	}
 	for _, id := range k.by {

@@ -236,6 +236,64 @@ func TestALowerEpochOfAllThatAreLeftIsBelieved(t *testing.T) {
 	}
 }
 
+// TestWhoCannotBeAskedIsNotWaitedFor: where one of three brokers is left that can be asked, or two that do not agree on who there is, they are believed after a minute, and not after metadata.max.age.ms. As long as
+// another can be asked, or could a moment ago, they are not.
+func TestWhoCannotBeAskedIsNotWaitedFor(t *testing.T) {
+	const backThen = 30 * time.Second
+	for _, c := range []struct {
+		name   string
+		lists  []int32
+		away   []int32       // since the begin
+		silent []int32       // they can be connected to, and do not answer
+		back   time.Duration // when they answer for once, and know better
+		takes  time.Duration // 0: it is never believed
+	}{
+		{"one that lists all", []int32{1, 2, 3}, []int32{2, 3}, nil, 0, contraryAway},
+		{"one that lists itself", []int32{1}, []int32{2, 3}, nil, 0, contraryAway},
+		{"one, and two that are silent", []int32{1, 2, 3}, nil, []int32{2, 3}, 0, contraryAway},
+		{"one, one that is away, one that is silent", []int32{1, 2, 3}, []int32{2}, []int32{3}, 0, contraryAway},
+		{"two that list all", []int32{1, 2, 3}, []int32{3}, nil, 0, contraryAway},
+		{"one that is refuted", []int32{1, 2, 3}, []int32{3}, []int32{2}, backThen, contraryAway + backThen},
+	} {
+		b := newBench(t, func(c *Config) { c.LateAfter = time.Second })
+		b.answers(metadata([]int32{3, 2}, []int32{7, 5}), 9)
+		for _, id := range c.away {
+			b.step(&Down{Peer: id, Err: errors.New("away")})
+		}
+		begun, knew := b.now, false
+		for n := 0; b.now.Sub(begun) < 3*time.Minute; n++ {
+			if n%50 == 0 {
+				b.step(&Refresh{Topics: []string{"a"}, Except: cluster.NoNode})
+			}
+			if peer := b.c.refresh.peer; b.c.refresh.inFlight {
+				b.step(&Ended{Peer: peer})
+				switch {
+				case !knew && c.back > 0 && b.now.Sub(begun) >= c.back && peer != 1:
+					knew = true
+					b.step(&Up{Peer: peer})
+					b.step(&Metadata{Resp: metadata([]int32{3, 2}, []int32{7, 5}), Version: 9})
+				case slices.Contains(c.silent, peer):
+					b.step(&Metadata{Err: errors.New("no answer")})
+				case peer < 0 || slices.Contains(c.away, peer):
+					b.step(&Down{Peer: peer, Err: errors.New("away")})
+				default:
+					m := metadata([]int32{1, 2}, []int32{6, 5})
+					m.Brokers = slices.DeleteFunc(m.Brokers, func(n msg.MetadataResponseMetadataResponseBroker) bool { return !slices.Contains(c.lists, n.NodeID) })
+					b.step(&Up{Peer: peer})
+					b.step(&Metadata{Resp: m, Version: 9})
+				}
+			}
+			if node, _ := b.c.snap.Leader("a", 0); node == 1 {
+				break
+			}
+			b.later(100 * time.Millisecond)
+		}
+		if took := b.now.Sub(begun); took < c.takes || took > c.takes+10*time.Second {
+			t.Errorf("%s: believed after %s", c.name, took)
+		}
+	}
+}
+
 // TestAnAnswerInBetweenRefutes: a broker that is behind is not believed however often it is asked, as long as others know better.
 func TestAnAnswerInBetweenRefutes(t *testing.T) {
 	b := newBench(t, nil)

@@ -196,7 +196,7 @@ var ofClients = []mutation{
 	{"batch of a producer that was forgotten taken for a repetition", "sender/internal/drain/codes.go",
 		"protocol.UnknownProducerID - firstCode:        misnumbered", "protocol.UnknownProducerID - firstCode:        written"},
 	{"one broker that tells an older epoch believed", "broker/internal/meta/topics.go",
-		"len(k.by) >= min(contraryBrokers, c.most)", "len(k.by) >= 1"},
+		"len(k.by) >= brokers", "len(k.by) >= 1"},
 	{"older metadata believed", "broker/internal/meta/topics.go",
 		"odd = ahead || was.LeaderEpoch > q.LeaderEpoch", "odd = ahead"},
 	{"fetch session kept after an error", "fetcher/internal/plan/fetched.go",
