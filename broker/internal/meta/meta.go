@@ -235,6 +235,8 @@ type Core struct {
 	work     int             // how much of it this step still does
 	topics   map[string]*interest
 
+	contradicted int // partitions for which answers are counted that contradict what is known
+
 	parked    []*Route
 	parkedDue time.Time // the earliest of their deadlines, or before it
 

@@ -150,6 +150,9 @@ func (c *Core) forgetIdle(now time.Time, out *Effects) {
 func (c *Core) drop(topics []string, out *Effects) {
 	known := false
 	for _, name := range topics {
+		if i := c.topics[name]; i != nil {
+			c.agree(i)
+		}
 		delete(c.topics, name)
 		known = known || c.snap.Topic(name) != nil
 	}
@@ -236,7 +239,8 @@ func (c *Core) judge(now time.Time, i *interest, m *msg.MetadataResponseMetadata
 		if old.ID != nameless {
 			i.bury(old.ID)
 		}
-		i.life, i.back, old = contrary{}, nil, &cluster.Topic{Name: i.name}
+		c.agree(i)
+		i.life, old = contrary{}, &cluster.Topic{Name: i.name}
 		c.moved(now, i, -1)
 	}
 	return &sifting{i: i, t: t, told: m, old: old, equal: len(old.Partitions) == len(m.Partitions)}
@@ -279,7 +283,8 @@ func (c *Core) sift(now time.Time, s *sifting, a *answer) (done bool) {
 		case s.k < len(m.Partitions):
 			return false
 		default:
-			s.t.Partitions, i.back, i.hints, i.fewer = old.Partitions, nil, nil, contrary{}
+			c.agree(i)
+			s.t.Partitions, i.hints, i.fewer = old.Partitions, nil, contrary{}
 			s.t = same(c.snap.Topic(i.name), s.t)
 			return true
 		}
@@ -319,7 +324,8 @@ func (c *Core) makeRoom(now time.Time, s *sifting, a *answer) {
 	case int(n) >= len(old.Partitions) || t.ID != old.ID || t.ID == (wire.UUID{}):
 		i.fewer = contrary{}
 	case c.contradict(now, &i.fewer, a):
-		i.fewer, i.back, i.hints = contrary{}, nil, nil
+		c.agree(i)
+		i.fewer, i.hints = contrary{}, nil
 	default:
 		kept, s.doubt = len(old.Partitions)-int(n), !a.late
 	}
@@ -348,7 +354,7 @@ func (c *Core) take(now time.Time, s *sifting, q cluster.Partition, a *answer) {
 	case odd && !c.odd(now, i, q.Index, ahead, a):
 		q, s.doubt = *was, !a.late
 	case i.back != nil && !odd:
-		delete(i.back, q.Index)
+		c.agreeOn(i, q.Index)
 		fallthrough
 	case i.hints != nil:
 		delete(i.hints, q.Index)
@@ -404,10 +410,33 @@ func partition(p *msg.MetadataResponseMetadataResponsePartition, version int16) 
 	return q
 }
 
+// mostContradicted is how many partitions answers are counted for that contradict what is known of them. Of others what is known holds until there is room.
+const mostContradicted = 10_000
+
+// agreeOn ends the counting of answers that contradict what is known of a partition.
+func (c *Core) agreeOn(i *interest, partition int32) {
+	if _, counted := i.back[partition]; counted {
+		delete(i.back, partition)
+		c.contradicted--
+	}
+}
+
+// agree is agreeOn for all partitions of a topic.
+func (c *Core) agree(i *interest) {
+	c.contradicted -= len(i.back)
+	i.back = nil
+}
+
 // odd counts an answer that tells an older epoch of a partition than is known, or one that is far ahead of it, and tells whether it is to be believed.
 func (c *Core) odd(now time.Time, i *interest, partition int32, ahead bool, a *answer) bool {
 	k := i.back[partition]
+	if k == nil && c.contradicted >= mostContradicted {
+		return false
+	}
 	if k == nil || k.ahead != ahead {
+		if k == nil {
+			c.contradicted++
+		}
 		k = &contrary{ahead: ahead}
 		if i.back == nil {
 			i.back = map[int32]*contrary{}
@@ -417,6 +446,6 @@ func (c *Core) odd(now time.Time, i *interest, partition int32, ahead bool, a *a
 	if !c.contradict(now, k, a) {
 		return false
 	}
-	delete(i.back, partition)
+	c.agreeOn(i, partition)
 	return true
 }

@@ -236,6 +236,53 @@ func TestALowerEpochOfAllThatAreLeftIsBelieved(t *testing.T) {
 	}
 }
 
+// TestWhatContradictsTakesOnlySoMuchMemory: of two topics with more partitions than answers are counted for all are believed in the end, some after the others, and nothing is left behind.
+func TestWhatContradictsTakesOnlySoMuchMemory(t *testing.T) {
+	const partitions = mostContradicted + 100
+	told := func(epoch int32) *msg.MetadataResponse {
+		epochs := slices.Repeat([]int32{epoch}, partitions)
+		m := metadata(slices.Repeat([]int32{epoch}, partitions), epochs)
+		more := m.Topics[0]
+		more.Name = wire.Ptr("b")
+		m.Topics = append(m.Topics, more)
+		return m
+	}
+	b := newBench(t, nil)
+	b.step(&Refresh{Topics: []string{"a", "b"}, Except: cluster.NoNode})
+	rounds := 0
+	counted := func() (n int) {
+		for _, i := range b.c.topics {
+			n += len(i.back)
+		}
+		if n != b.c.contradicted || n > mostContradicted {
+			t.Errorf("%d are counted, %d of them are known to be", n, b.c.contradicted)
+		}
+		return n
+	}
+	b.answers(told(2), 9)
+	for ; counted() >= 0 && rounds < 30; rounds++ {
+		if a, _ := b.c.snap.Leader("a", partitions-1); a == 1 {
+			if other, _ := b.c.snap.Leader("b", partitions-1); other == 1 {
+				break
+			}
+		}
+		b.step(&Refresh{Topics: []string{"a", "b"}, Except: cluster.NoNode})
+		b.answers(told(1), 9)
+	}
+	if n := counted(); n != 0 || rounds > 9 {
+		t.Errorf("%d are counted after %d answers", n, rounds)
+	}
+	b.answers(told(2), 9)
+	b.answers(told(1), 9)
+	if counted() == 0 {
+		t.Error("none is counted of what is told anew")
+	}
+	b.step(&Drop{Topics: []string{"a", "b"}})
+	if n := b.c.contradicted; n != 0 {
+		t.Errorf("%d are counted of topics that nobody wants", n)
+	}
+}
+
 // TestWhoCannotBeAskedIsNotWaitedFor: where one of three brokers is left that can be asked, or two that do not agree on who there is, they are believed after a minute, and not after metadata.max.age.ms. As long as
 // another can be asked, or could a moment ago, they are not.
 func TestWhoCannotBeAskedIsNotWaitedFor(t *testing.T) {
