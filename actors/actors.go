@@ -110,6 +110,11 @@ func Start(system *actor.ActorSystem, cfg Config) (*System, error) {
 			cfg.Logger.Warn("the cluster advertises addresses that allowed.brokers does not have: they are not connected to", "addresses", some(addrs))
 		}
 	}
+	if hooks.Strange == nil {
+		hooks.Strange = func(was, is string) {
+			cfg.Logger.Warn("a broker is of another cluster than before", "was", printable.Text(was), "is", printable.Text(is))
+		}
+	}
 	var err error
 	if s.client, err = broker.Start(s.tree, cfg.Broker, hooks, s.failed); err != nil {
 		return nil, errors.Join(err, s.tree.Stop(context.Background()))

@@ -22,6 +22,7 @@ type Hooks struct {
 	Throttled func(node int32, d time.Duration)
 	Slow      func(step string, took time.Duration)
 	Barred    func(nodes []cluster.Node) // the cluster advertises them where allowed.brokers does not allow: they are not connected to
+	Strange   func(was, is string)       // an address leads to another cluster than before: its id, and the other one's
 }
 
 // Client is the cluster actor seen from outside: what other roles route their requests through.
@@ -87,6 +88,13 @@ func (c *Client) barred(nodes []cluster.Node) {
 	if c.hooks.Barred != nil {
 		nodes = slices.Clone(nodes)
 		c.hook("Barred", func() { c.hooks.Barred(nodes) })
+	}
+}
+
+// strange tells that a broker is of another cluster.
+func (c *Client) strange(s *meta.Strange) {
+	if c.hooks.Strange != nil {
+		c.hook("Strange", func() { c.hooks.Strange(s.Was, s.Is) })
 	}
 }
 

@@ -278,6 +278,9 @@ func (c *Client) perform(h *role.Handle, out *meta.Effects) {
 	if len(out.Barred) > 0 {
 		c.barred(out.Barred)
 	}
+	if out.Strange != nil {
+		c.strange(out.Strange)
+	}
 	if out.More {
 		c.self.Tell(&more{})
 	}

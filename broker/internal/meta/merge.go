@@ -52,6 +52,7 @@ func (c *Core) merge(now time.Time, a *answer, out *Effects) {
 		s = nodes(a)
 		c.list(a, s)
 		a.asking = c.asking(now)
+		c.recognize(s.ClusterID, out)
 		if len(s.Nodes) >= c.most || now.Sub(c.mostAt) >= c.cfg.MaxAge {
 			c.most, c.mostAt = len(s.Nodes), now
 		}
@@ -69,6 +70,21 @@ func (c *Core) merge(now time.Time, a *answer, out *Effects) {
 		next.Controller, next.ClusterID, next.Nodes = s.Controller, s.ClusterID, s.Nodes
 		c.publish(next, out)
 	}, out)
+}
+
+// recognize notes which cluster an answer is of. One of another may mean that a name, or an address, was given to somebody else: what is known is replaced by what that tells, and who reads or writes there should know.
+func (c *Core) recognize(id string, out *Effects) {
+	switch c.clusterID {
+	case id:
+		return
+	case "":
+	default:
+		if id == "" {
+			return
+		}
+		out.Strange = &Strange{Was: c.clusterID, Is: id}
+	}
+	c.clusterID = id
 }
 
 // more goes on with an answer.

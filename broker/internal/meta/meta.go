@@ -204,6 +204,7 @@ type Effects struct {
 	Gone     []cluster.Node // peers that are no longer in the cluster, or not at that address
 	Barred   []cluster.Node // peers that are new, and not to be connected to
 	Unfit    *Unfit
+	Strange  *Strange
 	More     bool // there is more to do, when others had their turn: More is to be told
 }
 
@@ -212,6 +213,9 @@ type Unfit struct {
 	Peer cluster.Node
 	Err  error
 }
+
+// Strange is the id of a cluster that is another one than before.
+type Strange struct{ Was, Is string }
 
 // Reset empties the effects.
 func (e *Effects) Reset() {
@@ -235,7 +239,8 @@ type Core struct {
 	work     int             // how much of it this step still does
 	topics   map[string]*interest
 
-	contradicted int // partitions for which answers are counted that contradict what is known
+	clusterID    string // the last that was told
+	contradicted int    // partitions for which answers are counted that contradict what is known
 
 	parked    []*Route
 	parkedDue time.Time // the earliest of their deadlines, or before it

@@ -232,6 +232,30 @@ func TestATopicThatIsNotThereIsAskedForAgain(t *testing.T) {
 	}
 }
 
+// TestAnotherClusterIsTold: with both ids, whenever it is another; who tells none is of the same.
+func TestAnotherClusterIsTold(t *testing.T) {
+	b := newBench(t, nil)
+	var told []Strange
+	for _, id := range []string{"", "c", "c", "", "c", "d", "d", "", "c"} {
+		m := metadata([]int32{1, 2}, []int32{5, 5})
+		if m.ClusterID = nil; id != "" {
+			m.ClusterID = &id
+		}
+		if !b.c.refresh.inFlight {
+			b.later(time.Second)
+			b.step(&Refresh{Topics: []string{"a"}, Except: cluster.NoNode})
+		}
+		peer := b.c.refresh.peer
+		if out := b.step(&Metadata{Resp: m, Version: 12}); out.Strange != nil {
+			told = append(told, *out.Strange)
+		}
+		b.step(&Ended{Peer: peer})
+	}
+	if want := []Strange{{"c", "d"}, {"d", "c"}}; !slices.Equal(told, want) {
+		t.Errorf("told %v, expected %v", told, want)
+	}
+}
+
 // TestManyTopicsThatAreNotThereAreOneRequest: whenever they were wished, and however long it takes, there are not more requests for them than for one.
 func TestManyTopicsThatAreNotThereAreOneRequest(t *testing.T) {
 	const many = 300
