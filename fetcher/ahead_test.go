@@ -104,8 +104,8 @@ func TestTheFirstBatchOfTheNextChunkIsDecompressedAhead(t *testing.T) {
 	b.read(k)
 	b.read(k)
 	b.end(k)
-	b.answer(compress.Snappy, 2)
-	b.answerOf(other, gen, compress.Snappy, 1) // whose turn it is
+	b.answer(compress.Snappy, 1)
+	b.answerOf(other, gen, compress.Snappy, 2)
 	k = b.take()
 	if len(w.work) != 1 {
 		t.Fatalf("%d batches were begun with, expected the first of the next chunk", len(w.work))
@@ -114,8 +114,8 @@ func TestTheFirstBatchOfTheNextChunkIsDecompressedAhead(t *testing.T) {
 	b.read(k)
 	b.read(k)
 	b.end(k)
-	if k = b.take(); k == nil || k.TopicPartition != tp {
-		t.Fatalf("the next chunk is %v, expected that of %v", k, tp)
+	if k = b.take(); k == nil || k.TopicPartition != other {
+		t.Fatalf("the next chunk is %v, expected that of %v", k, other)
 	}
 	for range 4 {
 		b.read(k)

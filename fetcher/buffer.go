@@ -32,6 +32,7 @@ type place struct {
 	again      int64          // it is to be fetched again from here, and nothing that the core has had before it hears of that is taken; -1: it is not
 	backs      int            // how often it was to be fetched again
 	waiters    []*role.Waiter // for the position
+	queued     bool           // it is among those that are ready
 }
 
 // life is a partition between two seeks, as its readers see it: they look at it with every record and take no lock for that.
@@ -90,7 +91,8 @@ type buffer struct {
 	world  role.World
 	mu     sync.Mutex
 	byTP   map[cluster.TopicPartition]*place
-	order  []*place // in turn: who was taken last is behind
+	order  []*place
+	ready  []*place // those that have chunks, in turn: who was taken last is behind; and some that have no more
 	fails  failures
 	resets []PositionReset
 	moved  atomic.Bool // there are resets
@@ -237,6 +239,9 @@ func (b *buffer) put(out *plan.Effects) (notes []note) {
 		}
 		p.again = -1
 		p.chunks = append(p.chunks, newChunk(b, p, k))
+		if !p.queued {
+			p.queued, b.ready = true, append(b.ready, p)
+		}
 		news = true
 	}
 	for i := range out.Fail {
@@ -383,8 +388,14 @@ func (b *buffer) next(open func(cluster.TopicPartition) bool) *Chunk {
 		begun = k
 	}
 	b.current = begun
-	for i, p := range b.order {
-		if len(p.chunks) == 0 || p.chunks[0].waits() || p.life.state.Load() != going || open != nil && !open(p.tp) {
+	kept := b.ready[:0]
+	for i, p := range b.ready {
+		if len(p.chunks) == 0 {
+			p.queued = false
+			continue
+		}
+		if p.chunks[0].waits() || p.life.state.Load() != going || open != nil && !open(p.tp) {
+			kept = append(kept, p)
 			continue
 		}
 		k := p.chunks[0]
@@ -392,19 +403,23 @@ func (b *buffer) next(open func(cluster.TopicPartition) bool) *Chunk {
 			begun.aside()
 		}
 		b.current, b.given = k, k.from
-		b.prepare(i)
-		b.order = append(slices.Delete(b.order, i, i+1), p)
+		b.prepare(b.ready[i+1:])
+		before := b.ready
+		b.ready = append(append(kept, before[i+1:]...), p)
+		clear(before[len(b.ready):])
 		return k
 	}
+	clear(b.ready[len(kept):])
+	b.ready = kept
 	return nil
 }
 
-// prepare lets a worker begin with the chunk that comes after that of place i.
-func (b *buffer) prepare(i int) {
+// prepare lets a worker begin with the chunk that comes next.
+func (b *buffer) prepare(behind []*place) {
 	if b.ratio == 0 || b.world.Workers() < 1 {
 		return
 	}
-	for _, p := range b.order[i+1 : min(len(b.order), i+1+maxAhead)] {
+	for _, p := range behind[:min(len(behind), maxAhead)] {
 		if len(p.chunks) > 0 && p.life.state.Load() == going {
 			if len(p.chunks[0].ahead) == 0 {
 				p.chunks[0].lookAhead(1)

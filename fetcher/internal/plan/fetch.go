@@ -38,6 +38,7 @@ func (c *Core) driveFetches(now time.Time, out *Effects) {
 	for _, l := range c.lines {
 		l.full, l.used = false, false
 	}
+	c.short = false
 	for _, p := range c.parts {
 		if p.state == Validating && p.lastEpoch < 0 && !p.asked { // what was to be checked was damaged, and is fetched again
 			p.become(Fetching)
@@ -111,6 +112,7 @@ func (c *Core) driveFetches(now time.Time, out *Effects) {
 			}
 			continue
 		}
+		l.wanted = true
 		until, waits := l.asides.Waits(now)
 		parts := slices.DeleteFunc(wants[node], func(p *part) bool { return p.dry == l.turn || waits && p.hampered() })
 		if waits && len(parts) == 0 {
@@ -162,16 +164,16 @@ func (l *line) late(now time.Time) (late bool, at time.Time) {
 
 // request makes a request for partitions, and reserves its answer's size; nil: there is no room.
 func (c *Core) request(now time.Time, l *line, parts []*part, brokers int, out *Effects) *Request {
-	free := c.cfg.Budget - c.used
-	if free < least {
+	cost := c.cost(brokers)
+	if cost == 0 {
 		c.evict(now, out)
 		return nil // Taken makes room
 	}
-	cost := min(int64(c.cfg.MaxBytes), max(c.cfg.Budget/int64(max(brokers, shares)), least), free)
-	r := &Request{Node: l.node, MaxByte: int32(cost), Cost: cost, Wait: c.cfg.MaxWait, asked: now, parts: parts, flight: new(flight), stamp: c.stamp, until: now.Add(renewal)}
+	r := &Request{Node: l.node, MaxByte: int32(cost), Cost: cost, Wait: c.cfg.MaxWait, asked: now, parts: parts, flight: new(flight), stamp: c.stamp, until: now.Add(renewal), brokers: brokers}
 	r.Wants = make([]session.Want, 0, len(parts))
-	for _, p := range parts {
+	for i, p := range parts {
 		w := session.Want{TopicPartition: p.TopicPartition, Offset: p.offset, LogStart: -1, LeaderEpoch: p.epoch, LastEpoch: p.readEpoch, MaxBytes: p.maxBytes}
+		r.uneven = r.uneven || p.uneven()
 		if t := c.topic(p.Topic); t != nil {
 			w.ID = t.ID
 		}
@@ -179,10 +181,22 @@ func (c *Core) request(now time.Time, l *line, parts []*part, brokers int, out *
 			r.ByName = true
 		}
 		r.Wants = append(r.Wants, w)
-		p.flight, p.wanted, p.room = r.flight, p.offset, p.maxBytes
+		p.flight, p.at, p.wanted, p.room = r.flight, i, p.offset, p.maxBytes
 	}
 	c.used += cost
 	return r
+}
+
+// cost is how much of the budget a request takes; zero: there is no room.
+func (c *Core) cost(brokers int) int64 {
+	free := c.cfg.Budget - c.used
+	if free < least {
+		c.short = true
+		return 0
+	}
+	cost := min(int64(c.cfg.MaxBytes), max(c.cfg.Budget/int64(max(brokers, shares)), least))
+	c.short = c.short || cost > free
+	return min(cost, free)
 }
 
 // aside asks on another connection for what is not in the request that a broker holds back, without a session and without waiting.
@@ -206,7 +220,7 @@ func (c *Core) fetch(now time.Time, l *line, parts []*part, brokers int, out *Ef
 		l.idle = min(l.idle+1, longest)
 	}
 	r.Ask = l.session.Next(r.Wants)
-	l.flight, l.sent, l.wait = true, now, r.Wait
+	l.flight, l.wanted, l.sent, l.wait = true, false, now, r.Wait
 	l.silence.begin(now)
 	c.turn++
 	l.turn = c.turn
@@ -238,7 +252,7 @@ func (c *Core) evict(now time.Time, out *Effects) {
 // number of partitions.
 func (c *Core) repeat(now time.Time, m *Fetched, out *Effects) bool {
 	r := m.Request
-	if m.Err != nil || m.Resp.ErrorCode != 0 || m.Resp.SessionID == 0 || len(m.Resp.Responses) > 0 || r.stamp != c.stamp || !now.Before(r.until) || c.closed || !r.waited(now) {
+	if m.Err != nil || m.Resp.ErrorCode != 0 || m.Resp.SessionID == 0 || len(m.Resp.Responses) > 0 || !r.waited(now) || !c.same(now, r) {
 		return false
 	}
 	l := c.line(r.Node)
@@ -255,6 +269,52 @@ func (c *Core) repeat(now time.Time, m *Fetched, out *Effects) bool {
 	l.fails, l.sent, l.wait = 0, now, next.Wait
 	c.turn++
 	l.turn = c.turn
+	out.Fetch = append(out.Fetch, &next)
+	return true
+}
+
+// same tells whether there is nothing else to ask a broker for than what a request has asked for.
+func (c *Core) same(now time.Time, r *Request) bool {
+	return r.inTurn() && r.stamp == c.stamp && now.Before(r.until) && !c.closed && !c.short && !c.line(r.Node).wanted
+}
+
+// uneven tells whether something is to be noted of a partition also by an answer that says nothing of it.
+func (p *part) uneven() bool { return p.hampered() || p.lapsed || p.pace.Held() || p.back.Held() }
+
+// along asks again for the same but for what an answer has brought of some partitions. It costs the same for any number of others.
+func (c *Core) along(now time.Time, l *line, r *Request, brought []*part, out *Effects) bool {
+	changed := make([]int, 0, len(brought))
+	for _, p := range brought {
+		if p.state != Fetching || p.doubt || p.uneven() || c.full(p) {
+			return false
+		}
+		changed = append(changed, p.at)
+	}
+	if _, waits := l.fetches.Waits(now); waits {
+		return false
+	}
+	cost := c.cost(r.brokers)
+	if cost == 0 {
+		return false
+	}
+	for _, p := range brought {
+		w := &r.Wants[p.at]
+		w.Offset, w.LeaderEpoch, w.LastEpoch, w.MaxBytes = p.offset, p.epoch, p.readEpoch, p.maxBytes
+	}
+	ask, ok := l.session.Change(r.Wants, changed)
+	if !ok {
+		return false
+	}
+	next := *r
+	next.Ask, next.Wait, next.asked, next.MaxByte, next.Cost = ask, c.cfg.MaxWait, now, int32(cost), cost
+	for _, p := range brought {
+		p.flight, p.wanted, p.room = r.flight, p.offset, p.maxBytes
+	}
+	c.used += cost
+	l.flight, l.sent, l.wait = true, now, next.Wait
+	c.turn++
+	l.turn = c.turn
+	c.at(l.silence.askAt)
 	out.Fetch = append(out.Fetch, &next)
 	return true
 }

@@ -14,9 +14,14 @@ import (
 	"github.com/kactor-go/kactor/protocol/wire"
 )
 
-// fetched takes an answer apart.
-func (c *Core) fetched(now time.Time, m *Fetched, out *Effects) {
+// few is of how many of the partitions that were asked for an answer must tell at most so that only those are looked at.
+const few = 2
+
+// fetched takes an answer apart. It returns true if the next request has been made already.
+func (c *Core) fetched(now time.Time, m *Fetched, out *Effects) (done bool) {
 	l := c.line(m.Request.Node)
+	same := c.same(now, m.Request) && !c.dirty && !l.full && !m.Request.uneven && m.Err == nil && m.Resp.SessionID != 0 && m.size() <= len(m.Request.parts)/few
+	var came []*part
 	switch {
 	case m.Request.Apart:
 		l.apart = false
@@ -34,10 +39,14 @@ func (c *Core) fetched(now time.Time, m *Fetched, out *Effects) {
 			l.session.Answered(m.Resp.SessionID)
 			c.end(l, out)
 		}
-		return
+		return false
 	}
 	well, strange, brought, poor, looked := false, false, 0, 0, 0
 	defer func() { // not before: its answers are taken only for partitions that it is the request of
+		if done = same && well && !strange && poor == 0 && brought > 0 && c.along(now, l, m.Request, came, out); done {
+			c.weigh(now, l, m.Request, well, brought, poor)
+			return
+		}
 		if well {
 			m.Request.together(brought)
 		}
@@ -118,6 +127,9 @@ func (c *Core) fetched(now time.Time, m *Fetched, out *Effects) {
 				}
 				continue
 			}
+			if same {
+				came = append(came, p)
+			}
 			switch c.partition(now, p, m, &t.Partitions[k], out) {
 			case forward:
 				brought++
@@ -132,6 +144,7 @@ func (c *Core) fetched(now time.Time, m *Fetched, out *Effects) {
 			}
 		}
 	}
+	return
 }
 
 // hinder puts off all partitions of a request that has failed as a whole.

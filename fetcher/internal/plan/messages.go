@@ -114,11 +114,13 @@ type Request struct {
 	ByName  bool          // a topic id is not known: no version with ids
 	Led     any           // what the owner has made of Wants; it stays when the request is repeated
 
-	asked  time.Time
-	parts  []*part
-	flight *flight
-	stamp  uint64    // of the core's state that it was made from
-	until  time.Time // it is made anew then, whatever
+	asked   time.Time
+	parts   []*part
+	flight  *flight
+	stamp   uint64    // of the core's state that it was made from
+	uneven  bool      // see part.uneven: that of one of them
+	brokers int       // that were asked at the time
+	until   time.Time // it is made anew then, whatever
 }
 
 // inTurn tells whether it is one of those that are in a broker's session, one after the other.

@@ -88,6 +88,7 @@ type part struct {
 	paused   bool
 	asked    bool    // a query is in flight
 	flight   *flight // the request it is part of, or its repetitions
+	at       int     // its place in that
 	wanted   int64   // the offset asked for
 	room     int32   // the bytes asked for
 	apart    *apart  // whom it is asked for with, and no others; nil: with all others
@@ -143,6 +144,7 @@ type line struct {
 	apart   bool          // and apart from all others
 	full    bool          // a partition was left out of its fetch because it is full
 	used    bool          // it is the home of a partition
+	wanted  bool          // there is something to fetch that is not in the request under way
 	turn    uint64        // of its last fetch
 	session session.Session
 	retryAt time.Time
@@ -166,7 +168,8 @@ type Core struct {
 	turn   uint64
 	nextAt time.Time
 	dirty  bool   // something has changed: there may be something to ask for
-	stamp  uint64 // grows with every change
+	short  bool   // a request has no room in the budget, or less than it should
+	stamp  uint64 // grows with every change to what requests under way are made of
 	closed bool
 
 	leaderless map[string]time.Time // when a topic was asked for last because a partition has no leader
@@ -194,12 +197,15 @@ func (c *Core) Step(now time.Time, m Message, out *Effects) {
 			return
 		}
 	}
+	before := c.stamp
 	c.stamp++
 	quiet := false
 	switch m := m.(type) {
-	case *Fetched:
-		c.fetched(now, m, out)
+	case *Fetched: // it is told of what it was asked for, which others were not
+		c.stamp = before
+		quiet = c.fetched(now, m, out)
 	case *Taken: // mostly its broker is being asked already
+		c.stamp = before
 		quiet = true
 		for i := range m.Chunks {
 			quiet = c.taken(now, &m.Chunks[i], out) && quiet
@@ -232,7 +238,7 @@ func (c *Core) Step(now time.Time, m Message, out *Effects) {
 		c.shut(m.Owner, out)
 	}
 	c.dirty = c.dirty || !quiet
-	if f, ok := m.(*Fetched); ok && f.size() > much {
+	if f, ok := m.(*Fetched); ok && !quiet && f.size() > much {
 		c.at(now) // what follows from it is for another step
 		return
 	}
@@ -299,11 +305,15 @@ func (c *Core) taken(now time.Time, t *Taking, out *Effects) (quiet bool) {
 	if t.Grow {
 		p.maxBytes = int32(min(int64(p.maxBytes)*2, MostRoom))
 	}
+	asked := p.flight != nil && !t.Back && !t.Grow
+	if !asked {
+		c.stamp++
+	}
 	if p.home == nil || !p.home.flight {
 		return false
 	}
 	late, _ := p.home.late(now)
-	return !late && !p.doubt && c.cfg.Budget-c.used > least+t.Bytes
+	return (asked || !late) && !p.doubt && c.cfg.Budget-c.used > least+t.Bytes
 }
 
 // changed takes a new picture, and tells whether there is nothing to ask for because of it. It costs what is different: a client may know thousands of topics, each of which comes with a picture of its own.
@@ -355,7 +365,6 @@ func (c *Core) drive(now time.Time, out *Effects) {
 		return
 	}
 	c.dirty, c.nextAt = false, time.Time{}
-	c.stamp++
 	c.driveFetches(now, out) // it may find out that a log must be checked first
 	c.driveQueries(now, out)
 	c.driveSilence(now, out)

@@ -75,6 +75,7 @@ func (c *Core) doubt(l *line) Doubt {
 		}
 		if p.replica == l.node {
 			p.replica = cluster.NoNode
+			c.stamp++ // it is not asked again
 		}
 		if n := len(d.Topics); n == 0 || d.Topics[n-1] != p.Topic { // partitions are in order of their topics
 			d.Topics = append(d.Topics, p.Topic)

@@ -76,6 +76,21 @@ func (s *Session) Next(want []Want) Ask {
 	return a
 }
 
+// Change makes the next request for what was wanted last but for some of it, each of which is named by its place there. ok is false if the session does not allow it.
+func (s *Session) Change(want []Want, changed []int) (a Ask, ok bool) {
+	if s.epoch == 0 || len(want) != len(s.told) {
+		return a, false
+	}
+	a = Ask{ID: s.id, Epoch: s.epoch, Send: make([]Want, 0, len(changed))}
+	for _, i := range changed {
+		if want[i] != s.told[i] {
+			a.Send = append(a.Send, want[i])
+			s.told[i] = want[i]
+		}
+	}
+	return a, true
+}
+
 // Repeat makes the next request for what was wanted last, if the session allows it.
 func (s *Session) Repeat() (a Ask, ok bool) { return Ask{ID: s.id, Epoch: s.epoch}, s.epoch > 0 }
 
