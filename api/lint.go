@@ -26,13 +26,19 @@ func (f Finding) String() string {
 }
 
 // Lint looks for combinations of options that are allowed and rarely meant, for a client and the producers and consumers that would be made of it: an acknowledgement that does not protect, time-outs in the wrong order, a level without
-// its codec. It makes no client and connects to nothing. Values that nobody has set, and that no profile sets, give no finding of their own. Options that [Dial], [Client.Producer] or [Client.Consumer] would refuse are an error, as theirs.
+// its codec. It makes no client and connects to nothing. Values that nobody has set, and that no profile sets, give no finding of their own; keys of other clients that change nothing here do. Options that [Dial], [Client.Producer] or [Client.Consumer] would refuse are an error, as theirs.
 func Lint(opts ...ClientOption) ([]Finding, error) {
 	client := defaults()
 	if err := apply(client, opts); err != nil {
 		return nil, err
 	}
 	var found []Finding
+	for _, n := range client.notes {
+		found = append(found, Finding{[]string{n.option}, false, n.text})
+	}
+	for _, err := range client.unknown {
+		found = append(found, Finding{[]string{"config.strict"}, false, err.Error()})
+	}
 	for _, role := range []string{ofClient, ofProducer, ofConsumer} {
 		s := client.clone()
 		s.of = role

@@ -67,6 +67,12 @@ func TestLint(t *testing.T) {
 	if got := lint(""); len(got) > 0 {
 		t.Errorf("by default: %q", got)
 	}
+	if got := lint("key.serializer=x"); !slices.Equal(got, []string{"key.serializer -"}) {
+		t.Errorf("%q", got)
+	}
+	if got := lint("config.strict=false nonsense=1"); !slices.Equal(got, []string{"config.strict -"}) {
+		t.Errorf("%q", got)
+	}
 	for _, r := range combinations {
 		if !seen[r.text+strings.Join(r.options, ",")] {
 			t.Errorf("nothing has shown %v", Finding{r.options, r.dangerous, r.text})

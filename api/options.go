@@ -95,7 +95,7 @@ type settings struct {
 	schemes   map[string]bool              // that bootstrap.servers has before addresses
 	lenient   bool                         // config.strict=false
 	unknown   []error                      // names that are no options
-	notes     []string                     // what was set and does nothing
+	notes     []note                       // what was set and does nothing
 	profile   string                       // the profile that was set
 	profiled  map[string]map[string]string // what a profile says of one role, of options that all have
 	source    string                       // where what is being set comes from
@@ -130,6 +130,9 @@ func apply[O setting](s *settings, opts []O) error {
 	return errors.Join(errs...)
 }
 
+// note is that an option was set and does nothing, or that another follows from it.
+type note struct{ option, text string }
+
 // tell logs what was set and does nothing.
 func (s *settings) tell() {
 	if s.logger == nil {
@@ -139,7 +142,7 @@ func (s *settings) tell() {
 		s.logger.Warn(err.Error())
 	}
 	for _, n := range s.notes {
-		s.logger.Info(n)
+		s.logger.Info(n.option + " " + n.text)
 	}
 }
 

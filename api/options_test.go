@@ -340,7 +340,7 @@ func TestNotesAreLogged(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.tell()
-	want := "level=WARN msg=\"unknown property \\\"threads\\\"\"\n" + "level=INFO msg=\"metric.reporters changes nothing: metrics are those of OpenTelemetry\"\n" + "level=INFO msg=\"the producer is not idempotent, because of acks or retries: records may be written twice, or in another order; enable.idempotence=false says that it is meant\"\n"
+	want := "level=WARN msg=\"unknown property \\\"threads\\\"\"\n" + "level=INFO msg=\"metric.reporters changes nothing: metrics are those of OpenTelemetry\"\n" + "level=INFO msg=\"enable.idempotence is off, because of acks or retries: records may be written twice, or in another order; enable.idempotence=false says that it is meant\"\n"
 	if got := regexp.MustCompile(`time=\S+ `).ReplaceAllString(log.String(), ""); got != want {
 		t.Errorf("logged:\n%s\nexpected:\n%s", got, want)
 	}

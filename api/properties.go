@@ -113,7 +113,7 @@ func (s *settings) foreignProperty(name, value string) error {
 	case f.refused:
 		return fmt.Errorf("%s: %s", name, f.why)
 	default:
-		s.notes = append(s.notes, fmt.Sprintf("%s changes nothing: %s", name, f.why))
+		s.notes = append(s.notes, note{name, "changes nothing: " + f.why})
 	}
 	return nil
 }

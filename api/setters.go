@@ -217,7 +217,7 @@ func (s *settings) finished() (*settings, error) {
 		}
 		s.sender.Idempotent = false
 		if s.of == ofProducer {
-			s.notes = append(s.notes, "the producer is not idempotent, because of acks or retries: records may be written twice, or in another order; enable.idempotence=false says that it is meant")
+			s.notes = append(s.notes, note{"enable.idempotence", "is off, because of acks or retries: records may be written twice, or in another order; enable.idempotence=false says that it is meant"})
 		}
 	}
 	if s.secured && !s.wished("security.protocol") {

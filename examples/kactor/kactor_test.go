@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -374,6 +375,32 @@ func TestFakeCommandLines(t *testing.T) {
 	} {
 		if _, errs, err := (command{t: t}).try("", append([]string{"fake"}, strings.Fields(b.args)...)...); err == nil || !strings.Contains(err.Error()+errs, b.says) {
 			t.Errorf("kactor fake %s: %v, expected %q", b.args, err, b.says)
+		}
+	}
+}
+
+// config tells what a file comes to, with where each value is from, and what is rarely meant.
+func TestConfig(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "client.properties")
+	if err := os.WriteFile(path, []byte("acks=1\nsession.timeout.ms=8s\nkey.serializer=x\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	if err := run(t.Context(), []string{"config", "-F", path, "-X", "linger.ms=20"}, nil, &out, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`(?m)^producer +acks +1 +file .*client.properties$`, `(?m)^producer +linger.ms +20 +code$`, `(?m)^producer +enable.idempotence +false +acks or retries$`, `(?m)^consumer +session.timeout.ms +8000 +file`,
+		`(?m)^key.serializer: useless: `, `(?m)^session.timeout.ms, heartbeat.interval.ms: dangerous: `} {
+		if !regexp.MustCompile(want).MatchString(out.String()) {
+			t.Errorf("no line is %s:\n%s", want, out.String())
+		}
+	}
+	if strings.Contains(out.String(), "fetch.min.bytes") {
+		t.Errorf("defaults are told without -a:\n%s", out.String())
+	}
+	for _, wrong := range [][]string{{"-X", "acks=3"}, {"-profile", "none"}, {"-F", path + ".not"}} {
+		if err := run(t.Context(), append([]string{"config"}, wrong...), nil, io.Discard, io.Discard); err == nil {
+			t.Errorf("%q is taken", wrong)
 		}
 	}
 }

@@ -3,6 +3,7 @@
 //	kactor produce -b HOSTS -t TOPIC ...   one record a line of standard input
 //	kactor consume -b HOSTS -t TOPIC ...   records to standard output
 //	kactor consume -b HOSTS -t TOPIC -g G  the same as a member of the group G, which commits what it has written
+//	kactor config -F FILE                  what a properties file comes to, and what in it is rarely meant
 //	kactor doctor -b HOSTS                 the way to every broker, step by step, and what to look at where it ends
 //	kactor fake                            brokers for development in one process
 //	kactor verifiable-producer ...         what Kafka's own tool of that name does, for its system tests; and verifiable-consumer
@@ -45,6 +46,7 @@ const usage = `usage: kactor COMMAND [flags]
 
   produce   one record a line of standard input
   consume   records to standard output
+  config    what a properties file comes to, and what in it is rarely meant
   doctor    the way to every broker, step by step, and what to look at where it ends
   fake      brokers for development in one process
   codec     protocol messages between bytes and JSON
@@ -105,6 +107,8 @@ func runCommand(ctx context.Context, args []string, in io.Reader, out, errs io.W
 		return produce(ctx, args[1:], in, errs)
 	case "consume":
 		return consume(ctx, args[1:], out, errs)
+	case "config":
+		return config(args[1:], out)
 	case "doctor":
 		return doctor(ctx, args[1:], out, errs)
 	case "fake":
