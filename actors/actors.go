@@ -89,13 +89,16 @@ func Start(system *actor.ActorSystem, cfg Config) (*System, error) {
 	cfg.Logger = role.LogSparing(cfg.Logger, s.world)
 	s.cfg.Logger = cfg.Logger
 	s.over = role.NewPromise[struct{}](s.world)
-	s.tree = role.NewTree(s.world, "kactor")
 	hooks := cfg.Hooks
 	if hooks.Slow == nil {
 		hooks.Slow = func(step string, took time.Duration) {
 			cfg.Logger.Warn("an actor was slow", "step", step, "took", took)
 		}
 	}
+	aside := role.NewAside(s.world)
+	s.tree = role.NewTree(s.world, "kactor", func(step string, took time.Duration) {
+		aside.Do("hook Slow", func() { hooks.Slow(step, took) })
+	})
 	if hooks.Refresh == nil && cfg.Logger.Enabled(context.Background(), slog.LevelDebug) {
 		hooks.Refresh = func(topics []string, why string) {
 			cfg.Logger.Debug("metadata is asked for", "topics", some(topics), "why", why)

@@ -74,14 +74,8 @@ func Start(under role.Spawner, cfg Config, hooks Hooks, failed func(error)) (*Cl
 		MaxBrokers: cfg.MaxBrokers, MaxPartitions: cfg.MaxPartitions, Bar: allowed.bar, Rand: w.Rand()})
 	c.snapshot.Store(c.core.Snapshot())
 	c.versions.Store(&map[int32]protocol.Ranges{})
-	c.self, c.stop = role.Spawn[Message, meta.Effects](under, c, c.perform, (*meta.Effects).Reset, role.Options{Name: "cluster", Failed: failed, Slow: c.slow})
+	c.self, c.stop = role.Spawn[Message, meta.Effects](under, c, c.perform, (*meta.Effects).Reset, role.Options{Name: "cluster", Failed: failed})
 	return c, nil
-}
-
-func (c *Client) slow(step string, took time.Duration) {
-	if c.hooks.Slow != nil {
-		c.hook("Slow", func() { c.hooks.Slow(step, took) })
-	}
 }
 
 func (c *Client) barred(nodes []cluster.Node) {

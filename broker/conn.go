@@ -38,7 +38,6 @@ func (c *Client) spawnConnection(h *role.Handle, peer cluster.Node, purpose Purp
 	k.self, k.stop = role.Spawn[conn.Message, conn.Effects](h, k.core, k.perform, (*conn.Effects).Reset, role.Options{
 		Name:   fmt.Sprintf("connection %s (%s)", printable.Text(peer.Addr()), purpose),
 		Failed: func(err error) { c.self.Tell(&connFailed{k, err}) },
-		Slow:   c.slow,
 	})
 	return k
 }

@@ -38,7 +38,7 @@ func replaceNodes(w *sim.World) error {
 	sim.NewNetwork(w, server)
 	cfg := broker.Default()
 	cfg.Bootstrap = []string{"broker-1:9092"}
-	client, err := broker.Start(role.NewTree(w, "client"), cfg, broker.Hooks{}, nil)
+	client, err := broker.Start(role.NewTree(w, "client", nil), cfg, broker.Hooks{}, nil)
 	if err != nil {
 		return err
 	}
@@ -98,7 +98,7 @@ func (p *lackingPlay) run(w *sim.World) error {
 	n := sim.NewNetwork(w, server)
 	cfg := broker.Default()
 	cfg.Bootstrap = []string{"broker-1:9092", "broker-2:9092"}
-	client, err := broker.Start(role.NewTree(w, "client"), cfg, broker.Hooks{}, nil)
+	client, err := broker.Start(role.NewTree(w, "client", nil), cfg, broker.Hooks{}, nil)
 	if err != nil {
 		return err
 	}

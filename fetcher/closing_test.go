@@ -23,7 +23,7 @@ func (w *waking) Wake(who *role.Waiter) {
 func TestClosedTwiceItIsClosedWhenItsActorKnows(t *testing.T) {
 	w := role.NewSystem(nil, broker.NewNetwork(broker.NetworkConfig{}), nil)
 	defer w.Close()
-	tree := role.NewTree(w, "client")
+	tree := role.NewTree(w, "client", nil)
 	of := broker.Default()
 	of.Bootstrap = []string{"127.0.0.1:1"}
 	client, err := broker.Start(tree, of, broker.Hooks{}, nil)

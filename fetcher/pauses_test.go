@@ -38,7 +38,7 @@ func pausing(t *testing.T) (*Fetcher, func() []bool) {
 	t.Cleanup(w.Close)
 	l := &listener{over: role.NewPromise[struct{}](w)}
 	f := &Fetcher{world: w, buf: &buffer{world: w, byTP: map[cluster.TopicPartition]*place{}, wait: role.NewWaiter()}}
-	f.self, f.stop = role.Spawn[Message, plan.Effects](role.NewTree(w, "test"), l, l.perform, (*plan.Effects).Reset, role.Options{Name: "listener"})
+	f.self, f.stop = role.Spawn[Message, plan.Effects](role.NewTree(w, "test", nil), l, l.perform, (*plan.Effects).Reset, role.Options{Name: "listener"})
 	f.Hold(nil, tp)
 	return f, func() []bool {
 		f.self.Tell(&plan.Close{})

@@ -18,7 +18,7 @@ func unreached(t *testing.T, cfg Config) (*broker.Client, *Sender) {
 	t.Helper()
 	w := role.NewSystem(nil, broker.NewNetwork(broker.NetworkConfig{}), nil)
 	t.Cleanup(w.Close)
-	tree := role.NewTree(w, "client")
+	tree := role.NewTree(w, "client", nil)
 	of := broker.Default()
 	of.Bootstrap = []string{"127.0.0.1:1"}
 	client, err := broker.Start(tree, of, broker.Hooks{}, nil)

@@ -35,11 +35,12 @@ type Options struct {
 	// Failed is told once when the core or its effects panic. The role then refuses everything until it is stopped.
 	// It runs on the actor and must only tell.
 	Failed func(err error)
-	// Slow is told when one step took longer than SlowStep. Nil: nobody is.
-	Slow func(step string, took time.Duration)
 	// Spawned, if not nil, gets the handle before the first message is handled.
 	Spawned func(h *Handle)
 }
+
+// Slow is told of a step of an actor - its name, and the type of the message - that took longer than SlowStep. It runs on the actor and must only tell.
+type Slow func(step string, took time.Duration)
 
 // SlowStep is how long a step of an actor may take before it counts as blocking.
 const SlowStep = 50 * time.Millisecond
@@ -49,6 +50,7 @@ type Handle struct {
 	world World
 	self  *Address
 	ctx   actor.Context
+	watch Slow
 }
 
 // World gives the world of the actor.
@@ -58,9 +60,12 @@ func (h *Handle) World() World { return h.world }
 type Spawner interface {
 	World() World
 	spawn(props *actor.Props) *actor.PID
+	slow() Slow // nil: nobody is told
 }
 
 func (h *Handle) spawn(props *actor.Props) *actor.PID { return h.ctx.Spawn(props) }
+
+func (h *Handle) slow() Slow { return h.watch }
 
 // tick is the message of a host's own timer.
 type tick struct{}
@@ -71,7 +76,7 @@ type tick struct{}
 func Spawn[M, E any](under Spawner, core Core[M, E], perform func(h *Handle, out *E), reset func(out *E), o Options) (ref Ref[M], stop func(done func())) {
 	w := under.World()
 	h := &host[M, E]{core: core, perform: perform, reset: reset, o: o}
-	h.h.world = w
+	h.h.world, h.h.watch = w, under.slow()
 	h.self = &Address{ID: nextID(w), Name: o.Name, system: w.ActorSystem()}
 	h.h.self = h.self
 	h.timer = w.NewTimer(h.fire)
@@ -158,11 +163,18 @@ func (h *host[M, E]) step(m M) {
 		return
 	}
 	h.rearm()
-	if h.o.Slow != nil {
-		if took := h.h.world.Now().Sub(now); took > SlowStep {
-			h.o.Slow(fmt.Sprintf("%s: %T", h.self.Name, m), took)
-		}
+	if took, slow := h.took(now); slow {
+		h.h.watch(fmt.Sprintf("%s: %T", h.self.Name, m), took)
 	}
+}
+
+// took tells whether a step has been slow, if somebody is told.
+func (h *host[M, E]) took(since time.Time) (took time.Duration, slow bool) {
+	if h.h.watch == nil {
+		return 0, false
+	}
+	took = h.h.world.Now().Sub(since)
+	return took, took > SlowStep
 }
 
 // refuse answers a message after a failure.
@@ -184,6 +196,9 @@ func (h *host[M, E]) tick() {
 		h.flush()
 	}) {
 		h.rearm()
+		if took, slow := h.took(now); slow {
+			h.h.watch(h.self.Name+": a deadline", took)
+		}
 	}
 }
 

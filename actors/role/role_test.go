@@ -109,7 +109,7 @@ func reset(out *effects) { out.answers = out.answers[:0] }
 func start(t *testing.T, failed func(error)) (*role.System, role.Ref[message], func()) {
 	t.Helper()
 	w := system(t, nil)
-	tree := role.NewTree(w, "client")
+	tree := role.NewTree(w, "client", nil)
 	ref, stop := role.Spawn[message, effects](tree, &core{}, perform, reset, role.Options{Name: "counter", Failed: failed})
 	return w, ref, func() {
 		gone := make(chan struct{})
@@ -293,7 +293,7 @@ func TestCoarseClockFollowsTheClock(t *testing.T) {
 func ExampleSpawn() {
 	w := role.NewSystem(nil, nil, nil)
 	defer w.Close()
-	tree := role.NewTree(w, "client")
+	tree := role.NewTree(w, "client", nil)
 	ref, _ := role.Spawn[message, effects](tree, &core{}, perform, reset, role.Options{Name: "counter"})
 	ref.Tell(add{40})
 	ref.Tell(add{2})
@@ -306,7 +306,7 @@ func ExampleSpawn() {
 
 func BenchmarkTell(b *testing.B) {
 	w := system(b, nil)
-	tree := role.NewTree(w, "client")
+	tree := role.NewTree(w, "client", nil)
 	ref, _ := role.Spawn[message, effects](tree, &core{}, perform, reset, role.Options{Name: "counter"})
 	b.ReportAllocs()
 	m := message(add{1})
@@ -319,7 +319,7 @@ func BenchmarkTell(b *testing.B) {
 
 func BenchmarkAsk(b *testing.B) {
 	w := system(b, nil)
-	tree := role.NewTree(w, "client")
+	tree := role.NewTree(w, "client", nil)
 	ref, _ := role.Spawn[message, effects](tree, &core{}, perform, reset, role.Options{Name: "counter"})
 	b.ReportAllocs()
 	for b.Loop() {

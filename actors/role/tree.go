@@ -11,11 +11,12 @@ import (
 type Tree struct {
 	world World
 	at    *Address
+	watch Slow
 }
 
-// NewTree starts the supervisor.
-func NewTree(w World, name string) *Tree {
-	t := &Tree{world: w, at: &Address{ID: nextID(w), Name: name, system: w.ActorSystem()}}
+// NewTree starts the supervisor. slow, if not nil, is told of the steps of all roles below it, and of what they spawn.
+func NewTree(w World, name string, slow Slow) *Tree {
+	t := &Tree{world: w, watch: slow, at: &Address{ID: nextID(w), Name: name, system: w.ActorSystem()}}
 	props := actor.PropsFromProducer(func() actor.Actor { return t },
 		actor.WithDispatcher(w.Dispatcher()), actor.WithSupervisor(stopStrategy{}))
 	t.at.pid = w.ActorSystem().Root.Spawn(props)
@@ -24,6 +25,8 @@ func NewTree(w World, name string) *Tree {
 
 // World gives the world of the tree.
 func (t *Tree) World() World { return t.world }
+
+func (t *Tree) slow() Slow { return t.watch }
 
 // adopt asks the supervisor for a child. Caller -> tree; one for each caller.
 type adopt struct {

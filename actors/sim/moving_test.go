@@ -29,7 +29,7 @@ func routed(t *testing.T, cfg fake.Config, f func(w *sim.World, n *sim.Network, 
 				return err
 			}
 			n := sim.NewNetwork(w, cluster)
-			tree := role.NewTree(w, "routed")
+			tree := role.NewTree(w, "routed", nil)
 			settings := broker.Default()
 			settings.Bootstrap = []string{"broker-1:9092", "broker-2:9092", "broker-3:9092"}
 			c, err := broker.Start(tree, settings, broker.Hooks{}, nil)
