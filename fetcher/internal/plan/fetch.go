@@ -124,7 +124,7 @@ func (c *Core) driveFetches(now time.Time, out *Effects) {
 			c.at(at)
 			continue
 		}
-		c.aside(now, l, parts, brokers, out)
+		c.aside(now, l, parts[:min(len(parts), mostNamed)], brokers, out)
 	}
 	for _, l := range c.lines {
 		if parts := aparts[l.node]; parts != nil {
@@ -211,6 +211,8 @@ func (c *Core) aside(now time.Time, l *line, parts []*part, brokers int, out *Ef
 }
 
 func (c *Core) fetch(now time.Time, l *line, parts []*part, brokers int, out *Effects) {
+	all := len(parts)
+	parts = l.some(parts)
 	r := c.request(now, l, parts, brokers, out)
 	if r == nil {
 		return
@@ -220,11 +222,35 @@ func (c *Core) fetch(now time.Time, l *line, parts []*part, brokers int, out *Ef
 		l.idle = min(l.idle+1, longest)
 	}
 	r.Ask = l.session.Next(r.Wants)
-	l.flight, l.wanted, l.sent, l.wait = true, false, now, r.Wait
+	if len(parts) < all { // it is not to wait for records while there are others to ask for
+		r.Wait = 0
+	}
+	l.flight, l.wanted, l.sent, l.wait = true, len(parts) < all, now, r.Wait
 	l.silence.begin(now)
 	c.turn++
 	l.turn = c.turn
 	out.Fetch = append(out.Fetch, r)
+}
+
+// mostNamed is how many partitions one request names that its broker does not know of yet: each costs half a microsecond, and a step is to be short.
+const mostNamed = 25_000
+
+// some leaves out of parts what is too much to be named at once. What the session has stays.
+func (l *line) some(parts []*part) []*part {
+	if len(parts) <= mostNamed {
+		return parts
+	}
+	told, more := l.session.Told(), 0
+	return slices.DeleteFunc(parts, func(p *part) bool {
+		for len(told) > 0 && told[0].Compare(p.TopicPartition) < 0 {
+			told = told[1:]
+		}
+		if len(told) > 0 && told[0].TopicPartition == p.TopicPartition {
+			return false
+		}
+		more++
+		return more > mostNamed
+	})
 }
 
 // evict asks for room: what the application has paused may wait longer than those that it reads. As much as one fetch wants is enough.

@@ -106,3 +106,41 @@ func TestPartitionsWithoutALeaderAskTogether(t *testing.T) {
 		t.Errorf("the topic is asked for %d times in 20 s", asked)
 	}
 }
+
+// TestVeryManyPartitionsAreNamedInPieces: a step that named 95,000 partitions to a broker took 50 ms. All are asked for without a wait in between, and what is known stays in the session.
+func TestVeryManyPartitionsAreNamedInPieces(t *testing.T) {
+	const n = 95_000
+	b := newBench(t, nil)
+	s := snapshot(5, slices.Repeat([]int32{1}, n)...)
+	s.Version = 1
+	b.step(&Changed{Snapshot: s})
+	var r *Request
+	for from := int32(0); from < n; from += 10_000 {
+		m := &Assign{}
+		for i := from; i < min(from+10_000, n); i++ {
+			m.Starts = append(m.Starts, Start{TopicPartition: tp(i), Gen: 1, Offset: 7, Epoch: -1})
+		}
+		if b.step(m); from == 0 {
+			r = b.fetch()
+		} else if len(b.out.Fetch) > 0 {
+			t.Fatal("it asks while it is waiting")
+		}
+	}
+	begun := b.now
+	for named := len(r.Ask.Send); ; named += len(r.Ask.Send) {
+		if len(r.Ask.Send) > mostNamed || len(r.Ask.Forget) > 0 || len(r.Wants) != named || (r.Wait == 0) != (named > 10_000 && named < n) {
+			t.Fatalf("%d are named, %d forgotten, %d of %d wanted, waiting %v", len(r.Ask.Send), len(r.Ask.Forget), len(r.Wants), named, r.Wait)
+		}
+		if named == n {
+			break
+		}
+		if b.answer(r); len(b.out.Fetch) == 0 {
+			b.now = b.c.Next()
+			b.later(0)
+		}
+		r = b.fetch()
+	}
+	if b.now.Sub(begun) > 200*time.Millisecond {
+		t.Errorf("it takes %v", b.now.Sub(begun))
+	}
+}

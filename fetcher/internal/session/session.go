@@ -118,5 +118,13 @@ func (s *Session) Reset() {
 // Lost ends a session that the broker has not any more.
 func (s *Session) Lost() { *s = Session{} }
 
+// Told gives what the broker knows of already, in order; the caller does not keep it.
+func (s *Session) Told() []Want {
+	if s.epoch == 0 {
+		return nil
+	}
+	return s.told
+}
+
 // Open tells whether there is a session; its id is what a final request closes.
 func (s *Session) Open() (id int32, open bool) { return s.id, s.epoch > 0 }
