@@ -1,6 +1,7 @@
 package fetcher
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync/atomic"
@@ -31,6 +32,7 @@ type ahead struct {
 	left  int // bytes of the chunk behind the batch: its place
 	guess int // how many bytes may come out
 	limit compress.Limit
+	long  bool // it may be large
 	crc   bool
 	frame *frame
 	buf   []byte // memory to be used again
@@ -69,9 +71,13 @@ func (c *Chunk) begin(b record.Batch, left, guess int) *ahead {
 	return a
 }
 
+// hugeBytes is how much may come out of a batch of gzip while memory for it grows, because it takes long to find out how much there will be. Else that is found out first: what is above decompress.max.bytes takes no memory then, and the
+// other no more than it must.
+const hugeBytes = 32 << 20
+
 // startLong lets a worker decompress a batch whose checksum is right, however much comes out of it. The reader is woken when that is done.
 func (b *buffer) startLong(batch record.Batch, f *frame) *ahead {
-	a := &ahead{batch: batch, limit: b.limit, frame: f, world: b.world, wait: b.wait}
+	a := &ahead{batch: batch, limit: b.limit, long: true, frame: f, world: b.world, wait: b.wait}
 	if f != nil {
 		f.hold()
 	}
@@ -88,13 +94,25 @@ func (a *ahead) run() {
 		a.err = a.batch.CheckCRC()
 	}
 	if a.err == nil {
-		a.out, a.err = a.batch.Unpack(a.buf, a.limit)
+		a.out, a.err = a.unpack()
 	}
 	if a.frame != nil {
 		a.frame.release()
 	}
 	a.ready.Store(true)
 	a.world.Wake(a.wait)
+}
+
+func (a *ahead) unpack() ([]byte, error) {
+	if !a.long {
+		return a.batch.Unpack(a.buf, a.limit)
+	}
+	if a.batch.Codec == compress.Gzip {
+		if out, err := a.batch.Unpack(nil, compress.Limit{Bytes: min(hugeBytes, cmp.Or(a.limit.Bytes, hugeBytes))}); !errors.Is(err, compress.ErrTooBig) || a.limit.Bytes > 0 && a.limit.Bytes <= hugeBytes {
+			return out, err
+		}
+	}
+	return a.batch.UnpackExactly(a.limit)
 }
 
 // drop takes the work back; it returns false if a worker has begun.

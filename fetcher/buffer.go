@@ -118,6 +118,25 @@ type buffer struct {
 	ratio   float64  // what came out of a byte of the batch that was decompressed last
 	idle    []*ahead // to be used again
 	crowded int      // how many times it does not look ahead
+	long    *Chunk   // whose batch is decompressed at length, or was and is to be read next: one at a time, because it may have decompress.max.bytes
+}
+
+// busy tells whether another chunk than c has a batch that was decompressed at length and is not read.
+func (b *buffer) busy(c *Chunk) bool { return b.long != nil && b.long != c && b.long.long != nil }
+
+// yield lets go of what was decompressed at length of a chunk that is not to be read now: others may wait for their turn. It is decompressed again when its turn comes.
+func (b *buffer) yield(open func(cluster.TopicPartition) bool) {
+	k := b.long
+	if k == nil || k.long == nil || !k.long.ready.Load() {
+		return
+	}
+	state := k.life.state.Load()
+	if state == going && (open == nil || open(k.TopicPartition)) {
+		return
+	}
+	if state == ended || slices.ContainsFunc(b.order, func(p *place) bool { return len(p.chunks) > 0 && p.chunks[0].queued }) {
+		k.long, b.long = nil, nil
+	}
 }
 
 // scratch is memory that was used before, or nil.
@@ -374,6 +393,7 @@ func (b *buffer) next(open func(cluster.TopicPartition) bool) *Chunk {
 	if b.over {
 		return nil
 	}
+	b.yield(open)
 	var begun *Chunk
 	switch k := b.current; {
 	case k == nil:

@@ -44,6 +44,7 @@ type Chunk struct {
 	seen    []byte // rest behind those
 	unread  int    // bytes that come out of them
 	long    *ahead // the batch that is read next, if it takes long
+	queued  bool   // it would take long, and that of another chunk comes first
 	reuse   bool   // nobody keeps records
 	aborted aborted
 	active  map[int64]bool // producers in an aborted transaction
@@ -256,7 +257,9 @@ func (c *Chunk) shortly() compress.Limit {
 // later goes back to before the batch, which a worker decompresses; a copy of the chunk leaves that to the chunk.
 func (c *Chunk) later() bool {
 	if c.long == nil && !c.peek {
-		c.long = c.buf.startLong(c.batch, c.frame)
+		if c.queued = c.buf.busy(c); !c.queued {
+			c.long, c.buf.long = c.buf.startLong(c.batch, c.frame), c
+		}
 	}
 	c.rest = c.back
 	if c.pending = c.long == nil || c.waits(); c.pending {
@@ -265,8 +268,10 @@ func (c *Chunk) later() bool {
 	return c.open()
 }
 
-// waits tells whether a worker is at the batch that is to be read next.
-func (c *Chunk) waits() bool { return c.long != nil && !c.long.ready.Load() }
+// waits tells whether a worker is at the batch that is to be read next, or is to be.
+func (c *Chunk) waits() bool {
+	return c.long != nil && !c.long.ready.Load() || c.queued && c.buf.busy(c)
+}
 
 // epoch is the leader epoch of a batch, or -1 if it is newer than the leader it was fetched from: no checksum guards it.
 func (c *Chunk) epoch(b *record.Batch) int32 {

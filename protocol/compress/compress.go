@@ -1,6 +1,7 @@
 // Package compress has the codecs of record batches: gzip, snappy, lz4 and zstd.
 //
 //	compress.go  Codec: names, compress and decompress
+//	size.go      how much will come out
 //	limit.go     how much may come out, and the error when it is more
 //	gzip.go  snappy.go  lz4.go  zstd.go
 //

@@ -72,6 +72,16 @@ func TestBombsAreRefusedBeforeTheyGrow(t *testing.T) {
 		if out, err := c.Decompress(nil, packed, compress.Limit{Bytes: len(zeros)}); err != nil || len(out) != len(zeros) {
 			t.Errorf("%s: what is allowed just so: %d bytes, %v", c, len(out), err)
 		}
+		for _, limit := range []int{1 << 20, len(zeros) - 1, len(zeros)} { // the size costs no memory, whatever it is
+			var n int
+			grown := allocated(func() { n, err = c.Bound(packed, compress.Limit{Bytes: limit}) })
+			if fits := limit == len(zeros); fits && (n != limit || err != nil) || !fits && (!errors.As(err, &size) || size.Codec != c || size.Limit != limit || size.Size <= limit) {
+				t.Errorf("%s: the size is %d, %v", c, n, err)
+			}
+			if grown > 4<<20 {
+				t.Errorf("%s: %d MiB were allocated for the size", c, grown>>20)
+			}
+		}
 	}
 }
 
@@ -211,6 +221,9 @@ func TestWhatJavaWritesIsRead(t *testing.T) {
 				t.Errorf("%s: %d bytes came out, Java reads %d", name, len(got), size)
 			}
 		}
+		if n, err := c.Bound(packed, compress.Limit{}); n < size || n > size && c != compress.Zstd || err != nil {
+			t.Errorf("%s: the bound is %d, Java reads %d: %v", name, n, size, err)
+		}
 	}
 	if n < 30 {
 		t.Fatalf("%d lines", n)
@@ -245,6 +258,9 @@ func TestLZ4FramesOneBehindTheOtherAreRead(t *testing.T) {
 			got, err := compress.LZ4.Decompress([]byte("before"), append(bytes.Clone(all), behind...), compress.Limit{})
 			if err != nil || !bytes.Equal(got[6:], want) {
 				t.Fatalf("%d frames and %q: %d bytes, %v", i+1, behind, len(got), err)
+			}
+			if n, err := compress.LZ4.Bound(append(bytes.Clone(all), behind...), compress.Limit{}); n != len(want) || err != nil {
+				t.Errorf("%d frames and %q: the size is %d, %v", i+1, behind, n, err)
 			}
 		}
 		spoilt := bytes.Clone(all)
@@ -313,6 +329,9 @@ func FuzzDecompress(f *testing.F) {
 		out, err := compress.Codec(codec).Decompress(nil, b, compress.Limit{Bytes: 1 << 20})
 		if err == nil && len(out) > 1<<20 {
 			t.Fatalf("%d bytes came out", len(out))
+		}
+		if n, wrong := compress.Codec(codec).Bound(b, compress.Limit{Bytes: 1 << 20}); err == nil && (n < len(out) || wrong != nil) {
+			t.Fatalf("%d bytes came out, and the bound is %d, %v", len(out), n, wrong)
 		}
 	})
 }

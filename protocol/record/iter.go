@@ -53,6 +53,18 @@ func (b *Batch) Unpack(buf []byte, limit compress.Limit) ([]byte, error) {
 	return out, nil
 }
 
+// UnpackExactly is Unpack into memory of its own that is as large as it must be, which is found out first: it need not grow, and there is none where the limit does not allow what would come out.
+func (b *Batch) UnpackExactly(limit compress.Limit) ([]byte, error) {
+	n, err := b.Codec.Bound(b.data, limit)
+	if err != nil {
+		return nil, &Error{b.BaseOffset, b.Magic, err}
+	}
+	return b.Unpack(make([]byte, 0, n+slack), limit)
+}
+
+// slack is what codecs want to be free behind what comes out, or they take more memory.
+const slack = 1 << 20
+
 // Unpacked gives the records of a batch that was decompressed into data; of one that is not compressed data is of no meaning.
 func (b *Batch) Unpacked(data []byte) (Iter, error) {
 	if b.Codec == compress.None {
