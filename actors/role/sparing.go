@@ -13,6 +13,8 @@ import (
 const (
 	// LogEvery lies between two lines about one cause at least.
 	LogEvery = 10 * time.Second
+	// LogMost are the lines of one message, whatever they are about, in any second at most: there may be as many partitions, or numbers in what others send, as they like.
+	LogMost = 20
 	// mostCauses are told apart; of more than that those of one message are one cause.
 	mostCauses = 1000
 )
@@ -26,10 +28,10 @@ type Overhearing interface {
 // about names the attributes that say what a line is about; with its message they are its cause. The others - errors, texts, numbers - may be different each time, and some of them others can choose.
 var about = map[string]bool{"group": true, "partition": true, "topic": true, "step": true, "why": true}
 
-// LogSparing makes a logger that passes on to another one a line for each cause in ten seconds: who is in trouble, or has a fellow who is hostile, has the same trouble thousands of times. The next line of a cause says how many
+// LogSparing makes a logger that passes on to another one a line for each cause in ten seconds, and LogMost with one message in a second: who is in trouble, or has a fellow who is hostile, has the same trouble thousands of times. The next line of a cause says how many
 // were left out before it, as "untold". Errors, which are bugs, are one cause only where the first line of their "err" is the same, too. now is the time of the world.
 func LogSparing(to *slog.Logger, w World) *slog.Logger {
-	s := &sparing{to: to.Handler(), shared: &spared{now: w.Now, of: map[string]*cause{}}}
+	s := &sparing{to: to.Handler(), shared: &spared{now: w.Now, of: map[string]*cause{}, messages: map[string]*burst{}}}
 	s.shared.overhears, _ = w.(Overhearing)
 	return slog.New(s)
 }
@@ -44,8 +46,16 @@ type spared struct {
 	now       func() time.Time
 	overhears Overhearing
 
-	mu sync.Mutex
-	of map[string]*cause
+	mu       sync.Mutex
+	of       map[string]*cause
+	messages map[string]*burst
+}
+
+// burst is what was said with one message lately.
+type burst struct {
+	told   [LogMost]time.Time // when the last lines were written, in turn
+	next   int
+	untold int // since the last
 }
 
 // cause is why lines are written.
@@ -112,17 +122,35 @@ func (s *spared) met(name, message string) (tell bool, untold int) {
 			c = s.of[name]
 		}
 	}
-	switch {
-	case c == nil:
-		s.of[name] = &cause{told: now}
-		return true, 0
-	case now.Sub(c.told) < LogEvery:
+	if c != nil && now.Sub(c.told) < LogEvery {
 		c.untold++
 		return false, 0
 	}
-	untold = c.untold
-	*c = cause{told: now}
+	b := s.burst(message)
+	if before := b.told[b.next]; !before.IsZero() && now.Sub(before) < time.Second {
+		b.untold++
+		return false, 0
+	}
+	untold = b.untold
+	if c != nil {
+		untold += c.untold
+	}
+	b.told[b.next], b.next, b.untold = now, (b.next+1)%LogMost, 0
+	s.of[name] = &cause{told: now}
 	return true, untold
+}
+
+// burst gives what is known of a message. There are as many as there are in the code, unless somebody writes what others say into one.
+func (s *spared) burst(message string) *burst {
+	b := s.messages[message]
+	if b == nil {
+		if len(s.messages) >= mostCauses {
+			clear(s.messages)
+		}
+		b = &burst{}
+		s.messages[message] = b
+	}
+	return b
 }
 
 // WithAttrs is slog.Handler's.

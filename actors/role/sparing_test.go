@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -66,8 +67,8 @@ func TestBugsAreToldApart(t *testing.T) {
 	}
 }
 
-// TestManyCausesAreOne has more of them than are told apart, in a world that does not mind.
-func TestManyCausesAreOne(t *testing.T) {
+// TestManyCausesOfOneMessage has a trouble of each of many partitions, in a world that does not mind: some of them are told each second.
+func TestManyCausesOfOneMessage(t *testing.T) {
 	var got []string
 	sparing(t, func(w *sim.World, _ *slog.Logger) {
 		log := role.LogSparing(slog.New(lines{&got}), struct{ role.World }{w})
@@ -75,10 +76,26 @@ func TestManyCausesAreOne(t *testing.T) {
 			for n := range 5000 {
 				log.Warn("in trouble", "partition", n)
 			}
+			log.Warn("in another trouble", "partition", 1)
 			_ = w.Sleep(context.Background(), role.LogEvery)
 		}
 	})
-	if len(got) != 2*1001 || got[1000] != "in trouble partition=1000" || got[1001] != "in trouble partition=0" {
+	if len(got) != 2*(role.LogMost+1) || got[role.LogMost-1] != "in trouble partition=19" || got[role.LogMost] != "in another trouble partition=1" || got[role.LogMost+1] != "in trouble partition=0 untold=4980" {
+		t.Errorf("logged %q", got)
+	}
+}
+
+// TestManyMessages has more causes than are told apart.
+func TestManyMessages(t *testing.T) {
+	var got []string
+	sparing(t, func(w *sim.World, _ *slog.Logger) {
+		log := role.LogSparing(slog.New(lines{&got}), struct{ role.World }{w})
+		for n := range 5000 {
+			log.Warn("in trouble "+strconv.Itoa(n%100), "partition", n)
+			_ = w.Sleep(context.Background(), time.Millisecond)
+		}
+	})
+	if len(got) < 1000 || len(got) > 1100 {
 		t.Errorf("%d lines are logged", len(got))
 	}
 }
