@@ -361,6 +361,7 @@ func (c *Core) committed(now time.Time, m *Answer, out *Effects) {
 	}
 	o.outcomes(out)
 	if lost && m.Call.generation == c.generation && c.generation >= 0 && c.leaving == nil && c.state != Losing && c.state != Expired && c.state != Failed && !c.joining() {
+		c.restless(now, m.Call)
 		c.outdated(protocol.IllegalGeneration, out)
 	}
 }

@@ -158,7 +158,7 @@ func TestTheLimitsOfALeader(t *testing.T) {
 		bad            []string
 		notes          int
 		err            string
-	}{{5, 1 << 10, nil, 0, ""}, {4, 1 << 10, nil, 0, "group g: join: the group has 5 members, and a leader divides among 4 at most"}, {5, 1 << 10, []string{"\x00\x03\x7f\xff\xff\xff", "\x00\x03\x7f\xff\xff\xff"}, 1, ""},
+	}{{5, 1 << 10, nil, 0, ""}, {4, 1 << 10, nil, 0, "group g: join: the group has 5 members, and a leader divides among 4 at most (group.max.members)"}, {5, 1 << 10, []string{"\x00\x03\x7f\xff\xff\xff", "\x00\x03\x7f\xff\xff\xff"}, 1, ""},
 		{5, 1 << 10, []string{string(make([]byte, 2000))}, 1, ""}} {
 		b := newBench(t, func(c *Config) { c.MaxMembers, c.MaxSubscription = k.members, k.bytes })
 		b.step(&Changed{Snapshot: l.snap})

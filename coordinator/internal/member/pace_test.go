@@ -61,6 +61,16 @@ func moved(k Kind) func(int, *Call) *Answer {
 	}
 }
 
+// refused is a commit, all of it.
+func refused(code protocol.Code) func(int, *Call) *Answer {
+	return func(_ int, c *Call) *Answer {
+		if c.Kind != CommitCall {
+			return nil
+		}
+		return &Answer{Resp: committedAnswer(code, 0)}
+	}
+}
+
 func sound(b *bench, n int, c *Call) *Answer {
 	name := "range"
 	switch c.Kind {
@@ -124,6 +134,14 @@ func TestWhoGetsNoFurtherDoesNotHurry(t *testing.T) {
 		{"heartbeat: moved", func(c *Config) { c.Heartbeat = time.Second }, moved(HeartbeatCall)},
 		{"offsets: moved", nil, moved(FetchCall)},
 		{"commits: moved", nil, moved(CommitCall)},
+		{"commits: UNKNOWN_MEMBER_ID", nil, refused(protocol.UnknownMemberID)},
+		{"commits: ILLEGAL_GENERATION", nil, refused(protocol.IllegalGeneration)},
+		{"commits: FENCED_INSTANCE_ID", nil, refused(protocol.FencedInstanceID)},
+		{"commits: REBALANCE_IN_PROGRESS", nil, refused(protocol.RebalanceInProgress)},
+		{"commits: GROUP_AUTHORIZATION_FAILED", nil, refused(protocol.GroupAuthorizationFailed)},
+		{"KIP-848: commits: UNKNOWN_MEMBER_ID", remote, refused(protocol.UnknownMemberID)},
+		{"KIP-848: commits: STALE_MEMBER_EPOCH", remote, refused(protocol.StaleMemberEpoch)},
+		{"KIP-848: commits: FENCED_MEMBER_EPOCH", remote, refused(protocol.FencedMemberEpoch)},
 		{"KIP-848: UNKNOWN_MEMBER_ID", remote, coded(protocol.UnknownMemberID)},
 		{"KIP-848: moved", remote, moved(ConsumerCall)},
 		{"KIP-848: offsets: moved", remote, moved(FetchCall)},
