@@ -110,7 +110,12 @@ func (c *Coordinator) perform(h *role.Handle, out *member.Effects) {
 				c.work.Rebalance = out.Rebalance
 			}
 			c.work.Commit = c.work.Commit || out.CommitDue
-			c.work.Errors = append(c.work.Errors, out.Errors...)
+			for _, err := range out.Errors {
+				if errors.Is(err, member.ErrBlind) {
+					err = c.client.Because(err)
+				}
+				c.work.Errors = append(c.work.Errors, err)
+			}
 			c.idle = c.idle || out.Idle
 		})
 	}

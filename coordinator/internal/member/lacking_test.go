@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/cluster"
 	"github.com/kactor-go/kactor/protocol/msg"
 )
 
@@ -48,6 +49,68 @@ func TestACoordinatorThatLacksAnAPIForAWhile(t *testing.T) {
 		}
 		b.answer(call, &msg.ConsumerGroupHeartbeatResponse{MemberEpoch: 1, HeartbeatIntervalMs: 5000})
 		b.is(Stable)
+	}
+}
+
+// TestTopicsThatNothingIsKnownOf are told while a member waits for them: that nothing is known of them to the application, that they are not there to the log. It was silent.
+func TestTopicsThatNothingIsKnownOf(t *testing.T) {
+	for _, k := range []struct {
+		name   string
+		topics []*cluster.Topic
+		want   error // told to the application; nil: noted
+		none   bool  // nothing is told
+	}{
+		{"no metadata", nil, ErrBlind, false},
+		{"unknown", []*cluster.Topic{{Name: "a", Err: protocol.UnknownTopicOrPartition}, {Name: "b", Err: protocol.UnknownTopicOrPartition}}, nil, false},
+		{"not allowed", []*cluster.Topic{{Name: "a", Err: protocol.TopicAuthorizationFailed}, {Name: "b", Err: protocol.TopicAuthorizationFailed}}, protocol.TopicAuthorizationFailed, false},
+		{"there", []*cluster.Topic{{Name: "a", Partitions: make([]cluster.Partition, 1)}, {Name: "b", Partitions: make([]cluster.Partition, 1)}}, nil, true},
+	} {
+		b := newBench(t, nil)
+		b.step(&Changed{Snapshot: cluster.New(cluster.Snapshot{}, k.topics...)})
+		b.step(&Subscribe{Topics: []string{"a", "b"}})
+		tell := func() (errs, notes int) {
+			for begin := b.now; b.now.Before(begin.Add(time.Minute)); {
+				out := b.later(100 * time.Millisecond)
+				for _, err := range out.Errors {
+					if errs++; !errors.Is(err, k.want) || !strings.Contains(err.Error(), "a and 1 more topics") {
+						t.Errorf("%s: %v", k.name, err)
+					}
+				}
+				notes += len(out.Notes)
+			}
+			return errs, notes
+		}
+		errs, notes := tell()
+		if told := max(errs, notes); k.none != (told == 0) || !k.none && (told < 5 || told > 6) || min(errs, notes) > 0 || (k.want != nil) != (errs > 0) {
+			t.Errorf("%s: %d errors, %d notes", k.name, errs, notes)
+		}
+		b.step(&Changed{Snapshot: cluster.New(cluster.Snapshot{}, &cluster.Topic{Name: "a", Partitions: make([]cluster.Partition, 1)}, &cluster.Topic{Name: "b", Partitions: make([]cluster.Partition, 1)})})
+		if errs, notes := tell(); errs+notes > 0 {
+			t.Errorf("%s: when they are there, %d errors, %d notes", k.name, errs, notes)
+		}
+	}
+}
+
+// TestAPatternWhoseTopicsAreNotToldSaysWhy for as long as it lasts.
+func TestAPatternWhoseTopicsAreNotToldSaysWhy(t *testing.T) {
+	b := newBench(t, nil)
+	out := b.step(&Subscribe{Pattern: func(string) bool { return true }})
+	told, lists := 0, 0
+	for begin := b.now; b.now.Before(begin.Add(time.Minute)); {
+		if out.List {
+			lists++
+			out = b.step(&Listed{Err: protocol.UnknownServerError})
+			for _, err := range out.Errors {
+				if told++; !errors.Is(err, protocol.UnknownServerError) {
+					t.Error(err)
+				}
+			}
+			continue
+		}
+		out = b.later(100 * time.Millisecond)
+	}
+	if told < 4 || told > 6 || lists > 61 {
+		t.Errorf("told %d times, asked %d times", told, lists)
 	}
 }
 

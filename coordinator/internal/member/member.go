@@ -341,6 +341,7 @@ func (c *Core) Next() time.Time {
 		add(c.touchAt)
 		add(c.sub.listAt)
 		add(c.sub.askedBy)
+		add(c.sub.lacksAt)
 	}
 	add(c.autoAt)
 	return t

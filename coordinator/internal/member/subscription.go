@@ -6,7 +6,10 @@ import (
 	"slices"
 	"time"
 
+	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/cluster"
+	"github.com/kactor-go/kactor/protocol/printable"
+	"github.com/kactor-go/kactor/protocol/trouble"
 )
 
 // subscription is what is to be read.
@@ -15,10 +18,17 @@ type subscription struct {
 	pattern func(string) bool
 	regex   string // the coordinator matches it
 	listing bool
-	listAt  time.Time // all topics are asked for again
-	asked   *Ask      // pattern is being asked
-	askedBy time.Time // it is told that it does not return
+	listAt  time.Time     // all topics are asked for again
+	asked   *Ask          // pattern is being asked
+	askedBy time.Time     // it is told that it does not return
+	trouble trouble.State // of the question for all topics
+
+	lacks   bool      // there may be topics that nothing is known of, or that are not there
+	lacksAt time.Time // when that is told
 }
+
+// ErrBlind says that metadata tells nothing of a topic that is subscribed to.
+var ErrBlind = errors.New("metadata has told nothing of it")
 
 func (s *subscription) any() bool { return len(s.topics) > 0 || s.pattern != nil || s.regex != "" }
 
@@ -35,6 +45,7 @@ func (c *Core) subscribe(now time.Time, m *Subscribe, out *Effects) {
 			c.sub.topics = before.topics
 		}
 	}
+	c.sub.lacks = true
 	c.touchAt = now
 	c.polled = now
 	if c.state == Failed {
@@ -72,6 +83,7 @@ func (c *Core) see(s *cluster.Snapshot) {
 			}
 		}
 		c.recount(is)
+		c.sub.lacks = c.sub.lacks || is == nil || is.Err != protocol.None
 	}
 	c.snap = s
 	if renamed {
@@ -93,6 +105,7 @@ func (c *Core) driveTopics(now time.Time, out *Effects) {
 			}
 		}
 	}
+	c.driveLacking(now, out)
 	if by := c.sub.askedBy; !by.IsZero() && !now.Before(by) {
 		c.sub.askedBy = time.Time{}
 		out.Errors = append(out.Errors, fmt.Errorf("subscribe: %s has not returned within %s: what is read stays as it is", c.sub.asked.what, c.cfg.RequestTimeout))
@@ -103,6 +116,64 @@ func (c *Core) driveTopics(now time.Time, out *Effects) {
 	}
 }
 
+// tellLacking is how long nothing is said of a topic that a member waits for, and then between two times that it is told.
+const tellLacking = 10 * time.Second
+
+// driveLacking tells of topics that nothing can be read of: what no answer will mend, and that there is no answer, to the application, and what is just not there to the log.
+func (c *Core) driveLacking(now time.Time, out *Effects) {
+	k := &c.sub
+	if k.lacks && k.lacksAt.IsZero() {
+		if k.lacks = c.lacking(func(string, protocol.Code) {}); k.lacks {
+			k.lacksAt = now.Add(tellLacking)
+		}
+	}
+	if k.lacksAt.IsZero() || now.Before(k.lacksAt) {
+		return
+	}
+	k.lacksAt = time.Time{}
+	var codes []protocol.Code // in the order in which they are met
+	first, count := map[protocol.Code]string{}, map[protocol.Code]int{}
+	k.lacks = c.lacking(func(name string, code protocol.Code) {
+		if count[code]++; count[code] == 1 {
+			codes = append(codes, code)
+			first[code] = name
+		}
+	})
+	for _, code := range codes {
+		text := fmt.Sprintf("subscribe: %s", printable.Text(first[code]))
+		if n := count[code] - 1; n > 0 {
+			text += fmt.Sprintf(" and %d more topics", n)
+		}
+		switch {
+		case code == protocol.None:
+			out.Errors = append(out.Errors, fmt.Errorf("%s: %w", text, ErrBlind))
+		case code.Retriable():
+			out.Notes = append(out.Notes, Note{"topics that are subscribed to are not there", fmt.Sprintf("%s: %v", text, code)})
+		default:
+			out.Errors = append(out.Errors, fmt.Errorf("%s: %w", text, code))
+		}
+	}
+	if k.lacks {
+		k.lacksAt = now.Add(tellLacking)
+	}
+}
+
+// lacking tells which topics of the subscription nothing can be read of, and why; None: nothing is known. It gives whether there are any.
+func (c *Core) lacking(tell func(name string, code protocol.Code)) (any bool) {
+	for _, name := range c.sub.topics {
+		switch t := c.snap.Topic(name); {
+		case t == nil:
+			tell(name, protocol.None)
+		case t.Err != protocol.None && len(t.Partitions) == 0:
+			tell(name, t.Err)
+		default:
+			continue
+		}
+		any = true
+	}
+	return any
+}
+
 // listed takes the names of all topics.
 func (c *Core) listed(now time.Time, m *Listed, out *Effects) {
 	c.named(m)
@@ -111,8 +182,12 @@ func (c *Core) listed(now time.Time, m *Listed, out *Effects) {
 	}
 	if m.Err != nil {
 		c.sub.listing, c.sub.listAt = false, now.Add(c.cfg.BackoffMax)
+		if c.sub.trouble.Met(now, trouble.Passing, m.Err, c.backoff()) {
+			out.Errors = append(out.Errors, fmt.Errorf("subscribe: which topics there are is not known: %w", m.Err))
+		}
 		return
 	}
+	c.sub.trouble = trouble.State{}
 	var names []string
 	for _, t := range m.Topics {
 		if c.cfg.Internal || !t.Internal {
@@ -138,6 +213,7 @@ func (c *Core) matched(now time.Time, m *Told, out *Effects) {
 	}
 	if m.err == nil && !slices.Equal(got.topics, c.sub.topics) {
 		c.sub.topics = got.topics
+		c.sub.lacks = true
 		c.touchAt = now
 		c.resubscribed()
 	}
