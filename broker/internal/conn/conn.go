@@ -81,17 +81,19 @@ type Core struct {
 	learnt Learnt
 	silent bool // the last attempt has ended in silence: the next goes on with asking
 
-	addrs    []string
-	next     int // which address comes next
-	setupBy  time.Time
-	lateBy   time.Time // a connection that does not come about makes the broker suspect, as an answer does that does not come
-	retryAt  time.Time
-	openBy   time.Time // see opens
-	failures int       // in a row, until the broker has answered somebody or the connection has lasted
-	lastErr  error
-	refused  *End      // the last attempt has failed so that no retry can help: what calls end with until the next
-	since    time.Time // when it was ready
-	proven   bool      // somebody was answered since
+	addrs   []string
+	next    int // which address comes next
+	setupBy time.Time
+	lateBy  time.Time // a connection that does not come about makes the broker suspect, as an answer does that does not come
+	retryAt time.Time
+	openBy  time.Time // see opens
+	// lastOpened is when the last connections were, in their order.
+	lastOpened [burst]time.Time
+	failures   int // in a row, until the broker has answered somebody or the connection has lasted
+	lastErr    error
+	refused    *End      // the last attempt has failed so that no retry can help: what calls end with until the next
+	since      time.Time // when it was ready
+	proven     bool      // somebody was answered since
 
 	versions  protocol.Ranges
 	waiting   []*Call

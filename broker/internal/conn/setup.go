@@ -90,8 +90,8 @@ func (c *Core) again(now time.Time, err error, out *Effects) bool {
 	return true
 }
 
-// burst is how many connections may be opened at once; further ones each after Core.pause. A connection that lasts begins anew. Whatever becomes of connections - who answers and hangs up, each time, seems to be well - there are not
-// more than five in a second.
+// burst is how many connections may be opened at once; further ones each after Core.pause. A connection that lasts begins anew, except that whatever becomes of connections - who answers and hangs up, each time, seems to be well -
+// there are not more than five in any second.
 const burst = 5
 
 // pause is what lies between two connections, when there are many: reconnect.backoff.max.ms, as far as that is between 200 ms and a second.
@@ -105,10 +105,18 @@ func (c *Core) opens(now time.Time) {
 		c.openBy = now
 	}
 	c.openBy = c.openBy.Add(c.pause())
+	copy(c.lastOpened[:], c.lastOpened[1:])
+	c.lastOpened[burst-1] = now
 }
 
 // mayOpen is from when on another may be.
-func (c *Core) mayOpen() time.Time { return c.openBy.Add(-(burst - 1) * c.pause()) }
+func (c *Core) mayOpen() time.Time {
+	at := c.openBy.Add(-(burst - 1) * c.pause())
+	if first := c.lastOpened[0]; !first.IsZero() && at.Before(first.Add(time.Second)) {
+		return first.Add(time.Second)
+	}
+	return at
+}
 
 // opensAt is when an attempt to connect may begin.
 func (c *Core) opensAt() time.Time {
