@@ -108,6 +108,9 @@ func (c *Consumer) Poll(ctx context.Context, opts ...PollOption) ([]*Record, err
 			break
 		}
 		if err != nil {
+			if c.group != nil && err == ctx.Err() {
+				err = c.group.Awaits(err)
+			}
 			return nil, public(err)
 		}
 		k.Keep()

@@ -32,7 +32,8 @@ type Coordinator struct {
 	waits   role.Waits
 
 	identity atomic.Pointer[Identity]
-	bits     atomic.Uint32 // not zero: there is work
+	awaits   atomic.Pointer[error] // what the member waits for
+	bits     atomic.Uint32         // not zero: there is work
 	began    time.Time
 	seen     atomic.Int64 // when the application polled, in nanoseconds since it began: wall clocks jump
 	reading  atomic.Bool  // it goes through records, and each counts
@@ -142,6 +143,11 @@ func (c *Coordinator) perform(h *role.Handle, out *member.Effects) {
 	}
 	if out.AskPolled {
 		c.self.Tell(&member.Polled{At: c.lastSeen(now)})
+	}
+	if why := c.core.Awaits(); why != nil {
+		c.awaits.Store(&why)
+	} else if c.awaits.Load() != nil {
+		c.awaits.Store(nil)
 	}
 	if identity := c.core.Identity(); identity != *c.identity.Load() {
 		c.identity.Store(&identity)

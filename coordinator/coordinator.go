@@ -227,6 +227,15 @@ func (c *Coordinator) Work() (w Work) {
 // Identity is who the member is now.
 func (c *Coordinator) Identity() Identity { return *c.identity.Load() }
 
+// Awaits adds to the error of a call whose context has ended what the member has waited for, if it cannot read a topic: metadata, mostly.
+func (c *Coordinator) Awaits(err error) error {
+	why := c.awaits.Load()
+	if why == nil {
+		return err
+	}
+	return c.client.Because(fmt.Errorf("%w: %w", err, *why))
+}
+
 // Commit commits offsets and waits for the outcome until ctx ends, and at most Config.Timeout.
 func (c *Coordinator) Commit(ctx context.Context, offsets ...Offset) error {
 	p := role.NewPromise[struct{}](c.world)

@@ -124,3 +124,34 @@ func TestAReaderThatReachesNobodySaysWhy(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestAMemberThatWaitsForMetadataSaysSo: how long its application waits for records, the error of the call says what it has waited for.
+func TestAMemberThatWaitsForMetadataSaysSo(t *testing.T) {
+	for _, wait := range []time.Duration{3 * time.Second, 15 * time.Second} {
+		if err := sim.Run(1, func(w *sim.World) error {
+			cluster, err := fake.NewCluster(fake.Config{Nodes: 1, Seed: w.Seed()})
+			if err != nil {
+				return err
+			}
+			sim.NewNetwork(w, cluster)
+			ctx := context.Background()
+			client, err := api.Dial(ctx, api.World(w), api.Brokers("broker-1:9092"), api.Property("allow.auto.create.topics", "false"))
+			if err != nil {
+				return err
+			}
+			defer func() { _ = client.Shutdown(ctx) }()
+			consumer, err := client.Consumer("g", api.Topics("nowhere"))
+			if err != nil {
+				return err
+			}
+			some, cancel := w.WithTimeout(ctx, wait)
+			defer cancel()
+			if _, err := consumer.Poll(some); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, protocol.UnknownTopicOrPartition) {
+				return fmt.Errorf("it is told %w", err)
+			}
+			return nil
+		}); err != nil {
+			t.Errorf("after %s: %v", wait, err)
+		}
+	}
+}

@@ -80,12 +80,16 @@ func TestTopicsThatNothingIsKnownOf(t *testing.T) {
 			}
 			return errs, notes
 		}
+		b.later(0)
+		if why := b.c.Awaits(); (why == nil) != k.none || k.want != nil && !errors.Is(why, k.want) {
+			t.Errorf("%s: it waits for %v", k.name, why)
+		}
 		errs, notes := tell()
 		if told := max(errs, notes); k.none != (told == 0) || !k.none && (told < 5 || told > 6) || min(errs, notes) > 0 || (k.want != nil) != (errs > 0) {
 			t.Errorf("%s: %d errors, %d notes", k.name, errs, notes)
 		}
 		b.step(&Changed{Snapshot: cluster.New(cluster.Snapshot{}, &cluster.Topic{Name: "a", Partitions: make([]cluster.Partition, 1)}, &cluster.Topic{Name: "b", Partitions: make([]cluster.Partition, 1)})})
-		if errs, notes := tell(); errs+notes > 0 {
+		if errs, notes := tell(); errs+notes > 0 || b.c.Awaits() != nil {
 			t.Errorf("%s: when they are there, %d errors, %d notes", k.name, errs, notes)
 		}
 	}

@@ -25,6 +25,8 @@ type subscription struct {
 
 	lacks   bool      // there may be topics that nothing is known of, or that are not there
 	lacksAt time.Time // when that is told
+	awaits  error     // of the first of them, and of the snapshot that was seen
+	seen    *cluster.Snapshot
 }
 
 // ErrBlind says that metadata tells nothing of a topic that is subscribed to.
@@ -122,8 +124,16 @@ const tellLacking = 10 * time.Second
 // driveLacking tells of topics that nothing can be read of: what no answer will mend, and that there is no answer, to the application, and what is just not there to the log.
 func (c *Core) driveLacking(now time.Time, out *Effects) {
 	k := &c.sub
-	if k.lacks && k.lacksAt.IsZero() {
-		if k.lacks = c.lacking(func(string, protocol.Code) {}); k.lacks {
+	if k.lacks && k.lacksAt.IsZero() || k.awaits != nil && k.seen != c.snap {
+		k.seen, k.awaits = c.snap, nil
+		k.lacks = c.lacking(func(name string, code protocol.Code) {
+			if k.awaits == nil {
+				k.awaits = fmt.Errorf("subscribe: %s: %w", printable.Text(name), lack(code))
+			}
+		})
+		if !k.lacks {
+			k.lacksAt = time.Time{}
+		} else if k.lacksAt.IsZero() {
 			k.lacksAt = now.Add(tellLacking)
 		}
 	}
@@ -144,19 +154,27 @@ func (c *Core) driveLacking(now time.Time, out *Effects) {
 		if n := count[code] - 1; n > 0 {
 			text += fmt.Sprintf(" and %d more topics", n)
 		}
-		switch {
-		case code == protocol.None:
-			out.Errors = append(out.Errors, fmt.Errorf("%s: %w", text, ErrBlind))
-		case code.Retriable():
+		if code != protocol.None && code.Retriable() {
 			out.Notes = append(out.Notes, Note{"topics that are subscribed to are not there", fmt.Sprintf("%s: %v", text, code)})
-		default:
-			out.Errors = append(out.Errors, fmt.Errorf("%s: %w", text, code))
+			continue
 		}
+		out.Errors = append(out.Errors, fmt.Errorf("%s: %w", text, lack(code)))
 	}
 	if k.lacks {
 		k.lacksAt = now.Add(tellLacking)
 	}
 }
+
+// lack is why nothing can be read of a topic.
+func lack(code protocol.Code) error {
+	if code == protocol.None {
+		return ErrBlind
+	}
+	return code
+}
+
+// Awaits is what the member waits for before it can read a topic that it subscribes to; nil: nothing.
+func (c *Core) Awaits() error { return c.sub.awaits }
 
 // lacking tells which topics of the subscription nothing can be read of, and why; None: nothing is known. It gives whether there are any.
 func (c *Core) lacking(tell func(name string, code protocol.Code)) (any bool) {
