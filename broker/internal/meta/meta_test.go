@@ -266,7 +266,7 @@ func TestManyTopicsThatAreNotThereAreOneRequest(t *testing.T) {
 		most := 0
 		end := b.now.Add(5 * time.Minute)
 		for n := 0; b.now.Before(end); {
-			out := &b.out
+			var out *Effects
 			if n < many && rng.IntN(2) == 0 {
 				out = b.step(&Refresh{Topics: []string{strconv.Itoa(n)}, Shared: n%2 == 0, Except: cluster.NoNode})
 				n++
