@@ -17,7 +17,7 @@ import (
 // acknowledged is a completion: it runs on a goroutine of the sender's.
 type acknowledged struct{ root *actor.RootContext }
 
-func (acknowledged) Done(p sender.Placed, err error) { fmt.Println(p.Topic, p.Offset, err) }
+func (acknowledged) Done(p sender.RecordMetadata, err error) { fmt.Println(p.Topic, p.Offset, err) }
 
 // A service that has an actor system of its own takes the client in as a subtree; closing the client ends the subtree only.
 func ExampleStart() {

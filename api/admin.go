@@ -170,14 +170,14 @@ func (a *Admin) CreatePartitions(ctx context.Context, counts map[string]int32) (
 	return out, nil
 }
 
-// Described is a topic, or why it cannot be described.
-type Described struct {
+// TopicDescription is a topic, or why it cannot be described.
+type TopicDescription struct {
 	Topic *cluster.Topic
 	Err   error
 }
 
 // DescribeTopics asks for topics by name; without names for all there are.
-func (a *Admin) DescribeTopics(ctx context.Context, names ...string) (map[string]Described, error) {
+func (a *Admin) DescribeTopics(ctx context.Context, names ...string) (map[string]TopicDescription, error) {
 	found := map[string]*cluster.Topic{}
 	errs, err := a.each(ctx, "topic", names, func(left []string) broker.Route {
 		req := &msg.MetadataRequest{}
@@ -210,10 +210,10 @@ func (a *Admin) DescribeTopics(ctx context.Context, names ...string) (map[string
 	if err != nil {
 		return nil, fmt.Errorf("describe topics: %w", err)
 	}
-	out := map[string]Described{}
+	out := map[string]TopicDescription{}
 	for name, err := range errs {
-		if out[name] = (Described{Err: err}); err == nil {
-			out[name] = Described{Topic: found[name]}
+		if out[name] = (TopicDescription{Err: err}); err == nil {
+			out[name] = TopicDescription{Topic: found[name]}
 		}
 	}
 	return out, nil

@@ -16,8 +16,8 @@ import (
 	"github.com/kactor-go/kactor/protocol/printable"
 )
 
-// ListedGroup is a group in a list. State and Type are "" where the broker does not tell: before Kafka 2.6 and 3.7.
-type ListedGroup struct {
+// GroupListing is a group in a list. State and Type are "" where the broker does not tell: before Kafka 2.6 and 3.7.
+type GroupListing struct {
 	Group        string
 	ProtocolType string // "consumer" for consumers; "" for groups that have offsets only
 	State        string // as Kafka names it: "Stable", "Empty", ...
@@ -31,19 +31,19 @@ type GroupFilter struct {
 	Types  []string // Kafka 3.7 or newer (KIP-848)
 }
 
-// DescribedGroup is a group as its coordinator sees it, or why it cannot be described.
-type DescribedGroup struct {
+// GroupDescription is a group as its coordinator sees it, or why it cannot be described.
+type GroupDescription struct {
 	Group, State    string
 	Type            string // "classic" or "consumer"
 	Assignor        string
 	Epoch           int32 // of a group of type consumer; -1: it has none
 	AssignmentEpoch int32 // the epoch that its target assignment is for; -1: it has none
-	Members         []DescribedMember
+	Members         []MemberDescription
 	Err             error
 }
 
-// DescribedMember is a member of a group. Epoch, Target and Regex are those of groups of type consumer.
-type DescribedMember struct {
+// MemberDescription is a member of a group. Epoch, Target and Regex are those of groups of type consumer.
+type MemberDescription struct {
 	ID, Instance, Client, Host, Rack string
 	Classic                          bool // it speaks the classic protocol
 	Epoch                            int32
@@ -53,12 +53,12 @@ type DescribedMember struct {
 }
 
 // ListGroups asks every broker for the groups that it coordinates. If some brokers cannot be asked, the others' groups come with an error.
-func (a *Admin) ListGroups(ctx context.Context, filter GroupFilter) ([]ListedGroup, error) {
+func (a *Admin) ListGroups(ctx context.Context, filter GroupFilter) ([]GroupListing, error) {
 	snap, err := broker.Metadata(ctx, a.client.system.Cluster())
 	if err != nil {
 		return nil, fmt.Errorf("list groups: %w", public(err))
 	}
-	var out []ListedGroup
+	var out []GroupListing
 	var errs []error
 	for _, n := range snap.Nodes {
 		req := &msg.ListGroupsRequest{StatesFilter: filter.States, TypesFilter: filter.Types}
@@ -73,10 +73,10 @@ func (a *Admin) ListGroups(ctx context.Context, filter GroupFilter) ([]ListedGro
 		}
 		out = slices.Grow(out, len(resp.Groups))
 		for _, g := range resp.Groups {
-			out = append(out, ListedGroup{g.GroupID, g.ProtocolType, g.GroupState, strings.ToLower(g.GroupType), n.ID})
+			out = append(out, GroupListing{g.GroupID, g.ProtocolType, g.GroupState, strings.ToLower(g.GroupType), n.ID})
 		}
 	}
-	if err := sortWithin(ctx, out, func(a, b ListedGroup) int { return cmp.Compare(a.Group, b.Group) }); err != nil {
+	if err := sortWithin(ctx, out, func(a, b GroupListing) int { return cmp.Compare(a.Group, b.Group) }); err != nil {
 		errs = append(errs, fmt.Errorf("list groups: %w", err))
 	}
 	return out, errors.Join(errs...)
@@ -99,12 +99,12 @@ func sortWithin[T any](ctx context.Context, list []T, compare func(a, b T) int) 
 }
 
 // DescribeGroups asks the coordinators of consumer groups for their members. A group that there is not has the error protocol.GroupIDNotFound.
-func (a *Admin) DescribeGroups(ctx context.Context, groups ...string) (map[string]DescribedGroup, error) {
-	out := map[string]DescribedGroup{}
+func (a *Admin) DescribeGroups(ctx context.Context, groups ...string) (map[string]GroupDescription, error) {
+	out := map[string]GroupDescription{}
 	w := a.client.system.World()
-	answers := make([]*role.Promise[DescribedGroup], len(groups))
+	answers := make([]*role.Promise[GroupDescription], len(groups))
 	for i, id := range groups { // all at a time: each may have a coordinator of its own
-		answers[i] = role.NewPromise[DescribedGroup](w)
+		answers[i] = role.NewPromise[GroupDescription](w)
 		w.Go("describe group "+id, func() {
 			d, err := a.describeConsumerGroup(ctx, id)
 			if errors.Is(err, broker.ErrUnsupported) || errors.Is(err, protocol.GroupIDNotFound) || errors.Is(err, protocol.UnsupportedVersion) {
@@ -121,7 +121,7 @@ func (a *Admin) DescribeGroups(ctx context.Context, groups ...string) (map[strin
 		if d.Group = id; err != nil {
 			d.Err = fmt.Errorf("describe group %s: %w", printable.Text(id), err)
 		}
-		slices.SortFunc(d.Members, func(a, b DescribedMember) int { return cmp.Compare(a.ID, b.ID) })
+		slices.SortFunc(d.Members, func(a, b MemberDescription) int { return cmp.Compare(a.ID, b.ID) })
 		out[id] = d
 	}
 	return out, nil
@@ -138,7 +138,7 @@ func coordinatorOf(group string) broker.Target {
 	return broker.Target{Kind: broker.ToCoordinator, Key: group, KeyType: broker.KeyGroup}
 }
 
-func (a *Admin) describeConsumerGroup(ctx context.Context, id string) (d DescribedGroup, err error) {
+func (a *Admin) describeConsumerGroup(ctx context.Context, id string) (d GroupDescription, err error) {
 	var g msg.ConsumerGroupDescribeResponseDescribedGroup
 	err = a.insist(ctx, broker.Route{Req: &msg.ConsumerGroupDescribeRequest{GroupIDs: []string{id}}, To: coordinatorOf(id), Optional: true}, func(r protocol.Response) protocol.Code {
 		groups := r.(*msg.ConsumerGroupDescribeResponse).Groups
@@ -151,10 +151,10 @@ func (a *Admin) describeConsumerGroup(ctx context.Context, id string) (d Describ
 	if err != nil {
 		return d, err
 	}
-	d = DescribedGroup{State: g.GroupState, Type: "consumer", Assignor: g.AssignorName, Epoch: g.GroupEpoch, AssignmentEpoch: g.AssignmentEpoch}
+	d = GroupDescription{State: g.GroupState, Type: "consumer", Assignor: g.AssignorName, Epoch: g.GroupEpoch, AssignmentEpoch: g.AssignmentEpoch}
 	for i := range g.Members {
 		m := &g.Members[i]
-		d.Members = append(d.Members, DescribedMember{ID: m.MemberID, Instance: text(m.InstanceID), Client: m.ClientID, Host: m.ClientHost, Rack: text(m.RackID), Classic: m.MemberType == 0,
+		d.Members = append(d.Members, MemberDescription{ID: m.MemberID, Instance: text(m.InstanceID), Client: m.ClientID, Host: m.ClientHost, Rack: text(m.RackID), Classic: m.MemberType == 0,
 			Epoch: m.MemberEpoch, Topics: m.SubscribedTopicNames, Regex: text(m.SubscribedTopicRegex), Assigned: partitionsOf(&m.Assignment), Target: partitionsOf(&m.TargetAssignment)})
 	}
 	return d, nil
@@ -170,7 +170,7 @@ func partitionsOf(a *msg.ConsumerGroupDescribeResponseAssignment) (out []TopicPa
 	return out
 }
 
-func (a *Admin) describeClassicGroup(ctx context.Context, id string) (d DescribedGroup, err error) {
+func (a *Admin) describeClassicGroup(ctx context.Context, id string) (d GroupDescription, err error) {
 	var g msg.DescribeGroupsResponseDescribedGroup
 	err = a.insist(ctx, broker.Route{Req: &msg.DescribeGroupsRequest{Groups: []string{id}}, To: coordinatorOf(id)}, func(r protocol.Response) protocol.Code {
 		groups := r.(*msg.DescribeGroupsResponse).Groups
@@ -186,10 +186,10 @@ func (a *Admin) describeClassicGroup(ctx context.Context, id string) (d Describe
 	if err != nil {
 		return d, err
 	}
-	d = DescribedGroup{State: g.GroupState, Type: "classic", Assignor: g.ProtocolData, Epoch: -1, AssignmentEpoch: -1}
+	d = GroupDescription{State: g.GroupState, Type: "classic", Assignor: g.ProtocolData, Epoch: -1, AssignmentEpoch: -1}
 	for i := range g.Members {
 		m := &g.Members[i]
-		out := DescribedMember{ID: m.MemberID, Instance: text(m.GroupInstanceID), Client: m.ClientID, Host: m.ClientHost, Classic: true, Epoch: -1}
+		out := MemberDescription{ID: m.MemberID, Instance: text(m.GroupInstanceID), Client: m.ClientID, Host: m.ClientHost, Classic: true, Epoch: -1}
 		if g.ProtocolType == "consumer" {
 			if s, err := assign.ReadSubscription(m.MemberMetadata); err == nil {
 				out.Topics, out.Rack = s.Topics, s.Rack

@@ -47,7 +47,7 @@ func TestRecordsAreNotAllocatedOneByOne(t *testing.T) {
 		"linger.ms": "3600000", "delivery.timeout.ms": "7200000"}) // how many batches there are does not depend on how fast the machine is
 	value := make([]byte, 100)
 	var acked sync.WaitGroup
-	done := func(_ api.Placed, err error) {
+	done := func(_ api.RecordMetadata, err error) {
 		if err != nil {
 			t.Error(err)
 		}
@@ -181,7 +181,7 @@ func TestGoroutinesBeginTogether(t *testing.T) {
 		for range goroutines {
 			all.Go(func() {
 				for range each {
-					if err := producer.Send(ctx, &api.Record{Topic: "t", Value: []byte("v")}, func(_ api.Placed, err error) {
+					if err := producer.Send(ctx, &api.Record{Topic: "t", Value: []byte("v")}, func(_ api.RecordMetadata, err error) {
 						if err != nil {
 							failed.Add(1)
 						}

@@ -59,7 +59,7 @@ func TestWhoIsInACallThatWaitsIsThere(t *testing.T) {
 				written(t, 1, 10, func(ctx context.Context, w *sim.World, c *fake.Cluster, client *api.Client) error {
 					lost := 0
 					k, err := client.Consumer("g", api.Topics("t"), api.Properties(map[string]string{"auto.offset.reset": "earliest", "group.protocol": group, "max.poll.interval.ms": "3000", "auto.commit.interval.ms": "3600000"}),
-						api.OnRebalance(api.RebalanceListener{Lost: func(context.Context, []api.TopicPartition) { lost++ }}))
+						api.OnRebalance(api.RebalanceListener{OnLost: func(context.Context, []api.TopicPartition) { lost++ }}))
 					if err != nil {
 						return err
 					}

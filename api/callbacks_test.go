@@ -83,7 +83,7 @@ func TestFunctionOfARecordThatPanics(t *testing.T) {
 	}
 	var called atomic.Int32
 	for i := range 10 {
-		err := p.Send(t.Context(), &api.Record{Topic: "t", Partition: 0, Fixed: true}, func(api.Placed, error) {
+		err := p.Send(t.Context(), &api.Record{Topic: "t", Partition: 0, Fixed: true}, func(api.RecordMetadata, error) {
 			if called.Add(1); i%2 == 0 {
 				panic("on purpose")
 			}
@@ -106,7 +106,7 @@ func TestFunctionOfARecordThatBlocks(t *testing.T) {
 		t.Fatal(err)
 	}
 	release, blocked := make(chan struct{}), make(chan struct{})
-	if err := p.Send(t.Context(), &api.Record{Topic: "t", Partition: 0, Fixed: true}, func(api.Placed, error) { close(blocked); <-release }); err != nil {
+	if err := p.Send(t.Context(), &api.Record{Topic: "t", Partition: 0, Fixed: true}, func(api.RecordMetadata, error) { close(blocked); <-release }); err != nil {
 		t.Fatal(err)
 	}
 	<-blocked
@@ -133,11 +133,11 @@ func TestFunctionOfARecordThatCallsTheProducer(t *testing.T) {
 	}
 	r := &api.Record{Topic: "t", Partition: 0, Fixed: true}
 	sent, written, refused := make(chan error, 1), make(chan error, 1), make(chan map[string]error, 1)
-	err = p.Send(t.Context(), r, func(api.Placed, error) {
+	err = p.Send(t.Context(), r, func(api.RecordMetadata, error) {
 		ctx := context.Background()
 		_, produce := p.Produce(ctx, r)
 		refused <- map[string]error{"flush": p.Flush(ctx), "produce": produce, "produce all": p.ProduceAll(ctx, r), "close": p.Shutdown(ctx), "close of the client": client.Shutdown(ctx)}
-		sent <- p.Send(ctx, r, func(_ api.Placed, err error) { written <- err })
+		sent <- p.Send(ctx, r, func(_ api.RecordMetadata, err error) { written <- err })
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -163,7 +163,7 @@ func TestFunctionOfARecordThatEndsItsGoroutine(t *testing.T) {
 	}
 	var called atomic.Int32
 	for i := range 10 {
-		err := p.Send(t.Context(), &api.Record{Topic: "t", Partition: 0, Fixed: true}, func(api.Placed, error) {
+		err := p.Send(t.Context(), &api.Record{Topic: "t", Partition: 0, Fixed: true}, func(api.RecordMetadata, error) {
 			if called.Add(1); i%3 == 0 {
 				runtime.Goexit()
 			}
@@ -230,7 +230,7 @@ func TestPartitionerThatEndsItsGoroutine(t *testing.T) {
 	}
 	var told, failed atomic.Int32
 	for range 4 {
-		err := p.Send(context.Background(), &api.Record{Topic: "later"}, func(_ api.Placed, err error) {
+		err := p.Send(context.Background(), &api.Record{Topic: "later"}, func(_ api.RecordMetadata, err error) {
 			if told.Add(1); err != nil {
 				failed.Add(1)
 			}
@@ -281,8 +281,8 @@ func TestListenerThatPanics(t *testing.T) {
 	}
 	produced(t, p)
 	k := member(t, client, api.RebalanceListener{
-		Assigned: func(context.Context, []api.TopicPartition) { panic("assigned") },
-		Revoked:  func(context.Context, []api.TopicPartition) { panic("revoked") },
+		OnAssigned: func(context.Context, []api.TopicPartition) { panic("assigned") },
+		OnRevoked:  func(context.Context, []api.TopicPartition) { panic("revoked") },
 	})
 	within(t, "Poll", func() {
 		if what := panics(func() { _, _ = k.Poll(context.Background()) }); what != "assigned" {
@@ -317,11 +317,11 @@ func TestListenerThatCallsTheConsumer(t *testing.T) {
 	produced(t, p)
 	var k *api.Consumer
 	refused := map[string]error{}
-	l := api.RebalanceListener{Assigned: func(ctx context.Context, parts []api.TopicPartition) {
+	l := api.RebalanceListener{OnAssigned: func(ctx context.Context, parts []api.TopicPartition) {
 		if len(k.Assignment()) == 0 || len(k.Subscription()) != 1 {
 			t.Errorf("assigned are %v, subscribed to is %v", k.Assignment(), k.Subscription())
 		}
-		for what, err := range map[string]error{"pause": k.Pause(parts...), "resume": k.Resume(parts...), "seek": k.Seek(parts[0], 0), "commit": k.Commit(ctx, api.Offset{Partition: parts[0], Offset: 0})} {
+		for what, err := range map[string]error{"pause": k.Pause(parts...), "resume": k.Resume(parts...), "seek": k.Seek(parts[0], 0), "commit": k.Commit(ctx, api.OffsetAndMetadata{TopicPartition: parts[0], Offset: 0})} {
 			if err != nil {
 				t.Errorf("%s: %v", what, err)
 			}
@@ -358,7 +358,7 @@ func TestListenerThatCallsTheConsumer(t *testing.T) {
 
 func TestListenerThatBlocks(t *testing.T) {
 	blocked, release := make(chan struct{}), make(chan struct{})
-	k := member(t, dialed(t), api.RebalanceListener{Assigned: func(context.Context, []api.TopicPartition) { close(blocked); <-release }})
+	k := member(t, dialed(t), api.RebalanceListener{OnAssigned: func(context.Context, []api.TopicPartition) { close(blocked); <-release }})
 	polled := make(chan error, 1)
 	polling, stop := context.WithCancel(t.Context())
 	go func() {
@@ -471,13 +471,13 @@ func TestAListenersContextIsNotThatOfPoll(t *testing.T) {
 	type key struct{}
 	called, commits := 0, []error{}
 	var k *api.Consumer
-	k = member(t, client, api.RebalanceListener{Assigned: func(ctx context.Context, parts []api.TopicPartition) {
+	k = member(t, client, api.RebalanceListener{OnAssigned: func(ctx context.Context, parts []api.TopicPartition) {
 		called++
 		<-time.After(20 * time.Millisecond)
 		if ctx.Value(key{}) != "value" {
 			t.Error("the values of Poll's context are lost")
 		}
-		commits = append(commits, k.Commit(ctx, api.Offset{Partition: parts[0], Offset: 1}))
+		commits = append(commits, k.Commit(ctx, api.OffsetAndMetadata{TopicPartition: parts[0], Offset: 1}))
 	}})
 	within(t, "Poll", func() {
 		for called == 0 {

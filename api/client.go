@@ -98,7 +98,7 @@ func (c *Client) System() *actors.System { return c.system }
 // Close is [Client.Shutdown] within close.timeout.ms, 10 s by default: the natural line behind [Dial] is defer client.Close(), which is right also where the program's own context has ended.
 func (c *Client) Close() error { return within(c.system.World(), c.settings.closing, c.Shutdown) }
 
-// Shutdown ends the client with its producers and consumers, in this order: producers send what they hold; consumers finish what they are handling, commit it (unless enable.auto.commit is false), call [RebalanceListener].Revoked and leave
+// Shutdown ends the client with its producers and consumers, in this order: producers send what they hold; consumers finish what they are handling, commit it (unless enable.auto.commit is false), call [RebalanceListener].OnRevoked and leave
 // their groups; connections close. It returns when all is over, at the latest shortly after ctx has ended: producers get half of the time first, and of each consumer's an eighth is kept for leaving. Records that could not be sent
 // have their outcome then ([ErrUncertain] for those that may have been written). Without a deadline producers have delivery.timeout.ms, and the last commit is repeated for session.timeout.ms.
 //

@@ -16,7 +16,7 @@ import (
 
 // finished are the positions up to which the application is done, of parts or of all: what it has been given, but for the record or batch that it is at. Who asks beside the one that reads must not take positions of one time and
 // what is at hand of another.
-func (c *Consumer) finished(parts []TopicPartition) []Offset {
+func (c *Consumer) finished(parts []TopicPartition) []OffsetAndMetadata {
 	for {
 		handles, hand, w := c.handles.Load(), c.hand.Load(), c.work.Load()
 		if out := c.below(parts, hand, w); c.hand.Load() == hand && c.handles.Load() == handles {
@@ -26,7 +26,7 @@ func (c *Consumer) finished(parts []TopicPartition) []Offset {
 }
 
 // below are the positions up to which the application is done that is at hand, and whose Handle is w.
-func (c *Consumer) below(parts []TopicPartition, hand *hand, w *work) (out []Offset) {
+func (c *Consumer) below(parts []TopicPartition, hand *hand, w *work) (out []OffsetAndMetadata) {
 	asked := among(parts)
 	for _, r := range c.fetcher.Reads() {
 		if parts != nil && !asked[r.TopicPartition] {
@@ -54,17 +54,17 @@ func (c *Consumer) below(parts []TopicPartition, hand *hand, w *work) (out []Off
 	return out
 }
 
-func position(r fetcher.Read) Offset {
-	return Offset{Partition: r.TopicPartition, Offset: r.Offset, LeaderEpoch: EpochOf(r.Epoch), TopicID: r.Topic}
+func position(r fetcher.Read) OffsetAndMetadata {
+	return OffsetAndMetadata{TopicPartition: r.TopicPartition, Offset: r.Offset, LeaderEpoch: EpochOf(r.Epoch), TopicID: r.Topic}
 }
 
 // identified gives offsets the id of the topic that is being read, where they have none: if that topic is deleted and created again, they are not of the new one.
-func (c *Consumer) identified(offsets []Offset) []Offset {
+func (c *Consumer) identified(offsets []OffsetAndMetadata) []OffsetAndMetadata {
 	reads := c.fetcher.Reads()
 	offsets = slices.Clone(offsets)
 	for i := range offsets {
 		o := &offsets[i]
-		if at, found := slices.BinarySearchFunc(reads, o.Partition, func(r fetcher.Read, tp TopicPartition) int { return r.Compare(tp) }); found && o.TopicID == (wire.UUID{}) {
+		if at, found := slices.BinarySearchFunc(reads, o.TopicPartition, func(r fetcher.Read, tp TopicPartition) int { return r.Compare(tp) }); found && o.TopicID == (wire.UUID{}) {
 			o.TopicID = reads[at].Topic
 		}
 	}
@@ -85,13 +85,13 @@ const keepAlive = time.Hour
 
 // news drops offsets that were committed already. Those of partitions that the application has assigned to itself are committed all the time, as by Java's client: a group without members is kept alive by nothing
 // else, and brokers forget its offsets offsets.retention.minutes after the last commit.
-func (c *Consumer) news(offsets []Offset) []Offset {
+func (c *Consumer) news(offsets []OffsetAndMetadata) []OffsetAndMetadata {
 	if c.mode.Load() == assigned {
 		return offsets
 	}
 	now := c.world.Now()
-	return slices.DeleteFunc(offsets, func(o Offset) bool {
-		last, ok := c.auto[o.Partition]
+	return slices.DeleteFunc(offsets, func(o OffsetAndMetadata) bool {
+		last, ok := c.auto[o.TopicPartition]
 		return ok && last.offset == o.Offset && last.epoch == o.LeaderEpoch && last.topic == o.TopicID && last.others == c.others.Load() && !last.at.IsZero() && now.Sub(last.at) < keepAlive
 	})
 }
@@ -136,7 +136,7 @@ func (c *Consumer) awaited(ctx context.Context, commit *role.Promise[struct{}]) 
 }
 
 // told takes the outcome of the commit of what is given up.
-func (c *Consumer) told(offsets []Offset, err error) {
+func (c *Consumer) told(offsets []OffsetAndMetadata, err error) {
 	if err != nil {
 		c.log("commit of what is given up", err)
 		return
@@ -145,7 +145,7 @@ func (c *Consumer) told(offsets []Offset, err error) {
 }
 
 // outcome tells what nobody else is told of.
-func (c *Consumer) outcome(offsets []Offset, err error) {
+func (c *Consumer) outcome(offsets []OffsetAndMetadata, err error) {
 	if f := c.set.onCommit; f != nil {
 		f(slices.Clone(offsets), public(err))
 	}
@@ -159,7 +159,7 @@ func (c *Consumer) autoCommit() {
 	sent := make([]auto, len(offsets))
 	for i, o := range offsets {
 		sent[i] = auto{offset: o.Offset, epoch: o.LeaderEpoch, topic: o.TopicID, others: c.others.Load()}
-		c.auto[o.Partition] = &sent[i]
+		c.auto[o.TopicPartition] = &sent[i]
 	}
 	c.group.CommitAsync(func(err error) {
 		c.outcome(offsets, err)
@@ -179,7 +179,7 @@ func (c *Consumer) autoCommit() {
 
 // Commit commits offsets and waits for the outcome; without any the positions of all partitions that are read: everything that was given out, also the record at hand. It retries what goes away by itself,
 // as long as ctx lasts and at most default.api.timeout.ms. For a partition that is not this member's the error is ErrNotOwned or ErrFenced, and nothing was committed.
-func (c *Consumer) Commit(ctx context.Context, offsets ...Offset) error {
+func (c *Consumer) Commit(ctx context.Context, offsets ...OffsetAndMetadata) error {
 	if c.group == nil {
 		return fmt.Errorf("commit: %w", errNoGroup)
 	}
@@ -203,7 +203,7 @@ func (c *Consumer) Commit(ctx context.Context, offsets ...Offset) error {
 }
 
 // CommitAsync commits offsets as Commit does, without waiting: done, or without it what OnCommit was given, is called with the outcome where the consumer polls next. Outcomes come in the order of the commits.
-func (c *Consumer) CommitAsync(done func(error), offsets ...Offset) error {
+func (c *Consumer) CommitAsync(done func(error), offsets ...OffsetAndMetadata) error {
 	if c.group == nil {
 		return fmt.Errorf("commit: %w", errNoGroup)
 	}
@@ -230,16 +230,16 @@ func (c *Consumer) CommitAsync(done func(error), offsets ...Offset) error {
 	return nil
 }
 
-func checkOffsets(offsets []Offset) error {
+func checkOffsets(offsets []OffsetAndMetadata) error {
 	for _, o := range offsets {
-		if o.Partition.Topic == "" || o.Partition.Partition < 0 || o.Offset < 0 {
-			return fmt.Errorf("commit: offset %d of %s is none", o.Offset, o.Partition)
+		if o.Topic == "" || o.Partition < 0 || o.Offset < 0 {
+			return fmt.Errorf("commit: offset %d of %s is none", o.Offset, o.TopicPartition)
 		}
 	}
 	return nil
 }
 
-func (c *Consumer) positions() (out []Offset) {
+func (c *Consumer) positions() (out []OffsetAndMetadata) {
 	if handles := c.handles.Load(); c.work.Load() == nil {
 		for _, r := range c.fetcher.Reads() {
 			out = append(out, position(r))
@@ -252,7 +252,7 @@ func (c *Consumer) positions() (out []Offset) {
 }
 
 // Committed asks for the group's committed offsets. Partitions without one are not in the answer.
-func (c *Consumer) Committed(ctx context.Context, parts ...TopicPartition) (map[TopicPartition]Offset, error) {
+func (c *Consumer) Committed(ctx context.Context, parts ...TopicPartition) (map[TopicPartition]OffsetAndMetadata, error) {
 	if c.group == nil {
 		return nil, fmt.Errorf("committed: %w", errNoGroup)
 	}
@@ -260,10 +260,10 @@ func (c *Consumer) Committed(ctx context.Context, parts ...TopicPartition) (map[
 	if err != nil {
 		return nil, public(err)
 	}
-	out := map[TopicPartition]Offset{}
+	out := map[TopicPartition]OffsetAndMetadata{}
 	for _, o := range got {
 		if o.Offset >= 0 {
-			out[o.Partition] = o
+			out[o.TopicPartition] = o
 		}
 	}
 	return out, nil

@@ -45,9 +45,9 @@ func TestWhatIsFinishedIsOfOneMoment(t *testing.T) {
 	}
 	begun := &work{c: k, core: lanes.New(ByPartition, 10, 1<<20)}
 	begun.core.Add(&lanes.Unit{TopicPartition: tp, Offset: 3, Before: -1}, nil)
-	for _, ask := range []func() []Offset{func() []Offset { return k.finished(nil) }, k.positions} {
+	for _, ask := range []func() []OffsetAndMetadata{func() []OffsetAndMetadata { return k.finished(nil) }, k.positions} {
 		k.work.Store(nil)
-		held, release, got := make(chan struct{}), make(chan struct{}), make(chan []Offset, 1)
+		held, release, got := make(chan struct{}), make(chan struct{}), make(chan []OffsetAndMetadata, 1)
 		w.hold <- func() { close(held); <-release }
 		go func() { _ = k.Resume(tp) }()
 		<-held

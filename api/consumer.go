@@ -270,11 +270,11 @@ func (c *Consumer) seek(starts ...fetcher.Begin) error {
 }
 
 // SeekTo moves a partition to an offset that was committed or kept. If it has a leader epoch, a log that has lost what was before it since is found out (KIP-320).
-func (c *Consumer) SeekTo(o Offset) error {
-	if err := checkOffsets([]Offset{o}); err != nil {
+func (c *Consumer) SeekTo(o OffsetAndMetadata) error {
+	if err := checkOffsets([]OffsetAndMetadata{o}); err != nil {
 		return err
 	}
-	return c.seek(fetcher.Begin{TopicPartition: o.Partition, Offset: o.Offset, Epoch: o.LeaderEpoch.Int() + 1})
+	return c.seek(fetcher.Begin{TopicPartition: o.TopicPartition, Offset: o.Offset, Epoch: o.LeaderEpoch.Int() + 1})
 }
 
 // SeekBy moves a partition by so many offsets, back or forth, but not beyond what its leader has told of its log. It waits until the position is known.
@@ -419,7 +419,7 @@ func (c *Consumer) Close() error {
 	return within(c.world, c.set.closing, func(ctx context.Context) error { return c.Shutdown(ctx) })
 }
 
-// Shutdown ends the consumer. As a member of a group it waits for handlers that run, commits what is finished (unless enable.auto.commit is false), calls [RebalanceListener].Revoked, waits for commits that are under way, and leaves the
+// Shutdown ends the consumer. As a member of a group it waits for handlers that run, commits what is finished (unless enable.auto.commit is false), calls [RebalanceListener].OnRevoked, waits for commits that are under way, and leaves the
 // group; an eighth of ctx's time is kept for leaving. It returns when all this is done, at the latest shortly after ctx has ended. Without a deadline the commit is repeated for session.timeout.ms. The functions of CommitAsync that
 // have not been called yet are called before Shutdown returns, also when there was no time for the outcome. Poll, Records and Batches of other goroutines return.
 //

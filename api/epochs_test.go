@@ -64,7 +64,7 @@ func TestAnEpochWithoutRecordsIsNoTruncation(t *testing.T) {
 	for name, begin := range map[string]func(k *api.Consumer) error{
 		"the end": func(k *api.Consumer) error { return k.AssignAt(api.AtEnd, part) },
 		"a committed offset": func(k *api.Consumer) error {
-			return errors.Join(k.Assign(part), k.SeekTo(api.Offset{Partition: part, Offset: 3, LeaderEpoch: api.EpochOf(1)}))
+			return errors.Join(k.Assign(part), k.SeekTo(api.OffsetAndMetadata{TopicPartition: part, Offset: 3, LeaderEpoch: api.EpochOf(1)}))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -112,7 +112,7 @@ func TestTheEpochOfARecordIsThatItWasWrittenIn(t *testing.T) {
 			if err != nil || len(got) == 0 {
 				return nil, errors.Join(errors.New("nothing came"), err)
 			}
-			return got[0], k.Commit(ctx, api.Offset{Partition: part, Offset: 1, LeaderEpoch: api.EpochOf(got[0].LeaderEpoch)})
+			return got[0], k.Commit(ctx, api.OffsetAndMetadata{TopicPartition: part, Offset: 1, LeaderEpoch: api.EpochOf(got[0].LeaderEpoch)})
 		},
 		"Handle": func(ctx context.Context, _ *sim.World, k *api.Consumer) (first *api.Record, err error) {
 			if err = k.Handle(ctx, func(_ context.Context, r *api.Record) error {

@@ -98,8 +98,8 @@ func public(err error) error {
 
 // ProduceErrors tells what became of each record of a ProduceAll: Errors has one entry a record, nil where it was written.
 type ProduceErrors struct {
-	Placed []Placed
-	Errors []error
+	Metadata []RecordMetadata
+	Errors   []error
 }
 
 // Error counts, and tells the first.

@@ -94,7 +94,7 @@ func ExampleProducer_Send() {
 		log.Fatal(err)
 	}
 	for i := range 3 {
-		err := producer.Send(ctx, &api.Record{Topic: "orders", Value: fmt.Append(nil, i)}, func(placed api.Placed, err error) {
+		err := producer.Send(ctx, &api.Record{Topic: "orders", Value: fmt.Append(nil, i)}, func(placed api.RecordMetadata, err error) {
 			fmt.Println(placed.Offset, err)
 		})
 		if err != nil {

@@ -68,7 +68,7 @@ func (u ofUser) OnConsume(records []*api.Record) []*api.Record {
 	return records
 }
 
-func (u ofUser) OnCommit([]api.Offset) {
+func (u ofUser) OnCommit([]api.OffsetAndMetadata) {
 	if u.where == "OnCommit" {
 		u.d.do()
 	}
@@ -118,7 +118,7 @@ type function struct {
 
 var functions = []function{
 	{name: "listener, assigned", options: func(d *deed) []api.ConsumerOption {
-		return []api.ConsumerOption{api.OnRebalance(api.RebalanceListener{Assigned: func(context.Context, []api.TopicPartition) { d.do() }})}
+		return []api.ConsumerOption{api.OnRebalance(api.RebalanceListener{OnAssigned: func(context.Context, []api.TopicPartition) { d.do() }})}
 	}},
 	{name: "pattern", pattern: true, aside: true},
 	{name: "assignor, UserData", ends: true, aside: true, options: func(d *deed) []api.ConsumerOption {
@@ -137,7 +137,7 @@ var functions = []function{
 		return []api.ConsumerOption{api.ConsumerInterceptors(ofUser{d: d, where: "OnCommit"})}
 	}},
 	{name: "OnCommit", options: func(d *deed) []api.ConsumerOption {
-		return []api.ConsumerOption{api.OnCommit(func([]api.Offset, error) { d.do() })}
+		return []api.ConsumerOption{api.OnCommit(func([]api.OffsetAndMetadata, error) { d.do() })}
 	}},
 	{name: "CommitAsync", uses: func(d *deed) reading {
 		return func(ctx context.Context, k *api.Consumer) {
@@ -371,11 +371,11 @@ func TestWhatIsCommittedAutomaticallyIsCommittedAgain(t *testing.T) {
 	tp := api.TopicPartition{Topic: "t"}
 	for name, between := range map[string]func(k *api.Consumer) error{
 		"Commit": func(k *api.Consumer) error {
-			return k.Commit(context.Background(), api.Offset{Partition: tp, Offset: 1})
+			return k.Commit(context.Background(), api.OffsetAndMetadata{TopicPartition: tp, Offset: 1})
 		},
 		"CommitAsync": func(k *api.Consumer) error {
 			told := false
-			err := k.CommitAsync(func(error) { told = true }, api.Offset{Partition: tp, Offset: 1})
+			err := k.CommitAsync(func(error) { told = true }, api.OffsetAndMetadata{TopicPartition: tp, Offset: 1})
 			for err == nil && !told {
 				ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
 				_, _ = k.Poll(ctx)
@@ -398,9 +398,9 @@ func TestWhatIsCommittedAutomaticallyIsCommittedAgain(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			until := func(what string, done func(api.Offset) bool) {
+			until := func(what string, done func(api.OffsetAndMetadata) bool) {
 				within(t, what, func() {
-					for had := map[api.TopicPartition]api.Offset{}; !done(had[tp]); {
+					for had := map[api.TopicPartition]api.OffsetAndMetadata{}; !done(had[tp]); {
 						ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
 						_, _ = k.Poll(ctx)
 						cancel()
@@ -411,16 +411,16 @@ func TestWhatIsCommittedAutomaticallyIsCommittedAgain(t *testing.T) {
 					}
 				})
 			}
-			until("the first commit", func(o api.Offset) bool { return o.Offset == 3 && o.LeaderEpoch.Int() >= 0 })
+			until("the first commit", func(o api.OffsetAndMetadata) bool { return o.Offset == 3 && o.LeaderEpoch.Int() >= 0 })
 			within(t, name, func() { err = between(k) })
 			if err != nil {
 				t.Fatal(err)
 			}
 			if name == "Seek" {
-				until("a commit of the position without an epoch", func(o api.Offset) bool { return o.Offset == 3 && o.LeaderEpoch.Int() < 0 })
+				until("a commit of the position without an epoch", func(o api.OffsetAndMetadata) bool { return o.Offset == 3 && o.LeaderEpoch.Int() < 0 })
 				return
 			}
-			until("the next commit", func(o api.Offset) bool { return o.Offset == 3 })
+			until("the next commit", func(o api.OffsetAndMetadata) bool { return o.Offset == 3 })
 		})
 	}
 }

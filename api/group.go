@@ -8,8 +8,9 @@ import (
 	"github.com/kactor-go/kactor/protocol/printable"
 )
 
-// Offset is a position to commit, or one that was committed: that of the next record to read.
-type Offset = coordinator.Offset
+// OffsetAndMetadata is a position to commit, or one that was committed: TopicPartition, Offset of the next record to read, LeaderEpoch of the record before (zero: not known), TopicID (zero: not known), and Metadata, a text of the
+// application's. Only the partition and the offset are needed.
+type OffsetAndMetadata = cluster.OffsetAndMetadata
 
 // LeaderEpoch counts the leaders that a partition has had. The zero value says that the epoch is not known.
 type LeaderEpoch = cluster.LeaderEpoch

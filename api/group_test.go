@@ -60,7 +60,7 @@ func TestOldBrokersAreToldHowLongToKeepOffsets(t *testing.T) {
 			t.Fatal(err)
 		}
 		tp := api.TopicPartition{Topic: "t"}
-		if err := errors.Join(consumer.Assign(tp), consumer.Commit(ctx, api.Offset{Partition: tp, Offset: 1})); err != nil {
+		if err := errors.Join(consumer.Assign(tp), consumer.Commit(ctx, api.OffsetAndMetadata{TopicPartition: tp, Offset: 1})); err != nil {
 			t.Fatal(err)
 		}
 		client.Shutdown(ctx)

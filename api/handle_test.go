@@ -21,7 +21,7 @@ func (l leaves) OnConsume(records []*api.Record) []*api.Record {
 	return records
 }
 
-func (leaves) OnCommit([]api.Offset) {}
+func (leaves) OnCommit([]api.OffsetAndMetadata) {}
 
 // TestAnInterceptorThatEndsItsGoroutine loses nothing, as a test's FailNow does it: what it was called with has come to nobody, so it comes again, and is not committed before.
 func TestAnInterceptorThatEndsItsGoroutine(t *testing.T) {

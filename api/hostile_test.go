@@ -296,7 +296,7 @@ func (p *hostilePlay) consume(ctx context.Context, w *sim.World, client *api.Cli
 	}
 	tp := api.TopicPartition{Topic: "t"}
 	p.err("commit", c.Commit(ctx))
-	p.err("commit", c.Commit(ctx, api.Offset{Partition: tp, Offset: 1, Metadata: "m"}))
+	p.err("commit", c.Commit(ctx, api.OffsetAndMetadata{TopicPartition: tp, Offset: 1, Metadata: "m"}))
 	offsets, err := c.Committed(ctx, tp)
 	p.err("committed", err)
 	for _, o := range offsets {

@@ -13,7 +13,7 @@ type ProducerInterceptor interface {
 	// OnSend gets a copy of a record before it is handed over, on the caller's goroutine, and returns what is sent: the copy, changed or not, or another. Key and value are the caller's bytes.
 	OnSend(r *Record) *Record
 	// OnAcknowledgement gets the outcome of a record before its callback or promise does, on a goroutine of the producer's; for a record that could not be handed over on the caller's.
-	OnAcknowledgement(p Placed, err error)
+	OnAcknowledgement(p RecordMetadata, err error)
 }
 
 // ConsumerInterceptor sees what a consumer gets and commits (KIP-42), where the consumer polls. One that panics is passed over, and the logger is told: of each method every ten seconds at most, with how many panics it was not told of.
@@ -23,7 +23,7 @@ type ConsumerInterceptor interface {
 	// the offset of one, all of them are committed together.
 	OnConsume(records []*Record) []*Record
 	// OnCommit gets offsets that were committed.
-	OnCommit(offsets []Offset)
+	OnCommit(offsets []OffsetAndMetadata)
 }
 
 // ProducerInterceptors are called in this order with every record, the first with what the application sends, and the outcome.
@@ -84,14 +84,14 @@ type watched struct {
 }
 
 // Done is called once.
-func (w watched) Done(p Placed, err error) {
+func (w watched) Done(p RecordMetadata, err error) {
 	if w.then != nil {
 		defer w.then.Done(p, err) // also if an interceptor ends the goroutine, as a test's FailNow does
 	}
 	w.set.acknowledged(p, err)
 }
 
-func (s *settings) acknowledged(p Placed, err error) {
+func (s *settings) acknowledged(p RecordMetadata, err error) {
 	for _, i := range s.onProduce {
 		s.guard("OnAcknowledgement", func() { i.OnAcknowledgement(p, public(err)) })
 	}
@@ -149,7 +149,7 @@ func (c *Consumer) one(r *Record, yield func(*Record, error) bool) bool {
 }
 
 // committed tells the interceptors.
-func (c *Consumer) committed(offsets []Offset) {
+func (c *Consumer) committed(offsets []OffsetAndMetadata) {
 	for _, i := range c.set.onConsume {
 		c.set.guard("OnCommit", func() { i.OnCommit(offsets) })
 	}

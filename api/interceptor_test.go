@@ -36,9 +36,9 @@ func (l *lines) Handle(_ context.Context, r slog.Record) error {
 type panicking struct{}
 
 func (panicking) OnConsume([]*Record) []*Record { panic("consume") }
-func (panicking) OnCommit([]Offset)             { panic("commit") }
+func (panicking) OnCommit([]OffsetAndMetadata)  { panic("commit") }
 func (panicking) OnSend(*Record) *Record        { panic("send") }
-func (panicking) OnAcknowledgement(Placed, error) {
+func (panicking) OnAcknowledgement(RecordMetadata, error) {
 	panic("acknowledgement")
 }
 
@@ -57,7 +57,7 @@ func TestInterceptorsThatPanicWithEveryRecord(t *testing.T) {
 		}
 		if second == 3 {
 			c.committed(nil)
-			s.acknowledged(Placed{}, nil)
+			s.acknowledged(RecordMetadata{}, nil)
 		}
 	}
 	want := []string{"method=OnConsume err=consume untold=0 ", "method=OnSend err=send untold=0 ", "method=OnCommit err=commit untold=0 ", "method=OnAcknowledgement err=acknowledgement untold=0 ",

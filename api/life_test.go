@@ -255,7 +255,7 @@ func TestClientsThatAreClosedInTheMiddleOfRequestsLeaveNothing(t *testing.T) {
 		}
 		outcomes := make(chan error, 10)
 		for range 10 {
-			if err := producer.Send(ctx, &api.Record{Topic: "t", Value: make([]byte, 100)}, func(_ api.Placed, err error) { outcomes <- err }); err != nil {
+			if err := producer.Send(ctx, &api.Record{Topic: "t", Value: make([]byte, 100)}, func(_ api.RecordMetadata, err error) { outcomes <- err }); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -84,5 +84,5 @@ func TestANegativePartitionIsRefused(t *testing.T) {
 // passing is an interceptor that changes nothing.
 type passing struct{}
 
-func (passing) OnSend(r *api.Record) *api.Record    { return r }
-func (passing) OnAcknowledgement(api.Placed, error) {}
+func (passing) OnSend(r *api.Record) *api.Record            { return r }
+func (passing) OnAcknowledgement(api.RecordMetadata, error) {}

@@ -74,7 +74,7 @@ type settings struct {
 	group     coordinator.Config
 	topics    []string
 	listener  RebalanceListener
-	onCommit  func([]Offset, error)
+	onCommit  func([]OffsetAndMetadata, error)
 	onReset   func(PositionReset)
 	onProduce []ProducerInterceptor
 	onConsume []ConsumerInterceptor

@@ -82,7 +82,7 @@ func OnRebalance(l RebalanceListener) ConsumerOption {
 }
 
 // OnCommit sets a function that is called with the outcome of automatic commits, and of asynchronous commits that have no function of their own. It runs on the goroutine that polls the consumer.
-func OnCommit(f func(offsets []Offset, err error)) ConsumerOption {
+func OnCommit(f func(offsets []OffsetAndMetadata, err error)) ConsumerOption {
 	return consumerOption(func(s *settings) error { s.onCommit = f; return nil })
 }
 

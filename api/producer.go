@@ -71,7 +71,7 @@ func (p *Producer) append(ctx context.Context, r *Record, c sender.Completion, h
 		err = p.hand(ctx, &s, watched{p.set, c}, how)
 	}
 	if err != nil {
-		p.set.acknowledged(Placed{Topic: s.Topic, Partition: s.Partition, Offset: -1}, err)
+		p.set.acknowledged(RecordMetadata{Topic: s.Topic, Partition: s.Partition, Offset: -1}, err)
 	}
 	return err
 }
@@ -87,20 +87,22 @@ func (p *Producer) hand(ctx context.Context, s *sender.Record, c sender.Completi
 }
 
 // promised completes a promise.
-type promised struct{ p *role.Promise[Placed] }
+type promised struct{ p *role.Promise[RecordMetadata] }
 
-func (c promised) Done(p Placed, err error) { c.p.Complete(p, public(err)) }
+func (c promised) Done(p RecordMetadata, err error) { c.p.Complete(p, public(err)) }
 
-func (c promised) DoneQuietly(p Placed, err error) bool { return c.p.SettleQuietly(p, public(err)) }
+func (c promised) DoneQuietly(p RecordMetadata, err error) bool {
+	return c.p.SettleQuietly(p, public(err))
+}
 
 // Start hands a record over and returns the promise of its place. Key and value may be used again at once. Handing over waits for room
 // as long as ctx lasts, at most max.block.ms, and not for metadata: see Send. What goes wrong is in the promise.
-func (p *Producer) Start(ctx context.Context, r *Record) *role.Promise[Placed] {
+func (p *Producer) Start(ctx context.Context, r *Record) *role.Promise[RecordMetadata] {
 	return p.start(ctx, r, waits)
 }
 
-func (p *Producer) start(ctx context.Context, r *Record, how manner) *role.Promise[Placed] {
-	promise := role.NewPromise[Placed](p.world)
+func (p *Producer) start(ctx context.Context, r *Record, how manner) *role.Promise[RecordMetadata] {
+	promise := role.NewPromise[RecordMetadata](p.world)
 	if err := p.append(ctx, r, promised{promise}, how); err != nil {
 		promise.Complete(nowhere(r), public(err))
 	}
@@ -109,7 +111,7 @@ func (p *Producer) start(ctx context.Context, r *Record, how manner) *role.Promi
 
 // Produce writes a record and waits until it is written. When ctx ends before, the record may still be written: the error is ErrUncertain then. Within the callback of a record of the same producer, and within the
 // partitioner that the record is for, it writes nothing and returns ErrIllegalState.
-func (p *Producer) Produce(ctx context.Context, r *Record) (Placed, error) {
+func (p *Producer) Produce(ctx context.Context, r *Record) (RecordMetadata, error) {
 	if err := p.sender.Waitable(); err != nil {
 		return nowhere(r), public(fmt.Errorf("produce %s: %w", printable.Text(r.Topic), err))
 	}
@@ -121,15 +123,15 @@ func (p *Producer) Produce(ctx context.Context, r *Record) (Placed, error) {
 }
 
 // nowhere is the place of a record that has none.
-func nowhere(r *Record) Placed {
+func nowhere(r *Record) RecordMetadata {
 	s, _ := out(r)
-	return Placed{Topic: r.Topic, Partition: s.Partition, Offset: -1}
+	return RecordMetadata{Topic: r.Topic, Partition: s.Partition, Offset: -1}
 }
 
 // callback is a completion of the user's.
-type callback func(Placed, error)
+type callback func(RecordMetadata, error)
 
-func (f callback) Done(p Placed, err error) { f(p, public(err)) }
+func (f callback) Done(p RecordMetadata, err error) { f(p, public(err)) }
 
 // Send hands a record over; done is called exactly once with its place, on a goroutine of the producer's, in order within a partition. done may be nil. After an
 // error done is not called.
@@ -139,7 +141,7 @@ func (f callback) Done(p Placed, err error) { f(p, public(err)) }
 //
 // done may call Send and Start. It must not wait for other outcomes of this producer, because they come behind it: Produce, ProduceAll, Flush and Close return ErrIllegalState within it, at once. One that blocks
 // holds up the callbacks behind it and nothing else; one that panics is reported to the logger and passed over.
-func (p *Producer) Send(ctx context.Context, r *Record, done func(Placed, error)) error {
+func (p *Producer) Send(ctx context.Context, r *Record, done func(RecordMetadata, error)) error {
 	var c sender.Completion
 	if done != nil {
 		c = callback(done)
@@ -148,7 +150,7 @@ func (p *Producer) Send(ctx context.Context, r *Record, done func(Placed, error)
 }
 
 // TrySend is Send without waiting: where there is no room it returns ErrBufferFull at once, where the partitioner does not return from another call ErrPartitionerBusy after 20 ms.
-func (p *Producer) TrySend(r *Record, done func(Placed, error)) error {
+func (p *Producer) TrySend(r *Record, done func(RecordMetadata, error)) error {
 	var c sender.Completion
 	if done != nil {
 		c = callback(done)
@@ -169,9 +171,9 @@ type oneOf struct {
 	i   int
 }
 
-func (o oneOf) Done(p Placed, err error) {
+func (o oneOf) Done(p RecordMetadata, err error) {
 	o.all.mu.Lock()
-	o.all.out.Placed[o.i], o.all.out.Errors[o.i] = p, public(err)
+	o.all.out.Metadata[o.i], o.all.out.Errors[o.i] = p, public(err)
 	o.all.left--
 	over := o.all.left == 0
 	o.all.mu.Unlock()
@@ -189,7 +191,7 @@ func (p *Producer) ProduceAll(ctx context.Context, records ...*Record) error {
 		return nil
 	}
 	a := &all{left: len(records), ended: role.NewPromise[struct{}](p.world)}
-	a.out.Placed, a.out.Errors = make([]Placed, len(records)), make([]error, len(records))
+	a.out.Metadata, a.out.Errors = make([]RecordMetadata, len(records)), make([]error, len(records))
 	for i, r := range records {
 		how := waits
 		if i == len(records)-1 {
@@ -202,10 +204,10 @@ func (p *Producer) ProduceAll(ctx context.Context, records ...*Record) error {
 	_, err := a.ended.Get(ctx)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	failed := &ProduceErrors{append([]Placed(nil), a.out.Placed...), append([]error(nil), a.out.Errors...)}
+	failed := &ProduceErrors{append([]RecordMetadata(nil), a.out.Metadata...), append([]error(nil), a.out.Errors...)}
 	if err != nil { // ctx has ended: what has no outcome yet is uncertain
 		for i := range failed.Errors {
-			if failed.Errors[i] == nil && failed.Placed[i].Topic == "" {
+			if failed.Errors[i] == nil && failed.Metadata[i].Topic == "" {
 				failed.Errors[i] = &mapped{err, ErrUncertain}
 			}
 		}

@@ -26,7 +26,7 @@ func (w watching) OnSend(r *api.Record) *api.Record {
 	return r
 }
 
-func (w watching) OnAcknowledgement(api.Placed, error) {
+func (w watching) OnAcknowledgement(api.RecordMetadata, error) {
 	if w.where == "OnAcknowledgement" {
 		w.d.do()
 	}
@@ -106,7 +106,7 @@ func (c calling) misbehaves(t *testing.T, what string) {
 	go func() {
 		err := errors.New("the goroutine has ended")
 		defer func() { sent <- err }()
-		err = x.p.Send(context.Background(), x.record(), func(_ api.Placed, err error) {
+		err = x.p.Send(context.Background(), x.record(), func(_ api.RecordMetadata, err error) {
 			x.told.Add(1)
 			if c.done {
 				x.d.do()
@@ -195,7 +195,7 @@ func (x *conduct) act() {
 
 func (x *conduct) record() *api.Record { return &api.Record{Topic: x.to, Key: []byte("k")} }
 
-func (x *conduct) note(_ api.Placed, err error) {
+func (x *conduct) note(_ api.RecordMetadata, err error) {
 	if err != nil {
 		x.wrong.Add(1)
 	}
@@ -276,7 +276,7 @@ func TestManyRecordsThatWaitForATopicAndAskAPartitioner(t *testing.T) {
 	}
 	var told, wrong atomic.Int64
 	for range n {
-		if err := p.Send(t.Context(), &api.Record{Topic: "later"}, func(_ api.Placed, err error) {
+		if err := p.Send(t.Context(), &api.Record{Topic: "later"}, func(_ api.RecordMetadata, err error) {
 			told.Add(1)
 			if err != nil {
 				wrong.Add(1)

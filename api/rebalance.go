@@ -15,12 +15,12 @@ import (
 //
 // The context has the values of the one that Poll was called with, and lasts as long as the group waits for this member, however short a Poll was asked for; in Close and Unsubscribe it is theirs.
 type RebalanceListener struct {
-	// Assigned gets the new partitions: with the classic protocol and an eager assignor all, else those that were added.
-	Assigned func(ctx context.Context, parts []TopicPartition)
-	// Revoked gets the partitions that are given up when it returns. What it commits still counts.
-	Revoked func(ctx context.Context, parts []TopicPartition)
-	// Lost gets partitions that belong to others already: nothing can be committed for them. Nil: Revoked is called instead.
-	Lost func(ctx context.Context, parts []TopicPartition)
+	// OnAssigned gets the new partitions: with the classic protocol and an eager assignor all, else those that were added.
+	OnAssigned func(ctx context.Context, parts []TopicPartition)
+	// OnRevoked gets the partitions that are given up when it returns. What it commits still counts.
+	OnRevoked func(ctx context.Context, parts []TopicPartition)
+	// OnLost gets partitions that belong to others already: nothing can be committed for them. Nil: OnRevoked is called instead.
+	OnLost func(ctx context.Context, parts []TopicPartition)
 }
 
 func (c *Consumer) call(ctx context.Context, f func(context.Context, []TopicPartition), parts []TopicPartition) {
@@ -101,7 +101,7 @@ func (c *Consumer) usable() error {
 // giving is a rebalance that was begun: what is given up is being committed.
 type giving struct {
 	*coordinator.Rebalance
-	offsets []Offset
+	offsets []OffsetAndMetadata
 	commit  *role.Promise[struct{}] // nil: there is nothing to commit
 }
 
@@ -144,7 +144,7 @@ func (c *Consumer) rebalance(ctx context.Context) error {
 	each(func() { c.giveUp(while, g.Rebalance) }, func() { c.takeOver(g.Rebalance) })
 	if g.Given {
 		clear(c.stood)
-		c.call(while, c.listens().Assigned, g.Assign)
+		c.call(while, c.listens().OnAssigned, g.Assign)
 	}
 	return nil
 }
@@ -154,10 +154,10 @@ func (c *Consumer) giveUp(ctx context.Context, r *coordinator.Rebalance) {
 	listener := c.listens()
 	switch {
 	case len(r.Revoke) == 0:
-	case r.Lost && listener.Lost != nil:
-		c.call(ctx, listener.Lost, r.Revoke)
+	case r.Lost && listener.OnLost != nil:
+		c.call(ctx, listener.OnLost, r.Revoke)
 	default:
-		c.call(ctx, listener.Revoked, r.Revoke)
+		c.call(ctx, listener.OnRevoked, r.Revoke)
 	}
 }
 

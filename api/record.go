@@ -5,7 +5,6 @@ import (
 
 	"github.com/kactor-go/kactor/protocol/cluster"
 	"github.com/kactor-go/kactor/protocol/record"
-	"github.com/kactor-go/kactor/sender"
 )
 
 // TopicPartition names a partition.
@@ -17,8 +16,8 @@ type Partition = cluster.Partition
 // Header of a record; a nil Value is null.
 type Header = record.Header
 
-// Placed is where a record went: partition, offset (-1: not known), timestamp.
-type Placed = sender.Placed
+// RecordMetadata says where a record was written: Topic, Partition, Offset (-1: not known, with acks=0 or after a repetition whose first answer was lost), and Timestamp in milliseconds since 1970.
+type RecordMetadata = cluster.RecordMetadata
 
 // Record is a record, to be produced or consumed. To be produced it needs a topic; the partitioner chooses the partition unless Fixed is set. Of a consumed one
 // everything is set, and it stays valid as long as it is referenced.

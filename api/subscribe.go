@@ -137,7 +137,7 @@ func (c *Consumer) letGo(ctx context.Context, how Leaving, final bool) (err erro
 	}
 	each(func() {
 		if len(parts) > 0 && c.mode.Load() == subscribed {
-			c.call(soon, c.listens().Revoked, parts)
+			c.call(soon, c.listens().OnRevoked, parts)
 		}
 	}, func() {
 		c.unassign(parts)

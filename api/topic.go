@@ -93,16 +93,16 @@ func (t Topic[K, V]) Read(r *Record) (typed Typed[K, V], err error) {
 }
 
 // Produce writes one record and waits until it is written, as Producer.Produce does.
-func (t Topic[K, V]) Produce(ctx context.Context, p *Producer, k K, v V) (Placed, error) {
+func (t Topic[K, V]) Produce(ctx context.Context, p *Producer, k K, v V) (RecordMetadata, error) {
 	r, err := t.Record(k, v)
 	if err != nil {
-		return Placed{Topic: t.Name, Partition: -1, Offset: -1}, err
+		return RecordMetadata{Topic: t.Name, Partition: -1, Offset: -1}, err
 	}
 	return p.Produce(ctx, r)
 }
 
 // Send hands one record over, as Producer.Send does.
-func (t Topic[K, V]) Send(ctx context.Context, p *Producer, k K, v V, done func(Placed, error)) error {
+func (t Topic[K, V]) Send(ctx context.Context, p *Producer, k K, v V, done func(RecordMetadata, error)) error {
 	r, err := t.Record(k, v)
 	if err != nil {
 		return err

@@ -174,18 +174,18 @@ func (w *work) reason() error {
 }
 
 // low is the offset below which everything of a partition was handled; false if all is that was read.
-func (w *work) low(tp TopicPartition) (o Offset, open bool) {
+func (w *work) low(tp TopicPartition) (o OffsetAndMetadata, open bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.lowest(tp)
 }
 
 // lowest is low with the lock held.
-func (w *work) lowest(tp TopicPartition) (o Offset, open bool) {
+func (w *work) lowest(tp TopicPartition) (o OffsetAndMetadata, open bool) {
 	offset, epoch, open := w.core.Low(tp)
 	id := w.core.Topic(tp)
 	if h := w.taking; !open && h != nil && h.TopicPartition == tp && !h.sought {
 		offset, epoch, id, open = h.from, h.epoch, h.topic, true
 	}
-	return Offset{Partition: tp, Offset: offset, LeaderEpoch: EpochOf(epoch), TopicID: id}, open
+	return OffsetAndMetadata{TopicPartition: tp, Offset: offset, LeaderEpoch: EpochOf(epoch), TopicID: id}, open
 }

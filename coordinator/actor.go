@@ -166,7 +166,7 @@ func (c *Coordinator) begin(offsets []Offset) {
 	}
 	starts := make([]fetcher.Begin, len(offsets))
 	for i, o := range offsets {
-		starts[i] = fetcher.Begin{TopicPartition: o.Partition, Offset: o.Offset, Epoch: o.LeaderEpoch.Int() + 1}
+		starts[i] = fetcher.Begin{TopicPartition: o.TopicPartition, Offset: o.Offset, Epoch: o.LeaderEpoch.Int() + 1}
 		if o.Offset < 0 {
 			starts[i].Offset, starts[i].Epoch = fetcher.AtDefault, 0
 		}

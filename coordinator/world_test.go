@@ -30,7 +30,7 @@ func TestWhoAsksWhenTheClientIsClosedIsAnswered(t *testing.T) {
 		if err := errors.Join(k.Subscribe("t"), client.Shutdown(ctx)); err != nil {
 			return err
 		}
-		at := api.Offset{Partition: api.TopicPartition{Topic: "t"}, Offset: 3}
+		at := api.OffsetAndMetadata{TopicPartition: api.TopicPartition{Topic: "t"}, Offset: 3}
 		told := []error{}
 		if err := k.CommitAsync(func(err error) { told = append(told, err) }, at); err != nil {
 			return err
@@ -39,7 +39,7 @@ func TestWhoAsksWhenTheClientIsClosedIsAnswered(t *testing.T) {
 		if len(told) != 1 || told[0] == nil || polled == nil {
 			t.Errorf("the commit was told %v, the poll %v", told, polled)
 		}
-		_, committed := k.Committed(ctx, at.Partition)
+		_, committed := k.Committed(ctx, at.TopicPartition)
 		for what, err := range map[string]error{"commit": k.Commit(ctx, at), "committed": committed} {
 			if err == nil {
 				t.Errorf("%s: no error", what)

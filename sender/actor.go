@@ -339,7 +339,7 @@ func (s *Sender) perform(h *role.Handle, out *drain.Effects) {
 // told completes a promise when the completions before it have run.
 type told struct{ p *role.Promise[struct{}] }
 
-func (t told) Done(Placed, error) { t.p.Settle(struct{}{}, nil) }
+func (t told) Done(RecordMetadata, error) { t.p.Settle(struct{}{}, nil) }
 
 // scratches are what batches are compressed into, before they go back to where they were.
 var scratches = sync.Pool{New: func() any { return new([]byte) }}

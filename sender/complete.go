@@ -14,7 +14,7 @@ import (
 type Quiet interface {
 	Completion
 	// DoneQuietly is Done if that does no more than wake somebody; otherwise it does nothing and returns false.
-	DoneQuietly(p Placed, err error) bool
+	DoneQuietly(p RecordMetadata, err error) bool
 }
 
 // completer runs completions on a goroutine of its own, in the order in which batches were settled. Actors only add to its queue.
@@ -152,8 +152,8 @@ func (c *completer) some(s *drain.Settled, err error, first int) (next int) {
 }
 
 // placed is where record number i of a batch went.
-func placed(s *drain.Settled, i int) Placed {
-	p := Placed{Topic: s.Batch.To.Topic, Partition: s.Batch.To.Partition, Offset: -1, Timestamp: s.Batch.Entries[i].Time}
+func placed(s *drain.Settled, i int) RecordMetadata {
+	p := RecordMetadata{Topic: s.Batch.To.Topic, Partition: s.Batch.To.Partition, Offset: -1, Timestamp: s.Batch.Entries[i].Time}
 	if s.AppendTime >= 0 {
 		p.Timestamp = s.AppendTime
 	}

@@ -39,7 +39,7 @@ func TestRecordsAreHandedOverWhileOthersArePlaced(t *testing.T) {
 	client, s := unreached(t, cfg)
 	const callers, each = 4, 2000
 	var wrong, told atomic.Int64
-	done := completed(func(_ Placed, err error) {
+	done := completed(func(_ RecordMetadata, err error) {
 		told.Add(1)
 		if !errors.Is(err, ErrUnknownTopic) {
 			wrong.Add(1)
@@ -71,7 +71,7 @@ func TestRecordsAreHandedOverWhileOthersArePlaced(t *testing.T) {
 func TestATopicIsAskedForAgainAfterAFatalErrorThatPasses(t *testing.T) {
 	client, s := unreached(t, DefaultConfig())
 	outcomes := make(chan error, 1)
-	done := completed(func(_ Placed, err error) { outcomes <- err })
+	done := completed(func(_ RecordMetadata, err error) { outcomes <- err })
 	s.buf.holds.refuse(s.world, broker.ErrFatal) // nothing is held
 	for range 3 {
 		if err := s.Append(context.Background(), &Record{Topic: "t", Partition: AnyPartition}, done); err != nil {
@@ -113,6 +113,6 @@ func TestWhatComesAfterAFatalErrorIsHeld(t *testing.T) {
 	}
 }
 
-type completed func(Placed, error)
+type completed func(RecordMetadata, error)
 
-func (f completed) Done(at Placed, err error) { f(at, err) }
+func (f completed) Done(at RecordMetadata, err error) { f(at, err) }

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/cluster"
 	"github.com/kactor-go/kactor/protocol/compress"
 	"github.com/kactor-go/kactor/protocol/record"
 	"github.com/kactor-go/kactor/sender/internal/batch"
@@ -64,8 +65,8 @@ type Record struct {
 	Timed     bool  // Timestamp is meant; else it is now
 }
 
-// Placed is where a record went.
-type Placed = batch.Placed
+// RecordMetadata is where a record went.
+type RecordMetadata = cluster.RecordMetadata
 
 // Completion is told what became of one record: exactly once, in order within a partition, on a goroutine of the sender's that is no actor.
 type Completion = batch.Completion

@@ -171,7 +171,7 @@ func TestCloseIsRightBehindASignal(t *testing.T) {
 			}
 			written, failed := 0, error(nil)
 			for range 1000 {
-				if err := p.Send(ctx, &api.Record{Topic: "t"}, func(_ api.Placed, err error) {
+				if err := p.Send(ctx, &api.Record{Topic: "t"}, func(_ api.RecordMetadata, err error) {
 					if written++; err != nil {
 						failed = err
 					}
@@ -215,7 +215,7 @@ func TestTimeIsKeptForLeaving(t *testing.T) {
 				return err
 			}
 			k, err := c.client.Consumer("g", api.Topics("t"), api.FromStart(), api.GroupProtocol(by), api.OnRebalance(api.RebalanceListener{
-				Revoked: func(ctx context.Context, _ []api.TopicPartition) { _ = c.world.Park(ctx, role.NewWaiter()) },
+				OnRevoked: func(ctx context.Context, _ []api.TopicPartition) { _ = c.world.Park(ctx, role.NewWaiter()) },
 			}))
 			if err != nil {
 				return err

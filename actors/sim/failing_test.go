@@ -105,7 +105,7 @@ func (f *failing) produce(client *api.Client) {
 		i := len(f.sent)
 		f.sent = append(f.sent, 0)
 		err := f.within("send", 10*time.Second, func(ctx context.Context) error {
-			return p.Send(ctx, &api.Record{Topic: "t", Value: []byte("v")}, func(api.Placed, error) { f.sent[i]++ })
+			return p.Send(ctx, &api.Record{Topic: "t", Value: []byte("v")}, func(api.RecordMetadata, error) { f.sent[i]++ })
 		})
 		if err != nil {
 			f.sent[i]++ // it is told by this

@@ -353,9 +353,9 @@ func (p *groupPlay) member(ctx context.Context, name string) {
 		assignor = api.Assignors(slowRange{p: p})
 	}
 	consumer, err := client.Consumer(groupName, api.Properties(props), topics, assignor, api.OnRebalance(api.RebalanceListener{
-		Assigned: func(_ context.Context, parts []api.TopicPartition) { p.assigned(m, parts) },
-		Revoked:  func(_ context.Context, parts []api.TopicPartition) { p.gone(m, parts, false) },
-		Lost:     func(_ context.Context, parts []api.TopicPartition) { p.gone(m, parts, true) }}))
+		OnAssigned: func(_ context.Context, parts []api.TopicPartition) { p.assigned(m, parts) },
+		OnRevoked:  func(_ context.Context, parts []api.TopicPartition) { p.gone(m, parts, false) },
+		OnLost:     func(_ context.Context, parts []api.TopicPartition) { p.gone(m, parts, true) }}))
 	if err != nil {
 		p.fail("%s: %w", name, err)
 		return
@@ -688,11 +688,11 @@ func (p *groupPlay) readPolls(ctx, some context.Context, m *groupMember, consume
 		maps.DeleteFunc(handled, func(i int32, _ int64) bool { return !m.own[i] })
 		commit, cancel := p.w.WithTimeout(ctx, 3*time.Second)
 		defer cancel()
-		var counted []api.Offset // an application may count itself, and knows of no leader epochs: then nothing protects it from a leader that has been cut off and has not noticed
+		var counted []api.OffsetAndMetadata // an application may count itself, and knows of no leader epochs: then nothing protects it from a leader that has been cut off and has not noticed
 		if p.rng.IntN(2) == 0 && !p.storm.Has("cut a broker off from the others") && !p.storm.Has("pause a broker") {
 			for i := range p.partitions {
 				if next, ok := handled[i]; ok {
-					counted = append(counted, api.Offset{Partition: api.TopicPartition{Topic: groupWork, Partition: i}, Offset: next})
+					counted = append(counted, api.OffsetAndMetadata{TopicPartition: api.TopicPartition{Topic: groupWork, Partition: i}, Offset: next})
 				}
 			}
 		}

@@ -39,7 +39,7 @@ func waitForTopic(w *sim.World) error {
 	if err != nil {
 		return err
 	}
-	var sent []*role.Promise[api.Placed]
+	var sent []*role.Promise[api.RecordMetadata]
 	for range 4 {
 		for range 1 + w.Rand().IntN(3) {
 			sent = append(sent, producer.Start(ctx, &api.Record{Topic: "t"}))

@@ -220,7 +220,7 @@ func (p *lifePlay) member(ctx context.Context, name string) {
 	auto := rng.IntN(2) == 0
 	at := map[int32]lifeAt{}
 	consumer, err := client.Consumer(groupName, api.Properties(p.props), api.Properties(map[string]string{"enable.auto.commit": fmt.Sprint(auto), "auto.commit.interval.ms": "500", "max.poll.interval.ms": "10000"}), api.Topics(groupWork),
-		api.OnRebalance(api.RebalanceListener{Assigned: func(_ context.Context, parts []api.TopicPartition) {
+		api.OnRebalance(api.RebalanceListener{OnAssigned: func(_ context.Context, parts []api.TopicPartition) {
 			p.assignments += len(parts)
 			for _, tp := range parts {
 				at[tp.Partition] = lifeAt{-1, -1, len(p.lives) - 1}

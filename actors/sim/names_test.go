@@ -61,7 +61,7 @@ func nameMany(w *sim.World, nodes int, create bool, each time.Duration) error {
 		return err
 	}
 	begun := w.Now()
-	sent := make([]*role.Promise[api.Placed], topics)
+	sent := make([]*role.Promise[api.RecordMetadata], topics)
 	for i := range sent {
 		sent[i] = producer.Start(ctx, &api.Record{Topic: fmt.Sprint("t", i)})
 	}

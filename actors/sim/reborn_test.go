@@ -40,7 +40,7 @@ func reborn(w *sim.World) error {
 		}
 	}
 	k, err := client.Consumer("g", api.Topics("t"), api.Property("group.protocol", "consumer"), api.Property("enable.auto.commit", "false"),
-		api.OnRebalance(api.RebalanceListener{Assigned: note("assigned "), Revoked: note("revoked "), Lost: note("lost ")}))
+		api.OnRebalance(api.RebalanceListener{OnAssigned: note("assigned "), OnRevoked: note("revoked "), OnLost: note("lost ")}))
 	if err != nil {
 		return err
 	}

@@ -374,7 +374,7 @@ func (p *play) send(ctx context.Context, producer *api.Producer, name string, rn
 	if rng.IntN(2) == 0 {
 		record.Key = fmt.Appendf(nil, "key-%d", rng.IntN(10))
 	}
-	done := func(placed api.Placed, err error) {
+	done := func(placed api.RecordMetadata, err error) {
 		p.untold[name]--
 		p.late(name, record, err)
 		switch {
@@ -525,7 +525,7 @@ func (p *play) unanswered(ctx context.Context, client *api.Client, span time.Dur
 	}
 	for i := range 5 + rng.IntN(40) {
 		value := fmt.Appendf(nil, "unanswered %d.", i)
-		_ = producer.Send(ctx, &api.Record{Topic: "unanswered", Value: value}, func(_ api.Placed, err error) {
+		_ = producer.Send(ctx, &api.Record{Topic: "unanswered", Value: value}, func(_ api.RecordMetadata, err error) {
 			if err == nil && !slices.ContainsFunc(written, func(frame []byte) bool { return bytes.Contains(frame, value) }) {
 				p.fail("%s was told as written, and has not left the client", value)
 			}

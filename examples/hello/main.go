@@ -50,7 +50,7 @@ func run(ctx context.Context, brokers ...string) error {
 	return nil
 }
 
-func failed(_ api.Placed, err error) {
+func failed(_ api.RecordMetadata, err error) {
 	if err != nil {
 		log.Print(err)
 	}

@@ -100,7 +100,7 @@ func (r *reading) join() error {
 			r.notice("Group %s rebalanced (memberid %s): %s: %s", r.group, r.consumer.GroupMetadata().Member, what, strings.Join(names, ", "))
 		}
 	}
-	r.consumer.Listen(api.RebalanceListener{Assigned: told("assigned"), Revoked: told("revoked"), Lost: told("lost")})
+	r.consumer.Listen(api.RebalanceListener{OnAssigned: told("assigned"), OnRevoked: told("revoked"), OnLost: told("lost")})
 	return r.consumer.Subscribe(slices.Concat(r.rest, r.topics)...)
 }
 

@@ -159,7 +159,7 @@ func (w *writing) send(ctx context.Context, text []byte) error {
 	if w.null && len(r.Value) == 0 {
 		r.Value = nil
 	}
-	err := w.producer.Send(ctx, r, func(_ api.Placed, err error) {
+	err := w.producer.Send(ctx, r, func(_ api.RecordMetadata, err error) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		if w.failed == nil {

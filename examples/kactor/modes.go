@@ -74,7 +74,7 @@ func benchProduce(ctx context.Context, o *benchOptions, r *benchResult) error {
 	var acked, failed atomic.Int64
 	done := make(chan struct{})
 	count := int64(o.count)
-	acknowledged := func(_ api.Placed, err error) {
+	acknowledged := func(_ api.RecordMetadata, err error) {
 		if err != nil {
 			failed.Add(1)
 		}
@@ -254,7 +254,7 @@ func benchLatency(ctx context.Context, o *benchOptions, r *benchResult) error {
 	}()
 	var failed atomic.Int64
 	send := func(kind byte) error {
-		return p.producer.Send(ctx, &api.Record{Topic: o.topic, Value: stamped(o.size, kind)}, func(_ api.Placed, err error) {
+		return p.producer.Send(ctx, &api.Record{Topic: o.topic, Value: stamped(o.size, kind)}, func(_ api.RecordMetadata, err error) {
 			if err != nil {
 				failed.Add(1)
 			}

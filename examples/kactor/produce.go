@@ -73,7 +73,7 @@ func produceLines(ctx context.Context, producer *api.Producer, in io.Reader, c *
 			record.Value = nil
 		}
 		n := lines
-		if err := producer.Send(ctx, record, func(_ api.Placed, err error) { failed.note(n, err) }); err != nil {
+		if err := producer.Send(ctx, record, func(_ api.RecordMetadata, err error) { failed.note(n, err) }); err != nil {
 			failed.note(n, err)
 			if ctx.Err() != nil || errors.Is(err, api.ErrClosed) {
 				return lines, err

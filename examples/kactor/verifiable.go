@@ -139,7 +139,7 @@ func verifiableProducer(ctx context.Context, args []string, out, errs io.Writer)
 		failed := func(err error) {
 			e.emit("producer_send_error", map[string]any{"topic": v.topic, "key": key, "value": value, "exception": fmt.Sprintf("%T", err), "message": err.Error()})
 		}
-		err := producer.Send(ctx, record, func(placed api.Placed, err error) {
+		err := producer.Send(ctx, record, func(placed api.RecordMetadata, err error) {
 			if err != nil {
 				failed(err)
 				return
@@ -240,7 +240,7 @@ func (v *verifiable) member(ctx context.Context, client *api.Client, group strin
 			e.emit(name, map[string]any{"partitions": list})
 		}
 	}
-	consumer, err := client.Consumer(group, api.OnRebalance(api.RebalanceListener{Assigned: partitions("partitions_assigned"), Revoked: partitions("partitions_revoked")}), api.Topics(v.topic))
+	consumer, err := client.Consumer(group, api.OnRebalance(api.RebalanceListener{OnAssigned: partitions("partitions_assigned"), OnRevoked: partitions("partitions_revoked")}), api.Topics(v.topic))
 	if err != nil {
 		return err
 	}
@@ -279,16 +279,16 @@ func (v *verifiable) consume(ctx context.Context, consumer *api.Consumer, e *eve
 }
 
 // commit commits what lies behind the records.
-func commit(ctx context.Context, consumer *api.Consumer, records []*api.Record) ([]api.Offset, error) {
+func commit(ctx context.Context, consumer *api.Consumer, records []*api.Record) ([]api.OffsetAndMetadata, error) {
 	next := map[api.TopicPartition]int64{}
 	for _, r := range records {
 		next[r.TopicPartition()] = r.Offset + 1
 	}
-	var offsets []api.Offset
+	var offsets []api.OffsetAndMetadata
 	for tp, n := range next {
-		offsets = append(offsets, api.Offset{Partition: tp, Offset: n})
+		offsets = append(offsets, api.OffsetAndMetadata{TopicPartition: tp, Offset: n})
 	}
-	slices.SortFunc(offsets, func(a, b api.Offset) int { return a.Partition.Compare(b.Partition) })
+	slices.SortFunc(offsets, func(a, b api.OffsetAndMetadata) int { return a.TopicPartition.Compare(b.TopicPartition) })
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()
 	return offsets, consumer.Commit(ctx, offsets...)
@@ -323,10 +323,10 @@ func nullable(b []byte) any {
 	return string(b)
 }
 
-func (e *events) committed(offsets []api.Offset, err error) {
+func (e *events) committed(offsets []api.OffsetAndMetadata, err error) {
 	list := []map[string]any{}
 	for _, o := range offsets {
-		list = append(list, map[string]any{"topic": o.Partition.Topic, "partition": o.Partition.Partition, "offset": o.Offset})
+		list = append(list, map[string]any{"topic": o.Topic, "partition": o.Partition, "offset": o.Offset})
 	}
 	fields := map[string]any{"success": err == nil, "offsets": list}
 	if err != nil {

@@ -88,7 +88,7 @@ func produce(ctx context.Context, client *api.Client, topic string) error {
 	var failed atomic.Pointer[error]
 	for i := range records {
 		err := producer.Send(ctx, &api.Record{Topic: topic, Key: fmt.Appendf(nil, "user-%d", i%500), Value: fmt.Appendf(nil, "click %d", i)},
-			func(_ api.Placed, err error) {
+			func(_ api.RecordMetadata, err error) {
 				if err != nil {
 					failed.Store(&err)
 				}
@@ -139,10 +139,10 @@ func consume(ctx context.Context, client *api.Client, topic string) (counts [2]i
 func member(ctx context.Context, client *api.Client, topic string, n int, handle func(count int) (leave bool)) (count int, err error) {
 	consumer, err := client.Consumer("group-"+topic, api.Topics(topic), api.FromStart(), api.Property("heartbeat.interval.ms", "500"),
 		api.OnRebalance(api.RebalanceListener{
-			Assigned: func(_ context.Context, parts []api.TopicPartition) {
+			OnAssigned: func(_ context.Context, parts []api.TopicPartition) {
 				fmt.Printf("member %d is assigned %d partitions\n", n+1, len(parts))
 			},
-			Revoked: func(_ context.Context, parts []api.TopicPartition) {
+			OnRevoked: func(_ context.Context, parts []api.TopicPartition) {
 				fmt.Printf("member %d gives up %d partitions\n", n+1, len(parts))
 			},
 		}))

@@ -176,7 +176,7 @@ func (p *script) open(ctx context.Context, s Step) error {
 			return err
 		}
 	}
-	m.consumer, err = m.client.Consumer("", api.OnRebalance(api.RebalanceListener{Assigned: note("assigned"), Revoked: note("revoked"), Lost: note("lost")}))
+	m.consumer, err = m.client.Consumer("", api.OnRebalance(api.RebalanceListener{OnAssigned: note("assigned"), OnRevoked: note("revoked"), OnLost: note("lost")}))
 	if err != nil {
 		return errors.Join(err, m.client.Shutdown(ctx))
 	}

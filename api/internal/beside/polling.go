@@ -212,9 +212,9 @@ func (p *script) short(ctx context.Context, c *api.Consumer, parts []api.TopicPa
 }
 
 // these are the offsets that a step names.
-func (p *script) these(s Step) (out []api.Offset) {
+func (p *script) these(s Step) (out []api.OffsetAndMetadata) {
 	for name, o := range s.Offsets {
-		out = append(out, api.Offset{Partition: p.partition(name), Offset: o, Metadata: s.Metadata})
+		out = append(out, api.OffsetAndMetadata{TopicPartition: p.partition(name), Offset: o, Metadata: s.Metadata})
 	}
 	return out
 }

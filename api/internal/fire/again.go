@@ -64,7 +64,7 @@ func (k *kafka) again(ctx context.Context, s *settings, r *report) error {
 		for i := 0; writes.Err() == nil; i++ {
 			value := fmt.Sprintf("%s/%d", topic, i)
 			sent := time.Now()
-			done := func(at api.Placed, err error) {
+			done := func(at api.RecordMetadata, err error) {
 				mu.Lock()
 				defer mu.Unlock()
 				switch {
@@ -75,7 +75,7 @@ func (k *kafka) again(ctx context.Context, s *settings, r *report) error {
 				}
 			}
 			if err := p.Send(writes, &api.Record{Topic: topic, Partition: int32(i % partitions), Fixed: true, Value: []byte(value)}, done); err != nil && writes.Err() == nil {
-				done(api.Placed{}, err)
+				done(api.RecordMetadata{}, err)
 			}
 			time.Sleep(2 * time.Millisecond)
 		}

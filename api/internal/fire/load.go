@@ -189,7 +189,7 @@ func (l *load) send(p *api.Producer, name string, partition int32) {
 	l.mu.Lock()
 	send, value := l.history.Send(name, l.topic, 100)
 	l.mu.Unlock()
-	done := func(placed api.Placed, err error) {
+	done := func(placed api.RecordMetadata, err error) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		switch {
@@ -208,7 +208,7 @@ func (l *load) send(p *api.Producer, name string, partition int32) {
 		r = &api.Record{Topic: l.topic, Key: l.keys[partition], Value: value}
 	}
 	if err := p.Send(context.Background(), r, done); err != nil {
-		done(api.Placed{}, err)
+		done(api.RecordMetadata{}, err)
 	}
 }
 
@@ -224,7 +224,7 @@ func (l *load) consumer(ctx context.Context, name string) error {
 			l.history.Begin(name, sim.Partition{Topic: tp.Topic, Index: tp.Partition}, -1)
 		}
 	}
-	k, err := client.Consumer("group-"+l.topic, api.Topics(l.topic), api.Property("auto.offset.reset", "earliest"), api.OnRebalance(api.RebalanceListener{Assigned: assigned}))
+	k, err := client.Consumer("group-"+l.topic, api.Topics(l.topic), api.Property("auto.offset.reset", "earliest"), api.OnRebalance(api.RebalanceListener{OnAssigned: assigned}))
 	if err != nil {
 		return err
 	}

@@ -56,7 +56,7 @@ func (l *load) member(ctx context.Context, c *crew, name string, options ...api.
 		}
 	}
 	options = append([]api.ConsumerOption{api.Topics(l.topic), api.Property("auto.offset.reset", "earliest"), api.Property("enable.auto.commit", fmt.Sprint(!c.commit)),
-		api.OnRebalance(api.RebalanceListener{Assigned: assigned})}, options...)
+		api.OnRebalance(api.RebalanceListener{OnAssigned: assigned})}, options...)
 	k, err := client.Consumer(c.group, options...)
 	if err != nil {
 		return err

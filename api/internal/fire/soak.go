@@ -272,7 +272,7 @@ func (x *soaked) write(ctx context.Context, me, rate int) error {
 			value := fmt.Appendf(nil, "%d %d %d %s", me, partition, i/soakPartitions, pad)
 			i++
 			x.sent.Add(1)
-			done := func(_ api.Placed, err error) {
+			done := func(_ api.RecordMetadata, err error) {
 				if err != nil {
 					x.failed.Add(1)
 				}

@@ -188,10 +188,10 @@ func TestARebalanceGoesOnBehindPoll(t *testing.T) {
 	err := sim.Run(1, func(w *sim.World) error {
 		var told []string
 		b, err := begin(w, api.OnRebalance(api.RebalanceListener{
-			Assigned: func(_ context.Context, parts []api.TopicPartition) {
+			OnAssigned: func(_ context.Context, parts []api.TopicPartition) {
 				told = append(told, fmt.Sprint("assigned ", parts))
 			},
-			Revoked: func(_ context.Context, parts []api.TopicPartition) {
+			OnRevoked: func(_ context.Context, parts []api.TopicPartition) {
 				told = append(told, fmt.Sprint("revoked ", parts))
 			}}))
 		if err != nil {

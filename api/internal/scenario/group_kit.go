@@ -141,9 +141,9 @@ type member struct {
 func (g *G) joins(opts ...api.ConsumerOption) *member {
 	m := &member{g: g, own: map[api.TopicPartition]bool{}}
 	listener := api.RebalanceListener{
-		Assigned: func(_ context.Context, parts []api.TopicPartition) { m.listen(&m.assigned, parts, true) },
-		Revoked:  func(_ context.Context, parts []api.TopicPartition) { m.listen(&m.revoked, parts, false) },
-		Lost:     func(_ context.Context, parts []api.TopicPartition) { m.listen(&m.lost, parts, false) },
+		OnAssigned: func(_ context.Context, parts []api.TopicPartition) { m.listen(&m.assigned, parts, true) },
+		OnRevoked:  func(_ context.Context, parts []api.TopicPartition) { m.listen(&m.revoked, parts, false) },
+		OnLost:     func(_ context.Context, parts []api.TopicPartition) { m.listen(&m.lost, parts, false) },
 	}
 	m.k = g.consumer(append([]api.ConsumerOption{api.Topics(g.topic), api.OnRebalance(listener)}, opts...)...)
 	var ctx context.Context

@@ -21,7 +21,7 @@ var groupOffsets = slices.Concat(
 		g.ok(err)
 		equal(g.T, "offsets before a commit", len(none), 0)
 		g.ok(k.Commit(g.ctx))
-		g.ok(k.Commit(g.ctx, api.Offset{Partition: all[1], Offset: 7, Metadata: "by hand"}))
+		g.ok(k.Commit(g.ctx, api.OffsetAndMetadata{TopicPartition: all[1], Offset: 7, Metadata: "by hand"}))
 		got, err := k.Committed(g.ctx, all...)
 		g.ok(err)
 		equal(g.T, "offset of partition 0", got[all[0]].Offset, 10)
@@ -37,7 +37,7 @@ var groupOffsets = slices.Concat(
 	grouped("asynchronous commits end in order, where the consumer polls", 1, func(g *G) {
 		g.write(1, 0, 30)
 		tell, outcomes := &told{}, 0
-		k := g.consumer(api.Topics(g.topic), props("enable.auto.commit", "false", "max.poll.records", "1"), api.ConsumerInterceptors(tell), api.OnCommit(func(offsets []api.Offset, err error) {
+		k := g.consumer(api.Topics(g.topic), props("enable.auto.commit", "false", "max.poll.records", "1"), api.ConsumerInterceptors(tell), api.OnCommit(func(offsets []api.OffsetAndMetadata, err error) {
 			g.ok(err)
 			outcomes += len(offsets)
 		}))
@@ -49,7 +49,7 @@ var groupOffsets = slices.Concat(
 				done = append(done, i)
 			}))
 		}
-		g.ok(k.CommitAsync(nil, api.Offset{Partition: parts(g.topic, 1)[0], Offset: 20}))
+		g.ok(k.CommitAsync(nil, api.OffsetAndMetadata{TopicPartition: parts(g.topic, 1)[0], Offset: 20}))
 		g.ok(k.Commit(g.ctx))
 		g.read(k, 1)
 		equal(g.T, "outcomes without a function of their own", outcomes, 1)
@@ -68,7 +68,7 @@ var groupOffsets = slices.Concat(
 			k := g.consumer(api.Topics(g.topic), props("enable.auto.commit", "false"))
 			g.read(k, left)
 			for i := range int64(3) {
-				g.ok(k.CommitAsync(func(err error) { told = append(told, err) }, api.Offset{Partition: tp, Offset: i}))
+				g.ok(k.CommitAsync(func(err error) { told = append(told, err) }, api.OffsetAndMetadata{TopicPartition: tp, Offset: i}))
 			}
 			err := k.Shutdown(ctx)
 			if ctx.Err() == nil {
@@ -116,7 +116,7 @@ var groupOffsets = slices.Concat(
 			}
 		}
 		a.mu.Unlock()
-		g.is(a.k.Commit(g.ctx, api.Offset{Partition: other, Offset: 5}), api.ErrNotOwned)
+		g.is(a.k.Commit(g.ctx, api.OffsetAndMetadata{TopicPartition: other, Offset: 5}), api.ErrNotOwned)
 		got, err := b.k.Committed(g.ctx, other)
 		g.ok(err)
 		if got[other].Offset == 5 {
@@ -129,10 +129,10 @@ var groupOffsets = slices.Concat(
 		g.write(2, 0, 10)
 		var committed error
 		a := g.consumer(props("enable.auto.commit", "false"))
-		a.Listen(api.RebalanceListener{Revoked: func(ctx context.Context, got []api.TopicPartition) {
+		a.Listen(api.RebalanceListener{OnRevoked: func(ctx context.Context, got []api.TopicPartition) {
 			for _, tp := range got {
 				if n, err := a.Position(ctx, tp); err == nil {
-					committed = errors.Join(committed, a.Commit(ctx, api.Offset{Partition: tp, Offset: n}))
+					committed = errors.Join(committed, a.Commit(ctx, api.OffsetAndMetadata{TopicPartition: tp, Offset: n}))
 				}
 			}
 		}})
@@ -149,7 +149,7 @@ var groupOffsets = slices.Concat(
 		tp := parts(g.topic, 2)
 		g.ok(k.Assign(tp...))
 		g.read(k, 20)
-		g.ok(k.Commit(g.ctx, api.Offset{Partition: tp[0], Offset: 8}))
+		g.ok(k.Commit(g.ctx, api.OffsetAndMetadata{TopicPartition: tp[0], Offset: 8}))
 		g.is(k.Subscribe(g.topic), api.ErrIllegalState)
 		g.ok(k.Shutdown(g.ctx))
 		again := g.consumer()

@@ -85,7 +85,7 @@ var groupSubscriptions = slices.Concat(
 		g.ok(err)
 		g.is(alone.Subscribe(g.topic), api.ErrIllegalState)
 		g.is(alone.Commit(g.ctx), api.ErrIllegalState)
-		if err := k.Commit(g.ctx, api.Offset{Partition: tp[0], Offset: -1}); err == nil {
+		if err := k.Commit(g.ctx, api.OffsetAndMetadata{TopicPartition: tp[0], Offset: -1}); err == nil {
 			g.Failf("a negative offset was committed")
 		}
 		g.ok(k.Shutdown(g.ctx))

@@ -116,12 +116,12 @@ var groups = slices.Concat(
 		g.share(map[*member]int{a: 4})
 		var mu sync.Mutex
 		var gone []api.TopicPartition
-		a.k.Listen(api.RebalanceListener{Revoked: func(_ context.Context, parts []api.TopicPartition) {
+		a.k.Listen(api.RebalanceListener{OnRevoked: func(_ context.Context, parts []api.TopicPartition) {
 			mu.Lock()
 			gone = append(gone, parts...)
 			mu.Unlock()
 			a.listen(&a.revoked, parts, false)
-		}, Assigned: func(_ context.Context, parts []api.TopicPartition) { a.listen(&a.assigned, parts, true) }})
+		}, OnAssigned: func(_ context.Context, parts []api.TopicPartition) { a.listen(&a.assigned, parts, true) }})
 		b := g.joins()
 		g.share(map[*member]int{a: 2, b: 2})
 		mu.Lock()
@@ -143,7 +143,7 @@ var groups = slices.Concat(
 		if g.modern() {
 			kind = "consumer"
 		}
-		var d api.DescribedGroup
+		var d api.GroupDescription
 		g.until("the group is stable", func() bool {
 			groups, err := admin.DescribeGroups(g.ctx, g.group)
 			g.ok(err)
@@ -165,7 +165,7 @@ var groups = slices.Concat(
 		}
 		slices.SortFunc(all, api.TopicPartition.Compare)
 		equal(g.T, "assigned", fmt.Sprint(all), fmt.Sprint(parts(g.topic, 2)))
-		find := func(f api.GroupFilter) (found api.ListedGroup) {
+		find := func(f api.GroupFilter) (found api.GroupListing) {
 			list, err := admin.ListGroups(g.ctx, f)
 			g.ok(err)
 			for _, l := range list {
@@ -207,7 +207,7 @@ var groups = slices.Concat(
 		var position int64
 		var failed error
 		k := g.consumer()
-		k.Listen(api.RebalanceListener{Assigned: func(ctx context.Context, got []api.TopicPartition) {
+		k.Listen(api.RebalanceListener{OnAssigned: func(ctx context.Context, got []api.TopicPartition) {
 			if len(got) == 0 {
 				return
 			}
@@ -286,7 +286,7 @@ var groups = slices.Concat(
 		writer.wait()
 		g.until("the other has all", func() bool { return a.owns() == 2 })
 		tp := parts(g.topic, 2)
-		err := slow.Commit(g.ctx, api.Offset{Partition: tp[0], Offset: 1}, api.Offset{Partition: tp[1], Offset: 1})
+		err := slow.Commit(g.ctx, api.OffsetAndMetadata{TopicPartition: tp[0], Offset: 1}, api.OffsetAndMetadata{TopicPartition: tp[1], Offset: 1})
 		g.is(err, api.ErrNotOwned)
 		back := g.goes("back", func() error {
 			for a.owns() == 2 {

@@ -14,7 +14,7 @@ var groupHandling = slices.Concat(
 	grouped("handled records are handled once, whoever comes and goes", 6, func(g *G) {
 		begin := func() (*api.Consumer, func(), *running, *notes) {
 			own := &notes{}
-			k := g.consumer(api.Topics(g.topic), api.OnRebalance(api.RebalanceListener{Assigned: func(_ context.Context, parts []api.TopicPartition) {
+			k := g.consumer(api.Topics(g.topic), api.OnRebalance(api.RebalanceListener{OnAssigned: func(_ context.Context, parts []api.TopicPartition) {
 				for _, tp := range parts {
 					own.add("%d", tp.Partition)
 				}
@@ -47,7 +47,7 @@ var groupHandling = slices.Concat(
 		slow, seen := g.gate(), &notes{}
 		gone := false
 		var wrong error
-		k := g.consumer(api.Topics(g.topic), api.OnRebalance(api.RebalanceListener{Revoked: func(context.Context, []api.TopicPartition) { gone = true }}))
+		k := g.consumer(api.Topics(g.topic), api.OnRebalance(api.RebalanceListener{OnRevoked: func(context.Context, []api.TopicPartition) { gone = true }}))
 		ctx, stop := context.WithCancel(g.ctx)
 		defer stop()
 		run := g.goes("handle", func() error {

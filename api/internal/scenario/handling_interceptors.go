@@ -41,7 +41,7 @@ func (m messy) OnConsume(records []*api.Record) (out []*api.Record) {
 	return out
 }
 
-func (messy) OnCommit([]api.Offset) {}
+func (messy) OnCommit([]api.OffsetAndMetadata) {}
 
 // bare is an interceptor that gives records which do not say where they come from.
 type bare struct{}
@@ -53,7 +53,7 @@ func (bare) OnConsume(records []*api.Record) (out []*api.Record) {
 	return out
 }
 
-func (bare) OnCommit([]api.Offset) {}
+func (bare) OnCommit([]api.OffsetAndMetadata) {}
 
 // slowly is an interceptor that waits.
 type slowly struct{ until func() }
@@ -63,7 +63,7 @@ func (s slowly) OnConsume(records []*api.Record) []*api.Record {
 	return records
 }
 
-func (slowly) OnCommit([]api.Offset) {}
+func (slowly) OnCommit([]api.OffsetAndMetadata) {}
 
 // handlingIntercepted are what Handle makes of what interceptors make of records.
 var handlingIntercepted = []Scenario{

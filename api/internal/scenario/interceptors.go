@@ -55,7 +55,7 @@ func (o *told) OnSend(r *api.Record) *api.Record {
 	return r
 }
 
-func (o *told) OnAcknowledgement(p api.Placed, err error) {
+func (o *told) OnAcknowledgement(p api.RecordMetadata, err error) {
 	text := fmt.Sprint(p.Offset)
 	if errors.Is(err, api.ErrTooLarge) {
 		text = "record is too large"
@@ -67,7 +67,7 @@ func (o *told) OnConsume(records []*api.Record) []*api.Record {
 	return slices.DeleteFunc(records, func(r *api.Record) bool { return string(r.Value) == "drop" })
 }
 
-func (o *told) OnCommit(offsets []api.Offset) {
+func (o *told) OnCommit(offsets []api.OffsetAndMetadata) {
 	for _, c := range offsets {
 		o.note(fmt.Sprint("committed ", c.Offset))
 	}
@@ -88,7 +88,7 @@ func (o *told) text() string {
 // broken is an interceptor that panics.
 type broken struct{}
 
-func (broken) OnSend(*api.Record) *api.Record        { panic("OnSend") }
-func (broken) OnAcknowledgement(api.Placed, error)   { panic("OnAcknowledgement") }
-func (broken) OnConsume([]*api.Record) []*api.Record { panic("OnConsume") }
-func (broken) OnCommit([]api.Offset)                 { panic("OnCommit") }
+func (broken) OnSend(*api.Record) *api.Record              { panic("OnSend") }
+func (broken) OnAcknowledgement(api.RecordMetadata, error) { panic("OnAcknowledgement") }
+func (broken) OnConsume([]*api.Record) []*api.Record       { panic("OnConsume") }
+func (broken) OnCommit([]api.OffsetAndMetadata)            { panic("OnCommit") }

@@ -23,7 +23,7 @@ func TestALoopThatComesBackLateIsGivenNothingThatIsLost(t *testing.T) {
 
 func standsStill(w *sim.World) error {
 	lost, stood := false, false
-	b, err := begin(w, api.Property("session.timeout.ms", "5000"), api.OnRebalance(api.RebalanceListener{Lost: func(context.Context, []api.TopicPartition) { lost = true }}))
+	b, err := begin(w, api.Property("session.timeout.ms", "5000"), api.OnRebalance(api.RebalanceListener{OnLost: func(context.Context, []api.TopicPartition) { lost = true }}))
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ var limits = []Scenario{
 		t.read(k, 1)
 		ctx, cancel := t.within(20 * time.Second)
 		defer cancel()
-		if err := k.Commit(ctx, api.Offset{Partition: tp, Offset: 1, Metadata: strings.Repeat("a", 40_000)}); err == nil || ctx.Err() != nil {
+		if err := k.Commit(ctx, api.OffsetAndMetadata{TopicPartition: tp, Offset: 1, Metadata: strings.Repeat("a", 40_000)}); err == nil || ctx.Err() != nil {
 			t.Failf("a commit with 40,000 bytes of metadata: %v", err)
 		}
 		t.ok(k.Commit(ctx))

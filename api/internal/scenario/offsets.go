@@ -155,7 +155,7 @@ var metadata = []Scenario{
 		t.ok(err)
 		t.ok(results[topic])
 		told := make(chan error, 1)
-		t.ok(p.Send(t.ctx, &api.Record{Topic: topic, Fixed: true, Partition: 3}, func(_ api.Placed, err error) { told <- err }))
+		t.ok(p.Send(t.ctx, &api.Record{Topic: topic, Fixed: true, Partition: 3}, func(_ api.RecordMetadata, err error) { told <- err }))
 		t.gone(c, topic)
 		t.create(c, topic, 2)
 		ctx, cancel := t.within(time.Minute) // half of delivery.timeout.ms

@@ -126,7 +126,7 @@ var placing = []Scenario{
 			p := t.producer(c, lasting(d))
 			var told []error
 			for range 3 {
-				t.ok(p.Send(t.ctx, &api.Record{Topic: topic}, func(_ api.Placed, err error) { told = append(told, err) }))
+				t.ok(p.Send(t.ctx, &api.Record{Topic: topic}, func(_ api.RecordMetadata, err error) { told = append(told, err) }))
 			}
 			t.flush(p)
 			equal(t, "callbacks", len(told), 3)
@@ -138,7 +138,7 @@ var placing = []Scenario{
 		c := t.dial(props("allow.auto.create.topics", "false"))
 		p := t.producer(c)
 		told := role.NewPromise[struct{}](t.World) // the world counts it as a bug if it is kept twice
-		t.ok(p.Send(t.ctx, &api.Record{Topic: t.name()}, func(_ api.Placed, err error) { told.Complete(struct{}{}, err) }))
+		t.ok(p.Send(t.ctx, &api.Record{Topic: t.name()}, func(_ api.RecordMetadata, err error) { told.Complete(struct{}{}, err) }))
 		ctx, cancel := t.within(200 * time.Millisecond)
 		defer cancel()
 		_ = p.Shutdown(ctx)

@@ -49,7 +49,7 @@ var producing = []Scenario{
 		t.produce(t.producer(c), &api.Record{Topic: topic, Partition: 1, Fixed: true}) // the topic is known now
 		err := t.producer(c, lasting(time.Second)).ProduceAll(t.ctx, &api.Record{Topic: topic, Partition: 1, Fixed: true}, &api.Record{Topic: topic, Partition: 7, Fixed: true})
 		var each *api.ProduceErrors
-		if !errors.As(err, &each) || len(each.Errors) != 2 || each.Errors[0] != nil || !errors.Is(each.Errors[1], api.ErrUnknownTopic) || each.Placed[0].Partition != 1 {
+		if !errors.As(err, &each) || len(each.Errors) != 2 || each.Errors[0] != nil || !errors.Is(each.Errors[1], api.ErrUnknownTopic) || each.Metadata[0].Partition != 1 {
 			t.Failf("the errors are %v", err)
 		}
 	}},
@@ -59,7 +59,7 @@ var producing = []Scenario{
 		p := t.producer(c)
 		var offsets []int64
 		for range 200 {
-			t.ok(p.Send(t.ctx, &api.Record{Topic: topic, Value: []byte("v")}, func(placed api.Placed, err error) {
+			t.ok(p.Send(t.ctx, &api.Record{Topic: topic, Value: []byte("v")}, func(placed api.RecordMetadata, err error) {
 				if err == nil {
 					offsets = append(offsets, placed.Offset)
 				}

@@ -304,7 +304,7 @@ func (t *T) reader(c *api.Client, from []api.TopicPartition, opts ...api.Consume
 }
 
 // produce writes one record and fails if it cannot.
-func (t *T) produce(p *api.Producer, r *api.Record) api.Placed {
+func (t *T) produce(p *api.Producer, r *api.Record) api.RecordMetadata {
 	placed, err := p.Produce(t.ctx, r)
 	t.ok(err)
 	return placed
@@ -312,7 +312,7 @@ func (t *T) produce(p *api.Producer, r *api.Record) api.Placed {
 
 // send hands a record over; flush tells if it could not be written.
 func (t *T) send(p *api.Producer, r *api.Record) {
-	t.ok(p.Send(t.ctx, r, func(_ api.Placed, err error) {
+	t.ok(p.Send(t.ctx, r, func(_ api.RecordMetadata, err error) {
 		if err != nil {
 			t.mu.Lock()
 			t.lost = append(t.lost, err)

@@ -92,7 +92,7 @@ func (o *commits) next() (t time.Time) {
 			continue
 		}
 		for _, k := range m.left {
-			if t = earlier(t, later(o.retryAt, o.due(k.Partition))); len(o.troubles) == 0 {
+			if t = earlier(t, later(o.retryAt, o.due(k.TopicPartition))); len(o.troubles) == 0 {
 				break // all the same
 			}
 		}
@@ -143,8 +143,8 @@ func (c *Core) driveCommits(now time.Time, out *Effects) {
 func (c *Core) late(m *Commit) error {
 	err := fmt.Errorf("commit offsets of group %s: %w", printable.Text(c.cfg.Group), ErrUncommitted)
 	for _, k := range m.left {
-		if s := c.commits.troubles[k.Partition]; s != nil && s.Err != nil {
-			return fmt.Errorf("%w: %s: %w", err, k.Partition, s.Err)
+		if s := c.commits.troubles[k.TopicPartition]; s != nil && s.Err != nil {
+			return fmt.Errorf("%w: %s: %w", err, k.TopicPartition, s.Err)
 		}
 	}
 	if o := &c.commits; o.lastErr != nil {
@@ -165,7 +165,7 @@ type refusals struct {
 // of is why an offset cannot be committed; nil if it can. Of a member only partitions that it owns are committed.
 func (r *refusals) of(k *Offset) error {
 	c := r.c
-	if c.member && (c.generation < 0 || c.leaving == nil && !r.owned(k.Partition)) {
+	if c.member && (c.generation < 0 || c.leaving == nil && !r.owned(k.TopicPartition)) {
 		return c.uncommitted(*k, c.notOwned())
 	}
 	if r.topic != k.Topic || r.id != k.TopicID || k.Topic == "" {
@@ -192,7 +192,7 @@ func (r *refusals) owned(p Partition) bool {
 var errReplaced = fmt.Errorf("the topic was deleted and created again since it was read: %w", protocol.UnknownTopicID)
 
 func (c *Core) uncommitted(k Offset, why error) error {
-	return fmt.Errorf("commit offset %d of %s in group %s: %w", k.Offset, k.Partition, printable.Text(c.cfg.Group), why)
+	return fmt.Errorf("commit offset %d of %s in group %s: %w", k.Offset, k.TopicPartition, printable.Text(c.cfg.Group), why)
 }
 
 // replaced tells whether another topic has the name now, or is the one that is owned. Coordinators before Kafka 4.2 take offsets by name and cannot tell (OffsetCommit 10, KIP-848).
@@ -227,12 +227,12 @@ func (c *Core) commit(now time.Time, out *Effects) {
 		}
 		r := refusals{c: c}
 		m.settle(func(k Offset) (error, bool) {
-			if _, goes := latest[k.Partition]; !goes && len(latest) == MostAsked {
+			if _, goes := latest[k.TopicPartition]; !goes && len(latest) == MostAsked {
 				return nil, false
 			}
 			err := r.of(&k)
-			if err == nil && !now.Before(o.due(k.Partition)) {
-				latest[k.Partition] = sent{Offset: k, id: k.TopicID}
+			if err == nil && !now.Before(o.due(k.TopicPartition)) {
+				latest[k.TopicPartition] = sent{Offset: k, id: k.TopicID}
 			}
 			return err, err != nil
 		})
@@ -263,7 +263,7 @@ func (c *Core) commit(now time.Time, out *Effects) {
 		call.sent = append(call.sent, k)
 	}
 	slices.SortFunc(call.sent, func(a, b sent) int {
-		return cmp.Or(cmp.Compare(a.Topic, b.Topic), slices.Compare(a.id[:], b.id[:]), cmp.Compare(a.Partition.Partition, b.Partition.Partition))
+		return cmp.Or(cmp.Compare(a.Topic, b.Topic), slices.Compare(a.id[:], b.id[:]), cmp.Compare(a.Partition, b.Partition))
 	})
 	for _, k := range call.sent {
 		last := len(req.Topics) - 1
@@ -273,7 +273,7 @@ func (c *Core) commit(now time.Time, out *Effects) {
 		}
 		in := msg.OffsetCommitRequestOffsetCommitRequestPartition{}
 		in.SetDefaults()
-		in.PartitionIndex, in.CommittedOffset, in.CommittedLeaderEpoch, in.CommittedMetadata = k.Partition.Partition, k.Offset.Offset, k.LeaderEpoch.Int(), wire.Ptr(k.Metadata)
+		in.PartitionIndex, in.CommittedOffset, in.CommittedLeaderEpoch, in.CommittedMetadata = k.Partition, k.Offset.Offset, k.LeaderEpoch.Int(), wire.Ptr(k.Metadata)
 		req.Topics[last].Partitions = append(req.Topics[last].Partitions, in)
 	}
 	o.flight = call
@@ -329,7 +329,7 @@ func (c *Core) committed(now time.Time, m *Answer, out *Effects) {
 		}
 		switch {
 		case code == protocol.None:
-			ends[k.Partition] = nil
+			ends[k.TopicPartition] = nil
 		case again(code), code == protocol.RebalanceInProgress, code == protocol.StaleMemberEpoch,
 			code == protocol.IllegalGeneration && c.generation >= 0 && (m.Call.generation != c.generation || c.joining()):
 			worst = code
@@ -337,14 +337,14 @@ func (c *Core) committed(now time.Time, m *Answer, out *Effects) {
 			c.unknown(now, k, code, ends, out)
 		case code == protocol.UnknownMemberID, code == protocol.IllegalGeneration, code == protocol.FencedMemberEpoch, code == protocol.FencedInstanceID:
 			lost = true
-			ends[k.Partition] = c.uncommitted(k.Offset, fmt.Errorf("%w: %w", ErrFenced, code))
+			ends[k.TopicPartition] = c.uncommitted(k.Offset, fmt.Errorf("%w: %w", ErrFenced, code))
 		default:
-			ends[k.Partition] = c.uncommitted(k.Offset, code)
+			ends[k.TopicPartition] = c.uncommitted(k.Offset, code)
 		}
 	}
 	for _, f := range m.Call.commits { // of what was committed earlier the later one is the outcome, too
 		f.settle(func(k Offset) (error, bool) {
-			err, ended := ends[k.Partition]
+			err, ended := ends[k.TopicPartition]
 			return err, ended
 		})
 	}
@@ -384,21 +384,21 @@ func (c *Core) recommit(now time.Time, m *Answer, code protocol.Code, out *Effec
 // unknown deals with a topic that the coordinator does not know. It is tried again until the metadata agrees: a topic that is gone, or is another one now, holds up nobody for longer.
 func (c *Core) unknown(now time.Time, k sent, code protocol.Code, ends map[Partition]error, out *Effects) {
 	if c.replaced(k.Offset) {
-		ends[k.Partition] = c.uncommitted(k.Offset, errReplaced)
+		ends[k.TopicPartition] = c.uncommitted(k.Offset, errReplaced)
 		return
 	}
 	o := &c.commits
-	s := o.troubles[k.Partition]
+	s := o.troubles[k.TopicPartition]
 	if s == nil {
 		s = &trouble.State{}
 		if o.troubles == nil {
 			o.troubles = map[Partition]*trouble.State{}
 		}
-		o.troubles[k.Partition] = s
+		o.troubles[k.TopicPartition] = s
 	}
 	s.Met(now, trouble.Passing, code, c.backoff())
 	if t := c.snap.Topic(k.Topic); s.Fails >= absentAfter && (t == nil || vanished(t.Err)) {
-		ends[k.Partition] = c.uncommitted(k.Offset, code)
+		ends[k.TopicPartition] = c.uncommitted(k.Offset, code)
 		return
 	}
 	out.Refresh = append(out.Refresh, k.Topic)
@@ -417,9 +417,9 @@ type answered struct {
 
 func (k sent) answered(version int16) answered {
 	if version >= 10 {
-		return answered{id: k.id, partition: k.Partition.Partition}
+		return answered{id: k.id, partition: k.Partition}
 	}
-	return answered{topic: k.Topic, partition: k.Partition.Partition}
+	return answered{topic: k.Topic, partition: k.Partition}
 }
 
 func commitCodes(m *Answer) map[answered]protocol.Code {

@@ -222,7 +222,7 @@ func (c *Core) answerFetches(now time.Time, m *Answer, got map[Partition]found, 
 			if k.code != protocol.None {
 				r.Err = fmt.Errorf("committed offset of %s in group %s: %w", p, printable.Text(c.cfg.Group), k.code)
 			}
-			k.Partition = p
+			k.TopicPartition = p
 			r.Offsets = append(r.Offsets, k.Offset)
 		}
 		if wait {
@@ -315,14 +315,14 @@ func readOffsets(m *Answer) (got map[Partition]found, code protocol.Code) {
 	}
 	got = map[Partition]found{}
 	put := func(topic string, index int32, offset int64, epoch int32, metadata *string, code int16) {
-		f := found{Offset{Partition: Partition{Topic: topic, Partition: index}, Offset: offset, LeaderEpoch: cluster.EpochOf(epoch)}, protocol.Code(code)}
+		f := found{Offset{TopicPartition: Partition{Topic: topic, Partition: index}, Offset: offset, LeaderEpoch: cluster.EpochOf(epoch)}, protocol.Code(code)}
 		if metadata != nil {
 			f.Metadata = *metadata
 		}
 		if offset < 0 {
 			f.Offset.Offset, f.LeaderEpoch = -1, cluster.LeaderEpoch{}
 		}
-		got[f.Partition] = f
+		got[f.TopicPartition] = f
 	}
 	if m.Version < 8 {
 		for i := range resp.Topics {

@@ -124,10 +124,10 @@ func (h *history) take() {
 		}
 	}
 	for _, o := range out.Begins {
-		if !h.begin[o.Partition] {
+		if !h.begin[o.TopicPartition] {
 			panic(fmt.Sprintf("%s begins, and is not owned or has begun", o))
 		}
-		delete(h.begin, o.Partition)
+		delete(h.begin, o.TopicPartition)
 	}
 	if out.Drop {
 		h.work, h.taken, h.held = nil, false, false
@@ -190,7 +190,7 @@ func (h *history) random() {
 		h.apply()
 	case k == 9:
 		h.asked++
-		h.tell("commit", &Commit{Offsets: []Offset{{Partition: parts(int32(h.r.IntN(2)))[0], Offset: int64(h.asked)}}, Ordered: h.r.IntN(2) == 0, Deadline: h.now.Add(20 * time.Second), Owner: h.asked})
+		h.tell("commit", &Commit{Offsets: []Offset{{TopicPartition: parts(int32(h.r.IntN(2)))[0], Offset: int64(h.asked)}}, Ordered: h.r.IntN(2) == 0, Deadline: h.now.Add(20 * time.Second), Owner: h.asked})
 	case k == 10:
 		h.asked++
 		h.tell("fetch", &Fetch{Parts: parts(0, 2), Deadline: h.now.Add(20 * time.Second), Owner: h.asked})
@@ -303,7 +303,7 @@ func (h *history) reply(i int, code protocol.Code) {
 	case CommitCall:
 		resp := &msg.OffsetCommitResponse{}
 		for _, k := range c.sent {
-			resp.Topics = append(resp.Topics, committedAnswer(code, k.Partition.Partition).Topics...)
+			resp.Topics = append(resp.Topics, committedAnswer(code, k.Partition).Topics...)
 		}
 		a.Resp = resp
 	case FetchCall:

@@ -171,7 +171,7 @@ func TestACommitThatACoordinatorLacks(t *testing.T) {
 	if out = b.answer(b.call(b.later(time.Second), CommitCall), committedAnswer(protocol.None, 0)); len(out.Results) != 1 || out.Results[0].Err != nil {
 		t.Fatalf("%+v", out.Results)
 	}
-	call := b.call(b.step(&Commit{Offsets: []Offset{{Partition: parts(0)[0], Offset: 6}}, Deadline: b.now.Add(4 * time.Second), Owner: 6}), CommitCall)
+	call := b.call(b.step(&Commit{Offsets: []Offset{{TopicPartition: parts(0)[0], Offset: 6}}, Deadline: b.now.Add(4 * time.Second), Owner: 6}), CommitCall)
 	for range 100 {
 		if out = b.lacks(call, false); len(out.Results) > 0 {
 			break

@@ -57,7 +57,7 @@ func TestManyPartitionsBeginInTurn(t *testing.T) {
 		resp.Groups[0].Topics = append(resp.Groups[0].Topics, in)
 		out = b.step(&Answer{Call: call, Resp: resp, Version: 9})
 		for _, k := range out.Begins {
-			begun[k.Partition.Partition] = true
+			begun[k.Partition] = true
 		}
 		if requests > 3 || len(out.Begins) != len(in.Partitions) {
 			t.Fatalf("%d begin after request %d", len(out.Begins), requests)
@@ -76,7 +76,7 @@ func TestManyOffsetsAreCommittedInTurn(t *testing.T) {
 		var offsets []Offset
 		for _, last := range []int64{1, 2} {
 			for i := range n {
-				offsets = append(offsets, Offset{Partition: Partition{Topic: "work", Partition: int32(i)}, Offset: last})
+				offsets = append(offsets, Offset{TopicPartition: Partition{Topic: "work", Partition: int32(i)}, Offset: last})
 			}
 		}
 		out := b.step(&Commit{Offsets: offsets, Deadline: b.now.Add(time.Minute), Owner: "all"})

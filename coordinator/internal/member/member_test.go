@@ -118,7 +118,7 @@ func (b *bench) given(join *Call, generation int32, own ...int32) *Rebalance {
 }
 
 func (b *bench) commit(offset int64, partition int32) Effects {
-	return b.step(&Commit{Offsets: []Offset{{Partition: parts(partition)[0], Offset: offset}}, Deadline: b.now.Add(30 * time.Second), Owner: offset})
+	return b.step(&Commit{Offsets: []Offset{{TopicPartition: parts(partition)[0], Offset: offset}}, Deadline: b.now.Add(30 * time.Second), Owner: offset})
 }
 
 func committedAnswer(code protocol.Code, partition int32) *msg.OffsetCommitResponse {

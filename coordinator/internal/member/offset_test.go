@@ -13,7 +13,7 @@ import (
 func TestACommitWithoutALeaderEpochSaysThatItIsNotKnown(t *testing.T) {
 	b := newBench(t, nil)
 	b.member(1, 0)
-	for want, o := range map[int32]Offset{-1: {Partition: parts(0)[0], Offset: 5}, 0: {Partition: parts(0)[0], Offset: 5, LeaderEpoch: cluster.EpochOf(0)}, 4: {Partition: parts(0)[0], Offset: 5, LeaderEpoch: cluster.EpochOf(4)}} {
+	for want, o := range map[int32]Offset{-1: {TopicPartition: parts(0)[0], Offset: 5}, 0: {TopicPartition: parts(0)[0], Offset: 5, LeaderEpoch: cluster.EpochOf(0)}, 4: {TopicPartition: parts(0)[0], Offset: 5, LeaderEpoch: cluster.EpochOf(4)}} {
 		call := b.call(b.step(&Commit{Offsets: []Offset{o}, Deadline: b.now.Add(1e9), Owner: 1}), CommitCall)
 		if got := call.Req.(*msg.OffsetCommitRequest).Topics[0].Partitions[0].CommittedLeaderEpoch; got != want {
 			t.Errorf("%v is sent with leader epoch %d, expected %d", o, got, want)
@@ -23,7 +23,7 @@ func TestACommitWithoutALeaderEpochSaysThatItIsNotKnown(t *testing.T) {
 }
 
 func TestAnOffsetIsPrintedWithEverythingItSays(t *testing.T) {
-	o := Offset{Partition: parts(2)[0], Offset: 1234}
+	o := Offset{TopicPartition: parts(2)[0], Offset: 1234}
 	if got := fmt.Sprint(o); got != "work/2 at 1234, leader epoch unknown" {
 		t.Error(got)
 	}

@@ -62,7 +62,7 @@ func TestWhatHindersOnePartitionHindersNoOther(t *testing.T) {
 			}
 			return offsetsAnswer(0, 0, 0)
 		})
-		if len(begun) != 2 || begun[0].Partition != parts(0)[0] || begun[1].Partition != parts(1)[0] {
+		if len(begun) != 2 || begun[0].TopicPartition != parts(0)[0] || begun[1].TopicPartition != parts(1)[0] {
 			t.Errorf("%s: begun are %v", code.Name(), begun)
 		}
 		want := 2 // a cluster's own affair is told when it lasts
@@ -142,7 +142,7 @@ func TestPartitionsAssignedByHandBeginWhenTheirOffsetsCanBeHad(t *testing.T) {
 		b.step(&Forgo{Parts: parts(1)})
 		return offsetsAnswer(0, 0, 0)
 	})
-	if len(begun) != 1 || begun[0].Partition != parts(0)[0] || len(told) != 2 {
+	if len(begun) != 1 || begun[0].TopicPartition != parts(0)[0] || len(told) != 2 {
 		t.Errorf("begun are %v, told %v", begun, told)
 	}
 }
@@ -150,7 +150,7 @@ func TestPartitionsAssignedByHandBeginWhenTheirOffsetsCanBeHad(t *testing.T) {
 func commitOf(offsets ...Offset) *Commit { return &Commit{Offsets: offsets, Owner: offsets[0].Offset} }
 
 func at(partition int32, offset int64, id wire.UUID) Offset {
-	return Offset{Partition: parts(partition)[0], Offset: offset, TopicID: id}
+	return Offset{TopicPartition: parts(partition)[0], Offset: offset, TopicID: id}
 }
 
 func (b *bench) commits(m *Commit) Effects {
@@ -164,7 +164,7 @@ func (b *bench) commits(m *Commit) Effects {
 func commitAnswer(c *Call, codes ...protocol.Code) *Answer {
 	var parts []msg.OffsetCommitResponseOffsetCommitResponsePartition
 	for i, k := range c.sent {
-		parts = append(parts, msg.OffsetCommitResponseOffsetCommitResponsePartition{PartitionIndex: k.Partition.Partition, ErrorCode: int16(codes[min(i, len(codes)-1)])})
+		parts = append(parts, msg.OffsetCommitResponseOffsetCommitResponsePartition{PartitionIndex: k.Partition, ErrorCode: int16(codes[min(i, len(codes)-1)])})
 	}
 	return &Answer{Call: c, Version: 10, Resp: &msg.OffsetCommitResponse{Topics: []msg.OffsetCommitResponseOffsetCommitResponseTopic{{TopicID: c.sent[0].id, Partitions: parts}}}}
 }

@@ -24,11 +24,11 @@ func TestAnOffsetThatWasAskedForBeforeOthersHadThePartitionDoesNotCount(t *testi
 	b.given(b.c.call, 2, 0)    // the other is given up,
 	b.given(b.c.call, 3, 0, 1) // and comes back
 	out := b.answer(old, offsetsAnswer(0, 0, 0))
-	if len(out.Begins) != 1 || out.Begins[0].Partition != parts(0)[0] {
+	if len(out.Begins) != 1 || out.Begins[0].TopicPartition != parts(0)[0] {
 		t.Fatalf("%+v", out.Begins)
 	}
 	out = b.answer(b.call(out, FetchCall), offsetsAnswer(0, 0, 0))
-	if len(out.Begins) != 1 || out.Begins[0].Partition != parts(1)[0] || len(b.c.fetches.begins) != 0 {
+	if len(out.Begins) != 1 || out.Begins[0].TopicPartition != parts(1)[0] || len(b.c.fetches.begins) != 0 {
 		t.Errorf("%+v", out.Begins)
 	}
 }

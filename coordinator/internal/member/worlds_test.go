@@ -222,7 +222,7 @@ func drop(list *[]int32, n int32) {
 func (w *world) commit(p *process, n int32) {
 	w.commits--
 	p.commits++
-	w.step(p, &member.Commit{Offsets: []member.Offset{{Partition: member.Partition{Topic: "work", Partition: n}, Offset: 1}}, Deadline: w.now.Add(20 * time.Second), Owner: n})
+	w.step(p, &member.Commit{Offsets: []member.Offset{{TopicPartition: member.Partition{Topic: "work", Partition: n}, Offset: 1}}, Deadline: w.now.Add(20 * time.Second), Owner: n})
 }
 
 // stores is called by the coordinator for an offset that a member commits.
@@ -313,7 +313,7 @@ func (w *world) perform(p *process, out *member.Effects) {
 		p.calls = append(p.calls, &call{of: c})
 	}
 	for _, o := range out.Begins {
-		n := o.Partition.Partition
+		n := o.Partition
 		if !slices.Contains(p.has, n) || slices.Contains(p.begun, n) {
 			w.bad = fmt.Sprintf("member %d begins with partition %d, which it has not, or begins again", p.n, n)
 		}

@@ -18,16 +18,10 @@ import (
 	"github.com/kactor-go/kactor/protocol/wire"
 )
 
-// Placed is where a record went.
-type Placed struct {
-	Topic     string
-	Partition int32
-	Offset    int64 // -1: not known (acks=0, or a repetition whose first answer was lost)
-	Timestamp int64 // milliseconds since 1970: the record's own, or the broker's where the topic has log append time
-}
-
 // Completion is told what became of one record, exactly once.
-type Completion interface{ Done(p Placed, err error) }
+type Completion interface {
+	Done(p cluster.RecordMetadata, err error)
+}
 
 // Entry is what a completion needs of one record.
 type Entry struct {

@@ -23,7 +23,7 @@ import (
 // recordID is the completion of a record.
 type recordID int
 
-func (recordID) Done(batch.Placed, error) {}
+func (recordID) Done(cluster.RecordMetadata, error) {}
 
 // leaderState is what a leader has: its log, and what it knows of the producer.
 type leaderState struct {

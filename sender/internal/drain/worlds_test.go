@@ -106,7 +106,7 @@ const (
 // record is the completion of one.
 type record int
 
-func (record) Done(batch.Placed, error) {}
+func (record) Done(cluster.RecordMetadata, error) {}
 
 func newWorld(r rules) *world {
 	if r.within == 0 {

@@ -40,7 +40,7 @@ type suite struct {
 // ofGroups are bugs that the swarm of groups must catch, most of them of a group's members.
 var ofGroups = []mutation{
 	{"commit by a fenced member", "coordinator/internal/member/commits.go",
-		"if c.member && (c.generation < 0 || c.leaving == nil && !r.owned(k.Partition)) {", "if false {"},
+		"if c.member && (c.generation < 0 || c.leaving == nil && !r.owned(k.TopicPartition)) {", "if false {"},
 	{"revoke without waiting for the listener", "coordinator/internal/member/classic.go",
 		"\tc.become(Giving)\n\tc.gave", "\tc.become(Giving)\n\tdefer c.become(Joining)\n\tc.gave"},
 	{"loss of what is being taken over not told", "coordinator/internal/member/application.go",
