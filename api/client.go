@@ -92,6 +92,19 @@ func (c *Client) reach(ctx context.Context) error {
 	}
 }
 
+// Ping asks the cluster, whichever broker answers first, for its brokers, and returns nil when an answer has come: the client can reach it. The error tells which addresses cannot be connected to, and why. It takes as long as ctx lasts
+// at most, and request.timeout.ms.
+func (c *Client) Ping(ctx context.Context) error {
+	reply, err := broker.Call(ctx, c.system.Cluster(), broker.Route{Req: metadataProbe(), Deadline: c.system.World().Now().Add(c.settings.broker.RequestTimeout)})
+	if err == nil {
+		err = reply.Err
+	}
+	if err != nil {
+		return fmt.Errorf("ping: %w", public(c.system.Cluster().Because(err)))
+	}
+	return nil
+}
+
 // System gives the actors behind the client.
 func (c *Client) System() *actors.System { return c.system }
 

@@ -202,6 +202,31 @@ func (c *Consumer) Commit(ctx context.Context, offsets ...OffsetAndMetadata) err
 	return public(err)
 }
 
+// CommitRecords commits that these records, and all before them in their partitions, have been handled, and waits for the outcome, as Commit does. Of several records of a partition the last one counts. Without records it does nothing.
+func (c *Consumer) CommitRecords(ctx context.Context, records ...*Record) error {
+	if c.group == nil {
+		return fmt.Errorf("commit: %w", errNoGroup)
+	}
+	last := map[TopicPartition]*Record{}
+	for i, r := range records {
+		if r == nil {
+			return fmt.Errorf("commit: record %d is nil: %w", i+1, ErrIllegalState)
+		}
+		if before := last[r.TopicPartition()]; before == nil || before.Offset < r.Offset {
+			last[r.TopicPartition()] = r
+		}
+	}
+	var offsets []OffsetAndMetadata
+	for tp, r := range last {
+		offsets = append(offsets, OffsetAndMetadata{TopicPartition: tp, Offset: r.Offset + 1, LeaderEpoch: r.LeaderEpoch})
+	}
+	if len(offsets) == 0 {
+		return nil
+	}
+	slices.SortFunc(offsets, func(a, b OffsetAndMetadata) int { return a.TopicPartition.Compare(b.TopicPartition) })
+	return c.Commit(ctx, offsets...)
+}
+
 // CommitAsync commits offsets as Commit does, without waiting: done, or without it what OnCommit was given, is called with the outcome where the consumer polls next. Outcomes come in the order of the commits.
 func (c *Consumer) CommitAsync(done func(error), offsets ...OffsetAndMetadata) error {
 	if c.group == nil {

@@ -112,7 +112,7 @@ func TestTheEpochOfARecordIsThatItWasWrittenIn(t *testing.T) {
 			if err != nil || len(got) == 0 {
 				return nil, errors.Join(errors.New("nothing came"), err)
 			}
-			return got[0], k.Commit(ctx, api.OffsetAndMetadata{TopicPartition: part, Offset: 1, LeaderEpoch: api.EpochOf(got[0].LeaderEpoch)})
+			return got[0], k.Commit(ctx, api.OffsetAndMetadata{TopicPartition: part, Offset: 1, LeaderEpoch: got[0].LeaderEpoch})
 		},
 		"Handle": func(ctx context.Context, _ *sim.World, k *api.Consumer) (first *api.Record, err error) {
 			if err = k.Handle(ctx, func(_ context.Context, r *api.Record) error {
@@ -140,8 +140,8 @@ func TestTheEpochOfARecordIsThatItWasWrittenIn(t *testing.T) {
 				if err != nil {
 					return err
 				}
-				if r.LeaderEpoch != 0 {
-					t.Errorf("a record of epoch 0 tells of %d", r.LeaderEpoch)
+				if r.LeaderEpoch != api.EpochOf(0) {
+					t.Errorf("a record of epoch 0 tells of %s", r.LeaderEpoch)
 				}
 				got, err := k.Committed(ctx, part)
 				if err != nil {

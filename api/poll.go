@@ -32,7 +32,7 @@ func (o *owned) record(k *fetcher.Chunk, v *record.View) (*Record, error) {
 	}
 	r := &o.free[0]
 	o.free = o.free[1:]
-	r.Topic, r.Partition, r.Offset, r.LeaderEpoch = k.Topic, k.Partition, v.Offset, k.RecordEpoch()
+	r.Topic, r.Partition, r.Offset, r.LeaderEpoch = k.Topic, k.Partition, v.Offset, EpochOf(k.RecordEpoch())
 	r.Key, r.Value, r.LogAppendTime = v.Key, v.Value, k.LogAppendTime()
 	if v.Timestamp >= 0 {
 		r.Timestamp = time.UnixMilli(v.Timestamp)

@@ -32,8 +32,8 @@ type Record struct {
 	// LogAppendTime tells of a consumed record that the broker has set its Timestamp (message.timestamp.type).
 	LogAppendTime bool
 	Offset        int64
-	// LeaderEpoch is that in which a consumed record was written; -1: it is not known.
-	LeaderEpoch int32
+	// LeaderEpoch is that in which a consumed record was written. Zero: it is not known.
+	LeaderEpoch LeaderEpoch
 }
 
 // TopicPartition is where the record is.

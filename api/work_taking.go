@@ -38,7 +38,7 @@ func (w *work) add(k *fetcher.Chunk) {
 			err = NotRetriable(&PartitionError{TopicPartition: k.TopicPartition, Offset: v.Offset, Err: err})
 		}
 		read = append(read, item{r, v.Offset, before, err})
-		before = r.LeaderEpoch
+		before = r.LeaderEpoch.Int()
 	}
 	w.items = read
 	if len(w.c.set.onConsume) > 0 {

@@ -299,7 +299,7 @@ var positions = []Scenario{
 		equal(t, "before the first", t.polled(k, 10), "0 1 2 3 4 5 6 7 8 9")
 		t.ok(k.SeekBy(t.ctx, tp, 100))
 		t.none(k)
-		t.ok(k.SeekTo(api.OffsetAndMetadata{TopicPartition: tp, Offset: 8, LeaderEpoch: api.EpochOf(records[7].LeaderEpoch)}))
+		t.ok(k.SeekTo(api.OffsetAndMetadata{TopicPartition: tp, Offset: 8, LeaderEpoch: records[7].LeaderEpoch}))
 		equal(t, "from 8", t.polled(k, 2), "8 9")
 		if err := k.SeekTo(api.OffsetAndMetadata{TopicPartition: tp, Offset: -1}); err == nil {
 			t.Failf("a seek to offset -1")
