@@ -152,7 +152,7 @@ func (t *turmoil) fail(format string, args ...any) {
 	t.failed = append(t.failed, what)
 }
 
-// tell puts a line into the trace, which is written to a file if the round fails.
+// tell puts a line into the trace, which is written to a file if the round fails, or a call outlasts its context.
 func (t *turmoil) tell(line string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -240,10 +240,14 @@ func (t *turmoil) play(ctx context.Context) {
 	t.over.Store(true)
 	t.work.Wait()
 	_, _ = looker.Admin().DeleteTopics(ctx, append(t.more, t.topic)...)
-	if len(t.failed) > 0 {
+	if len(t.failed)+len(t.lates) > 0 {
 		name := fmt.Sprintf("%s/fire-tamper-%d.log", os.TempDir(), t.seed)
 		if err := os.WriteFile(name, t.trace.Bytes(), 0o600); err == nil {
-			t.failed = append(t.failed, "see "+name)
+			for _, list := range [][]string{t.failed, t.lates} {
+				if len(list) > 0 {
+					list[len(list)-1] += "; see " + name
+				}
+			}
 		}
 	}
 }
@@ -269,7 +273,12 @@ func (t *turmoil) within(ctx context.Context, d time.Duration, client, what stri
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
 	begun := time.Now()
+	stuck := time.AfterFunc(d+moment, func() {
+		stacks := make([]byte, 1<<20)
+		t.tell(fmt.Sprintf("%s: %s outlasts its context of %s: %s", client, what, d, stacks[:runtime.Stack(stacks, true)]))
+	})
 	f(ctx)
+	stuck.Stop()
 	late := time.Since(begun) - d
 	if late > moment {
 		late -= t.m.since(begun)
