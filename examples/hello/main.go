@@ -1,4 +1,5 @@
-// Command hello reads the topic orders as a member of the group billing and writes a receipt for each record, until it is interrupted; what it has read is committed and what it has written is there then.
+// Command hello reads the topic orders as a member of the group billing and writes a receipt for each record, 16 at a time, until it is interrupted. An order counts as read when its receipt is written, so each has one, whenever and
+// however the command ends.
 //
 //	go run ./examples/hello localhost:9092
 package main
@@ -17,7 +18,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, os.Args[1:]...); err != nil && ctx.Err() == nil {
+	if err := run(ctx, os.Args[1:]...); err != nil {
 		log.Fatal(err)
 	}
 }
@@ -36,22 +37,8 @@ func run(ctx context.Context, brokers ...string) error {
 	if err != nil {
 		return err
 	}
-	for order, err := range consumer.Records(ctx) {
-		if api.Fatal(err) {
-			return err
-		} else if err != nil {
-			log.Print(err)
-			continue
-		}
-		if err := producer.Send(ctx, &api.Record{Topic: "receipts", Key: order.Key, Value: fmt.Appendf(nil, "received: %s", order.Value)}, failed); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func failed(_ api.RecordMetadata, err error) {
-	if err != nil {
-		log.Print(err)
-	}
+	return consumer.Handle(ctx, func(ctx context.Context, order *api.Record) error {
+		_, err := producer.Produce(ctx, &api.Record{Topic: "receipts", Key: order.Key, Value: fmt.Appendf(nil, "received: %s", order.Value)})
+		return err
+	})
 }
