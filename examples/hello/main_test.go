@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/kactor-go/kactor/api"
 	"github.com/kactor-go/kactor/broker/fake"
@@ -53,6 +54,12 @@ func TestEachOrderHasAReceipt(t *testing.T) {
 			for _, r := range some {
 				seen[string(r.Value)] = true
 			}
+		}
+		for members := 0; members == 0; time.Sleep(time.Millisecond) { // what was seen may be of the run before
+			server.Do(func(c *fake.Cluster) {
+				_, list := c.DescribeGroup("billing")
+				members = len(list)
+			})
 		}
 		interrupt()
 		if err := <-ended; err != nil {
