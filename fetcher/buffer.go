@@ -121,24 +121,6 @@ type buffer struct {
 	long    *Chunk   // whose batch is decompressed at length, or was and is to be read next: one at a time, because it may have decompress.max.bytes
 }
 
-// busy tells whether another chunk than c has a batch that was decompressed at length and is not read.
-func (b *buffer) busy(c *Chunk) bool { return b.long != nil && b.long != c && b.long.long != nil }
-
-// yield lets go of what was decompressed at length of a chunk that is not to be read now: others may wait for their turn. It is decompressed again when its turn comes.
-func (b *buffer) yield(open func(cluster.TopicPartition) bool) {
-	k := b.long
-	if k == nil || k.long == nil || !k.long.ready.Load() {
-		return
-	}
-	state := k.life.state.Load()
-	if state == going && (open == nil || open(k.TopicPartition)) {
-		return
-	}
-	if state == ended || slices.ContainsFunc(b.order, func(p *place) bool { return len(p.chunks) > 0 && p.chunks[0].queued }) {
-		k.long, b.long = nil, nil
-	}
-}
-
 // scratch is memory that was used before, or nil.
 func (b *buffer) scratch() []byte {
 	last := len(b.spares) - 1

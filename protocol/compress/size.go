@@ -8,7 +8,6 @@ import (
 	"io"
 
 	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
 )
 
@@ -82,7 +81,7 @@ func gzipSize(src []byte, allowed int) (int, error) {
 // snappySize adds up what the blocks say: one of which less or more comes out is corrupt.
 func snappySize(src []byte) (total int, err error) {
 	if !bytes.HasPrefix(src, xerial[:8]) {
-		return s2.DecodedLen(src)
+		return snappyDeclared(src)
 	}
 	for len(src) > 4 {
 		if bytes.HasPrefix(src, xerial[:8]) {
@@ -93,12 +92,9 @@ func snappySize(src []byte) (total int, err error) {
 		if int64(size) > int64(len(src)-4) {
 			break
 		}
-		n, err := s2.DecodedLen(src[4 : 4+size])
-		if err == nil && n > 32*int(size) {
-			err = fmt.Errorf("%d bytes cannot hold the %d declared", size, n)
-		}
+		n, err := snappyDeclared(src[4 : 4+size])
 		if err != nil {
-			return 0, err
+			return total, err
 		}
 		total += n
 		src = src[4+size:]

@@ -37,7 +37,8 @@ func snappyDecompress(dst, src []byte, allowed int) ([]byte, error) {
 	if !bytes.HasPrefix(src, xerial[:8]) {
 		return snappyBlock(dst, src, start+allowed) // some clients write no frame
 	}
-	dst = room(dst, min(snappyBound(src), allowed))
+	declared, _ := snappySize(src) // what is corrupt shows below
+	dst = room(dst, min(declared, allowed))
 	for len(src) > 0 {
 		if bytes.HasPrefix(src, xerial[:8]) { // of the stream, or of another behind it
 			if len(src) < len(xerial) {
@@ -62,33 +63,20 @@ func snappyDecompress(dst, src []byte, allowed int) ([]byte, error) {
 	return dst, nil
 }
 
-// snappyBound is how much the blocks of src say they hold, as far as they can.
-func snappyBound(src []byte) (total int) {
-	for len(src) > 4 {
-		if bytes.HasPrefix(src, xerial[:8]) {
-			src = src[min(len(src), len(xerial)):]
-			continue
-		}
-		size := binary.BigEndian.Uint32(src)
-		if int64(size) > int64(len(src)-4) {
-			break
-		}
-		if n, err := s2.DecodedLen(src[4 : 4+size]); err == nil {
-			total += min(n, 32*int(size))
-		}
-		src = src[4+size:]
+// snappyDeclared is how many bytes come out of a block, as it says itself.
+func snappyDeclared(block []byte) (int, error) {
+	n, err := s2.DecodedLen(block)
+	if err == nil && n > len(block)*32 { // a copy of 64 bytes takes two or three
+		err = fmt.Errorf("%d bytes cannot hold the %d declared", len(block), n)
 	}
-	return total
+	return n, err
 }
 
 // snappyBlock appends a block to dst, which may have most bytes then.
 func snappyBlock(dst, block []byte, most int) ([]byte, error) {
-	n, err := s2.DecodedLen(block)
+	n, err := snappyDeclared(block)
 	if err != nil {
 		return dst, err
-	}
-	if n > len(block)*32 { // a copy of 64 bytes takes two or three
-		return dst, fmt.Errorf("%d bytes cannot hold the %d declared", len(block), n)
 	}
 	at := len(dst)
 	if at+n > most {

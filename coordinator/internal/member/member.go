@@ -9,7 +9,7 @@
 // Giving, Taking and Losing wait for the application: partitions change hands only where its goroutine polls, with its listener. One such [Rebalance] is under way at a time.
 //
 // It owns: the subscription, the membership, what is owned, the offsets being committed and fetched. Where partitions are read is the fetcher's concern.
-// Files: member.go the core; messages.go what it takes and gives; leaving.go leaving and losing what it had; subscription.go what is subscribed to; application.go what the application does; classic.go, consumer.go the protocols; dividing.go what the leader of a classic group does;
+// Files: member.go the core; messages.go what it takes and gives; leaving.go leaving and losing what it had; subscription.go what is subscribed to; application.go what the application does; classic.go, consumer.go the protocols; lacking.go coordinators that do not have the second; dividing.go what the leader of a classic group does;
 // commits.go offsets that are committed; fetches.go offsets that were; offset.go; pace.go what holds back who gets no further; asking.go the application's functions; errors.go
 package member
 
