@@ -65,7 +65,7 @@ type groupPlay struct {
 	owners      map[int32][]*groupMember // who thinks that it owns a partition
 	last        map[int32]*groupMember   // who was assigned it last
 	epochs      map[string]epochs        // of members of the consumer protocol
-	overdue     int                      // heartbeats that came two epochs late
+	overdue     map[string]bool          // members whose last heartbeat came so late that it may be fenced
 	handled     int
 	assignments int
 	err         error
@@ -97,7 +97,7 @@ func (p *groupPlay) summary() string {
 
 func groupSeed(s script, tracing bool) *groupPlay {
 	w := sim.New(s.seed)
-	p := &groupPlay{w: w, script: s, seen: map[int32]map[int64]bool{}, low: map[int32]int64{}, had: map[string]time.Time{}, owners: map[int32][]*groupMember{}, last: map[int32]*groupMember{}, epochs: map[string]epochs{}}
+	p := &groupPlay{w: w, script: s, seen: map[int32]map[int64]bool{}, low: map[int32]int64{}, had: map[string]time.Time{}, owners: map[int32][]*groupMember{}, last: map[int32]*groupMember{}, epochs: map[string]epochs{}, overdue: map[string]bool{}}
 	if tracing {
 		w.Trace(&p.log)
 	}
@@ -255,10 +255,14 @@ func (p *groupPlay) observed(r fake.Request) {
 	}
 }
 
-// epochs are the last two that a member has had.
-type epochs struct{ now, before int32 }
+// epochs are the last two that a member has had, and whether it has already come with one of the past.
+type epochs struct {
+	now, before int32
+	behind      bool
+}
 
-// heard notes a heartbeat that comes two epochs late: the answers that told of the last two were lost, one after the other. Kafka takes the epoch before, and fences who comes with an older one.
+// heard notes a heartbeat that comes so late that Kafka may fence it: the answers that told of the last two changes of the member were lost, one after the other. Kafka takes the epoch that was before the last change. That
+// is the same epoch if the change was only one of partitions, so who comes with an old epoch for the second time may be too late although there was only one epoch in between (ConsumerGroupMember.updateMemberEpoch).
 func (p *groupPlay) heard(req *msg.ConsumerGroupHeartbeatRequest) {
 	_, members := p.c.DescribeGroup(groupName)
 	i := slices.IndexFunc(members, func(g fake.GroupMember) bool { return g.ID == req.MemberID })
@@ -267,12 +271,25 @@ func (p *groupPlay) heard(req *msg.ConsumerGroupHeartbeatRequest) {
 	}
 	e := p.epochs[req.MemberID]
 	if members[i].Epoch != e.now {
-		e = epochs{members[i].Epoch, e.now}
-		p.epochs[req.MemberID] = e
+		e.now, e.before = members[i].Epoch, e.now
 	}
-	if req.MemberEpoch > 0 && req.MemberEpoch < e.before {
-		p.overdue++
+	late := req.MemberEpoch > 0 && req.MemberEpoch < e.now
+	if req.MemberEpoch > 0 { // who joins again may not have told yet that it was fenced
+		p.overdue[req.MemberID] = late && (e.behind || req.MemberEpoch < e.before)
 	}
+	e.behind = late
+	p.epochs[req.MemberID] = e
+}
+
+// mayBeFenced takes one of the members that came too late.
+func (p *groupPlay) mayBeFenced() bool {
+	for _, id := range slices.Sorted(maps.Keys(p.overdue)) {
+		if p.overdue[id] {
+			p.overdue[id] = false
+			return true
+		}
+	}
+	return false
 }
 
 func (p *groupPlay) client(ctx context.Context, name string) (*api.Client, error) {
@@ -626,9 +643,7 @@ func (p *groupPlay) notes(name string) *slog.Logger {
 	return slog.New(noteHandler{func(text string) {
 		switch {
 		case p.mixed || p.static || p.storm.Has("errors") || !strings.Contains(text, protocol.FencedMemberEpoch.Name()):
-		case p.overdue > 0:
-			p.overdue--
-		default:
+		case !p.mayBeFenced():
 			p.fail("%s: %s", name, text)
 		}
 	}})
