@@ -233,11 +233,7 @@ func (c *Coordinator) list(now time.Time) {
 	c.caller.Send(&broker.Route{Req: req, Deadline: now.Add(c.cfg.RequestTimeout), Fit: fit, Reply: func(r broker.Reply) {
 		m := &member.Listed{Err: r.Err}
 		if resp, ok := r.Resp.(*msg.MetadataResponse); ok {
-			for i := range resp.Topics {
-				if t := &resp.Topics[i]; t.Name != nil && t.ErrorCode == 0 {
-					m.Topics = append(m.Topics, member.Listing{Name: *t.Name, ID: t.TopicID, Internal: t.IsInternal})
-				}
-			}
+			m = member.List(resp)
 		}
 		c.self.Tell(m)
 	}})

@@ -560,3 +560,34 @@ func TestTheSameSubscriptionAgainChangesNothing(t *testing.T) {
 		t.Errorf("another subscription: %+v", out)
 	}
 }
+
+// TestNoTopicIsLostByAnAnswerThatDoesNotKnow: a pattern matches on what it has matched while a broker cannot say whether it is there, and takes nothing new from such an answer.
+func TestNoTopicIsLostByAnAnswerThatDoesNotKnow(t *testing.T) {
+	b := newBench(t, nil)
+	b.member(1, 0, 1)
+	ask := func(resp *msg.MetadataResponse) Effects {
+		b.step(&Subscribe{Pattern: func(topic string) bool { return topic != "other" }})
+		out := b.step(List(resp))
+		for _, a := range out.Asks {
+			out = b.step(a.Run())
+		}
+		return out
+	}
+	topic := func(name string, code protocol.Code) msg.MetadataResponseMetadataResponseTopic {
+		return msg.MetadataResponseMetadataResponseTopic{Name: &name, ErrorCode: int16(code)}
+	}
+	for _, k := range []struct {
+		name string
+		resp msg.MetadataResponse
+		same bool
+	}{
+		{"the answer is an error", msg.MetadataResponse{ErrorCode: int16(protocol.CoordinatorLoadInProgress)}, true},
+		{"the leader is being elected", msg.MetadataResponse{Topics: []msg.MetadataResponseMetadataResponseTopic{topic("work", protocol.LeaderNotAvailable), topic("new", protocol.LeaderNotAvailable)}}, true},
+		{"it is there", msg.MetadataResponse{Topics: []msg.MetadataResponseMetadataResponseTopic{topic("work", protocol.None), topic("other", protocol.None)}}, true},
+		{"it is gone", msg.MetadataResponse{Topics: []msg.MetadataResponseMetadataResponseTopic{topic("work", protocol.UnknownTopicOrPartition)}}, false},
+	} {
+		if out := ask(&k.resp); (out.Rebalance == nil && len(out.Calls) == 0) != k.same {
+			t.Errorf("%s: %+v", k.name, out)
+		}
+	}
+}

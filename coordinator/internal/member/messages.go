@@ -70,9 +70,10 @@ type (
 	}
 	// Changed is a new picture of the cluster.
 	Changed struct{ Snapshot *cluster.Snapshot }
-	// Listed answers List: all topics there are.
+	// Listed answers List: all topics there are, and those of which a broker could not say so just now.
 	Listed struct {
 		Topics []Listing
+		Unsure []string
 		Err    error
 	}
 	// Told brings what came of an Ask.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/kactor-go/kactor/protocol"
 	"github.com/kactor-go/kactor/protocol/cluster"
+	"github.com/kactor-go/kactor/protocol/msg"
 	"github.com/kactor-go/kactor/protocol/printable"
 	"github.com/kactor-go/kactor/protocol/trouble"
 )
@@ -192,6 +193,25 @@ func (c *Core) lacking(tell func(name string, code protocol.Code)) (any bool) {
 	return any
 }
 
+// List reads which topics there are from an answer about all of them. An error of the whole answer says nothing of any topic, and an error that passes says nothing of its own.
+func List(resp *msg.MetadataResponse) *Listed {
+	if code := protocol.Code(resp.ErrorCode); code != protocol.None {
+		return &Listed{Err: code}
+	}
+	m := &Listed{}
+	for i := range resp.Topics {
+		t := &resp.Topics[i]
+		switch code := protocol.Code(t.ErrorCode); {
+		case t.Name == nil:
+		case code == protocol.None:
+			m.Topics = append(m.Topics, Listing{Name: *t.Name, ID: t.TopicID, Internal: t.IsInternal})
+		case code.Retriable() && code != protocol.UnknownTopicOrPartition:
+			m.Unsure = append(m.Unsure, *t.Name)
+		}
+	}
+	return m
+}
+
 // listed takes the names of all topics.
 func (c *Core) listed(now time.Time, m *Listed, out *Effects) {
 	c.named(m)
@@ -210,6 +230,11 @@ func (c *Core) listed(now time.Time, m *Listed, out *Effects) {
 	for _, t := range m.Topics {
 		if c.cfg.Internal || !t.Internal {
 			names = append(names, t.Name)
+		}
+	}
+	for _, name := range m.Unsure {
+		if slices.Contains(c.sub.topics, name) { // a leader that is being elected takes nothing away
+			names = append(names, name)
 		}
 	}
 	pattern := c.sub.pattern
