@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -137,6 +136,7 @@ func (p *groupPlay) run(w *sim.World) error {
 	p.n = sim.NewNetwork(w, p.c)
 	p.c.Observe(p.observed)
 	p.storm = sim.NewStorm(w, p.n, groupName)
+	w.OnWarning(p.warned)
 	p.storm.Without = p.script.without
 	ctx := context.Background()
 	span := time.Duration(15+rng.IntN(30)) * time.Second
@@ -274,9 +274,7 @@ func (p *groupPlay) heard(req *msg.ConsumerGroupHeartbeatRequest) {
 		e.now, e.before = members[i].Epoch, e.now
 	}
 	late := req.MemberEpoch > 0 && req.MemberEpoch < e.now
-	if req.MemberEpoch > 0 { // who joins again may not have told yet that it was fenced
-		p.overdue[req.MemberID] = late && (e.behind || req.MemberEpoch < e.before)
-	}
+	p.overdue[req.MemberID] = late && (e.behind || req.MemberEpoch < e.before)
 	e.behind = late
 	p.epochs[req.MemberID] = e
 }
@@ -293,7 +291,7 @@ func (p *groupPlay) mayBeFenced() bool {
 }
 
 func (p *groupPlay) client(ctx context.Context, name string) (*api.Client, error) {
-	return api.Dial(ctx, api.World(p.w), api.Logger(p.notes(name)), api.Lazy(), api.Brokers("broker-1:9092", "broker-2:9092", "broker-3:9092"), api.Properties(map[string]string{"request.timeout.ms": "4000",
+	return api.Dial(ctx, api.World(p.w), api.Lazy(), api.Brokers("broker-1:9092", "broker-2:9092", "broker-3:9092"), api.Properties(map[string]string{"request.timeout.ms": "4000",
 		"socket.connection.setup.timeout.ms": "2000", "fetch.max.wait.ms": "500", "auto.offset.reset": "earliest"}))
 }
 
@@ -425,7 +423,7 @@ func (p *groupPlay) member(ctx context.Context, name string) {
 	}
 	_ = client.Shutdown(closing)
 	var rest []api.TopicPartition
-	for i := range m.own {
+	for _, i := range slices.Sorted(maps.Keys(m.own)) {
 		rest = append(rest, api.TopicPartition{Topic: groupWork, Partition: i})
 	}
 	p.gone(m, rest, true)
@@ -637,29 +635,12 @@ func (p *groupPlay) handle(ctx context.Context, m *groupMember, consumer *api.Co
 // maxPoll is max.poll.interval.ms.
 const maxPoll = 6 * time.Second
 
-// notes reads what a member writes into its log: nobody but a member that does not say what it owns, after an answer was lost, is fenced for its epoch. The groups of several protocols, and the instances of static
+// warned takes the cause of a warning: nobody but a member that does not say what it owns, after an answer was lost, is fenced for its epoch. The groups of several protocols, and the instances of static
 // members, are fenced when they change hands; and the storm has fences of its own.
-func (p *groupPlay) notes(name string) *slog.Logger {
-	return slog.New(noteHandler{func(text string) {
-		switch {
-		case p.mixed || p.static || p.storm.Has("errors") || !strings.Contains(text, protocol.FencedMemberEpoch.Name()):
-		case !p.mayBeFenced():
-			p.fail("%s: %s", name, text)
-		}
-	}})
-}
-
-// noteHandler hands on the text of each record.
-type noteHandler struct{ note func(string) }
-
-func (noteHandler) Enabled(context.Context, slog.Level) bool { return true }
-func (h noteHandler) WithAttrs([]slog.Attr) slog.Handler     { return h }
-func (h noteHandler) WithGroup(string) slog.Handler          { return h }
-func (h noteHandler) Handle(_ context.Context, r slog.Record) error {
-	text := r.Message
-	r.Attrs(func(a slog.Attr) bool { text += " " + a.String(); return true })
-	h.note(text)
-	return nil
+func (p *groupPlay) warned(cause string) {
+	if !p.mixed && !p.static && !p.storm.Has("errors") && strings.Contains(cause, protocol.FencedMemberEpoch.Name()) && !p.mayBeFenced() {
+		p.fail("%s", cause)
+	}
 }
 
 // pause pauses a partition from time to time, and lets what was paused go on.

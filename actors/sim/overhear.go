@@ -26,6 +26,9 @@ type heard struct {
 // Overhear is told of each warning that is to be logged, also of those that are left out because the like was said a moment ago. More than a few of one cause in a second of virtual time are a bug: a role goes round and round
 // without getting anywhere.
 func (w *World) Overhear(cause string) {
+	if w.warned != nil {
+		w.warned(cause)
+	}
 	if w.hear(telling{w.current, cause}) == mostLines+1 {
 		w.Report(fmt.Errorf("sim: more than %d lines in the log within a second: %s", mostLines, cause))
 	}
@@ -33,6 +36,9 @@ func (w *World) Overhear(cause string) {
 		w.Report(fmt.Errorf("sim: more than %d lines in the log within a second, the last of which is: %s", mostWords, cause))
 	}
 }
+
+// OnWarning calls f with the cause of each warning, in the step that gives it: a logger is called aside, whenever the goroutine of that comes to run. f must only note.
+func (w *World) OnWarning(f func(cause string)) { w.warned = f }
 
 // hear counts.
 func (w *World) hear(t telling) int {

@@ -50,6 +50,12 @@ func TestSameSeedSameHistory(t *testing.T) {
 	if len(different) != 10 {
 		t.Errorf("10 seeds gave %d histories", len(different))
 	}
+	for seed := range uint64(10) {
+		a, b := groupSeed(script{seed: seed + 1}, false), groupSeed(script{seed: seed + 1}, true)
+		if a.w.Hash() != b.w.Hash() || a.w.Steps() != b.w.Steps() || a.err != nil {
+			t.Errorf("groups, seed %d: %x after %d steps, then %x after %d; %v", seed+1, a.w.Hash(), a.w.Steps(), b.w.Hash(), b.w.Steps(), a.err)
+		}
+	}
 }
 
 // result is what became of one seed.

@@ -47,6 +47,7 @@ type World struct {
 	failIn     int // so often an actor acts until it fails
 	checks     []func() error
 	heard      map[telling]*heard // warnings
+	warned     func(cause string) // nil: nobody asks for them
 	ended      bool
 
 	patience time.Duration // see Patience

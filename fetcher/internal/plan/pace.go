@@ -84,7 +84,11 @@ func (m *Fetched) node(id int32) *cluster.Node {
 	if m.nodes == nil {
 		m.nodes = make(map[int32]*cluster.Node, len(m.Resp.NodeEndpoints))
 		for _, n := range m.Resp.NodeEndpoints {
-			m.nodes[n.NodeID] = &cluster.Node{ID: n.NodeID, Host: n.Host, Port: n.Port}
+			node := &cluster.Node{ID: n.NodeID, Host: n.Host, Port: n.Port}
+			if n.Rack != nil {
+				node.Rack = *n.Rack
+			}
+			m.nodes[n.NodeID] = node
 		}
 	}
 	return m.nodes[id]
