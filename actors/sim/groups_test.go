@@ -198,8 +198,9 @@ func (p *groupPlay) settled() bool {
 	return true
 }
 
-// givenToNobody tells whether the group is at rest with a partition that no member was given. Kafka does that, as 4.3.0 was seen to (upgrade-static.txt among the scripts of broker/fake): the only new member of a mixed group
-// goes, and before the others have joined for what it had, another takes the place of a static one. It lasts until a member comes.
+// givenToNobody tells whether the group is at rest with a partition that no member took up. Kafka does that, as 4.3.0 was seen to (upgrade-static.txt among the scripts of broker/fake), in two ways: the only new member of a mixed
+// group goes, and before the others have joined for what it had, another takes the place of a static one; or the new member that goes is replaced by an old one that is never told of the partitions that the group has for it.
+// It lasts until a member comes.
 func (p *groupPlay) givenToNobody() bool {
 	if !p.mixed || !p.static {
 		return false
@@ -207,7 +208,11 @@ func (p *groupPlay) givenToNobody() bool {
 	state, members := p.c.DescribeGroup(groupName)
 	given := 0
 	for _, m := range members {
-		given += len(m.Assigned)
+		for _, k := range m.Assigned {
+			if p.ownedBy(m.ID, k.Index) {
+				given++
+			}
+		}
 	}
 	return state == "Stable" && given < int(p.partitions)
 }
