@@ -180,7 +180,7 @@ func (c *Consumer) autoCommit() {
 // Commit commits offsets and waits for the outcome; without any the positions of all partitions that are read: everything that was given out, also the record at hand. It retries what goes away by itself,
 // as long as ctx lasts and at most default.api.timeout.ms. For a partition that is not this member's the error is ErrNotOwned or ErrFenced, and nothing was committed.
 func (c *Consumer) Commit(ctx context.Context, offsets ...OffsetAndMetadata) error {
-	if c.group == nil {
+	if !c.grouped() {
 		return fmt.Errorf("commit: %w", errNoGroup)
 	}
 	if err := checkOffsets(offsets); err != nil {
@@ -204,7 +204,7 @@ func (c *Consumer) Commit(ctx context.Context, offsets ...OffsetAndMetadata) err
 
 // CommitRecords commits that these records, and all before them in their partitions, have been handled, and waits for the outcome, as Commit does. Of several records of a partition the last one counts. Without records it does nothing.
 func (c *Consumer) CommitRecords(ctx context.Context, records ...*Record) error {
-	if c.group == nil {
+	if !c.grouped() {
 		return fmt.Errorf("commit: %w", errNoGroup)
 	}
 	last := map[TopicPartition]*Record{}
@@ -229,7 +229,7 @@ func (c *Consumer) CommitRecords(ctx context.Context, records ...*Record) error 
 
 // CommitAsync commits offsets as Commit does, without waiting: done, or without it what OnCommit was given, is called with the outcome where the consumer polls next. Outcomes come in the order of the commits.
 func (c *Consumer) CommitAsync(done func(error), offsets ...OffsetAndMetadata) error {
-	if c.group == nil {
+	if !c.grouped() {
 		return fmt.Errorf("commit: %w", errNoGroup)
 	}
 	if err := checkOffsets(offsets); err != nil {
@@ -278,7 +278,7 @@ func (c *Consumer) positions() (out []OffsetAndMetadata) {
 
 // Committed asks for the group's committed offsets. Partitions without one are not in the answer.
 func (c *Consumer) Committed(ctx context.Context, parts ...TopicPartition) (map[TopicPartition]OffsetAndMetadata, error) {
-	if c.group == nil {
+	if !c.grouped() {
 		return nil, fmt.Errorf("committed: %w", errNoGroup)
 	}
 	got, err := c.group.Committed(ctx, parts...)

@@ -38,7 +38,7 @@ type OffsetAt = fetcher.OffsetAt
 type Consumer struct {
 	client  *Client
 	fetcher *fetcher.Fetcher
-	group   *coordinator.Coordinator // nil: none
+	group   *coordinator.Coordinator // without a group, too: it tells what there is of the topics that are subscribed to
 	world   role.World
 	poll    int
 	set     *settings
@@ -64,7 +64,8 @@ type Consumer struct {
 	closed      atomic.Bool
 }
 
-// Consumer makes a consumer of a group; "" takes the property group.id, and without that too it has none and reads what it is given with Assign. Options given here hold for it alone.
+// Consumer makes a consumer of a group; "" takes the property group.id, and without that too it has none: it reads all partitions of the
+// topics that it subscribes to, also those that are added, or what it is given with Assign; it begins where auto.offset.reset says and commits nothing. Options given here hold for it alone.
 func (c *Client) Consumer(group string, opts ...ConsumerOption) (*Consumer, error) {
 	s, err := with(c, ofConsumer, opts)
 	if err != nil {
@@ -83,12 +84,10 @@ func (c *Client) Consumer(group string, opts ...ConsumerOption) (*Consumer, erro
 		return nil, public(err)
 	}
 	k := &Consumer{client: c, fetcher: f, world: c.system.World(), turn: turn{world: c.system.World()}, poll: s.poll, set: s, listener: s.listener, stood: map[TopicPartition]bool{}, auto: map[TopicPartition]*auto{}}
-	if s.group.Group != "" {
-		if k.group, err = c.system.Coordinator(f, s.group); err != nil {
-			return nil, public(err)
-		}
-		c.members.add(k)
+	if k.group, err = c.system.Coordinator(f, s.group); err != nil {
+		return nil, public(err)
 	}
+	c.members.add(k)
 	if len(s.topics) > 0 {
 		if err := k.Subscribe(s.topics...); err != nil {
 			_ = k.Shutdown(context.Background())
@@ -107,7 +106,7 @@ func (c *Consumer) byHand(what string) error {
 	if c.mode.Load() == subscribed {
 		return fmt.Errorf("%s: %w: topics are subscribed to, the group assigns their partitions", what, ErrIllegalState)
 	}
-	if c.mode.Load() == free && c.group != nil {
+	if c.mode.Load() == free && c.grouped() {
 		c.group.Manual()
 	}
 	c.mode.Store(assigned)
@@ -172,7 +171,7 @@ func among(parts []TopicPartition) map[TopicPartition]bool {
 
 func (c *Consumer) begin(parts, have []TopicPartition, offset int64) error {
 	had := among(have)
-	if c.group != nil && offset == fetcher.AtDefault {
+	if c.grouped() && offset == fetcher.AtDefault {
 		fresh := slices.DeleteFunc(slices.Clone(parts), func(tp TopicPartition) bool { return had[tp] })
 		if len(fresh) > 0 {
 			c.fetcher.Hold(nil, fresh...)
@@ -228,7 +227,7 @@ func (c *Consumer) Unassign(parts ...TopicPartition) error {
 func (c *Consumer) unassign(parts []TopicPartition) {
 	if len(parts) > 0 {
 		c.fetcher.Unassign(parts...)
-		if c.group != nil {
+		if c.grouped() {
 			c.group.Forgo(parts...)
 		}
 	}
@@ -444,23 +443,16 @@ func (c *Consumer) Shutdown(ctx context.Context, how ...Leaving) error {
 	}
 	var err error
 	each(func() {
-		if c.group == nil {
-			return
-		}
 		leaving := LeaveDefault
 		if len(how) > 0 {
 			leaving = how[len(how)-1]
 		}
 		err = c.letGo(ctx, leaving, true)
 	}, func() {
-		if c.group != nil { // nobody polls any more who would be told how commits have ended
-			c.application(func() { each(c.group.Work().Callbacks...) })
-		}
+		c.application(func() { each(c.group.Work().Callbacks...) }) // nobody polls any more who would be told how commits have ended
 	}, func() {
-		if c.group != nil {
-			c.group.End()
-			c.client.members.remove(c)
-		}
+		c.group.End()
+		c.client.members.remove(c)
 		err = errors.Join(err, c.fetcher.Close(ctx))
 		c.client.system.Sweep()
 	})

@@ -31,6 +31,12 @@ const (
 	RemainInGroup = coordinator.RemainInGroup // the group is not told: it finds out
 )
 
+// grouped tells whether the consumer has a group.
+func (c *Consumer) grouped() bool { return c.set.group.Group != "" }
+
+// commits tells whether the consumer commits by itself.
+func (c *Consumer) commits() bool { return c.grouped() && c.set.group.AutoCommit }
+
 // errNoGroup says that a consumer has no group.
 var errNoGroup = fmt.Errorf("%w: the consumer has no group.id", ErrIllegalState)
 
@@ -40,7 +46,7 @@ func (c *Consumer) log(what string, err error) {
 
 // EnforceRebalance asks the group to divide its partitions anew (KIP-568). With group.protocol=consumer it does nothing: the broker decides.
 func (c *Consumer) EnforceRebalance(reason string) error {
-	if c.group == nil {
+	if !c.grouped() {
 		return fmt.Errorf("enforce a rebalance: %w", errNoGroup)
 	}
 	c.group.Enforce(reason)
@@ -49,7 +55,7 @@ func (c *Consumer) EnforceRebalance(reason string) error {
 
 // GroupMetadata tells who the consumer is in its group.
 func (c *Consumer) GroupMetadata() GroupMetadata {
-	if c.group == nil {
+	if !c.grouped() {
 		return GroupMetadata{Generation: -1}
 	}
 	return c.group.Identity()

@@ -95,9 +95,7 @@ func (c *Consumer) Poll(ctx context.Context, opts ...PollOption) ([]*Record, err
 	var got []*Record
 	var own owned
 	c.hand.Store(nil)
-	if c.group != nil {
-		c.group.Reading(false)
-	}
+	c.group.Reading(false)
 	room := c.set.fetcher.Budget // what was fetched within it may become hundreds of times as much
 	for len(got) < p.most && room > 0 {
 		var k *fetcher.Chunk
@@ -108,7 +106,7 @@ func (c *Consumer) Poll(ctx context.Context, opts ...PollOption) ([]*Record, err
 			break
 		}
 		if err != nil {
-			if c.group != nil && err == ctx.Err() {
+			if err == ctx.Err() {
 				err = c.group.Awaits(err)
 			}
 			return nil, public(err)
@@ -225,7 +223,7 @@ var errPatience = errors.New("no record came for consumer.timeout.ms")
 
 // at notes what the application is at: for a group's member, to know what is finished.
 func (c *Consumer) at(k *fetcher.Chunk, each bool) bool {
-	if c.group == nil {
+	if !c.grouped() {
 		return false
 	}
 	h := &hand{TopicPartition: k.TopicPartition, from: math.MaxInt64, topic: k.TopicID, each: each}

@@ -115,7 +115,7 @@ func (c *Consumer) beginGiving(ctx context.Context, r *coordinator.Rebalance) {
 	if w := c.work.Load(); w != nil {
 		w.giveUp(context.WithoutCancel(ctx), r.Revoke, r.Lost)
 	}
-	if r.Lost || !c.set.group.AutoCommit {
+	if r.Lost || !c.commits() {
 		return
 	}
 	if g.offsets = c.news(c.finished(r.Revoke)); len(g.offsets) > 0 {

@@ -19,7 +19,7 @@ const (
 	subscribed
 )
 
-// Subscribe reads topics as a member of the group, instead of what was subscribed to before. A name that begins with ^ is a regular expression: topics that match it are read, also those
+// Subscribe reads topics, as a member of the group, or without a group all their partitions, instead of what was subscribed to before. A name that begins with ^ is a regular expression: topics that match it are read, also those
 // that come into being later, within metadata.max.age.ms. Topics that do not exist are no error: they are read when they do, ten seconds later at most.
 func (c *Consumer) Subscribe(topics ...string) error {
 	if len(topics) == 0 {
@@ -69,13 +69,13 @@ func (c *Consumer) SubscribeRE2J(pattern string) error {
 	if pattern == "" {
 		return errors.New("subscribe: the pattern is empty")
 	}
+	if !c.grouped() {
+		return fmt.Errorf("subscribe: %w", errNoGroup)
+	}
 	return c.subscribe([]string{pattern}, nil, nil, pattern)
 }
 
 func (c *Consumer) subscribe(what, topics []string, pattern func(string) bool, regex string) error {
-	if c.group == nil {
-		return fmt.Errorf("subscribe: %w", errNoGroup)
-	}
 	if err := c.turn.take(context.Background(), "subscribe"); err != nil {
 		return err
 	}
@@ -123,13 +123,8 @@ func (c *Consumer) letGo(ctx context.Context, how Leaving, final bool) (err erro
 	if w := c.work.Load(); w != nil {
 		w.giveUp(soon, parts, false)
 	}
-	if c.group == nil {
-		c.unassign(parts)
-		c.mode.Store(free)
-		return nil
-	}
 	c.giving.Store(nil) // all is given up now
-	if len(parts) > 0 && c.set.group.AutoCommit {
+	if len(parts) > 0 && c.commits() {
 		if err = c.commitFinished(soon, c.set.group.Session); gone(err) {
 			c.log("commit of what was handled", err)
 			err = nil

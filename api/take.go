@@ -26,11 +26,7 @@ func (c *Consumer) take(ctx context.Context) (*fetcher.Chunk, error) {
 		if c.woken.CompareAndSwap(true, false) {
 			return nil, ErrWakeup
 		}
-		if c.group != nil {
-			if err := c.tend(ctx); err != nil {
-				return nil, err
-			}
-		} else if err := c.usable(); err != nil {
+		if err := c.tend(ctx); err != nil {
 			return nil, err
 		}
 		k, err := c.fetcher.Ready()
@@ -73,7 +69,7 @@ func (c *Consumer) moved(ctx context.Context) error {
 			}
 		}
 	}, func() {
-		if c.group != nil && c.set.group.AutoCommit {
+		if c.commits() {
 			c.autoCommit()
 		}
 	})
@@ -82,9 +78,6 @@ func (c *Consumer) moved(ctx context.Context) error {
 
 // rest waits until something has come.
 func (c *Consumer) rest(ctx context.Context) error {
-	if c.group == nil {
-		return c.fetcher.Wait(ctx)
-	}
 	c.group.Waiting(true)
 	defer c.group.Waiting(false)
 	return c.fetcher.Wait(ctx)

@@ -67,13 +67,11 @@ func (w *work) read(ctx context.Context) error {
 		if c.woken.CompareAndSwap(true, false) {
 			return ErrWakeup
 		}
-		if c.group != nil {
-			if err := c.tend(ctx); err != nil {
-				if err = w.tell(err); err != nil {
-					return err
-				}
-				continue
+		if err := c.tend(ctx); err != nil {
+			if err = w.tell(err); err != nil {
+				return err
 			}
+			continue
 		}
 		k, rest, err := w.look()
 		if err != nil {

@@ -34,10 +34,8 @@ func (w *work) giveUp(ctx context.Context, parts []TopicPartition, lost bool) {
 func (w *work) drained(ctx context.Context, done func() bool) {
 	wait, cancel := w.c.world.WithTimeout(ctx, w.drain)
 	defer cancel()
-	if g := w.c.group; g != nil { // who waits for handlers is there
-		g.Busy(true)
-		defer g.Busy(false)
-	}
+	w.c.group.Busy(true) // who waits for handlers is there
+	defer w.c.group.Busy(false)
 	for wait.Err() == nil && !done() {
 		me := role.NewWaiter()
 		w.waiters = append(w.waiters, me)
@@ -110,7 +108,7 @@ func (w *work) end(why error) {
 	c := w.c
 	begun := c.world.Now()
 	w.cease()
-	if c.group != nil && c.set.group.AutoCommit && !errors.Is(why, fetcher.ErrClosed) {
+	if c.commits() && !errors.Is(why, fetcher.ErrClosed) {
 		wait, cancel := c.world.WithTimeout(w.ctx, w.drain-c.world.Now().Sub(begun))
 		if err := c.commitInTurn(wait); err != nil {
 			c.log("commit of what was handled", err)

@@ -52,7 +52,7 @@ func Start(under role.Spawner, client *broker.Client, f *fetcher.Fetcher, cfg Co
 		return nil, err
 	}
 	if cfg.Group == "" {
-		return nil, errors.New("group.id: is empty")
+		cfg.Protocol, cfg.AutoCommit = member.Alone, false
 	}
 	w := under.World()
 	c := &Coordinator{cfg: cfg, world: w, client: client, fetcher: f, note: note, began: w.Now()}
@@ -126,7 +126,7 @@ func (c *Coordinator) perform(h *role.Handle, out *member.Effects) {
 	if recalled != 0 {
 		c.self.Tell(&member.Recalled{Seq: recalled})
 	}
-	c.begin(out.Begins)
+	c.begin(out.Begins, out.Starts)
 	for i := range out.Results {
 		r := &out.Results[i]
 		switch owner := r.Owner.(type) {
@@ -159,17 +159,20 @@ func (c *Coordinator) perform(h *role.Handle, out *member.Effects) {
 	}
 }
 
-// begin lets the fetcher read from where the group has committed; where nothing was, from where auto.offset.reset says.
-func (c *Coordinator) begin(offsets []Offset) {
-	if len(offsets) == 0 {
+// begin lets the fetcher read from where the group has committed; where nothing was, from where auto.offset.reset says; and the others from their start.
+func (c *Coordinator) begin(offsets []Offset, fromStart []cluster.TopicPartition) {
+	if len(offsets)+len(fromStart) == 0 {
 		return
 	}
-	starts := make([]fetcher.Begin, len(offsets))
+	starts := make([]fetcher.Begin, len(offsets), len(offsets)+len(fromStart))
 	for i, o := range offsets {
 		starts[i] = fetcher.Begin{TopicPartition: o.TopicPartition, Offset: o.Offset, Epoch: o.LeaderEpoch.Int() + 1}
 		if o.Offset < 0 {
 			starts[i].Offset, starts[i].Epoch = fetcher.AtDefault, 0
 		}
+	}
+	for _, p := range fromStart {
+		starts = append(starts, fetcher.Begin{TopicPartition: p, Offset: fetcher.AtStart})
 	}
 	c.fetcher.Release(starts...)
 }

@@ -1,4 +1,4 @@
-// Package coordinator makes a consumer a member of a group: one actor for each consumer with a group.
+// Package coordinator makes a consumer a member of a group: one actor for each consumer. One without a group is given all partitions of what it subscribes to.
 //
 //	application --Subscribe, Commit, Fetch--> coordinator actor --Route{JoinGroup, SyncGroup, Heartbeat, ...}--> cluster
 //	            <--Work: rebalances------------'  |
@@ -70,7 +70,7 @@ const (
 
 // Config of a member. Names in brackets are Kafka's properties.
 type Config struct {
-	Group        string            // (group.id)
+	Group        string            // (group.id); empty: none, and all partitions of what is subscribed to are read
 	Instance     string            // makes the member static (group.instance.id, KIP-345)
 	Rack         string            // (client.rack)
 	Protocol     Protocol          // (group.protocol, classic)

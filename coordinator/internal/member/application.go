@@ -43,7 +43,7 @@ func (c *Core) exchanged(seq uint64) {
 }
 
 // heldBy notes that partitions have changed hands: what was revoked is given up, what is new is held until its offsets are known.
-func (c *Core) heldBy(seq uint64) {
+func (c *Core) heldBy(seq uint64, out *Effects) {
 	c.exchanged(seq)
 	r := c.pending
 	if r == nil || r.Seq != seq {
@@ -52,7 +52,9 @@ func (c *Core) heldBy(seq uint64) {
 	c.owned = with(without(c.owned, r.Revoke), r.Assign)
 	c.givenBy(r.IDs)
 	c.remote.stale, c.fetches.stale = true, true
-	if c.state == Taking { // else it was lost meanwhile, and the application is told so when it is done: it never begins
+	if c.proto == Alone {
+		c.beginAlone(r.Assign, out)
+	} else if c.state == Taking { // else it was lost meanwhile, and the application is told so when it is done: it never begins
 		c.fetches.begin(false, r.Assign)
 	}
 }

@@ -45,7 +45,7 @@ func (c *Core) leave(now time.Time, m *Leave, out *Effects) {
 	out.Drop = true
 	c.pending, c.instead, c.owned, c.ids, c.sub = nil, nil, nil, nil, subscription{}
 	c.fetches.stale = true
-	c.beat = nil
+	c.beat, c.alone = nil, alone{}
 	c.leaving, c.retryAt, c.pace = m, time.Time{}, trouble.Pace{}
 	if c.call != nil && c.call.Kind == JoinCall || c.state == Failed || c.state == Expired {
 		c.call = nil

@@ -1,4 +1,4 @@
-// Package member is the pure core of the coordinator actor: one member of one consumer group, with the classic protocol or that of KIP-848.
+// Package member is the pure core of the coordinator actor: one member of one consumer group, with the classic protocol or that of KIP-848, or a consumer that has no group.
 //
 //	classic:   Unjoined -> Giving -> Joining (-> Assigning) -> Syncing -> Taking -> Stable -> Giving ...
 //	KIP-848:   Unjoined -> Joining -> Stable <-> Taking
@@ -9,7 +9,7 @@
 // Giving, Taking and Losing wait for the application: partitions change hands only where its goroutine polls, with its listener. One such [Rebalance] is under way at a time.
 //
 // It owns: the subscription, the membership, what is owned, the offsets being committed and fetched. Where partitions are read is the fetcher's concern.
-// Files: member.go the core; messages.go what it takes and gives; leaving.go leaving and losing what it had; subscription.go what is subscribed to; application.go what the application does; classic.go, consumer.go the protocols; lacking.go coordinators that do not have the second; dividing.go what the leader of a classic group does;
+// Files: member.go the core; messages.go what it takes and gives; leaving.go leaving and losing what it had; subscription.go what is subscribed to; application.go what the application does; classic.go, consumer.go the protocols; alone.go consumers without a group; lacking.go coordinators that do not have the second; dividing.go what the leader of a classic group does;
 // commits.go offsets that are committed; fetches.go offsets that were; offset.go; pace.go what holds back who gets no further; asking.go the application's functions; errors.go
 package member
 
@@ -39,11 +39,12 @@ const (
 	Classic  Protocol = iota // members divide the partitions
 	Consumer                 // the coordinator does (KIP-848)
 	Auto                     // Consumer where the cluster has it
+	Alone                    // there is no group, and no other member
 )
 
 // Config of a member.
 type Config struct {
-	Group, Instance, Rack    string
+	Group, Instance, Rack    string // Group is empty with Alone
 	Protocol                 Protocol
 	Assignors                []assign.Assignor // in order of preference
 	Remote                   string            // assignor of the coordinator; empty: it chooses
@@ -138,6 +139,7 @@ type Core struct {
 	asked   asking
 	stuck   int // how often in a row an assignor has not returned
 	classic classic
+	alone   alone
 	remote  remote
 	commits commits
 	fetches fetches
@@ -185,7 +187,7 @@ func (c *Core) Step(now time.Time, m Message, out *Effects) {
 	case *Manual:
 		c.manual = true
 	case *Held:
-		c.heldBy(m.Seq)
+		c.heldBy(m.Seq, out)
 	case *Done:
 		c.done(now, m.Seq, out)
 	case *Recalled:
@@ -231,9 +233,12 @@ func (c *Core) drive(now time.Time, out *Effects) {
 	c.driveLosing(out)
 	c.driveTopics(now, out)
 	if c.leaving == nil {
-		if c.proto == Classic {
+		switch c.proto {
+		case Classic:
 			c.driveClassic(now, out)
-		} else {
+		case Alone:
+			c.driveAlone(out)
+		default:
 			c.driveConsumer(now, out)
 		}
 	} else {

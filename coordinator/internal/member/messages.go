@@ -191,11 +191,12 @@ type Effects struct {
 	List      bool // ask for all topics
 	Asks      []*Ask
 	Calls     []*Call
-	Rebalance *Rebalance // for the application
-	Recall    uint64     // the number of a Rebalance that the application shall not begin with any more
-	Instead   *Rebalance // for the application, in the place of what it shall not begin with
-	Drop      bool       // whatever the application has not begun with
-	Begins    []Offset   // where to read new partitions from
+	Rebalance *Rebalance  // for the application
+	Recall    uint64      // the number of a Rebalance that the application shall not begin with any more
+	Instead   *Rebalance  // for the application, in the place of what it shall not begin with
+	Drop      bool        // whatever the application has not begun with
+	Begins    []Offset    // where to read new partitions from
+	Starts    []Partition // new partitions to read from their start
 	Results   []Result
 	Errors    []error // for the application
 	Notes     []Note  // for the log
@@ -219,5 +220,5 @@ func (e *Effects) Reset() {
 	clear(e.Results)
 	clear(e.Left)
 	clear(e.Settled)
-	*e = Effects{Refresh: e.Refresh[:0], Calls: e.Calls[:0], Asks: e.Asks[:0], Begins: e.Begins[:0], Results: e.Results[:0], Errors: e.Errors[:0], Notes: e.Notes[:0], Left: e.Left[:0], Settled: e.Settled[:0]}
+	*e = Effects{Refresh: e.Refresh[:0], Calls: e.Calls[:0], Asks: e.Asks[:0], Begins: e.Begins[:0], Starts: e.Starts[:0], Results: e.Results[:0], Errors: e.Errors[:0], Notes: e.Notes[:0], Left: e.Left[:0], Settled: e.Settled[:0]}
 }

@@ -55,7 +55,7 @@ func (c *Core) subscribe(now time.Time, m *Subscribe, out *Effects) {
 		out.Errors = append(out.Errors, c.err)
 		return
 	}
-	if c.sub.regex != "" && c.proto == Classic {
+	if c.sub.regex != "" && (c.proto == Classic || c.proto == Alone) {
 		c.fail(ErrRegex, out)
 		return
 	}
@@ -66,7 +66,7 @@ func (c *Core) subscribe(now time.Time, m *Subscribe, out *Effects) {
 
 // resubscribed lets the group know of another subscription.
 func (c *Core) resubscribed() {
-	c.remote.told.topics, c.remote.stale, c.foreign = false, true, -1
+	c.remote.told.topics, c.remote.stale, c.foreign, c.alone.stale = false, true, -1, true
 	if c.state != Unjoined {
 		c.rejoin, c.reason = true, "the subscription has changed"
 	}
@@ -86,6 +86,7 @@ func (c *Core) see(s *cluster.Snapshot) {
 			}
 		}
 		c.recount(is)
+		c.alone.stale = c.alone.stale || was == nil || is == nil || was.ID != is.ID || len(was.Partitions) != len(is.Partitions)
 		c.sub.lacks = c.sub.lacks || is == nil || is.Err != protocol.None
 	}
 	c.snap = s
