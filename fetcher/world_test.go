@@ -29,7 +29,12 @@ type stage struct {
 // play lets a consumer read a topic with three records from its beginning.
 func play(t *testing.T, cfg fake.Config, props map[string]string, act func(*stage) error) {
 	t.Helper()
-	if err := sim.Run(7, func(w *sim.World) error {
+	playSeed(t, 7, cfg, props, act)
+}
+
+func playSeed(t *testing.T, seed uint64, cfg fake.Config, props map[string]string, act func(*stage) error) {
+	t.Helper()
+	if err := sim.Run(seed, func(w *sim.World) error {
 		cfg.Topics = []fake.Topic{{Name: "t"}}
 		s := &stage{w: w, ctx: context.Background()}
 		var err error
@@ -160,7 +165,13 @@ func TestSessionsAreClosedOnTheBroker(t *testing.T) {
 
 // TestASeekDoesNotWaitForTheFetchUnderWay seeks back while the broker waits for new records.
 func TestASeekDoesNotWaitForTheFetchUnderWay(t *testing.T) {
-	play(t, fake.Config{}, map[string]string{"fetch.max.wait.ms": "20000"}, func(s *stage) error {
+	for seed := range uint64(20) {
+		seekBack(t, seed)
+	}
+}
+
+func seekBack(t *testing.T, seed uint64) {
+	playSeed(t, seed, fake.Config{}, map[string]string{"fetch.max.wait.ms": "20000"}, func(s *stage) error {
 		if err := s.k.Assign(tp); err != nil {
 			return err
 		}

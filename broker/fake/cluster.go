@@ -229,8 +229,9 @@ func (c *Cluster) Handle(now time.Time, id ConnID, frame []byte) {
 	c.serve(k)
 }
 
-// Take gives the answers so far, in order.
+// Take gives the answers so far, in order. Those of fetches for which there is something now are among them: for what has come consumers do not wait till something else happens to the cluster.
 func (c *Cluster) Take() []Reply {
+	c.wakeFetches()
 	out := c.out
 	c.out = nil
 	return out

@@ -173,7 +173,6 @@ func (s *Server) Resume(node int32) { s.do("Resume", func(c *Cluster) { c.Resume
 
 // deliver hands the cluster's answers to the writers and sets the timer. The lock is held.
 func (s *Server) deliver() {
-	s.cluster.wakeFetches() // for what has come consumers do not wait till something else happens to the cluster
 	for _, r := range s.cluster.Take() {
 		k := s.conns[r.Conn]
 		if k == nil {
