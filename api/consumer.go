@@ -61,6 +61,7 @@ type Consumer struct {
 	work        atomic.Pointer[work] // a Handle that runs
 	handles     atomic.Uint32        // how many have begun
 	woken       atomic.Bool
+	troubles    atomic.Pointer[[]error] // that are yet to be told
 	closed      atomic.Bool
 }
 

@@ -145,8 +145,8 @@ func DeadLetter(p *Producer, topic string) HandleOption {
 	}
 }
 
-// OnHandleError is told of what goes wrong with a partition - a *PartitionError, a *LogTruncationError - and Handle goes on with the others. Without it Handle ends, unless the partition goes on by itself. It is called on
-// the goroutine that has called Handle.
+// OnHandleError is told of what goes wrong besides records: with a partition (a *PartitionError, a *LogTruncationError) or with the membership in the group. Handle goes on. Without it Handle ends, unless the trouble goes away by
+// itself, as when brokers cannot be reached: then it is logged, and Handle goes on. It is called on the goroutine that has called Handle.
 func OnHandleError(f func(error)) HandleOption {
 	return func(s *handling) error {
 		s.onError = f

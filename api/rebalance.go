@@ -50,6 +50,9 @@ func (c *Consumer) tend(ctx context.Context) error {
 	if c.calling.Load() && c.turn.mine() {
 		return errReentered("poll")
 	}
+	if err := c.nextTrouble(); err != nil {
+		return err
+	}
 	if last, late := c.group.Seen(); late {
 		if err := c.group.Settle(ctx, last); err != nil {
 			return err
@@ -82,10 +85,29 @@ func (c *Consumer) tend(ctx context.Context) error {
 			}
 		}
 	})
-	if err = errors.Join(append(w.Errors, err)...); err != nil {
-		return err
+	if err != nil {
+		w.Errors = append(w.Errors, err)
+	}
+	if len(w.Errors) > 0 {
+		c.troubles.Store(&w.Errors)
+		return c.nextTrouble()
 	}
 	return c.usable()
+}
+
+// nextTrouble takes one of the errors that are to be told where the application polls, one each time.
+func (c *Consumer) nextTrouble() error {
+	errs := c.troubles.Load()
+	if errs == nil {
+		return nil
+	}
+	rest := (*errs)[1:]
+	if len(rest) == 0 {
+		c.troubles.Store(nil)
+	} else {
+		c.troubles.Store(&rest)
+	}
+	return (*errs)[0]
 }
 
 func (c *Consumer) usable() error {

@@ -144,6 +144,7 @@ func (c *Consumer) letGo(ctx context.Context, how Leaving, final bool) (err erro
 		c.topics = nil
 		c.named.Unlock()
 		c.fatal.Store(nil)
+		c.troubles.Store(nil)
 		clear(c.stood)
 		clear(c.auto)
 	})

@@ -9,7 +9,10 @@ import (
 
 	"github.com/kactor-go/kactor/actors/role"
 	"github.com/kactor-go/kactor/api/internal/lanes"
+	"github.com/kactor-go/kactor/broker"
+	"github.com/kactor-go/kactor/coordinator"
 	"github.com/kactor-go/kactor/fetcher"
+	"github.com/kactor-go/kactor/protocol"
 )
 
 // scope is the contexts of a partition's handlers.
@@ -117,9 +120,26 @@ func (w *work) rest(ctx context.Context, quiet time.Time) error {
 	return nil
 }
 
-// tell passes on what goes wrong with a partition, or says that it is the end.
+// passes tells whether what is wrong is that brokers cannot be reached, or do not answer as they should: what is wanted is tried again all the time, and nobody has refused it for good.
+func passes(err error) bool {
+	var part *PartitionError
+	if errors.As(err, &part) {
+		return part.Retried
+	}
+	var code protocol.Code
+	if errors.As(err, &code) {
+		return code.Retriable()
+	}
+	var call *broker.CallError
+	return errors.As(err, &call) || errors.Is(err, coordinator.ErrBlind) || errors.Is(err, coordinator.ErrBroker)
+}
+
+// tell passes on what goes wrong, or says that it is the end.
 func (w *work) tell(err error) error {
-	if failed := new(PartitionError); w.onError == nil && errors.As(err, &failed) && failed.Retried { // the fetcher has logged it
+	if w.onError == nil && passes(err) {
+		if failed := new(PartitionError); !errors.As(err, &failed) { // the fetcher has logged those
+			w.c.log("reading waits", err)
+		}
 		return nil
 	}
 	if w.onError == nil || ended(err) || errors.Is(err, fetcher.ErrClosed) || errors.Is(err, ErrClosed) {

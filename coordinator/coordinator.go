@@ -34,6 +34,10 @@ var (
 	ErrNotOwned = member.ErrNotOwned
 	// ErrFenced: the group has gone on without the member.
 	ErrFenced = member.ErrFenced
+	// ErrBlind: nothing can be read of a topic that is subscribed to, because no broker has told anything of it so far.
+	ErrBlind = member.ErrBlind
+	// ErrBroker: a coordinator has answered what none does that works. It is asked again.
+	ErrBroker = member.ErrBroker
 )
 
 // What the application gives and gets.
