@@ -75,7 +75,7 @@ func (c *Client) reach(ctx context.Context) error {
 	wait, cancel := w.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	for {
-		reply, err := broker.Call(wait, c.system.Cluster(), broker.Route{Req: metadataProbe(), Deadline: w.Now().Add(dialTimeout)})
+		reply, err := broker.Call(wait, c.system.Cluster(), broker.Route{Req: metadataProbe(), Deadline: w.Now().Add(dialTimeout), Replayable: true})
 		if err == nil && reply.Err == nil {
 			if _, err = broker.Metadata(wait, c.system.Cluster()); err == nil {
 				return nil
@@ -95,7 +95,7 @@ func (c *Client) reach(ctx context.Context) error {
 // Ping asks the cluster, whichever broker answers first, for its brokers, and returns nil when an answer has come: the client can reach it. The error tells which addresses cannot be connected to, and why. It takes as long as ctx lasts
 // at most, and request.timeout.ms.
 func (c *Client) Ping(ctx context.Context) error {
-	reply, err := broker.Call(ctx, c.system.Cluster(), broker.Route{Req: metadataProbe(), Deadline: c.system.World().Now().Add(c.settings.broker.RequestTimeout)})
+	reply, err := broker.Call(ctx, c.system.Cluster(), broker.Route{Req: metadataProbe(), Deadline: c.system.World().Now().Add(c.settings.broker.RequestTimeout), Replayable: true})
 	if err == nil {
 		err = reply.Err
 	}

@@ -121,6 +121,9 @@ type Route struct {
 	Reply func(Reply)
 
 	own         bool              // it is a question of the cluster actor's
+	since       time.Time         // when it came
+	tried       []int32           // brokers that it was sent to, where any will do
+	stays       bool              // it waits for the broker that it has come to
 	caller      *Caller           // who has sent it, if that is known
 	coordinated *meta.Coordinated // where it went to a coordinator
 	over        uint32            // answered, released, failed

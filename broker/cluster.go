@@ -56,6 +56,7 @@ func (c *Client) Step(now time.Time, m Message, out *meta.Effects) {
 	case *Route:
 		t := meta.Target{Kind: uint8(m.To.Kind), Node: m.To.Node, Topic: m.To.Topic, Partition: m.To.Partition, Key: m.To.Key, KeyType: m.To.KeyType}
 		placed := m.Deadline.Add(-m.Wait) // else there is no time left for the broker to let it wait
+		m.since = now
 		c.core.Step(now, &meta.Route{Target: t, Deadline: placed, Wait: m.Wait, Owner: m}, out)
 	case *Refresh:
 		if c.hooks.Refresh != nil {
@@ -111,6 +112,8 @@ func (c *Client) Step(now time.Time, m Message, out *meta.Effects) {
 		c.core.Step(now, &m.m, out)
 	case *more:
 		c.core.Step(now, &meta.More{}, out)
+	case *elsewhere:
+		c.elsewhere(now, m, out)
 	case *lacking:
 		c.lacking(now, m)
 	case *surveyed:
@@ -154,6 +157,8 @@ func (c *Client) Refuse(m Message, err error, out *meta.Effects) {
 		}
 	case *lacking:
 		m.answer(c.world, false, 0)
+	case *elsewhere:
+		m.r.answer(c.world, m.reply)
 	case *connClosed:
 		c.drop(m.k)
 	case *connLeft:

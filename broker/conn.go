@@ -121,7 +121,13 @@ func (k *connection) end(e *conn.End) {
 		err.Unmet = k.client.unmet(k.peer.ID, err.Phase)
 		reply.Err = err
 	}
-	if e.Err == nil || !k.lacks(r, reply, reply.Err) {
+	lack := k.lacks(r, reply)
+	switch {
+	case e.Err != nil && r.anywhere() && (!e.Sent || errors.Is(e.Err, conn.ErrElsewhere)):
+		k.client.self.Tell(&elsewhere{k.peer.ID, r, reply, lack})
+	case lack != nil:
+		k.client.self.Tell(lack)
+	default:
 		r.answer(k.client.world, reply) // first: somebody may wait for it
 	}
 	if !r.own || r.Lane == 0 { // else it is a question of a survey, which nobody has counted

@@ -37,15 +37,14 @@ type (
 func (*lacking) cluster()  {}
 func (*surveyed) cluster() {}
 
-// lacks hands a call over that ended with err, if it is for the cluster to say what that means.
-func (k *connection) lacks(r *Route, reply Reply, err error) bool {
+// lacks is a call that has ended so that it is for the cluster to say what that means; nil: it is not.
+func (k *connection) lacks(r *Route, reply Reply) *lacking {
 	var l *conn.Lacking
-	if r.Optional || r.own || !errors.Is(err, ErrUnsupported) || !errors.As(err, &l) {
-		return false
+	if r.Optional || r.own || !errors.Is(reply.Err, ErrUnsupported) || !errors.As(reply.Err, &l) {
+		return nil
 	}
 	k.client.refuses(l.API, k.peer, public(l))
-	k.client.self.Tell(&lacking{r, reply, survey.Need{API: l.API, Range: l.Need}, k.core.Versions()})
-	return true
+	return &lacking{r, reply, survey.Need{API: l.API, Range: l.Need}, k.core.Versions()}
 }
 
 func (c *Client) lacking(now time.Time, m *lacking) {

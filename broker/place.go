@@ -24,7 +24,7 @@ func (c *Client) connection(h *role.Handle, peer cluster.Node, purpose Purpose, 
 }
 
 func (c *Client) place(h *role.Handle, peer cluster.Node, r *Route) {
-	call := &conn.Call{Req: r.Req, MinVersion: r.MinVersion, MaxVersion: r.MaxVersion, Deadline: r.Deadline, Wait: r.Wait, OneWay: r.OneWay, Fit: r.Fit, Owner: r}
+	call := &conn.Call{Req: r.Req, MinVersion: r.MinVersion, MaxVersion: r.MaxVersion, Deadline: r.Deadline, Wait: r.Wait, OneWay: r.OneWay, Fit: r.Fit, Accepted: r.since, Anywhere: r.anywhere() && !r.stays, Replayable: r.Replayable, Owner: r}
 	switch {
 	case len(r.Partitions) > 0:
 		call.Moved = func() bool { return c.moved(peer.ID, r.Partitions) }

@@ -74,7 +74,9 @@ func (c *Core) live() int {
 }
 
 func (c *Core) call(now time.Time, m *Call, out *Effects) {
-	m.accepted = now
+	if m.Accepted.IsZero() {
+		m.Accepted = now
+	}
 	if c.closing || c.state == Closed {
 		c.end(now, m, End{Err: c.why}, out)
 		return
@@ -90,7 +92,7 @@ func (c *Core) call(now time.Time, m *Call, out *Effects) {
 
 // ask sends a call of the connection's own, and closes the gate until then has its answer. It goes before all that wait, whatever the window says.
 func (c *Core) ask(now time.Time, req protocol.Request, version int16, deadline time.Time, then func(*Core, time.Time, []byte, *Effects), out *Effects) {
-	m := &Call{Req: req, Deadline: deadline, accepted: now, then: then}
+	m := &Call{Req: req, Deadline: deadline, Accepted: now, then: then}
 	if err := c.transmit(now, m, version, out); err != nil {
 		c.broken(now, err, out)
 		return
@@ -369,13 +371,33 @@ func (c *Core) expireFlight(now time.Time, out *Effects) {
 		return
 	}
 	if !c.suspect && (len(c.flight) > 0 && c.decoding == nil && !now.Before(c.flight[0].late) || m != nil && !now.Before(m.late)) {
-		c.suspect = true
-		out.Late = true
+		c.isLate(now, out)
 	}
 }
 
+// isLate makes the broker suspect. What another can answer is asked there.
+func (c *Core) isLate(now time.Time, out *Effects) {
+	c.suspect, out.Late = true, true
+	for _, m := range c.flight {
+		if m.Anywhere && m.Replayable && !m.ghost {
+			m.ghost = true
+			c.end(now, m, End{Err: ErrElsewhere, Sent: true}, out)
+		}
+	}
+	kept := c.waiting[:0]
+	for _, m := range c.waiting {
+		if m.Anywhere {
+			c.end(now, m, End{Err: ErrElsewhere, Phase: c.state.String()}, out)
+		} else {
+			kept = append(kept, m)
+		}
+	}
+	clear(c.waiting[len(kept):])
+	c.waiting = kept
+}
+
 func (c *Core) end(now time.Time, m *Call, e End, out *Effects) {
-	e.Call, e.Elapsed = m, now.Sub(m.accepted)
+	e.Call, e.Elapsed = m, now.Sub(m.Accepted)
 	if e.Phase == "" {
 		e.Phase = Ready.String()
 	}

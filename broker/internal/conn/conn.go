@@ -304,7 +304,7 @@ func (c *Core) expire(now time.Time, out *Effects) {
 			c.silent = c.state == Negotiating && c.lower()
 			c.broken(now, fmt.Errorf("%w: connection set-up took more than %s", ErrTimeout, c.setupTime()), out)
 		} else if !c.suspect && !now.Before(c.lateBy) {
-			c.suspect, out.Late = true, true
+			c.isLate(now, out)
 		}
 	case Ready:
 		c.expireFlight(now, out)
@@ -418,7 +418,7 @@ func (c *Core) Abort(err error, out *Effects) {
 func (c *Core) Refuse(m Message, err error, out *Effects) {
 	switch m := m.(type) {
 	case *Call:
-		c.end(m.accepted, m, End{Err: err}, out)
+		c.end(m.Accepted, m, End{Err: err}, out)
 	case *Close:
 		out.Finished = true
 	case *Bye:

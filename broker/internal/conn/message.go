@@ -12,6 +12,7 @@ import (
 var (
 	ErrTimeout     = errors.New("no answer in time")
 	ErrMoved       = errors.New("broker is suspect and its partitions have moved")
+	ErrElsewhere   = errors.New("another broker is asked")
 	ErrUnsupported = errors.New("the broker does not support this request")
 	ErrClosed      = errors.New("client closed")
 	ErrGone        = errors.New("the broker has left the cluster")
@@ -74,9 +75,12 @@ type Call struct {
 	Fit        func(version int16, req protocol.Request) error
 	// Moved tells whether the work of the call has moved elsewhere; nil: it cannot be moved.
 	Moved func() bool
-	Owner any
+	// Anywhere says that another broker can answer it, too: it ends with ErrElsewhere when this one does not in time, if it has not been sent, or may be sent twice.
+	Anywhere, Replayable bool
+	Accepted             time.Time // when somebody began to wait for it; zero: now
+	Owner                any
 
-	accepted, sent, late time.Time
+	sent, late           time.Time
 	id                   int32
 	version              int16
 	transmitted          bool

@@ -74,6 +74,7 @@ type (
 		Deadline time.Time
 		Owner    any
 		Wait     time.Duration // how long the broker may hold the answer back
+		Except   []int32       // who is the last to be taken, where any will do
 	}
 	// Refresh asks for new metadata.
 	Refresh struct {

@@ -32,6 +32,14 @@ type peer struct {
 // unreachable tells whether there is no way to it at present.
 func (p *peer) unreachable() bool { return !p.up && (p.failures > 0 || p.suspect || p.barred) }
 
+// barren tells whether it was asked for metadata in vain a moment ago: one that has not been asked yet is the better choice, though there is no connection to it so far.
+func (p *peer) barren(now time.Time, longest time.Duration) bool {
+	return p.vain > 0 && now.Before(p.askAt.Add(barrenFor*longest))
+}
+
+// barrenFor is for how many times retry.backoff.max.ms.
+const barrenFor = 5
+
 // restsUntil is when it may be tried again, or asked for metadata again.
 func (p *peer) restsUntil(metadata bool) time.Time {
 	if metadata {
@@ -275,9 +283,16 @@ func (c *Core) asking(now time.Time) (n int) {
 // nobody is no broker's id; those of bootstrap addresses are negative.
 const nobody = math.MinInt32
 
+// Untried tells whether there is a broker to try besides these.
+func (c *Core) Untried(now time.Time, not []int32) bool {
+	return slices.ContainsFunc(c.peers, func(p *peer) bool {
+		return !p.shunned && !p.barred && !slices.Contains(not, p.ID) && !now.Before(p.retryAt)
+	})
+}
+
 // anyPeer gives the least busy broker that answers; failing that, one that may be tried.
-func (c *Core) anyPeer(now time.Time) *peer {
-	return c.best(now, false, nil, func(a, b *peer) bool { return a.placed < b.placed })
+func (c *Core) anyPeer(now time.Time, not []int32) *peer {
+	return c.best(now, false, not, func(a, b *peer) bool { return a.placed < b.placed })
 }
 
 // questioned gives the broker that a question goes to: each in turn, because one may be cut off from the others, and not know what has changed. Those of not are the last to be taken of those that may be.
@@ -287,7 +302,7 @@ func (c *Core) questioned(now time.Time, metadata bool, not ...int32) *peer {
 
 func (c *Core) best(now time.Time, metadata bool, not []int32, less func(a, b *peer) bool) *peer {
 	rank := func(p *peer) (n int) {
-		for i, bad := range []bool{!p.up, p.suspect, slices.Contains(not, p.ID), now.Before(p.restsUntil(metadata))} {
+		for i, bad := range []bool{!p.up, metadata && p.barren(now, c.cfg.BackoffMax), p.suspect, slices.Contains(not, p.ID), now.Before(p.restsUntil(metadata))} {
 			if bad {
 				n += 1 << i
 			}

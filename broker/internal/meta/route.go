@@ -24,7 +24,7 @@ func (c *Core) route(now time.Time, r *Route, out *Effects) {
 
 // place sends a request on if it is known where to.
 func (c *Core) place(now time.Time, r *Route, out *Effects) bool {
-	p := c.find(now, r.Target)
+	p := c.find(now, r.Target, r.Except)
 	switch {
 	case p == nil && r.Target.Kind == ToNode: // its owner chose the node, and has to choose again
 		c.refresh.askNodes(c.soon(now))
@@ -45,8 +45,8 @@ func (c *Core) place(now time.Time, r *Route, out *Effects) bool {
 	return true
 }
 
-// find gives the peer for a target, or nil if it is not known now.
-func (c *Core) find(now time.Time, t Target) *peer {
+// find gives the peer for a target, or nil if it is not known now. Where any will do those of not are the last to be taken.
+func (c *Core) find(now time.Time, t Target, not []int32) *peer {
 	switch t.Kind {
 	case ToController:
 		if c.snap.Controller >= 0 {
@@ -66,7 +66,7 @@ func (c *Core) find(now time.Time, t Target) *peer {
 		}
 		return nil
 	}
-	return c.anyPeer(now)
+	return c.anyPeer(now, not)
 }
 
 // park lets a request wait, and asks then for what it needs; for a topic that nobody has asked for, and a coordinator, at once.

@@ -399,7 +399,7 @@ func (w *world) perform(out *Effects) {
 
 // elsewhere tells whether the core knows another broker for a call.
 func (w *world) elsewhere(c *call) bool {
-	p := w.core.find(w.now, c.target)
+	p := w.core.find(w.now, c.target, nil)
 	return p != nil && p.ID != c.node
 }
 
