@@ -118,6 +118,18 @@ func Start(system *actor.ActorSystem, cfg Config) (*System, error) {
 			cfg.Logger.Warn("a broker is of another cluster than before", "was", printable.Text(was), "is", printable.Text(is))
 		}
 	}
+	if hooks.Lacking == nil {
+		hooks.Lacking = func(api, addr string, final bool) {
+			what := "it is asked for again"
+			switch {
+			case final && api == "InitProducerId":
+				what = "producers write without idempotence: records may be written twice, or in another order; enable.idempotence=false says that it is meant, =true refuses it"
+			case final:
+				what = "who needs it is told"
+			}
+			cfg.Logger.Warn("brokers say that they do not support what others of their release do", "api", api, "broker", printable.Text(addr), "what", what)
+		}
+	}
 	var err error
 	if s.client, err = broker.Start(s.tree, cfg.Broker, hooks, s.failed); err != nil {
 		return nil, errors.Join(err, s.tree.Stop(context.Background()))

@@ -48,6 +48,9 @@ var (
 // Fatal reports whether a loop over [Consumer.Poll], [Consumer.Records] or [Producer.Produce] must end because of err: the client, the producer or the consumer is closed, the consumer cannot be a member of its group ([GroupError]), the call
 // does not fit what was called before ([ErrIllegalState]), or the call's own context has ended. It is false for nil, and for all other errors: those of one record, of one partition, which goes on by itself if [PartitionError].Retried says
 // so, and of brokers that cannot be reached, which are tried again.
+//
+// It cannot tell a short context that a call was given for itself from the one that the program ends with: who gives each call one of its own goes on after its end, errors.Is(err, context.DeadlineExceeded), as long as the
+// program's context has not ended.
 func Fatal(err error) bool {
 	switch {
 	case err == nil, errors.Is(err, ErrHandlerDeadline): // that of one record

@@ -117,7 +117,7 @@ func (p *Producer) Produce(ctx context.Context, r *Record) (RecordMetadata, erro
 	}
 	placed, err := p.start(ctx, r, follows).Get(ctx)
 	if err != nil && err == ctx.Err() {
-		return nowhere(r), &mapped{err, ErrUncertain}
+		return nowhere(r), &mapped{p.system.Cluster().Because(err), ErrUncertain}
 	}
 	return placed, err
 }

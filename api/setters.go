@@ -220,6 +220,7 @@ func (s *settings) finished() (*settings, error) {
 			s.notes = append(s.notes, note{"enable.idempotence", "is off, because of acks or retries: records may be written twice, or in another order; enable.idempotence=false says that it is meant"})
 		}
 	}
+	s.sender.Required = s.sender.Idempotent && s.wished("enable.idempotence")
 	if s.secured && !s.wished("security.protocol") {
 		s.protocol = "SSL"
 		s.held["security.protocol"] = held{s.protocol, byCode}

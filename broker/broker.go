@@ -121,6 +121,7 @@ type Route struct {
 	Reply func(Reply)
 
 	own         bool              // it is a question of the cluster actor's
+	judged      bool              // it is for the survey to say what it means if it is not supported, although it is the cluster actor's own
 	since       time.Time         // when it came
 	tried       []int32           // brokers that it was sent to, where any will do
 	stays       bool              // it waits for the broker that it has come to

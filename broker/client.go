@@ -23,6 +23,8 @@ type Hooks struct {
 	Slow      func(step string, took time.Duration)
 	Barred    func(nodes []cluster.Node) // the cluster advertises them where allowed.brokers does not allow: they are not connected to
 	Strange   func(was, is string)       // an address leads to another cluster than before: its id, and the other one's
+	// Lacking: the brokers say that they do not support an API, though their other versions are of releases that have it, as the one at addr was the last to be asked for. Final: they have said so for five seconds.
+	Lacking func(api, addr string, final bool)
 }
 
 // Client is the cluster actor seen from outside: what other roles route their requests through.

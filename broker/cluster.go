@@ -8,6 +8,7 @@ import (
 	"github.com/kactor-go/kactor/actors/role"
 	"github.com/kactor-go/kactor/broker/internal/conn"
 	"github.com/kactor-go/kactor/broker/internal/meta"
+	"github.com/kactor-go/kactor/broker/internal/survey"
 	"github.com/kactor-go/kactor/protocol"
 )
 
@@ -128,10 +129,21 @@ func (c *Client) Step(now time.Time, m Message, out *meta.Effects) {
 }
 
 // Tick implements role.Core.
-func (c *Client) Tick(now time.Time, out *meta.Effects) { c.core.Tick(now, out) }
+func (c *Client) Tick(now time.Time, out *meta.Effects) {
+	if at := c.survey.Next(); !at.IsZero() && !now.Before(at) {
+		c.survey.Tick(now, c.core.Peers(), &c.verdicts)
+	}
+	c.core.Tick(now, out)
+}
 
 // Next implements role.Core.
-func (c *Client) Next() time.Time { return c.core.Next() }
+func (c *Client) Next() time.Time {
+	at := c.core.Next()
+	if asks := c.survey.Next(); !asks.IsZero() && (at.IsZero() || asks.Before(at)) {
+		return asks
+	}
+	return at
+}
 
 // Abort implements role.Core.
 func (c *Client) Abort(err error, out *meta.Effects) {
@@ -156,7 +168,7 @@ func (c *Client) Refuse(m Message, err error, out *meta.Effects) {
 			m.Gone()
 		}
 	case *lacking:
-		m.answer(c.world, false, 0)
+		m.answer(c.world, survey.Verdict{})
 	case *elsewhere:
 		m.r.answer(c.world, m.reply)
 	case *connClosed:

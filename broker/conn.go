@@ -93,6 +93,9 @@ func (k *connection) perform(h *role.Handle, out *conn.Effects) {
 		k.client.learnt.note(k.peer, k.core.Learnt())
 		k.client.self.Tell(&up{k, k.core.Versions()})
 	case out.Late:
+		if k.core.State() < conn.Ready {
+			k.client.awaits(k.peer, phaseOf(k.core.State().String(), nil), &reason{ErrTimeout, errSlow})
+		}
 		k.client.self.Tell(&late{k})
 	}
 	if out.Alive && k.client.suspected.Load() > 0 {

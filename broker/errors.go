@@ -52,7 +52,10 @@ func (e *CallError) Error() string {
 	if e.Phase != "" && e.Phase != "request" {
 		phase = " (" + e.Phase + ")"
 	}
-	text := fmt.Sprintf("%s%s%s: %v after %s", e.API, where, phase, e.Err, e.Elapsed.Round(time.Millisecond))
+	text := fmt.Sprintf("%s%s%s: %v", e.API, where, phase, e.Err)
+	if took := e.Elapsed.Round(time.Millisecond); took > 0 {
+		text += fmt.Sprintf(" after %s", took)
+	}
 	if e.Unmet {
 		text += "; " + Advertised(e.Node)
 	}

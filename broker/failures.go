@@ -2,6 +2,7 @@ package broker
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -44,13 +45,26 @@ func (c *Client) reached(peer cluster.Node) {
 	delete(c.failures.of, peer.Addr())
 }
 
+// errSlow is why an address is not connected to as long as an attempt is under way that takes long.
+var errSlow = errors.New("no answer so far")
+
+// awaits notes that an attempt to connect takes long.
+func (c *Client) awaits(peer cluster.Node, phase string, err error) { c.note(peer, phase, err, true) }
+
 // unreached notes a failure.
 func (c *Client) unreached(peer cluster.Node, phase string, err error) {
+	c.note(peer, phase, err, false)
+}
+
+func (c *Client) note(peer cluster.Node, phase string, err error, lasts bool) {
 	c.failures.Lock()
 	defer c.failures.Unlock()
-	e := &ConnectError{Node: peer.ID, Addr: peer.Addr(), Phase: phase, Attempts: 1, Err: err, Unmet: c.unmet(peer.ID, phase)}
+	e := &ConnectError{Node: peer.ID, Addr: peer.Addr(), Phase: phase, Attempts: 1, Err: err, Unmet: c.unmet(peer.ID, phase), lasts: lasts}
 	if before := c.failures.of[e.Addr]; before != nil {
 		e.Attempts += before.Attempts
+		if before.lasts { // it is the same attempt
+			e.Attempts--
+		}
 		if e.Node < 0 && before.Node >= 0 { // asked again as a bootstrap address: that the cluster advertises it stays true
 			e.Node, e.Unmet = before.Node, before.Unmet
 		}
@@ -103,6 +117,8 @@ type ConnectError struct {
 	Attempts int    // in a row
 	Unmet    bool   // nobody has been reached there so far, where the cluster says that the node is (advertised.listeners)
 	Err      error
+
+	lasts bool // the last of the attempts is under way
 }
 
 // Error says where, at what, why, and how often.

@@ -118,7 +118,7 @@ func fitMetadata(version int16, req protocol.Request) error {
 
 func (c *Client) askCoordinator(h *role.Handle, a meta.AskCoordinator) {
 	req := &msg.FindCoordinatorRequest{KeyType: a.KeyType}
-	c.place(h, a.Peer, &Route{Req: req, Purpose: c.question(), own: true, Deadline: h.World().Now().Add(c.cfg.RequestTimeout),
+	c.place(h, a.Peer, &Route{Req: req, Purpose: c.question(), own: true, judged: true, Deadline: h.World().Now().Add(c.cfg.RequestTimeout),
 		Fit: func(version int16, _ protocol.Request) error {
 			if version >= 4 {
 				req.CoordinatorKeys = []string{a.Key}
@@ -128,7 +128,7 @@ func (c *Client) askCoordinator(h *role.Handle, a meta.AskCoordinator) {
 			return nil
 		},
 		Reply: func(r Reply) {
-			m := meta.Coordinator{Ask: a.Ask, Key: a.Key, KeyType: a.KeyType, Version: r.Version, Err: r.Err}
+			m := meta.Coordinator{Ask: a.Ask, Key: a.Key, KeyType: a.KeyType, Version: r.Version, Err: r.Err, Final: errors.Is(r.Err, ErrNobody)}
 			if r.Err == nil {
 				m.Resp = r.Resp.(*msg.FindCoordinatorResponse)
 			}

@@ -209,9 +209,10 @@ func (c *Coordinator) call(now time.Time, k *member.Call) {
 	}
 	route.Reply = func(r broker.Reply) {
 		var failed *broker.CallError
+		called := errors.As(r.Err, &failed)
 		c.self.Tell(&member.Answer{Call: k, Resp: r.Resp, Version: r.Version, Err: r.Err, Lacks: errors.Is(r.Err, broker.ErrUnsupported), Unsupported: errors.Is(r.Err, broker.ErrNobody),
 			Closed: errors.Is(r.Err, broker.ErrClosed), Moved: errors.Is(r.Err, broker.ErrMoved),
-			Sent: errors.As(r.Err, &failed) && failed.Sent})
+			Nobody: called && failed.Phase == "route", Sent: called && failed.Sent})
 	}
 	c.caller.Send(route)
 }

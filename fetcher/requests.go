@@ -2,6 +2,7 @@ package fetcher
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/kactor-go/kactor/broker"
@@ -67,6 +68,9 @@ func (f *Fetcher) fetch(now time.Time, r *plan.Request) {
 	route.Fit = fitFetch
 	route.Reply = func(reply broker.Reply) {
 		m := &plan.Fetched{Request: r, Version: reply.Version, Err: reply.Err, Moved: errors.Is(reply.Err, broker.ErrMoved), Unread: errors.Is(reply.Err, broker.ErrUnread)}
+		if errors.Is(reply.Err, broker.ErrNobody) { // told as a refusal is
+			m.Err = fmt.Errorf("%w: %w", protocol.UnsupportedVersion, reply.Err)
+		}
 		if resp, ok := reply.Resp.(*msg.FetchResponse); ok {
 			m.Resp, m.Frame = resp, newFrame(reply.Frame, f.world.Network())
 		}

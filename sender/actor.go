@@ -82,7 +82,7 @@ func Start(under role.Spawner, client *broker.Client, cfg Config, failed func(er
 		b := &batch.Batch{To: cluster.TopicPartition{Topic: h.Topic, Partition: h.Partition}, Entries: []batch.Entry{{Done: h.done, Time: h.Timestamp}}}
 		s.done.add(drain.Settled{Batch: b, Base: -1, AppendTime: -1, Err: &whole{err}})
 	}
-	s.core = drain.New(drain.Config{Acks: cfg.Acks, Idempotent: cfg.Idempotent, Window: cfg.Window, MaxRequest: cfg.MaxRequest, RequestTimeout: cfg.RequestTimeout,
+	s.core = drain.New(drain.Config{Acks: cfg.Acks, Idempotent: cfg.Idempotent, Required: cfg.Required, Window: cfg.Window, MaxRequest: cfg.MaxRequest, RequestTimeout: cfg.RequestTimeout,
 		Linger: cfg.Linger, Grow: cfg.DeliveryTimeout / growShare, Adaptive: cfg.Adaptive, Retries: cfg.Retries, BackoffFirst: cfg.RetryFirst, BackoffMax: cfg.RetryMax,
 		Compress: cfg.Codec != compress.None}, s.buf, client.Snapshot())
 	s.self, s.stop = role.Spawn[Message, drain.Effects](under, &core{s.core, s.buf}, s.perform, (*drain.Effects).Reset, role.Options{Name: "sender", Failed: failed})

@@ -74,7 +74,8 @@ type Completion = batch.Completion
 // Config of a sender. Names in brackets are Kafka's properties.
 type Config struct {
 	Acks            int16          // -1 all, 1 the leader, 0 none (acks, all)
-	Idempotent      bool           // no duplicates, order kept (enable.idempotence, true); brokers before 0.11 cannot
+	Idempotent      bool           // no duplicates, order kept (enable.idempotence, true); with brokers that cannot, as before 0.11, records are written without it
+	Required        bool           // they are not: each ends with an error (enable.idempotence=true was asked for)
 	Linger          time.Duration  // a batch waits at most so long for more records (linger.ms, 5 ms)
 	Adaptive        bool           // but not at all while nothing is under way to its broker (true; a linger.ms that was set is kept exactly)
 	BatchSize       int            // bytes of a batch (batch.size, 16,384)

@@ -80,11 +80,11 @@ type Call struct {
 	Accepted             time.Time // when somebody began to wait for it; zero: now
 	Owner                any
 
-	sent, late           time.Time
-	id                   int32
-	version              int16
-	transmitted          bool
-	ghost                bool // it was ended, but its answer may still come, or that it is written
+	sent, late  time.Time
+	id          int32
+	version     int16
+	transmitted bool
+	ghost       bool // it was ended, but its answer may still come, or that it is written
 	// then takes the answer to a call of the connection's own, as it came; nil: the call is somebody's.
 	then func(c *Core, now time.Time, frame []byte, out *Effects)
 }

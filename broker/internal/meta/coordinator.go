@@ -201,7 +201,7 @@ func (c *Core) found(now time.Time, m *Coordinator, out *Effects) {
 		k.failures++
 		k.err = err
 		k.askAt = now.Add(c.backoff(k.failures))
-		if code, ok := err.(protocol.Code); ok && !code.Retriable() {
+		if code, ok := err.(protocol.Code); m.Final || ok && !code.Retriable() {
 			c.refuseKey(k, err, out)
 		}
 		return

@@ -101,6 +101,7 @@ type (
 		Resp    *msg.FindCoordinatorResponse
 		Version int16
 		Err     error
+		Final   bool // nobody can be asked
 	}
 	// Up says that a connection to the peer is ready, or that an answer came on it.
 	Up struct{ Peer int32 }
@@ -209,7 +210,7 @@ type Effects struct {
 	More     bool // there is more to do, when others had their turn: More is to be told
 }
 
-// Unfit is a broker whose answers are refused, and why; nil: they are not any more.
+// Unfit is a broker whose answers tell nothing, and why; nil: they do again.
 type Unfit struct {
 	Peer cluster.Node
 	Err  error

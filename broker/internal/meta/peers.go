@@ -22,6 +22,7 @@ type peer struct {
 	vain     int       // questions for metadata in a row that have brought nothing, whatever became of the connection
 	askAt    time.Time // not asked for metadata before
 	unfit    error     // its last answer was refused for this
+	wrong    bool      // something was wrong with it
 	placed   int       // requests it has not answered
 	asked    uint64    // when it was asked a question last, in the order of questions
 	err      error

@@ -1,6 +1,7 @@
 package meta
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -404,7 +405,7 @@ func (c *Core) metadata(now time.Time, m *Metadata, out *Effects) {
 	case m.Resp.ErrorCode != 0:
 		err = protocol.Code(m.Resp.ErrorCode)
 	case len(m.Resp.Brokers) == 0: // a broker that has only just started knows nobody
-		err = protocol.BrokerNotAvailable
+		err = fmt.Errorf("it names no brokers: %w", protocol.BrokerNotAvailable)
 	default:
 		unfit = c.fit(m.Resp)
 		err = unfit
@@ -420,12 +421,16 @@ func (c *Core) metadata(now time.Time, m *Metadata, out *Effects) {
 		if err == protocol.RebootstrapRequired && c.cfg.Recover { // KIP-1102
 			c.rebootstrap()
 		}
-		c.refused(r.peer, unfit, out)
+		if m.Err == nil {
+			c.refused(r.peer, unfit, err, out)
+		} else if p := c.peer(r.peer); p != nil { // what is wrong with the connection is told there
+			p.unfit = nil
+		}
 		c.failed(now)
 		c.giveUpIf(unfit != nil, out)
 		return
 	}
-	c.refused(r.peer, nil, out)
+	c.refused(r.peer, nil, nil, out)
 	if p := c.peer(r.peer); p != nil {
 		p.vain, p.askAt = 0, time.Time{}
 	}
@@ -464,11 +469,13 @@ func (c *Core) taken(now time.Time, a *answer, out *Effects) {
 	}
 }
 
-// refused notes whether the answers of a broker are.
-func (c *Core) refused(id int32, why error, out *Effects) {
-	if p := c.peer(id); p != nil && (why != nil || p.unfit != nil) {
-		p.unfit = why
-		out.Unfit = &Unfit{p.Node, why}
+// refused notes whether the answers of a broker are, for unfit, or what else is wrong with the last of them.
+func (c *Core) refused(id int32, unfit, wrong error, out *Effects) {
+	if p := c.peer(id); p != nil {
+		if p.unfit = unfit; wrong != nil || p.wrong {
+			out.Unfit = &Unfit{p.Node, wrong}
+		}
+		p.wrong = wrong != nil
 	}
 }
 

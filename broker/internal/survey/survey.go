@@ -2,7 +2,9 @@
 // while what the cluster has.
 //
 //	a call is refused --offered before?--> passing
-//	                  --else: every broker is asked, twice, on separate connections--> final, or passing
+//	                  --else: every broker is asked, twice, on separate connections--> another has it, or does not answer: passing
+//	                    all lack it, and are of a release that did not have it yet -------------------------------------> final
+//	                    all lack it, though they have what is newer: passing, and if the next survey says so, too, final
 package survey
 
 import (
@@ -10,6 +12,7 @@ import (
 	"time"
 
 	"github.com/kactor-go/kactor/protocol"
+	"github.com/kactor-go/kactor/protocol/msg"
 )
 
 const (
@@ -32,6 +35,7 @@ type Need struct {
 type Verdict struct {
 	Owner any
 	Final bool // no broker that could be asked has what it needs, and none ever had
+	Older bool // they are of a release that does not have it
 	Asked int  // of so many brokers
 }
 
@@ -50,7 +54,9 @@ type Core struct {
 	partly  bool          // the last survey found a broker that answered only now and then
 	asked   int           // how many brokers have answered it
 	surveys int
+	begun   time.Time
 	nextAt  time.Time
+	missed  map[Need]time.Time // what all lack that they should have, since the first survey that has said so
 }
 
 type waiting struct {
@@ -59,7 +65,7 @@ type waiting struct {
 }
 
 // New makes a core that has heard of nothing.
-func New() *Core { return &Core{most: map[int16]protocol.Range{}} }
+func New() *Core { return &Core{most: map[int16]protocol.Range{}, missed: map[Need]time.Time{}} }
 
 // Told notes what a broker speaks.
 func (c *Core) Told(r protocol.Ranges) {
@@ -95,16 +101,45 @@ func (c *Core) Refused(now time.Time, n Need, owner any, brokers []int32, out *E
 		c.judge(out)
 	default:
 		c.waiting = append(c.waiting, waiting{n, owner})
-		c.heard = map[int32]int{}
-		for _, id := range brokers[:min(len(brokers), MostAsked)] {
-			for range Times {
-				out.Ask = append(out.Ask, id)
+		c.ask(now, brokers, out)
+	}
+}
+
+// ask begins a survey.
+func (c *Core) ask(now time.Time, brokers []int32, out *Effects) {
+	c.heard = map[int32]int{}
+	for _, id := range brokers[:min(len(brokers), MostAsked)] {
+		for range Times {
+			out.Ask = append(out.Ask, id)
+		}
+	}
+	c.open = len(out.Ask)
+	c.begun, c.nextAt = now, now.Add(min(pause<<min(c.surveys, 10), mostWait))
+	c.surveys++
+}
+
+// Next is when the brokers are to be asked again although no call is refused: so that what lasts is known when the next one is. The zero time: they need not be.
+func (c *Core) Next() time.Time {
+	if c.open == 0 {
+		for _, since := range c.missed {
+			if since.Equal(c.begun) {
+				return c.nextAt
 			}
 		}
-		c.open = len(out.Ask)
-		c.nextAt = now.Add(min(pause<<min(c.surveys, 10), mostWait))
-		c.surveys++
 	}
+	return time.Time{}
+}
+
+// Tick asks if it is time.
+func (c *Core) Tick(now time.Time, brokers []int32, out *Effects) {
+	if at := c.Next(); at.IsZero() || now.Before(at) {
+		return
+	}
+	if len(brokers) == 0 {
+		c.nextAt = now.Add(pause)
+		return
+	}
+	c.ask(now, brokers, out)
 }
 
 // Answered says that a question has ended: whether the broker has told its versions, with Told before.
@@ -128,14 +163,56 @@ func (c *Core) Answered(id int32, told bool, out *Effects) {
 // judge ends what waits.
 func (c *Core) judge(out *Effects) {
 	for _, w := range c.waiting {
-		out.Verdicts = append(out.Verdicts, Verdict{w.owner, c.asked > 0 && !c.partly && !c.offered(w.need), c.asked})
+		v := Verdict{Owner: w.owner, Asked: c.asked}
+		if c.asked > 0 && !c.partly && !c.offered(w.need) {
+			v.Older = c.older(w.need)
+			v.Final = v.Older || c.lasts(w.need)
+		} else {
+			delete(c.missed, w.need)
+		}
+		out.Verdicts = append(out.Verdicts, v)
 	}
 	c.waiting = nil
+}
+
+// lasts tells whether a survey before has said the same. If not, the next one comes soon.
+func (c *Core) lasts(n Need) bool {
+	since, before := c.missed[n]
+	if !before {
+		c.missed[n] = c.begun
+		if soon := c.begun.Add(pause); soon.Before(c.nextAt) {
+			c.nextAt = soon
+		}
+		return false
+	}
+	return c.begun.Sub(since) >= pause
+}
+
+// aged are APIs that brokers of every release have, and whose versions tell how old it is.
+var aged = []int16{msg.ProduceAPI, msg.FetchAPI, msg.ListOffsetsAPI, msg.MetadataAPI}
+
+// older tells whether all that was ever told fits a release that does not have what is needed: then that is no wonder.
+func (c *Core) older(n Need) bool {
+	return slices.ContainsFunc(protocol.Releases(), func(name string) bool {
+		r, err := protocol.Release(name)
+		if err != nil {
+			return false
+		}
+		if theirs, has := r.Get(n.API); has && theirs.Max >= n.Min && theirs.Min <= n.Max {
+			return false
+		}
+		return !slices.ContainsFunc(aged, func(key int16) bool {
+			told, tells := c.most[key]
+			theirs, has := r.Get(key)
+			return !tells || !has || told.Max > theirs.Max
+		})
+	})
 }
 
 // Abort ends what waits without an answer.
 func (c *Core) Abort(out *Effects) {
 	c.open, c.asked = 0, 0
+	clear(c.missed)
 	c.judge(out)
 }
 

@@ -22,7 +22,7 @@ var (
 	without = speaks(msg.MetadataAPI, 0, 13)
 )
 
-// What is lacking everywhere is final; where a broker has it, had it, or does not answer each time, it is not.
+// What is lacking everywhere is final: at once where the brokers are of a release without it, else if the next survey finds the same; where a broker has it, had it, or does not answer each time, it is not.
 func TestVerdicts(t *testing.T) {
 	type answer struct {
 		id   int32
@@ -30,48 +30,72 @@ func TestVerdicts(t *testing.T) {
 	}
 	beat := need(msg.ConsumerGroupHeartbeatAPI, 0, 1)
 	with := speaks(msg.ConsumerGroupHeartbeatAPI, 0, 1)
+	old, err := protocol.Release("2.8")
+	if err != nil {
+		t.Fatal(err)
+	}
 	none := protocol.Ranges{}
 	for _, c := range []struct {
 		name    string
 		need    Need
 		before  protocol.Ranges
 		answers []answer // nil: nobody is asked
-		final   bool
+		at      int      // the survey that is final; 0: none
+		older   bool
 	}{
-		{"nobody has it", beat, without, []answer{{1, without}, {1, without}, {2, without}, {2, without}}, true},
-		{"another has it", beat, without, []answer{{1, without}, {1, without}, {2, with}, {2, with}}, false},
-		{"another has it on one connection", beat, without, []answer{{1, without}, {1, without}, {2, with}, {2, without}}, false},
-		{"it has it itself, asked again", beat, without, []answer{{1, with}, {1, without}, {2, without}, {2, without}}, false},
-		{"another cannot be reached", beat, without, []answer{{1, without}, {1, without}, {2, none}, {2, none}}, true},
-		{"another was reached once", beat, without, []answer{{1, without}, {1, without}, {2, without}, {2, none}}, false},
-		{"nobody is reached", beat, without, []answer{{1, none}, {1, none}, {2, none}, {2, none}}, false},
-		{"it was there before", beat, with, nil, false},
-		{"only older ones were", need(msg.ConsumerGroupHeartbeatAPI, 1, 1), speaks(msg.ConsumerGroupHeartbeatAPI, 0, 0), []answer{{1, without}, {1, without}, {2, without}, {2, without}}, true},
-		{"only newer ones are", need(msg.ProduceAPI, 3, 12), speaks(msg.ProduceAPI, 13, 14), []answer{{1, without}, {1, without}, {2, without}, {2, without}}, true},
-		{"no version would do", need(msg.MetadataAPI, 14, 13), without, nil, true},
-		{"what is told is nonsense", beat, speaks(msg.ConsumerGroupHeartbeatAPI, 1, 0), []answer{{1, without}, {1, without}, {2, without}, {2, without}}, true},
+		{"nobody has it, nor does their release", beat, old, []answer{{1, old}, {1, old}, {2, old}, {2, old}}, 1, true},
+		{"one is of a newer release", beat, old, []answer{{1, old}, {1, old}, {2, newer(t)}, {2, newer(t)}}, 2, false},
+		{"their release did not have it any more", need(msg.ProduceAPI, 0, 2), newer(t), []answer{{1, newer(t)}, {1, newer(t)}, {2, newer(t)}, {2, newer(t)}}, 1, true},
+		{"nobody has it", beat, without, []answer{{1, without}, {1, without}, {2, without}, {2, without}}, 2, false},
+		{"another has it", beat, without, []answer{{1, without}, {1, without}, {2, with}, {2, with}}, 0, false},
+		{"another has it on one connection", beat, without, []answer{{1, without}, {1, without}, {2, with}, {2, without}}, 0, false},
+		{"it has it itself, asked again", beat, without, []answer{{1, with}, {1, without}, {2, without}, {2, without}}, 0, false},
+		{"another cannot be reached", beat, without, []answer{{1, without}, {1, without}, {2, none}, {2, none}}, 2, false},
+		{"another was reached once", beat, without, []answer{{1, without}, {1, without}, {2, without}, {2, none}}, 0, false},
+		{"nobody is reached", beat, without, []answer{{1, none}, {1, none}, {2, none}, {2, none}}, 0, false},
+		{"it was there before", beat, with, nil, 0, false},
+		{"only older ones were", need(msg.ConsumerGroupHeartbeatAPI, 1, 1), speaks(msg.ConsumerGroupHeartbeatAPI, 0, 0), []answer{{1, without}, {1, without}, {2, without}, {2, without}}, 2, false},
+		{"only newer ones are", need(msg.ProduceAPI, 3, 12), speaks(msg.ProduceAPI, 13, 14), []answer{{1, without}, {1, without}, {2, without}, {2, without}}, 2, false},
+		{"no version would do", need(msg.MetadataAPI, 14, 13), without, nil, 1, false},
+		{"what is told is nonsense", beat, speaks(msg.ConsumerGroupHeartbeatAPI, 1, 0), []answer{{1, without}, {1, without}, {2, without}, {2, without}}, 2, false},
 	} {
-		core, out := New(), Effects{}
+		core := New()
 		core.Told(c.before)
-		core.Refused(start, c.need, "call", []int32{1, 2}, &out)
-		if (len(out.Ask) > 0) != (c.answers != nil) {
-			t.Errorf("%s: asks %v", c.name, out.Ask)
-		}
-		core.Refused(start, c.need, "another", []int32{1, 2}, &out) // waits, too
-		for i, a := range c.answers {
-			if len(out.Verdicts) > 0 || out.Ask[i] != a.id {
-				t.Fatalf("%s: %+v before answer %d", c.name, out, i)
+		for round := 1; round <= 2 && (round == 1 || c.at != 1 && c.answers != nil); round++ {
+			out, now := Effects{}, start.Add(time.Duration(round-1)*pause)
+			core.Refused(now, c.need, "call", []int32{1, 2}, &out)
+			if again := round > 1 && len(out.Verdicts) > 0; !again && (len(out.Ask) > 0) != (c.answers != nil) {
+				t.Errorf("%s: asks %v", c.name, out.Ask)
 			}
-			core.Told(a.told)
-			core.Answered(a.id, a.told.Known(), &out)
-		}
-		if len(out.Verdicts) != 2 || out.Verdicts[0].Owner != "call" || out.Verdicts[0].Final != c.final || out.Verdicts[1].Final != c.final || core.Waiting() {
-			t.Errorf("%s: %+v", c.name, out.Verdicts)
+			core.Refused(now, c.need, "another", []int32{1, 2}, &out) // waits, too
+			if len(out.Ask) > 0 {
+				for i, a := range c.answers {
+					if len(out.Verdicts) > 0 || out.Ask[i] != a.id {
+						t.Fatalf("%s: %+v before answer %d", c.name, out, i)
+					}
+					core.Told(a.told)
+					core.Answered(a.id, a.told.Known(), &out)
+				}
+			}
+			final := round == c.at
+			if len(out.Verdicts) != 2 || out.Verdicts[0].Owner != "call" || out.Verdicts[0].Final != final || out.Verdicts[1].Final != final || out.Verdicts[0].Older != c.older || core.Waiting() {
+				t.Errorf("%s, survey %d: %+v", c.name, round, out.Verdicts)
+			}
 		}
 	}
 }
 
-// Surveys follow each other later and later; in between what was found holds, until a broker offers it.
+// newer are the versions of a release that has dropped what is old.
+func newer(t *testing.T) protocol.Ranges {
+	r, err := protocol.Release("4.0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Set(msg.ConsumerGroupHeartbeatAPI, protocol.Range{Min: 1, Max: 0})
+	return r
+}
+
+// Surveys follow each other later and later; in between what was found holds, until a broker offers it. What may still come is final from the second on.
 func TestSurveysHavePauses(t *testing.T) {
 	core, out := New(), Effects{}
 	n := need(msg.InitProducerIdAPI, 0, 5)
@@ -85,7 +109,7 @@ func TestSurveysHavePauses(t *testing.T) {
 		for _, id := range slices.Clone(out.Ask) {
 			core.Answered(id, true, &out)
 		}
-		if len(out.Verdicts) != 1 || !out.Verdicts[0].Final {
+		if len(out.Verdicts) != 1 || out.Verdicts[0].Final != (now.Sub(start) >= pause) {
 			t.Fatalf("after %s: %+v", now.Sub(start), out)
 		}
 	}

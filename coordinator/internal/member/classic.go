@@ -252,6 +252,10 @@ func (c *Core) synced(now time.Time, m *Answer, out *Effects) {
 		code = protocol.Code(resp.ErrorCode)
 	}
 	c.kept(now, m)
+	if m.Unsupported {
+		c.fail(m.Err, out)
+		return
+	}
 	if c.hindered(now, m, code, out) { // whether the group went on without us a new join finds out
 		c.become(Joining)
 		return
@@ -414,6 +418,10 @@ func (c *Core) beaten(now time.Time, m *Answer, out *Effects) {
 		return
 	}
 	c.lasts(m.Call)
+	if m.Unsupported {
+		c.fail(m.Err, out)
+		return
+	}
 	resp, _ := m.Resp.(*msg.HeartbeatResponse)
 	code := protocol.None
 	if resp != nil {

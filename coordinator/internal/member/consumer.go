@@ -220,7 +220,7 @@ func (c *Core) named(m *Listed) {
 
 // consumed takes the answer to a heartbeat.
 func (c *Core) consumed(now time.Time, m *Answer, out *Effects) {
-	if m.Closed {
+	if m.Closed || m.Unsupported && m.Nobody {
 		c.fail(m.Err, out)
 		return
 	}

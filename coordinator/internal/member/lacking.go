@@ -14,7 +14,7 @@ const lacksFor = 2 * time.Minute
 // refuses tells whether coordinators refuse the protocol so that it is to be believed: from the first on, twice. One that has taken it once is upgraded, or set back; then only who may use the classic protocol believes it, in time.
 func (c *Core) refuses(now time.Time, m *Answer, code protocol.Code) bool {
 	r := &c.remote
-	if code != protocol.UnsupportedVersion && !m.Lacks {
+	if code != protocol.UnsupportedVersion && (!m.Lacks || m.Nobody) {
 		if m.Resp != nil {
 			r.refused = 0
 		}

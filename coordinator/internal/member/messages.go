@@ -64,6 +64,7 @@ type (
 		Err         error
 		Lacks       bool // the broker does not have the request
 		Unsupported bool // besides: no broker has it, nor had it
+		Nobody      bool // besides: it is not this request, but that for the group's coordinator
 		Closed      bool // the client is closed
 		Sent        bool // a coordinator may have had the call
 		Moved       bool // another broker is the coordinator now: the call may be repeated there at once

@@ -39,7 +39,8 @@ var (
 type Config struct {
 	Acks           int16
 	Idempotent     bool
-	Window         int // requests in flight for each broker
+	Required       bool // without an id nothing is written
+	Window         int  // requests in flight for each broker
 	MaxRequest     int
 	RequestTimeout time.Duration
 	Linger         time.Duration

@@ -183,7 +183,7 @@ func (n *idempotent) ask(now time.Time, out *Effects) {
 
 func (n *idempotent) told(now time.Time, m *Identity, out *Effects) {
 	n.asked, n.denied = false, nil
-	if m.Unsupported { // brokers before 0.11 have no ids: at least once is what they can do
+	if m.Unsupported && !n.c.cfg.Required { // brokers before 0.11 have no ids: at least once is what they can do
 		n.c.ids = plain{n.c}
 		return
 	}
@@ -197,7 +197,7 @@ func (n *idempotent) told(now time.Time, m *Identity, out *Effects) {
 	}
 	n.failures++
 	n.retryAt = now.Add(n.c.pause(n.failures))
-	again := retriable(m.Err)
+	again := retriable(m.Err) && !m.Unsupported
 	if !again {
 		n.denied = m.Err
 	}

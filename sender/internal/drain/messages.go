@@ -47,7 +47,7 @@ type (
 		ID          int64
 		Epoch       int16
 		Err         error
-		Unsupported bool
+		Unsupported bool // by any broker, now and in some seconds
 	}
 	// Flush asks to be told when all batches of now are settled.
 	Flush struct{ Owner any }
