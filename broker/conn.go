@@ -33,7 +33,7 @@ func (c *Client) spawnConnection(h *role.Handle, peer cluster.Node, purpose Purp
 	k.core = conn.New(conn.Config{
 		Host: peer.Host, Port: peer.Port, ClientID: &id, SetupTimeout: c.cfg.SetupTimeout, SetupMax: c.cfg.SetupMax, MaxIdle: c.cfg.MaxIdle, Window: c.cfg.MaxInFlight,
 		BackoffFirst: c.cfg.ReconnectFirst, BackoffMax: c.cfg.ReconnectMax, LateFloor: c.cfg.LateAfter, ThrottleMax: c.cfg.RequestTimeout, Rand: w.Rand(),
-		Versions: release(c.cfg.Release), Fallback: release(c.cfg.ReleaseFallback), Learnt: c.learnt.about(peer, w.Now()), Allowed: c.allowed.leads(peer),
+		Versions: release(c.cfg.Release), Fallback: release(c.cfg.ReleaseFallback), Learnt: c.learnt.about(peer, w.Now()), Allowed: c.allowed.leads(peer), Openings: &c.openings,
 	})
 	k.self, k.stop = role.Spawn[conn.Message, conn.Effects](h, k.core, k.perform, (*conn.Effects).Reset, role.Options{
 		Name:   fmt.Sprintf("connection %s (%s)", printable.Text(peer.Addr()), purpose),

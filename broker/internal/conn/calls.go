@@ -271,6 +271,9 @@ func (c *Core) read(now time.Time, m *Call, resp protocol.Response, frame []byte
 		c.broken(now, err, out)
 		return
 	}
+	if !c.proven && c.cfg.Openings != nil {
+		c.cfg.Openings.Used(c.address())
+	}
 	c.proven = true
 	c.throttle(now, resp, m.version, out)
 	c.answer(now, m, End{Resp: resp, Version: m.version, Frame: frame, Sent: true}, out)

@@ -69,7 +69,9 @@ type Config struct {
 	Learnt   Learnt
 	// Allowed tells which addresses of the host may be dialled (allowed.brokers); nil: all.
 	Allowed func(addr string) bool
-	Rand    *rand.Rand
+	// Openings is what all connections of the client have in common; nil: each is alone.
+	Openings *Openings
+	Rand     *rand.Rand
 }
 
 // Core is the state of one connection.
@@ -87,6 +89,7 @@ type Core struct {
 	lateBy  time.Time // a connection that does not come about makes the broker suspect, as an answer does that does not come
 	retryAt time.Time
 	openBy  time.Time // see opens
+	turnAt  time.Time // another one may not be opened before: see turn
 	// lastOpened is when the last connections were, in their order.
 	lastOpened [burst]time.Time
 	failures   int // in a row, until the broker has answered somebody or the connection has lasted
@@ -107,7 +110,7 @@ type Core struct {
 	unflushed []unflushed
 	nextID    int32
 	rtt       time.Duration
-	turn      int // how many addresses of the host have failed since one was well: the next attempt begins behind them
+	spent     int // how many addresses of the host have failed since one was well: the next attempt begins behind them
 	holdUntil time.Time
 	lastUse   time.Time
 	suspect   bool
@@ -216,8 +219,7 @@ func (c *Core) Tick(now time.Time, out *Effects) {
 // drive does what can be done now.
 func (c *Core) drive(now time.Time, out *Effects) {
 	c.closeIf(now, out)
-	if c.state == Idle && len(c.waiting) > 0 && !now.Before(c.opensAt()) {
-		c.opens(now)
+	if c.state == Idle && len(c.waiting) > 0 && !now.Before(c.opensAt()) && c.turn(now) {
 		c.gen++
 		out.Gen = c.gen
 		c.setupBy = now.Add(c.setupTime())
@@ -266,9 +268,8 @@ func (c *Core) broken(now time.Time, err error, out *Effects) {
 	switch c.state {
 	case Dialling:
 		c.asking = c.first(now) // it may be another broker that listens there the next time
-		if c.next < len(c.addrs) && !now.Before(c.mayOpen()) {
+		if c.next < len(c.addrs) && c.turn(now) {
 			c.lastErr = err
-			c.opens(now)
 			c.dial(now, out)
 			return
 		}
@@ -279,6 +280,9 @@ func (c *Core) broken(now time.Time, err error, out *Effects) {
 		c.become(Idle)
 		c.gen++
 		lasted := now.Sub(c.since) > c.cfg.BackoffMax
+		if !lasted {
+			c.vain(now)
+		}
 		if c.proven || lasted { // else it only seemed to be well
 			c.failures = 0
 		}

@@ -29,7 +29,7 @@ func (c *Core) resolved(now time.Time, m *Resolved, out *Effects) {
 		c.failSetup(now, fatal{fmt.Errorf("%s is at %s: %w", printable.Text(c.cfg.Host), printable.Text(strings.Join(m.Addrs, ", ")), ErrNotAllowed)}, out)
 		return
 	}
-	if n := c.turn % len(c.addrs); n > 0 { // there may be fewer now
+	if n := c.spent % len(c.addrs); n > 0 { // there may be fewer now
 		c.addrs = slices.Concat(c.addrs[n:], c.addrs[:n])
 	}
 	c.dial(now, out)
@@ -52,6 +52,9 @@ func (c *Core) setupTime() time.Duration {
 	}
 	return d
 }
+
+// address is what all connections to it are counted by.
+func (c *Core) address() string { return c.cfg.Host + ":" + strconv.Itoa(int(c.cfg.Port)) }
 
 func (c *Core) addr() string {
 	host := c.addrs[c.next]
@@ -78,13 +81,12 @@ func (c *Core) again(now time.Time, err error, out *Effects) bool {
 	}
 	hangUp(out)
 	c.failFlight(now, err, out)
-	if now.Before(c.mayOpen()) {
+	if !c.turn(now) {
 		c.become(Idle)
 		c.gen++
 		c.silent = true
 		return true
 	}
-	c.opens(now)
 	c.next--
 	c.dial(now, out)
 	return true
@@ -120,10 +122,13 @@ func (c *Core) mayOpen() time.Time {
 
 // opensAt is when an attempt to connect may begin.
 func (c *Core) opensAt() time.Time {
-	if at := c.mayOpen(); at.After(c.retryAt) {
-		return at
+	at := c.retryAt
+	for _, t := range [...]time.Time{c.mayOpen(), c.turnAt} {
+		if t.After(at) {
+			at = t
+		}
 	}
-	return c.retryAt
+	return at
 }
 
 func (c *Core) ready(now time.Time, out *Effects) {
@@ -134,7 +139,7 @@ func (c *Core) ready(now time.Time, out *Effects) {
 		c.doubts, c.doubtAt = 0, time.Time{}
 	}
 	c.renewing = false
-	c.lastUse, c.turn = now, 0
+	c.lastUse, c.spent = now, 0
 	switch {
 	case c.asking == c.newest():
 		c.learnt = Learnt{}
@@ -150,11 +155,12 @@ func (c *Core) failSetup(now time.Time, err error, out *Effects) {
 	err = classed(err)
 	untried := c.state == Dialling && c.next < len(c.addrs)
 	if c.state == Dialling {
-		c.turn = (c.turn + c.next) % len(c.addrs)
+		c.spent = (c.spent + c.next) % len(c.addrs)
 	}
 	hangUp(out)
 	c.become(Idle)
 	c.gen++
+	c.vain(now)
 	c.failures++
 	c.lastErr = err
 	c.failFlight(now, err, out)
