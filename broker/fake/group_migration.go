@@ -102,7 +102,11 @@ func (c *Cluster) upgrade(g *group) {
 		for tp := range has {
 			since[tp] = k.generation
 		}
-		x.add(&modernMember{id: m.id, joined: m.joined, instance: m.instance, client: m.client, epoch: k.generation, previous: k.generation, topics: slices.Compact(slices.Sorted(slices.Values(s.Topics))), rebalance: m.rebalance,
+		joined := m.joined
+		if m.assignment == nil { // the leader was being waited for when somebody else joined: what the member had is forgotten (resetAndPropagateAssignmentError), and given to others as if it had left
+			joined = c.membership()
+		}
+		x.add(&modernMember{id: m.id, joined: joined, instance: m.instance, client: m.client, epoch: k.generation, previous: k.generation, topics: slices.Compact(slices.Sorted(slices.Values(s.Topics))), rebalance: m.rebalance,
 			expires: c.now.Add(m.session), target: has, assigned: maps.Clone(has), revoking: set{}, since: since, classic: m, upgraded: true})
 		if m.join != nil {
 			joins = append(joins, refusal{m.join, m.id})

@@ -166,7 +166,7 @@ type GroupMember struct {
 	ID, Instance, Client string
 	Epoch                int32 // generation, or member epoch; -1: a member of the classic protocol that is kept and has not joined, a static one in its generation, any since its group became a consumer group; -2: a static member of the new protocol that is away
 	Assigned             []Partition
-	Joined               uint64 // which membership it is: one that was expelled and joins under its id again has another
+	Joined               uint64 // which membership it is: one that was expelled and joins under its id again has another, and one of which the group has forgotten what it had
 }
 
 // membership counts those there have been.
