@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/kactor-go/kactor/actors/role"
-	"github.com/kactor-go/kactor/broker/internal/conn"
 	"github.com/kactor-go/kactor/broker/internal/meta"
 	"github.com/kactor-go/kactor/broker/internal/survey"
 	"github.com/kactor-go/kactor/protocol"
@@ -37,7 +36,7 @@ type Client struct {
 	self     role.Ref[Message]
 	stop     func(func())
 	learnt   learnt
-	openings conn.Openings
+	openings openings
 	snapshot atomic.Pointer[cluster.Snapshot]
 	versions atomic.Pointer[map[int32]protocol.Ranges]
 	// suspected is how many brokers are suspect; connections tell of answers only while there are any.

@@ -70,7 +70,7 @@ type Config struct {
 	// Allowed tells which addresses of the host may be dialled (allowed.brokers); nil: all.
 	Allowed func(addr string) bool
 	// Openings is what all connections of the client have in common; nil: each is alone.
-	Openings *Openings
+	Openings Openings
 	Rand     *rand.Rand
 }
 

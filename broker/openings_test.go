@@ -1,4 +1,4 @@
-package conn
+package broker
 
 import (
 	"testing"
@@ -7,7 +7,7 @@ import (
 
 // While all is well any number of connections may be opened to an address; while they end without having been of use, five in any second, whoever opens them; and as soon as one is of use the others need not wait.
 func TestConnectionsToOneAddressAreCountedTogether(t *testing.T) {
-	var o Openings
+	var o openings
 	start := time.Unix(1000, 0)
 	for i := range 30 {
 		if until, waits := o.Open("a:1", start); waits {
@@ -28,12 +28,12 @@ func TestConnectionsToOneAddressAreCountedTogether(t *testing.T) {
 			o.Ended("a:1", now)
 		}
 	}
-	for i := burst; i < len(opened); i++ {
-		if opened[i].Sub(opened[i-burst]) < time.Second {
+	for i := mostOpened; i < len(opened); i++ {
+		if opened[i].Sub(opened[i-mostOpened]) < time.Second {
 			t.Fatalf("opened at %v", opened)
 		}
 	}
-	if len(opened) < 4*burst {
+	if len(opened) < 4*mostOpened {
 		t.Errorf("only %d were opened in four seconds", len(opened))
 	}
 	o.Used("a:1")
