@@ -34,6 +34,14 @@ func (c *Client) elsewhere(now time.Time, m *elsewhere, out *meta.Effects) {
 		c.core.Step(now, &meta.Route{Target: meta.Target{Kind: uint8(Any)}, Deadline: m.r.Deadline.Add(-m.r.Wait), Wait: m.r.Wait, Except: m.r.tried, Owner: m.r}, out)
 	case m.lack != nil:
 		c.lacking(now, m.lack)
+	case waits: // its time is over
+		var failed *CallError
+		if errors.As(m.reply.Err, &failed) {
+			late := *failed
+			late.Err = ErrTimeout
+			m.reply.Err = &late
+		}
+		m.r.answer(c.world, m.reply)
 	default:
 		m.r.answer(c.world, m.reply)
 	}
