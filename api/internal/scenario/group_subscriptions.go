@@ -83,7 +83,9 @@ var groupSubscriptions = slices.Concat(
 		g.is(k.Unassign(tp...), api.ErrIllegalState)
 		alone, err := g.client.Consumer("")
 		g.ok(err)
-		g.is(alone.Subscribe(g.topic), api.ErrIllegalState)
+		g.is(alone.SubscribeRE2J(g.topic), api.ErrIllegalState)
+		g.ok(alone.Subscribe(g.topic)) // all its partitions
+		g.is(alone.Assign(tp...), api.ErrIllegalState)
 		g.is(alone.Commit(g.ctx), api.ErrIllegalState)
 		if err := k.Commit(g.ctx, api.OffsetAndMetadata{TopicPartition: tp[0], Offset: -1}); err == nil {
 			g.Failf("a negative offset was committed")
